@@ -1,0 +1,1 @@
+"""Moving bytes: endpoints, wire codecs, transports and limits that every other package stands on."""

@@ -1,0 +1,1 @@
+"""Codecs shared by several protocols: pure functions from bytes to values and back."""
