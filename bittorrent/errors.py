@@ -1,0 +1,82 @@
+"""Every error of this package, sorted by who is at fault and what to do next."""
+
+from __future__ import annotations
+
+import os
+from errno import EACCES, EDQUOT, EFBIG, EMFILE, ENAMETOOLONG, ENFILE, ENOENT, ENOSPC, EPERM, EROFS
+
+from transfer.errors import DecodeError, RemoteProtocolError, TransferError
+
+
+class BitTorrentError(TransferError):
+    """Root of all errors of the package bittorrent."""
+
+
+class MetainfoError(BitTorrentError, DecodeError):
+    """A torrent (a `.torrent` file, or metadata that a peer sent) is not usable. `reason` is the text."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class MagnetError(BitTorrentError, DecodeError):
+    """A text is not a usable magnet link."""
+
+
+class WireError(BitTorrentError, RemoteProtocolError):
+    """A peer broke the peer wire protocol: drop the connection."""
+
+
+class StorageError(BitTorrentError, OSError):
+    """The disk did not do what was asked: the torrent stops, what was verified stays.
+
+    `path` is the file concerned or None, `errno` the system's number or None where this library itself refused.
+    """
+
+    def __init__(self, message: str, *, path: str | None = None, errno: int | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+        self.errno = errno
+
+    @classmethod
+    def from_os_error(cls, action: str, path: str | os.PathLike[str], error: OSError) -> StorageError:
+        """`cannot <action> <path>: <what the system says>; <what to do>`."""
+        said = os.strerror(error.errno) if error.errno is not None else str(error)
+        advice = _ADVICE.get(error.errno) if error.errno is not None else None
+        text = f"cannot {action} {os.fspath(path)}: {said}" + (f"; {advice}" if advice else "")
+        return cls(text, path=os.fspath(path), errno=error.errno)
+
+
+class TrackerError(BitTorrentError, ConnectionError):
+    """A tracker refused or did not answer properly. `failure_reason` is the tracker's own text, or None."""
+
+    def __init__(self, message: str, *, failure_reason: str | None = None) -> None:
+        super().__init__(message)
+        self.failure_reason = failure_reason
+
+
+class NoPeersError(BitTorrentError, ConnectionError):
+    """No source of peers named anybody who has what is wanted."""
+
+
+class MetadataError(BitTorrentError, ConnectionError):
+    """The metadata that a magnet link stands for could not be had from any peer."""
+
+
+class TorrentStoppedError(BitTorrentError, RuntimeError):
+    """The torrent was stopped or removed while somebody waited for it."""
+
+
+_ADVICE = {
+    ENOSPC: "free some space and start again",
+    EDQUOT: "free some space and start again",
+    EACCES: "check its permissions, or choose another directory",
+    EPERM: "check its permissions, or choose another directory",
+    EROFS: "choose a directory that can be written",
+    ENOENT: "check the path",
+    EMFILE: "raise the limit of open files (ulimit -n)",
+    ENFILE: "close other programs that hold many files open",
+    EFBIG: "choose a file system that holds large files",
+    ENAMETOOLONG: "choose a directory with a shorter path",
+}
