@@ -1,0 +1,141 @@
+"""Runs one libtorrent session as a process of its own, told what to do by JSON lines on standard input.
+
+Each command is `{"id": n, "do": name, ...}`; each answer `{"id": n, ...}` on standard output. The end of standard
+input ends the process, so it never outlives the test that started it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+import time
+from typing import Any
+
+import libtorrent as lt
+
+QUIET_LOCAL_SESSION: dict[str, Any] = {
+    "enable_lsd": False,
+    "enable_upnp": False,
+    "enable_natpmp": False,
+    "enable_dht": False,
+    "dht_bootstrap_nodes": "",
+    "allow_multiple_connections_per_ip": True,
+    "mixed_mode_algorithm": 0,
+    # The limits below protect a node on the internet; here every node shares one address.
+    "dht_restrict_routing_ips": False,
+    "dht_restrict_search_ips": False,
+    "dht_ignore_dark_internet": False,
+    "dht_enforce_node_id": False,
+    "dht_prefer_verified_node_ids": False,
+    "dht_block_ratelimit": 1_000_000,
+    "dht_upload_rate_limit": 10_000_000,
+    "alert_mask": int(lt.alert.category_t.dht_notification)
+    | int(lt.alert.category_t.error_notification)
+    | int(lt.alert.category_t.status_notification)
+    | int(lt.alert.category_t.peer_notification)
+    | int(lt.alert.category_t.connect_notification),
+}
+
+
+class Child:
+    def __init__(self, settings: dict[str, Any]) -> None:
+        start: Any = lt.session  # the stub does not know that a plain dict does
+        self.session: lt.session = start({**QUIET_LOCAL_SESSION, **settings})
+        self.handles: dict[str, Any] = {}
+
+    def run(self, command: dict[str, Any]) -> dict[str, Any]:
+        result: dict[str, Any] = getattr(self, "do_" + command.pop("do"))(**command)
+        return result
+
+    def do_port(self) -> dict[str, Any]:
+        return {"port": self.session.listen_port()}
+
+    def do_add(self, save_path: str, torrent: str = "", magnet: str = "", seed: bool = False) -> dict[str, Any]:
+        params = lt.parse_magnet_uri(magnet) if magnet else lt.load_torrent_buffer(base64.b64decode(torrent))
+        params.save_path = save_path
+        params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
+        if seed:
+            params.flags |= lt.torrent_flags.seed_mode
+        handle = self.session.add_torrent(params)
+        key = str(handle.info_hash())
+        self.handles[key] = handle
+        return {"info_hash": key}
+
+    def do_connect(self, info_hash: str, host: str, port: int) -> dict[str, Any]:
+        self.handles[info_hash].connect_peer((host, port))
+        return {}
+
+    def do_force_announce(self, info_hash: str) -> dict[str, Any]:
+        self.handles[info_hash].force_dht_announce()
+        self.handles[info_hash].force_reannounce()
+        return {}
+
+    def do_status(self, info_hash: str) -> dict[str, Any]:
+        status = self.handles[info_hash].status()
+        return {
+            "state": str(status.state),
+            "progress": status.progress,
+            "is_seeding": status.is_seeding,
+            "has_metadata": status.has_metadata,
+            "peers": status.num_peers,
+            "done_bytes": status.total_wanted_done,
+            "uploaded_bytes": status.all_time_upload,
+            "failed_bytes": status.total_failed_bytes,
+            "error": status.errc.message() if status.errc.value() else "",
+        }
+
+    def do_peers(self, info_hash: str) -> dict[str, Any]:
+        return {
+            "peers": [
+                {"client": peer.client.decode(errors="replace"), "down": peer.total_download, "up": peer.total_upload}
+                for peer in self.handles[info_hash].get_peer_info()
+            ]
+        }
+
+    def do_add_dht_node(self, host: str, port: int) -> dict[str, Any]:
+        self.session.add_dht_node((host, port))
+        return {}
+
+    def do_dht_stats(self) -> dict[str, Any]:
+        for _ in range(100):
+            self.session.post_session_stats()
+            self.session.wait_for_alert(100)
+            for alert in self.session.pop_alerts():
+                if isinstance(alert, lt.session_stats_alert):
+                    return {"nodes": alert.values["dht.dht_nodes"]}
+        return {"nodes": -1}
+
+    def do_dht_announce(self, info_hash: str, port: int) -> dict[str, Any]:
+        self.session.dht_announce(lt.sha1_hash(bytes.fromhex(info_hash)), port, 0)
+        return {}
+
+    def do_dht_get_peers(self, info_hash: str, wait_s: float = 20.0) -> dict[str, Any]:
+        """Every peer that one lookup reports until one is found or `wait_s` is over."""
+        deadline = time.monotonic() + wait_s
+        found: list[list[Any]] = []
+        while not found and time.monotonic() < deadline:
+            self.session.dht_get_peers(lt.sha1_hash(bytes.fromhex(info_hash)))
+            pause = time.monotonic() + 2
+            while not found and time.monotonic() < min(pause, deadline):
+                self.session.wait_for_alert(200)
+                for alert in self.session.pop_alerts():
+                    if isinstance(alert, lt.dht_get_peers_reply_alert) and str(alert.info_hash) == info_hash:
+                        found += [list(peer) for peer in alert.peers()]
+        return {"peers": found}
+
+
+def main() -> None:
+    child = Child(json.loads(sys.argv[1]))
+    for line in sys.stdin:
+        command = json.loads(line)
+        number = command.pop("id")
+        try:
+            answer = child.run(command)
+        except Exception as error:  # noqa: BLE001  # the test process decides what an error means
+            answer = {"error": f"{type(error).__name__}: {error}"}
+        print(json.dumps({"id": number, **answer}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
