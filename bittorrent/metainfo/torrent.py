@@ -1,0 +1,314 @@
+"""A torrent: what is shared, how it is cut into pieces, and their hashes (BEP 3, 5, 12, 19, 27)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bittorrent.errors import MetainfoError, StorageError
+from bittorrent.metainfo.announce import parse_nodes, parse_trackers, parse_web_seeds
+from bittorrent.metainfo.files import FileEntry, parse_files, parse_name
+from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.paths import without_unsafe_characters
+from transfer.address import Address
+from transfer.wire import bencode
+
+if TYPE_CHECKING:
+    from transfer.wire.bencode import Encodable, Value
+
+HASH_SIZE = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetainfoLimits:
+    """Bounds on a torrent from outside. Beyond the first three it is refused; surplus sources of peers are dropped."""
+
+    size_bytes: int = 32 << 20
+    files: int = 500_000
+    piece_length_bytes: int = 256 << 20
+    trackers: int = 500
+    nodes: int = 200
+    web_seeds: int = 200
+
+    def __post_init__(self) -> None:
+        if min(self.size_bytes, self.files, self.piece_length_bytes) < 1:
+            raise ValueError("size_bytes, files and piece_length_bytes must be positive")
+        if min(self.trackers, self.nodes, self.web_seeds) < 0:
+            raise ValueError("trackers, nodes and web_seeds must not be negative")
+
+
+DEFAULT_LIMITS = MetainfoLimits()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metainfo:
+    """A checked version 1 torrent; a hybrid one is used through its version 1 side.
+
+    `info_hash` is the SHA-1 of `info_bytes`, the info dictionary exactly as it came. `files` are in torrent order,
+    padding included (`visible_files` leaves it out). `trackers` are tiers (BEP 12). The text of `comment` and
+    `created_by` is fit for a terminal: control characters are gone.
+
+    Always true: at least one byte is shared, and `piece_hashes` holds 20 bytes for each of `piece_count` pieces.
+    """
+
+    info_hash: bytes
+    info_bytes: bytes
+    name: str
+    files: tuple[FileEntry, ...]
+    total_bytes: int
+    piece_length: int
+    piece_hashes: bytes
+    private: bool = False
+    trackers: tuple[tuple[str, ...], ...] = ()
+    nodes: tuple[Address, ...] = ()
+    web_seeds: tuple[str, ...] = ()
+    comment: str | None = None
+    created_by: str | None = None
+    creation_date: int | None = None
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, limits: MetainfoLimits = DEFAULT_LIMITS) -> Metainfo:
+        """The content of a `.torrent` file.
+
+        Bytes behind the torrent are ignored and optional keys of a wrong type count as absent: both are in
+        circulation and harmless.
+
+        Raises:
+            MetainfoError: anything else is wrong with it.
+        """
+        if len(data) > limits.size_bytes:
+            raise MetainfoError(f"the torrent has {len(data)} bytes, more than the {limits.size_bytes} allowed")
+        try:
+            spans = bencode.spans(data)
+            end = max((span[1] for span in spans.values()), default=1) + 1
+            top = bencode.decode_dict(data[:end])
+        except bencode.BencodeError as error:
+            raise MetainfoError(f"not a torrent: {error}") from None
+        info = top.get(b"info")
+        if not isinstance(info, dict):
+            raise MetainfoError("not a torrent: it has no info dictionary")
+        start, end = spans[b"info"]
+        creation_date = top.get(b"creation date")
+        return cls._build(
+            data[start:end],
+            info,
+            limits,
+            trackers=parse_trackers(top, limit=limits.trackers),
+            nodes=parse_nodes(top, limit=limits.nodes),
+            web_seeds=parse_web_seeds(top, limit=limits.web_seeds),
+            comment=_text(top, b"comment.utf-8", b"comment"),
+            created_by=_text(top, b"created by.utf-8", b"created by"),
+            creation_date=creation_date if isinstance(creation_date, int) else None,
+        )
+
+    @classmethod
+    def from_file(cls, path: str | os.PathLike[str], *, limits: MetainfoLimits = DEFAULT_LIMITS) -> Metainfo:
+        """Reads a `.torrent` file; one that is too large is not read into memory.
+
+        Raises:
+            StorageError: the file is missing or cannot be read.
+            MetainfoError: it is not a usable torrent. The text begins with the path.
+        """
+        try:
+            with open(path, "rb", buffering=0) as file:
+                size = os.fstat(file.fileno()).st_size
+                if size > limits.size_bytes:
+                    raise MetainfoError(f"{size} bytes are more than the {limits.size_bytes} a torrent may have")
+                data = _read_up_to(file.fileno(), limits.size_bytes + 1)
+            return cls.from_bytes(data, limits=limits)
+        except OSError as error:
+            raise StorageError.from_os_error("read", path, error) from None
+        except MetainfoError as error:
+            raise MetainfoError(f"{os.fspath(path)}: {error.reason}") from None
+
+    @classmethod
+    def from_info(
+        cls,
+        info_bytes: bytes,
+        *,
+        trackers: Sequence[Sequence[str]] = (),
+        web_seeds: Sequence[str] = (),
+        comment: str | None = None,
+        created_by: str | None = None,
+        creation_date: int | None = None,
+        limits: MetainfoLimits = DEFAULT_LIMITS,
+    ) -> Metainfo:
+        """A torrent from its info dictionary alone, as peers send it for a magnet link (BEP 9).
+
+        That it is the wanted one is for the caller to check: `info_hash` is computed from `info_bytes`, not compared.
+
+        Raises:
+            MetainfoError: not exactly one usable info dictionary.
+        """
+        if len(info_bytes) > limits.size_bytes:
+            raise MetainfoError(f"the metadata has {len(info_bytes)} bytes, more than the {limits.size_bytes} allowed")
+        try:
+            info = bencode.decode_dict(info_bytes)
+        except bencode.BencodeError as error:
+            raise MetainfoError(f"not the metadata of a torrent: {error}") from None
+        return cls._build(
+            bytes(info_bytes),
+            info,
+            limits,
+            trackers=tuple(tuple(tier) for tier in trackers if tier),
+            web_seeds=tuple(web_seeds),
+            comment=comment,
+            created_by=created_by,
+            creation_date=creation_date,
+        )
+
+    @classmethod
+    def _build(
+        cls,
+        info_bytes: bytes,
+        info: dict[bytes, Value],
+        limits: MetainfoLimits,
+        *,
+        trackers: tuple[tuple[str, ...], ...],
+        nodes: tuple[Address, ...] = (),
+        web_seeds: tuple[str, ...],
+        comment: str | None,
+        created_by: str | None,
+        creation_date: int | None,
+    ) -> Metainfo:
+        _check_version(info)
+        name = parse_name(info)
+        piece_length = _parse_piece_length(info, limits)
+        files = parse_files(info, name, max_files=limits.files)
+        total_bytes = files[-1].end if files else 0
+        if total_bytes == 0:
+            raise MetainfoError("the torrent contains no data: all its files are empty")
+        return cls(
+            info_hash=hashlib.sha1(info_bytes, usedforsecurity=False).digest(),
+            info_bytes=info_bytes,
+            name=name,
+            files=files,
+            total_bytes=total_bytes,
+            piece_length=piece_length,
+            piece_hashes=_parse_piece_hashes(info, total_bytes, piece_length),
+            private=info.get(b"private") == 1,
+            trackers=trackers,
+            nodes=nodes,
+            web_seeds=web_seeds,
+            comment=comment,
+            created_by=created_by,
+            creation_date=creation_date,
+        )
+
+    @property
+    def piece_count(self) -> int:
+        return len(self.piece_hashes) // HASH_SIZE
+
+    @property
+    def visible_files(self) -> tuple[FileEntry, ...]:
+        """The files that exist for a user: all but padding."""
+        return tuple(entry for entry in self.files if not entry.is_padding)
+
+    def piece_hash(self, index: int) -> bytes:
+        """The SHA-1 that the piece must have.
+
+        Raises:
+            IndexError: no such piece.
+        """
+        if not 0 <= index < self.piece_count:
+            raise IndexError(f"piece {index} of {self.piece_count}")
+        return self.piece_hashes[index * HASH_SIZE : (index + 1) * HASH_SIZE]
+
+    def piece_span(self, index: int) -> tuple[int, int]:
+        """Offset and length of a piece; the last one may be shorter than the others.
+
+        Raises:
+            IndexError: no such piece.
+        """
+        if not 0 <= index < self.piece_count:
+            raise IndexError(f"piece {index} of {self.piece_count}")
+        offset = index * self.piece_length
+        return offset, min(self.piece_length, self.total_bytes - offset)
+
+    def magnet(self) -> Magnet:
+        """What identifies this torrent and where to ask for it, without the metadata."""
+        return Magnet(
+            info_hash=self.info_hash,
+            name=self.name,
+            trackers=tuple(tracker for tier in self.trackers for tracker in tier),
+            web_seeds=self.web_seeds,
+            exact_length=self.total_bytes,
+        )
+
+    def magnet_link(self) -> str:
+        """`magnet()` as text."""
+        return str(self.magnet())
+
+    def to_bytes(self) -> bytes:
+        """The content of a `.torrent` file. The info dictionary is written as it came, so the info-hash stays.
+
+        Keys outside it that this class does not know are not written.
+        """
+        top: dict[bytes, Encodable] = {}
+        if self.trackers:
+            top[b"announce"] = self.trackers[0][0]
+            if sum(map(len, self.trackers)) > 1:
+                top[b"announce-list"] = self.trackers
+        if self.comment is not None:
+            top[b"comment"] = self.comment
+        if self.created_by is not None:
+            top[b"created by"] = self.created_by
+        if self.creation_date is not None:
+            top[b"creation date"] = self.creation_date
+        if self.nodes:
+            top[b"nodes"] = [[node.host, node.port] for node in self.nodes]
+        if self.web_seeds:
+            top[b"url-list"] = self.web_seeds
+        encoded = {key: bencode.encode(value) for key, value in top.items()}
+        encoded[b"info"] = self.info_bytes
+        return b"d%be" % b"".join(bencode.encode(key) + encoded[key] for key in sorted(encoded))
+
+
+def _check_version(info: dict[bytes, Value]) -> None:
+    """`meta version` decides what the other keys mean, so it is looked at first (BEP 52)."""
+    version = info.get(b"meta version", 1)
+    if version not in (1, 2):
+        raise MetainfoError("not supported: this version of the torrent format")
+    if b"pieces" not in info and (version == 2 or b"file tree" in info):
+        raise MetainfoError("not supported yet: BitTorrent v2 (this torrent has no version 1 part)")
+
+
+def _parse_piece_length(info: dict[bytes, Value], limits: MetainfoLimits) -> int:
+    piece_length = info.get(b"piece length")
+    if not isinstance(piece_length, int) or piece_length < 1:
+        raise MetainfoError("the piece length is missing or not a positive number")
+    if piece_length > limits.piece_length_bytes:
+        raise MetainfoError(f"a piece of {piece_length} bytes is more than the {limits.piece_length_bytes} allowed")
+    return piece_length
+
+
+def _parse_piece_hashes(info: dict[bytes, Value], total_bytes: int, piece_length: int) -> bytes:
+    pieces = info.get(b"pieces")
+    if not isinstance(pieces, bytes):
+        raise MetainfoError("the torrent has no piece hashes")
+    expected = -(-total_bytes // piece_length)
+    if len(pieces) != expected * HASH_SIZE:
+        raise MetainfoError(
+            f"the torrent has {len(pieces)} bytes of piece hashes; {total_bytes} bytes in pieces of {piece_length}"
+            f" need {expected * HASH_SIZE}"
+        )
+    return pieces
+
+
+def _text(top: dict[bytes, Value], *keys: bytes) -> str | None:
+    for key in keys:
+        raw = top.get(key)
+        if isinstance(raw, bytes):
+            return without_unsafe_characters(raw.decode(errors="replace"))
+    return None
+
+
+def _read_up_to(descriptor: int, limit: int) -> bytes:
+    chunks: list[bytes] = []
+    while limit > 0 and (chunk := os.read(descriptor, min(limit, 1 << 20))):
+        chunks.append(chunk)
+        limit -= len(chunk)
+    return b"".join(chunks)
