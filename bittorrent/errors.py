@@ -48,6 +48,10 @@ class StorageError(BitTorrentError, OSError):
         return cls(text, path=os.fspath(path), errno=error.errno)
 
 
+class MissingDataError(StorageError):
+    """The bytes asked for are not on disk: their file is missing or too short."""
+
+
 class TrackerError(BitTorrentError, ConnectionError):
     """A tracker refused or did not answer properly. `failure_reason` is the tracker's own text, or None."""
 

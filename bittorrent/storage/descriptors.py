@@ -1,0 +1,101 @@
+"""A bounded set of open files, shared by threads without a lock."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from contextlib import suppress
+from typing import Generic, TypeVar
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+
+
+class Descriptor:
+    """An open file that is closed when nobody refers to it any more."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __del__(self) -> None:
+        os.close(self.number)
+
+
+class DescriptorCache(Generic[KeyT]):
+    """Keeps the most recently used descriptors open.
+
+    Whoever works with a file holds a reference to its `Descriptor`, so that dropping it here never closes a file under
+    a running read; the number of open files is at most `limit` and one for each thread. Each step on the dictionary is
+    atomic; two threads that open one file at the same time both may, and the loser's descriptor closes after its use.
+    A `limit` of 0 gives each access a descriptor of its own.
+    """
+
+    __slots__ = ("_limit", "_open", "_open_file")
+
+    def __init__(self, open_file: Callable[[KeyT], int], *, limit: int) -> None:
+        self._open_file = open_file
+        self._limit = limit
+        self._open: OrderedDict[KeyT, Descriptor] = OrderedDict()
+
+    def get(self, key: KeyT) -> Descriptor:
+        """The open file for `key`; what `open_file` raises passes through."""
+        descriptor = self._open.get(key)
+        if descriptor is None:
+            descriptor = Descriptor(self._open_file(key))
+            if self._limit == 0:
+                return descriptor
+            self._open[key] = descriptor
+            if len(self._open) > self._limit:
+                self._drop_oldest()
+        else:
+            with suppress(KeyError):  # another thread dropped it since; the reference held here keeps it open
+                self._open.move_to_end(key)
+        return descriptor
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __contains__(self, key: KeyT) -> bool:
+        return key in self._open
+
+    def clear(self) -> None:
+        """Closes all that nobody uses now, and the others after their use."""
+        self._open.clear()
+
+    def _drop_oldest(self) -> None:
+        with suppress(KeyError):  # another thread was faster
+            self._open.popitem(last=False)
+
+
+def read_at(descriptor: int, buffer: memoryview, position: int) -> int:
+    """Reads once into `buffer`; how many bytes came, 0 at the end of the file."""
+    if HAS_POSITIONED_CALLS:
+        return os.preadv(descriptor, [buffer], position)
+    return seek_and_read(descriptor, buffer, position)
+
+
+def write_at(descriptor: int, data: memoryview, position: int) -> int:
+    """Writes once; how many bytes were taken."""
+    if HAS_POSITIONED_CALLS:
+        return os.pwrite(descriptor, data, position)
+    return seek_and_write(descriptor, data, position)
+
+
+def seek_and_read(descriptor: int, buffer: memoryview, position: int) -> int:
+    """`read_at` where the system moves a file position, so `descriptor` must not be shared."""
+    os.lseek(descriptor, position, os.SEEK_SET)
+    data = os.read(descriptor, len(buffer))
+    buffer[: len(data)] = data
+    return len(data)
+
+
+def seek_and_write(descriptor: int, data: memoryview, position: int) -> int:
+    """`write_at` where the system moves a file position, so `descriptor` must not be shared."""
+    os.lseek(descriptor, position, os.SEEK_SET)
+    return os.write(descriptor, data)
+
+
+# Windows has neither call.
+HAS_POSITIONED_CALLS = hasattr(os, "preadv") and hasattr(os, "pwrite")

@@ -1,0 +1,67 @@
+"""The port behind which the bytes of a torrent are kept."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Storage(Protocol):
+    """Positioned, synchronous access to the bytes of one torrent, in the space that its pieces are cut from.
+
+    Every call may block on a disk. One thread may write while another one reads; ranges that are written at the same
+    time must not overlap. Offsets and lengths lie inside the torrent, which the caller sees to.
+    """
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes.
+
+        Raises:
+            MissingDataError: the range reaches into a file that is missing or too short.
+            StorageError: the system refused.
+        """
+        ...
+
+    def read_into(self, offset: int, buffer: bytearray | memoryview) -> None:
+        """`read` of `len(buffer)` bytes without a new object; what is in `buffer` after an error is not defined."""
+        ...
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Puts all of `data` at its place; files and folders are made when their first byte arrives.
+
+        Raises:
+            StorageError: the system refused; how much was written is not known.
+        """
+        ...
+
+    def prepare(self) -> None:
+        """Checks what is on disk against the torrent, once, before the first read or write.
+
+        When writable it makes the files that have no bytes: no write would ever do that.
+
+        Raises:
+            StorageError: what is there belongs to something else, or cannot be used.
+        """
+        ...
+
+    def exists_any(self) -> bool:
+        """Whether any file with content is there, so that a check of the pieces can find something."""
+        ...
+
+    def is_hole(self, offset: int, length: int) -> bool:
+        """Whether certainly nothing was ever written in the range, at the cost of a few system calls.
+
+        True says that each byte is missing or an implicit zero of a sparse file; False says nothing.
+        """
+        ...
+
+    def flush(self) -> None:
+        """Returns when everything written so far survives a loss of power.
+
+        Raises:
+            StorageError: the system refused.
+        """
+        ...
+
+    def close(self) -> None:
+        """Releases what is held; may be called twice. Any later access raises LocalProtocolError."""
+        ...
