@@ -1,0 +1,81 @@
+"""How a torrent's bytes divide into pieces, and pieces into the blocks that peers ask each other for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+BLOCK_SIZE = 16384  # BEP 3: peers drop a connection that asks for more
+
+
+class Block(NamedTuple):
+    """A request's three numbers, as they stand on the wire: piece index, offset in the piece, length in bytes."""
+
+    piece: int
+    begin: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """The pieces and blocks of `total_bytes` bytes cut every `piece_length` bytes.
+
+    All pieces have `piece_length` bytes except the last, and all blocks of a piece `BLOCK_SIZE` bytes except the
+    last of it. Nothing at all (`total_bytes` 0) has no pieces.
+    """
+
+    total_bytes: int
+    piece_length: int
+    piece_count: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.total_bytes < 0 or self.piece_length < 1:
+            raise ValueError(f"no torrent has {self.total_bytes} bytes in pieces of {self.piece_length}")
+        object.__setattr__(self, "piece_count", -(-self.total_bytes // self.piece_length))
+
+    def piece_offset(self, index: int) -> int:
+        """Where piece `index` begins in the torrent's bytes."""
+        self._check(index)
+        return index * self.piece_length
+
+    def piece_size(self, index: int) -> int:
+        """The bytes of piece `index`: `piece_length`, or what is left for the last one."""
+        self._check(index)
+        if index < self.piece_count - 1:
+            return self.piece_length
+        return self.total_bytes - index * self.piece_length
+
+    def block_count(self, index: int) -> int:
+        """How many blocks piece `index` has."""
+        return -(-self.piece_size(index) // BLOCK_SIZE)
+
+    def block(self, index: int, number: int) -> Block:
+        """Block `number` (from 0) of piece `index`.
+
+        Raises:
+            IndexError: there is no such piece or block.
+        """
+        begin = number * BLOCK_SIZE
+        left = self.piece_size(index) - begin
+        if number < 0 or left <= 0:
+            raise IndexError(f"piece {index} has no block {number}")
+        return Block(index, begin, left if left < BLOCK_SIZE else BLOCK_SIZE)
+
+    def blocks(self, index: int) -> list[Block]:
+        """All blocks of piece `index`, in order."""
+        size = self.piece_size(index)
+        return [Block(index, begin, min(BLOCK_SIZE, size - begin)) for begin in range(0, size, BLOCK_SIZE)]
+
+    def contains(self, piece: int, begin: int, length: int) -> bool:
+        """Whether these numbers, which a stranger may have sent, lie inside one piece. It need not be a whole block."""
+        return (
+            0 <= piece < self.piece_count
+            and length > 0
+            and begin >= 0
+            and begin + length <= self.total_bytes - piece * self.piece_length
+            and begin + length <= self.piece_length
+        )
+
+    def _check(self, index: int) -> None:
+        if not 0 <= index < self.piece_count:
+            raise IndexError(f"piece {index} is not one of {self.piece_count}")

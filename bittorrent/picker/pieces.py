@@ -1,0 +1,176 @@
+"""The state of every piece, and the transitions between the four states."""
+
+from __future__ import annotations
+
+from bittorrent.picker.availability import Availability
+from bittorrent.picker.bitfield import Bitfield
+from bittorrent.picker.config import PieceState
+from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.picker.inflight import OpenPieces, PieceProgress
+from transfer.errors import LocalProtocolError
+
+
+class PieceTable:
+    """Where each piece stands. The candidates of `availability` are kept in step.
+
+    A piece that failed its hash is on parole until it is verified: `suspects` names who may be to blame, and one peer
+    alone has to send all of it. While such a piece is MISSING it is in `waiting` (oldest failure first).
+
+    Invariants: a piece is in exactly one state; a MISSING piece is either a candidate or waiting; a block of a PARTIAL
+    piece is free, requested or received; the PARTIAL pieces with free blocks are those of `open`.
+    """
+
+    __slots__ = (
+        "_availability",
+        "_geometry",
+        "complete",
+        "have",
+        "missing_bytes",
+        "open",
+        "partial",
+        "suspects",
+        "waiting",
+    )
+
+    def __init__(self, geometry: Geometry, availability: Availability) -> None:
+        self._geometry = geometry
+        self._availability = availability
+        self.have = Bitfield(geometry.piece_count)
+        self.missing_bytes = geometry.total_bytes
+        self.partial: dict[int, PieceProgress] = {}
+        self.complete: dict[int, PieceProgress] = {}
+        self.open = OpenPieces()
+        self.suspects: dict[int, dict[int, None]] = {}
+        self.waiting: dict[int, None] = {}
+
+    def state(self, index: int) -> PieceState:
+        if index in self.have:
+            return PieceState.HAVE
+        if index in self.partial:
+            return PieceState.PARTIAL
+        if index in self.complete:
+            return PieceState.COMPLETE
+        if not 0 <= index < self.have.size:
+            raise IndexError(f"piece {index} is not one of {self.have.size}")
+        return PieceState.MISSING
+
+    @property
+    def is_all_requested(self) -> bool:
+        """No block is needed that nobody was asked for."""
+        return not self.open.count and not self._availability.candidates and not self.waiting
+
+    def start(self, index: int, owner: int | None) -> PieceProgress:
+        """MISSING to PARTIAL; the caller requests or receives a block of it at once."""
+        self._availability.exclude(index)
+        self.waiting.pop(index, None)
+        exclusive = index in self.suspects
+        piece = PieceProgress(index, self._geometry.block_count(index), owner=owner, exclusive=exclusive)
+        self.partial[index] = piece
+        self.open.put(piece)
+        return piece
+
+    def free(self, piece: PieceProgress, block: Block) -> None:
+        """A block of a PARTIAL piece is not requested any more; without any block left the piece is MISSING."""
+        piece.free |= 1 << block.begin // BLOCK_SIZE
+        if piece.is_untouched:
+            self._make_missing(piece)
+        else:
+            self.open.put(piece)
+
+    def receive(self, piece: PieceProgress, block: Block, peer: int) -> bool:
+        """A block of a PARTIAL piece came; True when the piece is COMPLETE by that."""
+        piece.receive(block, peer)
+        if piece.is_complete:
+            self.open.discard(piece)
+            del self.partial[piece.index]
+            self.complete[piece.index] = piece
+            return True
+        self.open.put(piece)
+        return False
+
+    def orphan(self, owner: int) -> None:
+        """A peer does not work on its pieces any more."""
+        for piece in self.partial.values():
+            if piece.owner == owner:
+                self.open.change_owner(piece, None)
+
+    def verify(self, index: int) -> None:
+        """COMPLETE to HAVE."""
+        self._pop_complete(index)
+        self._gain(index)
+
+    def fail(self, index: int) -> tuple[int, ...]:
+        """COMPLETE to MISSING, on parole; returns who sent blocks of it."""
+        contributors = tuple(self._pop_complete(index).contributors)
+        self.suspects.setdefault(index, {}).update(dict.fromkeys(contributors))
+        self.waiting[index] = None
+        return contributors
+
+    def find(self, index: int) -> bool:
+        """MISSING to HAVE, for what is on disk; False when it is HAVE already."""
+        state = self.state(index)
+        if state is PieceState.HAVE:
+            return False
+        if state is not PieceState.MISSING:
+            raise LocalProtocolError(f"piece {index} is {state.value}: it cannot be found on disk now")
+        self._availability.exclude(index)
+        self.waiting.pop(index, None)
+        self._gain(index)
+        return True
+
+    def lose(self, index: int) -> None:
+        """HAVE to MISSING."""
+        if not self.have.clear(index):
+            raise LocalProtocolError(f"piece {index} is {self.state(index).value}: it cannot be lost")
+        self.missing_bytes += self._geometry.piece_size(index)
+        self._availability.include(index)
+
+    def give_up_one(self) -> bool:
+        """PARTIAL to MISSING for the oldest piece that nobody works on: what came of it is forgotten."""
+        for piece in self.open.of(None).values():
+            if not piece.is_outstanding:
+                self._make_missing(piece)
+                return True
+        return False
+
+    def forget_suspect(self, peer: int) -> None:
+        for suspects in self.suspects.values():
+            suspects.pop(peer, None)
+
+    def check_invariants(self) -> None:
+        self._availability.check_invariants()
+        missing_bytes = 0
+        for index in range(self.have.size):
+            places = [index in place for place in (self.have, self.partial, self.complete)]
+            assert sum(places) <= 1, f"piece {index} is in two states"
+            is_candidate = bool(self._availability.candidates >> (self.have.width - 1 - index) & 1)
+            assert is_candidate + (index in self.waiting) == (not any(places)), f"piece {index} is not accounted for"
+            missing_bytes += 0 if places[0] else self._geometry.piece_size(index)
+        assert self.missing_bytes == missing_bytes
+        assert self.waiting.keys() <= self.suspects.keys()
+        for index, piece in self.partial.items():
+            assert piece.index == index
+            assert not piece.is_complete
+            assert not piece.is_untouched
+            assert not piece.free & piece.received
+            assert piece.exclusive == (index in self.suspects)
+            assert (index in self.open.of(piece.owner)) == bool(piece.free)
+        assert self.open.count == sum(bool(piece.free) for piece in self.partial.values())
+
+    def _make_missing(self, piece: PieceProgress) -> None:
+        self.open.discard(piece)
+        del self.partial[piece.index]
+        if piece.exclusive:
+            self.waiting[piece.index] = None
+        else:
+            self._availability.include(piece.index)
+
+    def _pop_complete(self, index: int) -> PieceProgress:
+        if index not in self.complete:
+            raise LocalProtocolError(f"piece {index} is {self.state(index).value}: there is nothing to verify")
+        return self.complete.pop(index)
+
+    def _gain(self, index: int) -> None:
+        self.suspects.pop(index, None)
+        self.have.set(index)
+        self.missing_bytes -= self._geometry.piece_size(index)
