@@ -1,0 +1,124 @@
+"""Searches as asyncio sees them: something to wait for, and a stream of peers that ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Self
+
+from kademlia_core.errors import NodeClosedError
+from kademlia_core.lookup import LookupStats
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from types import TracebackType
+
+    from kademlia_core.mainline.searches import Search
+    from transfer.address import Address
+
+
+class RunningSearch:
+    """A search of the core, together with whoever waits for it. Peers wait here until they are fetched.
+
+    The search reports each peer once and at most `max_peers_per_search`, which bounds the queue.
+    """
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self._peers: deque[Address] = deque()
+        self._wake = asyncio.Event()
+        self._is_over = False
+        self._is_closed = False
+
+    def add_peers(self, peers: tuple[Address, ...]) -> None:
+        self._peers += peers
+        self._wake.set()
+
+    def finish(self) -> None:
+        self._is_over = True
+        self._wake.set()
+
+    def close(self) -> None:
+        """The node is going away, so nothing more will come."""
+        self._is_over = self._is_closed = True
+        self._wake.set()
+
+    async def wait_finished(self) -> None:
+        """Raises:
+        NodeClosedError: the node was closed first.
+        """
+        while not self._is_over:
+            self._wake.clear()
+            await self._wake.wait()
+        if self._is_closed:
+            raise NodeClosedError("the node was closed during a search")
+
+    async def next_peer(self) -> Address | None:
+        """The next peer, or None after the last one.
+
+        Raises:
+            NodeClosedError: the node was closed first.
+        """
+        while not self._peers:
+            if self._is_closed:
+                raise NodeClosedError("the node was closed during a search")
+            if self._is_over:
+                return None
+            self._wake.clear()
+            await self._wake.wait()
+        return self._peers.popleft()
+
+
+class PeerLookup:
+    """A search for peers: enter it, iterate over it, leave it. Leaving cancels what is in flight.
+
+    Iteration yields each peer once, in order of arrival, and ends when the closest nodes have been asked.
+    """
+
+    def __init__(
+        self,
+        start: Callable[[], Awaitable[RunningSearch]],
+        cancel: Callable[[RunningSearch], None],
+    ) -> None:
+        self._start = start
+        self._cancel = cancel
+        self._running: RunningSearch | None = None
+
+    async def __aenter__(self) -> Self:
+        """Waits until the node has joined the network, and begins.
+
+        Raises:
+            BootstrapError: joining has failed.
+            LimitExceededError: too many searches are running.
+            NodeClosedError: the node is not open.
+        """
+        if self._running is not None:
+            raise NodeClosedError("this lookup has been used; call find_peers again for a new one")
+        self._running = await self._start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._running is not None:
+            self._cancel(self._running)
+
+    def __aiter__(self) -> AsyncIterator[Address]:
+        return self
+
+    async def __anext__(self) -> Address:
+        """Raises:
+            NodeClosedError: the node was closed, or the lookup not entered.
+
+        Cancellation: safe; no peer is lost.
+        """
+        if self._running is None:
+            raise NodeClosedError("enter the lookup with `async with` before iterating")
+        peer = await self._running.next_peer()
+        if peer is None:
+            raise StopAsyncIteration
+        return peer
+
+    def statistics(self) -> LookupStats:
+        """What the lookup has cost so far; all zero before it has begun."""
+        return self._running.search.stats if self._running is not None else LookupStats()

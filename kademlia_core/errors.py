@@ -1,0 +1,39 @@
+"""What can go wrong in finding: each error says whose fault it is and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from transfer.errors import DecodeError, LocalProtocolError, TransferError
+
+if TYPE_CHECKING:
+    from transfer.address import Address
+
+
+class KademliaError(TransferError):
+    """Root of the errors that are about the network, not about its bytes."""
+
+
+class InvalidKeyError(DecodeError):
+    """Text or bytes that are no key of the width asked for."""
+
+
+class BootstrapError(KademliaError, ConnectionError):
+    """No bootstrap address answered, so there is no network to ask. `addresses` are those that were tried."""
+
+    def __init__(self, addresses: tuple[Address, ...]) -> None:
+        names = ", ".join(map(str, addresses))
+        super().__init__(f"no bootstrap node answered ({names}); check the network or name another bootstrap node")
+        self.addresses = addresses
+
+
+class NoAnswerError(KademliaError, TimeoutError):
+    """A node left a query unanswered, or refused it. `address` is the node's."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(f"{address} did not answer; it may be offline or behind a firewall")
+        self.address = address
+
+
+class NodeClosedError(LocalProtocolError):
+    """The node was closed, or not yet entered with `async with`."""

@@ -1,0 +1,1 @@
+"""The BitTorrent mainline DHT (BEP 5) as pure machines."""

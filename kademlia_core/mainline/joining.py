@@ -1,0 +1,148 @@
+"""Entering the network: ask the bootstrap addresses, look up one's own key, try again later when nobody answers."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from kademlia_core.mainline.messages import FindNode
+from kademlia_core.mainline.searches import Network, Search
+
+if TYPE_CHECKING:
+    from kademlia_core.contact import Contact
+    from kademlia_core.mainline.config import MainlineConfig
+    from kademlia_core.mainline.messages import Response
+    from kademlia_core.mainline.transactions import Transaction
+    from kademlia_core.routing_table import RoutingTable
+    from transfer.address import Address
+
+
+class JoinState(Enum):
+    """IDLE before the first attempt; FAILED between attempts."""
+
+    IDLE = "idle"
+    JOINING = "joining"
+    JOINED = "joined"
+    FAILED = "failed"
+
+
+class Joining:
+    """Brings the node into the network and notices when it has fallen out.
+
+    Joined means: the lookup of the own key has ended, or the table holds a bucket full of nodes before that. When all
+    contacts turn bad later, the bootstrap addresses are wanted again. `changed` is set on each change of `state` and
+    reset by the owner; `is_wanted` asks the owner for (freshly resolved) addresses, which it hands to `join`.
+    """
+
+    def __init__(self, table: RoutingTable, *, network: Network, config: MainlineConfig) -> None:
+        self._table = table
+        self._network = network
+        self._config = config
+        self._search: Search | None = None
+        self._awaited: dict[Address, int] = {}  # bootstrap address to how often it has been asked
+        self._retry_at: float | None = None
+        self._retry_s = config.join_retry_s
+        self._can_retry = False
+        self.state = JoinState.IDLE
+        self.changed = False
+        self.is_wanted = False
+
+    def join(self, addresses: tuple[Address, ...], *, alone: bool, now: float) -> None:
+        """Asks `addresses`. With none, joining has failed, or a network is started when `alone` is set."""
+        self._can_retry = not alone
+        self._retry_at = None
+        self._awaited = {}
+        self._enter(JoinState.JOINING)
+        for address in addresses:
+            self._ask(address, now)
+        if alone:
+            self._enter(JoinState.JOINED)
+        elif not self._awaited:
+            self._settle(now)
+
+    def on_response(self, transaction: Transaction, response: Response, *, now: float) -> None:
+        self._awaited.pop(transaction.address, None)
+        contacts = [contact for contact in self._network.contacts_in(response) if contact.key != self._table.own_key]
+        if self._search is not None:
+            self._search.add_candidates(contacts, now=now)
+        else:
+            self._look_up_own_key(contacts, now)
+
+    def on_failure(self, transaction: Transaction, *, now: float) -> None:
+        attempts = self._awaited.pop(transaction.address, None)
+        if attempts is None:
+            return
+        if attempts < self._config.join_attempts and self.state is JoinState.JOINING:
+            self._ask(transaction.address, now, attempts)
+        if not self._awaited:
+            self._settle(now)
+
+    def on_table_growth(self, *, now: float) -> None:
+        """A node has entered the table."""
+        if self.state is JoinState.JOINING and len(self._table) >= self._table.config.bucket_size:
+            self._joined()
+        elif self.state is JoinState.FAILED and self._search is None:  # somebody found us: the network is back
+            self._look_up_own_key([], now)
+
+    def on_peers(self, search: Search, peers: tuple[Address, ...]) -> None:
+        """A lookup of nodes meets no peers."""
+
+    def on_search_finished(self, search: Search, *, now: float) -> None:
+        self._search = None
+        self._settle(now)
+
+    def handle_timer(self, *, now: float) -> None:
+        if self._search is not None:
+            self._search.handle_timer(now=now)
+        if self._retry_at is not None and now >= self._retry_at:
+            self._retry_at = None
+            self.is_wanted = True
+
+    def next_timer(self) -> float | None:
+        deadlines = [self._retry_at, self._search.next_timer() if self._search is not None else None]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def check_connection(self, *, now: float) -> None:
+        """Called now and then: wants to join again when every contact has turned bad."""
+        is_idle = self.state is JoinState.JOINED and self._retry_at is None and not self.is_wanted
+        if is_idle and self._can_retry and not self._has_contacts():
+            self._retry_later(now)
+
+    def _ask(self, address: Address, now: float, attempts: int = 0) -> None:
+        if self._network.ask(address, FindNode(self._table.own_key), self, now=now):
+            self._awaited[address] = attempts + 1
+
+    def _look_up_own_key(self, contacts: list[Contact], now: float) -> None:
+        own_key = self._table.own_key
+        contacts = contacts + self._table.closest(own_key, self._config.lookup.k)
+        self._search = Search(
+            FindNode(own_key), contacts, network=self._network, owner=self, config=self._config, own_key=own_key
+        )
+        self._search.start(now=now)
+
+    def _settle(self, now: float) -> None:
+        """Decides once neither a bootstrap address nor the lookup is awaited any more."""
+        if self._search is not None or self._awaited or self.state is JoinState.JOINED:
+            return
+        if self._has_contacts():
+            self._joined()
+        elif self.state is not JoinState.FAILED:
+            self._enter(JoinState.FAILED)
+            self._retry_later(now)
+
+    def _has_contacts(self) -> bool:
+        """Whether anybody in the table is not bad."""
+        return bool(self._table.closest(self._table.own_key, 1, max_failures=self._table.config.bad_after_failures - 1))
+
+    def _joined(self) -> None:
+        self._retry_at = None
+        self._retry_s = self._config.join_retry_s
+        self._enter(JoinState.JOINED)
+
+    def _retry_later(self, now: float) -> None:
+        self._retry_at = now + self._retry_s
+        self._retry_s = min(2 * self._retry_s, self._config.join_retry_max_s)
+
+    def _enter(self, state: JoinState) -> None:
+        self.changed = self.changed or state is not self.state
+        self.state = state

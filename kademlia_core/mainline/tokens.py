@@ -1,0 +1,54 @@
+"""Write tokens: proof that whoever announces an address receives what is sent to that address (BEP 5)."""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+from transfer.address import packed_host
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from kademlia_core.key import Key
+
+TOKEN_SIZE = 8
+SECRET_SIZE = 20
+
+
+class TokenIssuer:
+    """Issues and checks tokens without remembering any: a token is a keyed hash of the IP address and the info-hash.
+
+    The secret changes every `rotation_s`, and the one before it is still accepted, so a token holds for one to two
+    spans (BEP 5: 5 and 10 minutes). The port is left out, as BEP 5 has it: behind a NAT it may change.
+    """
+
+    def __init__(self, *, rng: Random, rotation_s: float, now: float) -> None:
+        self._rng = rng
+        self._rotation_s = rotation_s
+        self._secret = self._previous = rng.randbytes(SECRET_SIZE)
+        self._rotate_at = now + rotation_s
+
+    def issue(self, host: str, info_hash: Key, *, now: float) -> bytes:
+        """The token for whoever asks from the IP address `host`."""
+        self._rotate(now)
+        return _token(self._secret, host, info_hash)
+
+    def is_valid(self, token: bytes, host: str, info_hash: Key, *, now: float) -> bool:
+        self._rotate(now)
+        return any(
+            hmac.compare_digest(token, _token(secret, host, info_hash)) for secret in (self._secret, self._previous)
+        )
+
+    def _rotate(self, now: float) -> None:
+        if now < self._rotate_at:
+            return
+        fresh = self._rng.randbytes(SECRET_SIZE)
+        # After a pause of more than a span even the current secret is too old to be accepted.
+        self._previous = self._secret if now < self._rotate_at + self._rotation_s else fresh
+        self._secret = fresh
+        self._rotate_at = now + self._rotation_s
+
+
+def _token(secret: bytes, host: str, info_hash: Key) -> bytes:
+    return hmac.digest(secret, packed_host(host) + bytes(info_hash), "sha1")[:TOKEN_SIZE]

@@ -1,0 +1,99 @@
+"""Keeping the routing table true: pings for hints and doubtful nodes, lookups in stale buckets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kademlia_core.mainline.messages import FindNode, Ping
+from kademlia_core.mainline.searches import Network, Search
+from transfer.address import is_usable_peer
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from kademlia_core.contact import Contact
+    from kademlia_core.mainline.config import MainlineConfig
+    from kademlia_core.mainline.messages import Response
+    from kademlia_core.mainline.transactions import Transaction
+    from kademlia_core.routing_table import RoutingTable
+    from transfer.address import Address
+
+
+class TableUpkeep:
+    """Asks whatever the table needs to know; the answers reach the table by the way of every answer.
+
+    Each ping on its way is unique to its address, and there are at most `max_hints` of them.
+    """
+
+    def __init__(
+        self, table: RoutingTable, *, network: Network, config: MainlineConfig, rng: Random, now: float
+    ) -> None:
+        self._table = table
+        self._network = network
+        self._config = config
+        self._rng = rng
+        self._pinged: set[Address] = set()
+        self._refresh: Search | None = None
+        self._next_round_at = now + config.upkeep_interval_s
+
+    def hint(self, address: Address, contact: Contact | None, *, now: float) -> None:
+        """Somebody may be at `address`: a ping decides. Dropped when it could not be of use anyway."""
+        if contact is None or self._table.wants(contact.key):
+            self._ping(address, None, now)
+
+    def on_crowding(self, contact: Contact, *, now: float) -> None:
+        """A new node waits for a place in a full bucket: the most doubtful node there has to prove itself."""
+        rival = self._table.rival_of(contact.key, now=now)
+        if rival is not None:
+            self._ping(rival.address, rival, now)
+
+    def on_response(self, transaction: Transaction, response: Response, *, now: float) -> None:
+        self._pinged.discard(transaction.address)
+
+    def on_failure(self, transaction: Transaction, *, now: float) -> None:
+        """BEP 5: a doubtful node gets a second chance before it gives way to a replacement."""
+        self._pinged.discard(transaction.address)
+        if transaction.contact is not None:
+            self.on_crowding(transaction.contact, now=now)
+
+    def on_peers(self, search: Search, peers: tuple[Address, ...]) -> None:
+        """A lookup of nodes meets no peers."""
+
+    def on_search_finished(self, search: Search, *, now: float) -> None:
+        self._refresh = None
+
+    def handle_timer(self, *, now: float) -> bool:
+        """Returns whether a round of upkeep was due."""
+        if self._refresh is not None:
+            self._refresh.handle_timer(now=now)
+        if now < self._next_round_at:
+            return False
+        self._next_round_at = now + self._config.upkeep_interval_s
+        doubtful = self._table.questionable(now=now)
+        if doubtful is not None:
+            self._ping(doubtful.address, doubtful, now)
+        if self._refresh is None and len(self._table):
+            self._refresh_stalest(now)
+        return True
+
+    def next_timer(self) -> float:
+        refresh = self._refresh.next_timer() if self._refresh is not None else None
+        return self._next_round_at if refresh is None else min(refresh, self._next_round_at)
+
+    def _refresh_stalest(self, now: float) -> None:
+        target = self._table.stale_target(now=now, rng=self._rng)
+        if target is None:
+            return
+        self._table.refreshed(target, now=now)
+        config = self._config
+        contacts = self._table.closest(target, config.lookup.k, max_failures=self._table.config.bad_after_failures - 1)
+        self._refresh = Search(
+            FindNode(target), contacts, network=self._network, owner=self, config=config, own_key=self._table.own_key
+        )
+        self._refresh.start(now=now)
+
+    def _ping(self, address: Address, contact: Contact | None, now: float) -> None:
+        if address in self._pinged or len(self._pinged) >= self._config.max_hints or not is_usable_peer(address):
+            return
+        if self._network.ask(address, Ping(), self, contact=contact, now=now):
+            self._pinged.add(address)
