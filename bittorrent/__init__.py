@@ -1,0 +1,1 @@
+"""Sharing files with the BitTorrent world."""

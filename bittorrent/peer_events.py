@@ -1,0 +1,70 @@
+"""What a `PeerCore` reports: one class for each thing that happened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bittorrent.picker.bitfield import Bitfield
+from bittorrent.wire.handshake import Handshake
+from bittorrent.wire.metadata import MetadataData, MetadataReject
+
+
+@dataclass(frozen=True, slots=True)
+class HandshakeReceived:
+    """The other side's handshake is here. On an incoming connection nothing more is read until `welcome`."""
+
+    handshake: Handshake
+
+
+@dataclass(frozen=True, slots=True)
+class ExtensionsReceived:
+    """An extension handshake was read; `PeerCore.extensions` and friends are up to date."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChokeChanged:
+    """The peer choked us (requests on the way are forgotten) or unchoked us."""
+
+    is_choked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class InterestChanged:
+    """The peer became interested in us, or lost interest."""
+
+    is_interested: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHas:
+    """The peer now has one more piece. Only sent once the geometry is known."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerHasMany:
+    """What the peer had when it connected, or when the geometry became known."""
+
+    bits: Bitfield
+
+
+@dataclass(frozen=True, slots=True)
+class DhtPortReceived:
+    """The peer runs a DHT node on this UDP port (BEP 5)."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataArrived:
+    """An answer to one of our metadata requests."""
+
+    message: MetadataData | MetadataReject
+
+
+PeerEvent: TypeAlias = (
+    HandshakeReceived | ExtensionsReceived | ChokeChanged | InterestChanged | PeerHas | PeerHasMany | DhtPortReceived
+    | MetadataArrived
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""The peer wire protocol as pure codecs: handshake, frames, messages, extension protocol, metadata exchange."""

@@ -1,0 +1,55 @@
+"""The 68 bytes that open every peer connection (BEP 3), with the reserved bits of BEP 5 and BEP 10."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from bittorrent.errors import WireError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """Both sides send one. `info_hash` and `peer_id` have 20 bytes each."""
+
+    info_hash: bytes
+    peer_id: bytes
+    supports_extensions: bool = True
+    supports_dht: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.info_hash) != 20 or len(self.peer_id) != 20:
+            raise ValueError("info_hash and peer_id have 20 bytes each")
+
+    def to_bytes(self) -> bytes:
+        reserved = bytearray(8)
+        reserved[5] |= EXTENSION_BIT if self.supports_extensions else 0
+        reserved[7] |= DHT_BIT if self.supports_dht else 0
+        return PREAMBLE + reserved + self.info_hash + self.peer_id
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Reads exactly `HANDSHAKE_SIZE` bytes; reserved bits of other extensions are ignored.
+
+        Raises:
+            WireError: not the BitTorrent protocol.
+        """
+        if len(data) != HANDSHAKE_SIZE or not is_handshake_prefix(data):
+            raise WireError("the peer does not speak the BitTorrent protocol")
+        return cls(
+            info_hash=data[28:48],
+            peer_id=data[48:68],
+            supports_extensions=bool(data[25] & EXTENSION_BIT),
+            supports_dht=bool(data[27] & DHT_BIT),
+        )
+
+
+def is_handshake_prefix(data: bytes) -> bool:
+    """Whether `data`, however short, can still become a handshake: strangers are dropped at their first wrong byte."""
+    return data[:20] == PREAMBLE[: len(data)]
+
+
+HANDSHAKE_SIZE = 68
+PREAMBLE = b"\x13BitTorrent protocol"
+EXTENSION_BIT = 0x10  # reserved byte 5, BEP 10
+DHT_BIT = 0x01  # reserved byte 7, BEP 5

@@ -1,0 +1,208 @@
+"""The messages of the peer wire protocol (BEP 3, BEP 5 `port`, BEP 10 `extended`): values, and frames of bytes.
+
+`decode_message` is the reference, used for everything that is rare. Blocks, the one thing that is not, are taken
+apart by `split_piece` without being copied.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bittorrent.errors import WireError
+from bittorrent.picker.geometry import Block
+
+
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """An empty frame, sent when nothing else was for two minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choke:
+    """The sender will not answer requests, and forgets those it has (without the fast extension)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unchoke:
+    """The sender answers requests."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interested:
+    """The sender wants pieces that the receiver has."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotInterested:
+    """The sender wants nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """The sender has verified piece `index`."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """The `bitfield` message: what the sender has, high bit first. Only allowed as the first message."""
+
+    bits: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The sender asks for a block."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A block: `data` begins at byte `begin` of piece `index`."""
+
+    index: int
+    begin: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """The sender no longer wants a block that it requested."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """The UDP port of the sender's DHT node (BEP 5)."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extended:
+    """A message of the extension protocol (BEP 10); `extension` is the receiver's number for it, 0 the handshake."""
+
+    extension: int
+    payload: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A message kind that this library does not know. To be ignored, so that others can extend the protocol."""
+
+    kind: int
+    payload: bytes
+
+
+Message: TypeAlias = (
+    KeepAlive | Choke | Unchoke | Interested | NotInterested | Have | Pieces | Request | Piece | Cancel | Port
+    | Extended | Unknown
+)  # fmt: skip
+
+
+def decode_message(frame: bytes | memoryview) -> Message:
+    """The message in the body of one frame (its four length bytes already taken off).
+
+    Raises:
+        WireError: a known kind with a wrong length.
+    """
+    if not frame:
+        return KeepAlive()
+    kind, payload = frame[0], bytes(frame[1:])
+    if kind in _EMPTY:
+        _expect(kind, payload, 0)
+        return _EMPTY[kind]
+    match kind:
+        case 4:
+            _expect(kind, payload, 4)
+            return Have(int.from_bytes(payload, "big"))
+        case 5:
+            return Pieces(payload)
+        case 6 | 8:
+            _expect(kind, payload, 12)
+            block = Block(*_THREE.unpack(payload))
+            return Request(block) if kind == 6 else Cancel(block)
+        case 7:
+            index, begin, data = split_piece(frame)
+            return Piece(index, begin, bytes(data))
+        case 9:
+            _expect(kind, payload, 2)
+            return Port(int.from_bytes(payload, "big"))
+        case 20:
+            if not payload:
+                raise WireError("the peer sent an extended message without a number")
+            return Extended(payload[0], payload[1:])
+        case _:
+            return Unknown(kind, payload)
+
+
+def encode_message(message: Message) -> bytes:
+    """The whole frame, length included. The inverse of `decode_message`."""
+    match message:
+        case KeepAlive():
+            return _frame(b"")
+        case Choke() | Unchoke() | Interested() | NotInterested():
+            return _frame(bytes([_EMPTY_KINDS[type(message)]]))
+        case Have(index):
+            return _frame(b"\x04" + index.to_bytes(4, "big"))
+        case Pieces(bits):
+            return _frame(b"\x05" + bits)
+        case Request(block):
+            return _BLOCK_FRAME.pack(13, 6, *block)
+        case Piece(index, begin, data):
+            return piece_header(index, begin, len(data)) + data
+        case Cancel(block):
+            return _BLOCK_FRAME.pack(13, 8, *block)
+        case Port(port):
+            return _frame(b"\x09" + port.to_bytes(2, "big"))
+        case Extended(extension, payload):
+            return _frame(bytes([20, extension]) + payload)
+        case Unknown(kind, payload):
+            return _frame(bytes([kind]) + payload)
+
+
+def encode_requests(blocks: Iterable[Block]) -> bytes:
+    """Many `request` frames in one go: a fast peer is asked for hundreds at a time."""
+    pack = _BLOCK_FRAME.pack
+    return b"".join([pack(13, 6, *block) for block in blocks])
+
+
+def piece_header(index: int, begin: int, length: int) -> bytes:
+    """The 13 bytes before the data of a `piece` frame."""
+    return _PIECE_HEADER.pack(9 + length, PIECE, index, begin)
+
+
+def split_piece(frame: bytes | memoryview) -> tuple[int, int, bytes | memoryview]:
+    """Index, begin and data of a `piece` frame body; the data is a view when `frame` is one.
+
+    Raises:
+        WireError: too short.
+    """
+    if len(frame) < 9:
+        raise WireError(f"the peer sent a piece message of {len(frame)} bytes")
+    index, begin = _TWO_AFTER_KIND.unpack_from(frame)
+    return index, begin, frame[9:]
+
+
+def _expect(kind: int, payload: bytes, length: int) -> None:
+    if len(payload) != length:
+        raise WireError(f"the peer sent message {kind} with {len(payload)} bytes instead of {length}")
+
+
+def _frame(body: bytes) -> bytes:
+    return len(body).to_bytes(4, "big") + body
+
+
+PIECE = 7
+_EMPTY: dict[int, Message] = {0: Choke(), 1: Unchoke(), 2: Interested(), 3: NotInterested()}
+_EMPTY_KINDS = {type(message): kind for kind, message in _EMPTY.items()}
+_THREE = struct.Struct(">III")
+_BLOCK_FRAME = struct.Struct(">IBIII")
+_PIECE_HEADER = struct.Struct(">IBII")
+_TWO_AFTER_KIND = struct.Struct(">xII")

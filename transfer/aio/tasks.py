@@ -1,0 +1,49 @@
+"""The tasks that one long-lived object started: none is lost, none outlives its owner, no error goes unseen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+
+class TaskSet:
+    """Like `asyncio.TaskGroup`, for an owner whose tasks come from callbacks and who is closed, not exited.
+
+    Args:
+        on_error: called with the exception of a task that failed, from the event loop. Cancellation is no failure.
+    """
+
+    def __init__(self, on_error: Callable[[BaseException], None]) -> None:
+        self._on_error = on_error
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def start(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
+        """Runs `work` in a task; once closed, drops it unrun."""
+        if self._closed:
+            work.close()
+            return
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    async def aclose(self) -> None:
+        """Cancels every task and waits until all have ended.
+
+        Cancellation: the tasks are cancelled all the same; wait again to be sure that they ended.
+        """
+        self._closed = True
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._on_error(error)
