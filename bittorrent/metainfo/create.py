@@ -216,7 +216,7 @@ def _changed(file: SourceFile) -> StorageError:
 def _check_trackers(trackers: Iterable[str | Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     tiers = [[tier] if isinstance(tier, str) else list(tier) for tier in trackers]
     for url in (url for tier in tiers for url in tier):
-        if parse_url(url.encode(errors="replace")) is None:
+        if parse_url(url.encode(errors="surrogatepass")) is None:
             raise MetainfoError(f"{shorten(url)} is not the URL of a tracker, such as http://HOST:PORT/announce")
     return parse_trackers(
         {b"announce-list": [[url.encode() for url in tier] for tier in tiers]}, limit=DEFAULT_LIMITS.trackers

@@ -75,15 +75,13 @@ def parse_files(info: dict[bytes, Value], name: str, *, max_files: int) -> tuple
             raise MetainfoError("the list of files holds something that is not a file")
         attributes = item.get(b"attr")
         attributes = attributes if isinstance(attributes, bytes) else b""
-        if b"l" in attributes:
-            if item.get(b"length", 0) != 0:
-                raise MetainfoError("a symbolic link of the torrent has a length")
+        if b"l" in attributes:  # takes no room, whatever its length says: libtorrent counts it so too
             continue
         length = _length_of(item)
-        if b"p" in attributes:
+        path = (".pad",) if b"p" in attributes else (name, *_path_of(item))
+        if b"p" in attributes or path[-1].startswith(_OLD_PADDING):
             entries.append(FileEntry((".pad", str(length)), length, offset, is_padding=True))
         else:
-            path = (name, *_path_of(item))
             check_path(path)
             taken.add(path)
             entries.append(FileEntry(path, length, offset))
@@ -116,3 +114,6 @@ def _length_of(item: dict[bytes, Value]) -> int:
 
 def _first_of(item: dict[bytes, Value], *keys: bytes) -> Value | None:
     return next((item[key] for key in keys if key in item), None)
+
+
+_OLD_PADDING = "_____padding_file_"  # BitComet's name for padding, before BEP 47 gave it an attribute

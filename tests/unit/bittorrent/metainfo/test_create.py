@@ -1,0 +1,220 @@
+"""Making torrents: what is shared, in which order, what is refused before and during the hashing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from bittorrent.errors import MetainfoError, StorageError
+from bittorrent.metainfo.create import SourceFile, choose_piece_length, create_metainfo, hash_pieces
+from bittorrent.metainfo.torrent import Metainfo
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
+
+
+def test_a_single_file(tmp_path: Path) -> None:
+    data = os.urandom(100_000)
+    (tmp_path / "film").write_bytes(data)
+    metainfo = create_metainfo(tmp_path / "film", piece_length=32 * KIB)
+    assert metainfo.name == "film"
+    assert [entry.path for entry in metainfo.files] == [("film",)]
+    assert metainfo.total_bytes == 100_000
+    expected = [hashlib.sha1(data[at : at + 32 * KIB]).digest() for at in range(0, len(data), 32 * KIB)]
+    assert metainfo.piece_hashes == b"".join(expected)
+    assert metainfo.created_by == "kademlia-core"
+    assert metainfo.creation_date is None
+    assert Metainfo.from_bytes(metainfo.to_bytes()) == metainfo
+
+
+def test_a_folder_is_ordered_by_path_and_complete(tmp_path: Path) -> None:
+    content = {"b": b"3", "a/z": b"1", "a/.hidden": b"0", "a.txt": b"2", "B": b"", "ä": b"4"}
+    for name, data in content.items():
+        path = tmp_path / "album" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    (tmp_path / "album" / "no files here").mkdir()
+    metainfo = create_metainfo(str(tmp_path / "album") + os.sep)
+    # Element by element: everything in the folder `a` comes before the file `a.txt`, though "." sorts before "/".
+    assert [str(entry) for entry in metainfo.files] == [
+        "album/B",
+        "album/a/.hidden",
+        "album/a/z",
+        "album/a.txt",
+        "album/b",
+        "album/ä",
+    ]
+    assert metainfo.piece_hashes == hashlib.sha1(b"01234").digest()
+
+
+def test_equal_files_give_equal_torrents(tmp_path: Path) -> None:
+    for folder in ("x", "y"):
+        (tmp_path / folder / "d").mkdir(parents=True)
+        for name in ("1", "2", "3") if folder == "x" else ("3", "1", "2"):
+            (tmp_path / folder / "d" / name).write_text(name)
+    assert create_metainfo(tmp_path / "x" / "d").to_bytes() == create_metainfo(tmp_path / "y" / "d").to_bytes()
+
+
+def test_everything_that_can_be_said(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    metainfo = create_metainfo(
+        tmp_path / "f",
+        trackers=["udp://a:1/announce", ("http://b/", "http://c/"), "udp://a:1/announce"],
+        private=True,
+        comment="c",
+        created_by=None,
+        creation_date=1700000000,
+    )
+    assert metainfo.trackers == (("udp://a:1/announce",), ("http://b/", "http://c/"))
+    assert metainfo.private
+    assert (metainfo.comment, metainfo.created_by, metainfo.creation_date) == ("c", None, 1700000000)
+    assert Metainfo.from_bytes(metainfo.to_bytes()) == metainfo
+    assert create_metainfo(tmp_path / "f").info_hash != metainfo.info_hash
+
+
+@pytest.mark.parametrize("total_bytes", [1, 16 * KIB, MIB, 100 * MIB, GIB, 20 * GIB, 31 * GIB])
+def test_the_automatic_piece_length_gives_up_to_2000_pieces(total_bytes: int) -> None:
+    piece_length = choose_piece_length(total_bytes)
+    pieces = -(-total_bytes // piece_length)
+    assert piece_length & (piece_length - 1) == 0
+    assert pieces <= 2000
+    assert pieces > 1000 or piece_length == 16 * KIB
+
+
+def test_the_automatic_piece_length_ends_at_16_mib() -> None:
+    assert choose_piece_length(1 << 60) == 16 * MIB
+
+
+@pytest.mark.parametrize("piece_length", [0, -1, 1, 8 * KIB, 16 * KIB + 1, 48 * KIB, 1 << 29])
+def test_a_piece_length_that_others_would_refuse(tmp_path: Path, piece_length: int) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    with pytest.raises(MetainfoError, match="piece length must be"):
+        create_metainfo(tmp_path / "f", piece_length=piece_length)
+
+
+def test_pieces_too_small_for_so_much_data(tmp_path: Path) -> None:
+    with (tmp_path / "f").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(MetainfoError, match="use larger ones"):
+        create_metainfo(tmp_path / "f", piece_length=16 * KIB)
+
+
+def test_progress(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a").write_bytes(bytes(2 * MIB + 5))
+    (tmp_path / "d" / "b").write_bytes(bytes(10))
+    seen: list[tuple[int, int]] = []
+    create_metainfo(tmp_path / "d", progress=lambda done, total: seen.append((done, total)))
+    assert seen[-1] == (2 * MIB + 15, 2 * MIB + 15)
+    assert len(seen) >= 4
+    assert seen == sorted(seen)
+
+
+def test_nothing_to_share(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="no data"):
+        create_metainfo(tmp_path)
+    (tmp_path / "empty").touch()
+    with pytest.raises(StorageError, match="no data"):
+        create_metainfo(tmp_path)
+    with pytest.raises(StorageError, match="no data"):
+        create_metainfo(tmp_path / "empty")
+    with pytest.raises(StorageError, match=r"cannot share .*missing: No such file"):
+        create_metainfo(tmp_path / "missing")
+    with pytest.raises(StorageError, match="no name"):
+        create_metainfo(os.path.abspath(os.sep))
+
+
+@posix
+@pytest.mark.parametrize("name", ["aux.c", "ends.", "new\nline", "back\\slash"])
+@pytest.mark.parametrize("where", ["file", "folder", "top"])
+def test_names_that_others_cannot_store(tmp_path: Path, name: str, where: str) -> None:
+    shared = tmp_path / "d"
+    if where == "file":
+        shared.mkdir()
+        (shared / name).write_bytes(b"x")
+    elif where == "folder":
+        (shared / name).mkdir(parents=True)
+        (shared / name / "f").write_bytes(b"x")
+    else:
+        shared = tmp_path / name
+        shared.write_bytes(b"x")
+    with pytest.raises(MetainfoError, match=r"cannot share .*; rename it"):
+        create_metainfo(shared)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems make sure that names are text")
+def test_a_name_that_is_not_text(tmp_path: Path) -> None:
+    for kind in ("file", "folder"):
+        shared = tmp_path / kind
+        shared.mkdir()
+        odd = os.fsencode(shared) + b"/\xff"
+        if kind == "folder":
+            os.mkdir(odd)
+        else:
+            with open(odd, "wb") as file:
+                file.write(b"x")
+        with pytest.raises(MetainfoError, match=r"UTF-8; rename it"):
+            create_metainfo(shared)
+
+
+def test_our_own_folder_is_not_shared(tmp_path: Path) -> None:
+    (tmp_path / ".kad").mkdir()
+    (tmp_path / ".kad" / "x.torrent").write_bytes(b"x")
+    (tmp_path / "f").write_bytes(b"y")
+    assert [entry.path[1:] for entry in create_metainfo(tmp_path).files] == [("f",)]
+
+
+@posix
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "f").write_bytes(b"x")
+    shared = tmp_path / "d"
+    shared.mkdir()
+    (shared / "link").symlink_to(tmp_path / "elsewhere")
+    (shared / "file").symlink_to(tmp_path / "elsewhere" / "f")
+    os.mkfifo(shared / "pipe")
+    assert [entry.path[1:] for entry in create_metainfo(shared).files] == [("file",), ("link", "f")]
+    (tmp_path / "elsewhere" / "back").symlink_to(shared)
+    with pytest.raises(StorageError, match="leads back"):
+        create_metainfo(shared)
+    (tmp_path / "elsewhere" / "back").unlink()
+    (shared / "dangling").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(StorageError, match=r"cannot share .*dangling: No such file"):
+        create_metainfo(shared)
+    with pytest.raises(StorageError, match="neither a file nor a folder"):
+        create_metainfo(shared / "pipe")
+
+
+@pytest.mark.parametrize("size", [0, 5, 9, 11, 2 * MIB])
+def test_a_file_that_changes_while_it_is_read(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(bytes(10))
+    found = SourceFile((), str(path), 10, path.stat().st_mtime_ns)
+    path.write_bytes(bytes(size))
+    with pytest.raises(StorageError, match="changed while it was read"):
+        hash_pieces([found], 16 * KIB)
+
+
+def test_a_file_that_is_rewritten_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(bytes(10))
+    found = SourceFile((), str(path), 10, path.stat().st_mtime_ns)
+    os.utime(path, ns=(1, 1))
+    with pytest.raises(StorageError, match="changed while it was read"):
+        hash_pieces([found], 16 * KIB)
+
+
+def test_a_file_that_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="cannot read"):
+        hash_pieces([SourceFile((), str(tmp_path / "f"), 10, 0)], 16 * KIB)
+
+
+@pytest.mark.parametrize("tracker", ["", "tracker", "http://a/\x1b", "http://\udcff/"])
+def test_what_is_no_tracker(tmp_path: Path, tracker: str) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    with pytest.raises(MetainfoError, match="not the URL of a tracker"):
+        create_metainfo(tmp_path / "f", trackers=[tracker])
