@@ -36,7 +36,8 @@ def main() -> None:
 
     measure("a peer joins (half of them seeds)", join)
     measure("have message", lambda: haves(picker, rng))
-    measure("block picked and received, pieces verified", lambda: download(picker, rounds=20))
+    measure("block picked and received, one at a time", lambda: download(picker, rounds=20, batch=1))
+    measure("block picked and received, 16 at a time", lambda: download(picker, rounds=20, batch=16))
     measure("rarest piece chosen (first block of a piece)", lambda: first_blocks(picker))
     measure("peer with nothing left to give is asked", lambda: idle(picker))
 
@@ -55,8 +56,8 @@ def haves(picker: PiecePicker, rng: Random) -> int:
     return count
 
 
-def download(picker: PiecePicker, *, rounds: int) -> int:
-    """Each peer keeps `DEPTH` blocks outstanding; every one is answered in turn and replaced."""
+def download(picker: PiecePicker, *, rounds: int, batch: int) -> int:
+    """Each peer keeps `DEPTH` blocks outstanding; all are answered in turn, and new ones asked `batch` at a time."""
     blocks = 0
     for peer in range(PEERS):
         picker.pick(peer, DEPTH, now=0.0)
@@ -65,8 +66,9 @@ def download(picker: PiecePicker, *, rounds: int) -> int:
             for block in list(picker.requested_from(peer)):
                 if picker.block_received(peer, block).is_piece_complete:
                     picker.piece_verified(block.piece)
-                picker.pick(peer, 1, now=float(step))
                 blocks += 1
+                if not blocks % batch:
+                    picker.pick(peer, batch, now=float(step))
     return blocks
 
 

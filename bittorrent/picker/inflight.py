@@ -29,11 +29,11 @@ class InFlight:
         """Forget a peer, which has nothing outstanding any more."""
         del self._by_peer[peer]
 
-    def add(self, peer: int, block: Block, *, now: float) -> None:
+    def add(self, peer: int, block: Block, now: float) -> None:
         """Note a request. Asking a second peer makes the block the youngest again."""
         self._by_peer[peer][block] = now
-        others = self._by_block.pop(block, ())
-        self._by_block[block] = (*others, peer)
+        others = self._by_block.pop(block, None)
+        self._by_block[block] = (peer,) if others is None else (*others, peer)
 
     def remove(self, peer: int, block: Block) -> bool:
         """Forget one request; False when there was none."""

@@ -328,15 +328,20 @@ class PiecePicker:
 
     def _assign(self, piece: PieceProgress, peer: int, count: int, blocks: list[Block], *, now: float) -> None:
         """Request up to `count` free blocks of a piece, in order."""
-        free = piece.free
-        for _ in range(min(count, free.bit_count())):
+        index, free, size = piece.index, piece.free, self.geometry.piece_size(piece.index)
+        add = self._in_flight.add
+        for _ in range(count):
+            if not free:
+                break
             lowest = free & -free
             free ^= lowest
-            block = self.geometry.block(piece.index, lowest.bit_length() - 1)
-            self._in_flight.add(peer, block, now=now)
+            begin = (lowest.bit_length() - 1) * BLOCK_SIZE
+            block = Block(index, begin, BLOCK_SIZE if begin + BLOCK_SIZE <= size else size - begin)
+            add(peer, block, now)
             blocks.append(block)
         piece.free = free
-        self._open.put(piece)
+        if not free:
+            self._open.put(piece)
 
     def _duplicate(self, view: PeerView, count: int, blocks: list[Block], *, now: float) -> None:
         """Ask for blocks that others were asked for already, the longest untouched first."""
@@ -350,7 +355,7 @@ class PiecePicker:
             if view.has(block.piece) and not self._pieces.partial[block.piece].exclusive:
                 chosen.append(block)
         for block in chosen:
-            self._in_flight.add(view.id, block, now=now)
+            self._in_flight.add(view.id, block, now)
         self._duplicate_requests += len(chosen)
         blocks += chosen
 

@@ -85,7 +85,8 @@ class PieceTable:
             del self.partial[piece.index]
             self.complete[piece.index] = piece
             return True
-        self.open.put(piece)
+        if not piece.free:
+            self.open.put(piece)
         return False
 
     def orphan(self, owner: int) -> None:

@@ -1,0 +1,81 @@
+"""Pieces and blocks: sizes at the end, and validation of what a peer asks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
+
+
+def test_last_piece_and_last_block_are_shorter() -> None:
+    geometry = Geometry(3 * 40_000 + 17_000, 40_000)
+    assert geometry.piece_count == 4
+    assert [geometry.piece_size(index) for index in range(4)] == [40_000, 40_000, 40_000, 17_000]
+    assert geometry.piece_offset(3) == 120_000
+    assert geometry.blocks(0) == [Block(0, 0, 16384), Block(0, 16384, 16384), Block(0, 32768, 7232)]
+    assert geometry.blocks(3) == [Block(3, 0, 16384), Block(3, 16384, 616)]
+    assert geometry.block(3, 1) == Block(3, 16384, 616)
+    assert geometry.block_count(0) == 3
+    assert geometry.block_count(3) == 2
+
+
+@pytest.mark.parametrize(
+    ("total", "piece_length"), [(1, 1), (16384, 16384), (16385, 16384), (1 << 20, 1 << 18), (5, 64)]
+)
+def test_blocks_cover_everything_once(total: int, piece_length: int) -> None:
+    geometry = Geometry(total, piece_length)
+    at = 0
+    for index in range(geometry.piece_count):
+        blocks = geometry.blocks(index)
+        assert blocks == [geometry.block(index, number) for number in range(geometry.block_count(index))]
+        for block in blocks:
+            assert geometry.piece_offset(index) + block.begin == at
+            assert 0 < block.length <= BLOCK_SIZE
+            at += block.length
+    assert at == total
+
+
+def test_nothing_has_no_pieces() -> None:
+    geometry = Geometry(0, 16384)
+    assert geometry.piece_count == 0
+    assert not geometry.contains(0, 0, 1)
+
+
+@pytest.mark.parametrize(("total", "piece_length"), [(-1, 16384), (10, 0), (10, -5)])
+def test_impossible_sizes_are_refused(total: int, piece_length: int) -> None:
+    with pytest.raises(ValueError, match="no torrent has"):
+        Geometry(total, piece_length)
+
+
+@pytest.mark.parametrize("index", [-1, 2])
+def test_an_index_outside_is_an_error(index: int) -> None:
+    geometry = Geometry(30_000, 20_000)
+    for call in (geometry.piece_size, geometry.piece_offset, geometry.block_count, geometry.blocks):
+        with pytest.raises(IndexError, match="is not one of 2"):
+            call(index)
+
+
+@pytest.mark.parametrize("number", [-1, 2])
+def test_a_block_number_outside_is_an_error(number: int) -> None:
+    with pytest.raises(IndexError, match="has no block"):
+        Geometry(20_000, 20_000).block(0, number)
+
+
+@pytest.mark.parametrize(
+    ("request_numbers", "expected"),
+    [
+        ((0, 0, 16384), True),
+        ((0, 3616, 16384), True),
+        ((0, 3617, 16384), False),
+        ((1, 0, 10_000), True),
+        ((1, 0, 10_001), False),
+        ((1, 10_000, 1), False),
+        ((2, 0, 1), False),
+        ((-1, 0, 1), False),
+        ((0, -1, 2), False),
+        ((0, 0, 0), False),
+        ((0, 2**32 - 1, 2**32 - 1), False),
+    ],
+)
+def test_requests_of_strangers_are_checked(request_numbers: tuple[int, int, int], expected: bool) -> None:
+    assert Geometry(30_000, 20_000).contains(*request_numbers) is expected
