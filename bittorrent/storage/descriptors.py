@@ -12,7 +12,7 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 class Descriptor:
-    """An open file that is closed when nobody refers to it any more."""
+    """An open file, closed when nobody refers to it any more: `number` is valid as long as this object is held."""
 
     __slots__ = ("number",)
 

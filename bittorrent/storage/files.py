@@ -152,7 +152,8 @@ class FileStorage:
         while self._dirty:
             index = self._dirty.pop()  # before the call: what is written during it is dirty again
             try:
-                os.fsync(self._descriptors.get((index, True)).number)
+                descriptor = self._descriptors.get((index, True))
+                os.fsync(descriptor.number)
             except StorageError:
                 self._dirty.add(index)
                 raise

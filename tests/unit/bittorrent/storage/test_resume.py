@@ -1,0 +1,108 @@
+"""What is kept between two runs, and that only the right thing counts."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from bittorrent.errors import StorageError
+from bittorrent.metainfo.create import create_metainfo
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.storage.resume import ResumeStore
+
+
+@pytest.fixture
+def metainfo(tmp_path: Path) -> Metainfo:
+    (tmp_path / "f").write_bytes(b"x")
+    return create_metainfo(tmp_path / "f", trackers=["http://t/announce"])
+
+
+def test_saved_loaded_forgotten(tmp_path: Path, metainfo: Metainfo) -> None:
+    directory = tmp_path / "not there yet" / "downloads"
+    store = ResumeStore(directory)
+    assert store.load(metainfo.info_hash) is None
+    assert not directory.exists()
+    store.save(metainfo)
+    store.save(metainfo)
+    assert [path.name for path in (directory / ".kad").iterdir()] == [f"{metainfo.info_hash.hex()}.torrent"]
+    assert ResumeStore(str(directory)).load(metainfo.info_hash) == metainfo
+    assert store.load(bytes(20)) is None
+    store.forget(metainfo.info_hash)
+    assert list(directory.iterdir()) == []
+    store.forget(metainfo.info_hash)
+
+
+def test_the_folder_stays_while_it_holds_something_else(tmp_path: Path, metainfo: Metainfo) -> None:
+    store = ResumeStore(tmp_path)
+    store.save(metainfo)
+    (tmp_path / ".kad" / "other").touch()
+    store.forget(metainfo.info_hash)
+    assert [path.name for path in (tmp_path / ".kad").iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "flipped", "another", "huge"])
+def test_what_is_not_that_torrent_does_not_count_and_goes(tmp_path: Path, metainfo: Metainfo, damage: str) -> None:
+    store = ResumeStore(tmp_path)
+    store.save(metainfo)
+    path = tmp_path / ".kad" / f"{metainfo.info_hash.hex()}.torrent"
+    data = path.read_bytes()
+    if damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "cut":
+        path.write_bytes(data[:-5])
+    elif damage == "flipped":
+        path.write_bytes(data.replace(b"4:name1:f", b"4:name1:g"))
+    elif damage == "another":
+        (tmp_path / "g").write_bytes(b"y")
+        path.write_bytes(create_metainfo(tmp_path / "g").to_bytes())
+    else:
+        with path.open("wb") as file:
+            file.truncate(1 << 40)
+    assert store.load(metainfo.info_hash) is None
+    assert not path.exists()
+
+
+def test_a_kill_in_the_middle_of_saving_leaves_the_old_state(tmp_path: Path, metainfo: Metainfo) -> None:
+    store = ResumeStore(tmp_path)
+    store.save(metainfo)
+    unfinished = tmp_path / ".kad" / f"{metainfo.info_hash.hex()}.torrent.part"
+    unfinished.write_bytes(metainfo.to_bytes()[:10])
+    assert store.load(metainfo.info_hash) == metainfo
+    store.save(metainfo)
+    assert not unfinished.exists()
+    unfinished.write_bytes(b"")
+    store.forget(metainfo.info_hash)
+    assert not (tmp_path / ".kad").exists()
+
+
+def test_a_file_in_the_place_of_the_folder(tmp_path: Path, metainfo: Metainfo) -> None:
+    (tmp_path / ".kad").write_bytes(b"mine")
+    store = ResumeStore(tmp_path)
+    with pytest.raises(StorageError, match="cannot write"):
+        store.save(metainfo)
+    assert store.load(metainfo.info_hash) is None
+    store.forget(metainfo.info_hash)
+    assert (tmp_path / ".kad").read_bytes() == b"mine"
+
+
+def test_a_folder_in_the_place_of_the_file(tmp_path: Path, metainfo: Metainfo) -> None:
+    (tmp_path / ".kad" / f"{metainfo.info_hash.hex()}.torrent").mkdir(parents=True)
+    store = ResumeStore(tmp_path)
+    with pytest.raises(StorageError, match="cannot write"):
+        store.save(metainfo)
+    with pytest.raises(StorageError, match="cannot read"):
+        store.load(metainfo.info_hash)
+    with pytest.raises(StorageError, match="cannot remove"):
+        store.forget(metainfo.info_hash)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such links here")
+def test_a_link_in_the_place_of_the_unfinished_file_is_not_followed(tmp_path: Path, metainfo: Metainfo) -> None:
+    (tmp_path / "victim").write_bytes(b"mine")
+    (tmp_path / ".kad").mkdir()
+    (tmp_path / ".kad" / f"{metainfo.info_hash.hex()}.torrent.part").symlink_to(tmp_path / "victim")
+    with pytest.raises(StorageError):
+        ResumeStore(tmp_path).save(metainfo)
+    assert (tmp_path / "victim").read_bytes() == b"mine"
