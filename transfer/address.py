@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -38,7 +39,8 @@ class Address(NamedTuple):
         """`HOST:PORT` or `[IPV6]:PORT` as people write it; host names pass unresolved.
 
         Raises:
-            AddressError: no port, a port outside 0..65535, an empty host, or an IPv6 address without brackets.
+            AddressError: no port, a port outside 0..65535, an IPv6 address without brackets, or a host that is empty
+                or that no resolver would take.
         """
         host, separator, port_text = text.strip().rpartition(":")
         bracketed = host.startswith("[") and host.endswith("]")
@@ -46,11 +48,13 @@ class Address(NamedTuple):
             host = host[1:-1]
         if not separator or not host or (":" in host and not bracketed):
             raise AddressError(f"{text!r} is not HOST:PORT (write an IPv6 address as [::1]:6881)")
-        if not (port_text.isascii() and port_text.isdigit()) or int(port_text) > 65535:
+        if not _PORT.fullmatch(port_text) or int(port_text) > 65535:
             raise AddressError(f"{text!r}: the port must be a number from 0 to 65535")
+        if not _is_resolvable(host):
+            raise AddressError(f"{text!r}: {host!r} is not a host name")
         if bracketed:
             try:
-                IPv6Address(host)
+                host = str(IPv6Address(host))
             except ValueError:
                 raise AddressError(f"{text!r}: {host!r} is not an IPv6 address") from None
         return cls(host, int(port_text))
@@ -131,3 +135,15 @@ def is_usable_peer(address: Address) -> bool:
     if isinstance(ip, IPv4Address) and ip == IPv4Address("255.255.255.255"):
         return False
     return not (ip.is_multicast or ip.is_unspecified)
+
+
+def _is_resolvable(host: str) -> bool:
+    """Whether a resolver can be asked: for what is refused here, `getaddrinfo` raises ValueError instead of OSError."""
+    try:
+        host.encode("idna")  # labels of 1 to 63 bytes
+    except UnicodeError:
+        return False
+    return host.isprintable() and host != "." and not any(mark in host for mark in " []/")
+
+
+_PORT = re.compile(r"[0-9]{1,5}")
