@@ -146,6 +146,11 @@ class LookupCore:
     def is_finished(self) -> bool:
         return self._finished
 
+    @property
+    def awaits_only_slow(self) -> bool:
+        """Whether all that would have come quickly has come: somebody answered, and only slow contacts are awaited."""
+        return bool(self._responses) and not self._waiting
+
     def result(self) -> list[Contact]:
         """Up to `k` contacts that answered, closest first."""
         answered = (candidate.contact for candidate in self._candidates if candidate.state is _State.ANSWERED)

@@ -29,8 +29,9 @@ class JoinState(Enum):
 class Joining:
     """Brings the node into the network and notices when it has fallen out.
 
-    Joined means: the lookup of the own key has ended, or the table holds a bucket full of nodes before that. When all
-    contacts turn bad later, the bootstrap addresses are wanted again. `changed` is set on each change of `state` and
+    Joined means: the lookup of the own key has ended, or awaits only slow nodes, or the table holds a bucket full of
+    nodes already: who wants to look something up need not wait for the dead. When all contacts turn bad later, the
+    bootstrap addresses are wanted again. `changed` is set on each change of `state` and
     reset by the owner; `is_wanted` asks the owner for (freshly resolved) addresses, which it hands to `join`.
     """
 
@@ -94,6 +95,9 @@ class Joining:
     def handle_timer(self, *, now: float) -> None:
         if self._search is not None:
             self._search.handle_timer(now=now)
+        # Read again: the search may have ended just now.
+        if self.state is JoinState.JOINING and self._search is not None and self._search.awaits_only_slow:
+            self._joined()
         if self._retry_at is not None and now >= self._retry_at:
             self._retry_at = None
             self.is_wanted = True
@@ -121,12 +125,12 @@ class Joining:
         self._search.start(now=now)
 
     def _settle(self, now: float) -> None:
-        """Decides once neither a bootstrap address nor the lookup is awaited any more."""
-        if self._search is not None or self._awaited or self.state is JoinState.JOINED:
+        """Decides when the lookup has ended, or nobody is left to begin one with. One dead router of many is no matter."""
+        if self._search is not None or self.state is JoinState.JOINED:
             return
         if self._has_contacts():
             self._joined()
-        elif self.state is not JoinState.FAILED:
+        elif not self._awaited and self.state is not JoinState.FAILED:
             self._enter(JoinState.FAILED)
             self._retry_later(now)
 

@@ -151,6 +151,10 @@ class Search:
         self.is_finished = True
 
     @property
+    def awaits_only_slow(self) -> bool:
+        return self._lookup.awaits_only_slow
+
+    @property
     def stats(self) -> LookupStats:
         return self._lookup.stats
 
