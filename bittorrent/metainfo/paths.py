@@ -128,8 +128,9 @@ def _objection(element: str) -> str | None:
     return None
 
 
-# C0, DEL and C1 controls, left-to-right and right-to-left marks, embeddings, overrides and isolates, byte order mark.
-_UNSAFE_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+# C0, DEL and C1 controls, left-to-right and right-to-left marks, embeddings, overrides and isolates, byte order mark;
+# and surrogates, which are no characters (undecodable bytes of a command line arrive as such).
+_UNSAFE_CHARACTER = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 # Reserved with any extension, and with spaces before it.
 # Source: "Naming Files, Paths, and Namespaces", Win32 documentation.
