@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 EXTENDED_HANDSHAKE = 0  # the extension number of the handshake itself
 UT_METADATA = b"ut_metadata"  # BEP 9
 MAX_EXTENSIONS = 256  # as many as there are numbers for them
+MAX_NAME_BYTES = 64  # names are remembered; those in use have 20 bytes at most
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +85,7 @@ class ExtendedHandshake:
             extensions={
                 name: number
                 for name, number in (names.items() if isinstance(names, dict) else ())
-                if isinstance(number, int) and 0 <= number <= 255
+                if isinstance(number, int) and 0 <= number <= 255 and len(name) <= MAX_NAME_BYTES
             },
             client=client[:64].decode(errors="replace") if isinstance(client, bytes) else "",
             request_queue=_positive(value.get(b"reqq"), 1 << 31),

@@ -52,6 +52,8 @@ def decode_metadata(payload: bytes) -> MetadataMessage | None:
     if not isinstance(value, dict):
         raise WireError("the peer's metadata message is not a dictionary")
     kind, index = value.get(b"msg_type"), value.get(b"piece")
+    if isinstance(kind, int) and kind not in (0, 1, 2):
+        return None
     if not isinstance(kind, int) or not isinstance(index, int) or index < 0:
         raise WireError("the peer's metadata message names no piece")
     if kind == 0:
@@ -59,7 +61,7 @@ def decode_metadata(payload: bytes) -> MetadataMessage | None:
     if kind == 1:
         total = value.get(b"total_size")
         return MetadataData(index, payload[end:], total if isinstance(total, int) else 0)
-    return MetadataReject(index) if kind == 2 else None
+    return MetadataReject(index)
 
 
 def encode_metadata(message: MetadataMessage) -> bytes:

@@ -1,0 +1,37 @@
+"""The 68 bytes in front of everything."""
+
+from __future__ import annotations
+
+import pytest
+
+from bittorrent.errors import WireError
+from bittorrent.wire.handshake import PREAMBLE, Handshake, is_handshake_prefix
+
+
+@pytest.mark.parametrize(("hash_size", "id_size"), [(19, 20), (20, 19), (0, 20), (21, 20), (32, 20), (20, 40)])
+def test_both_names_have_twenty_bytes(hash_size: int, id_size: int) -> None:
+    with pytest.raises(ValueError, match="20 bytes"):
+        Handshake(info_hash=bytes(hash_size), peer_id=bytes(id_size))
+
+
+@pytest.mark.parametrize("data", [b"", PREAMBLE, bytes(68), b"\x13BitTorrent Protocol" + bytes(48), b"GET / HTTP/1.1"])
+def test_other_protocols_are_refused(data: bytes) -> None:
+    with pytest.raises(WireError, match="does not speak"):
+        Handshake.from_bytes(data)
+
+
+def test_a_stranger_is_known_by_the_first_wrong_byte() -> None:
+    assert is_handshake_prefix(b"")
+    assert is_handshake_prefix(b"\x13BitT")
+    assert is_handshake_prefix(PREAMBLE + b"anything at all")
+    assert not is_handshake_prefix(b"G")
+    assert not is_handshake_prefix(b"\x13BitTorrent Protocol")
+    assert not is_handshake_prefix(b"\x00" + PREAMBLE)
+
+
+@pytest.mark.parametrize("extensions", [True, False])
+@pytest.mark.parametrize("dht", [True, False])
+def test_reserved_bits(extensions: bool, dht: bool) -> None:
+    handshake = Handshake(info_hash=b"h" * 20, peer_id=b"p" * 20, supports_extensions=extensions, supports_dht=dht)
+    reserved = handshake.to_bytes()[20:28]
+    assert reserved == bytes([0, 0, 0, 0, 0, 0x10 * extensions, 0, dht])

@@ -1,0 +1,69 @@
+"""Messages that a peer may get wrong."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from bittorrent.errors import WireError
+from bittorrent.picker.geometry import Block
+from bittorrent.wire import messages as wire
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"\x00\x00",  # choke, unchoke, interested, not interested carry nothing
+        b"\x01\x00",
+        b"\x02\x00",
+        b"\x03\x00",
+        b"\x04",
+        b"\x04\x00\x00\x00",
+        b"\x04\x00\x00\x00\x00\x00",
+        b"\x06" + bytes(11),
+        b"\x06" + bytes(13),
+        b"\x07",
+        b"\x07" + bytes(7),
+        b"\x08" + bytes(11),
+        b"\x08" + bytes(13),
+        b"\x09\x00",
+        b"\x09\x00\x00\x00",
+        b"\x14",
+    ],
+)
+def test_a_known_kind_with_a_wrong_length_is_refused(body: bytes) -> None:
+    with pytest.raises(WireError) as caught:
+        wire.decode_message(body)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_block_may_be_empty_and_a_bitfield_too() -> None:
+    assert wire.decode_message(b"\x07" + bytes(8)) == wire.Piece(0, 0, b"")
+    assert wire.decode_message(b"\x05") == wire.Pieces(b"")
+
+
+@pytest.mark.parametrize("kind", [10, 13, 14, 15, 16, 17, 19, 21, 22, 23, 255])
+def test_kinds_of_other_extensions_are_unknown_not_wrong(kind: int) -> None:
+    assert wire.decode_message(bytes([kind, 1, 2])) == wire.Unknown(kind, b"\x01\x02")
+
+
+def test_no_requests_are_no_bytes() -> None:
+    assert wire.encode_requests([]) == b""
+
+
+@pytest.mark.parametrize("size", [0, 1, 8])
+def test_a_short_piece_cannot_be_split(size: int) -> None:
+    with pytest.raises(WireError, match=f"{size} bytes"):
+        wire.split_piece(bytes(size))
+
+
+def test_a_piece_given_as_bytes_is_split_into_bytes() -> None:
+    assert wire.split_piece(b"\x07\0\0\0\x01\0\0\0\x02xyz") == (1, 2, b"xyz")
+
+
+def test_numbers_that_do_not_fit_the_wire_are_our_own_fault() -> None:
+    with pytest.raises(OverflowError):
+        wire.encode_message(wire.Have(1 << 32))
+    with pytest.raises(struct.error):
+        wire.encode_message(wire.Request(Block(1 << 32, 0, 0)))
