@@ -1,0 +1,252 @@
+"""The endpoints a torrent knows of: where from, when to try them (again), and which hosts are banned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum, Flag, auto
+from ipaddress import ip_address
+from random import Random
+
+from transfer.address import Address, is_usable_peer
+
+
+class PeerSource(Flag):
+    """Who told us about a peer. An endpoint may have several sources."""
+
+    MANUAL = auto()
+    TRACKER = auto()
+    DHT = auto()
+    PEX = auto()
+    INCOMING = auto()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerListConfig:
+    """Bounds and patience.
+
+    Attributes:
+        max_peers: known endpoints (libtorrent: 3000).
+        max_banned: banned hosts; the oldest ban is lifted beyond it.
+        backoff_s: how long to wait after the first failure; each further one doubles it, up to `max_backoff_s`.
+        max_manual_backoff_s: the same limit for endpoints that the user named: these are never given up.
+        max_failures: an endpoint that the user did not name is forgotten after so many failures in a row.
+        reconnect_s: how long to wait before calling somebody whose connection has ended.
+    """
+
+    max_peers: int = 3000
+    max_banned: int = 4096
+    backoff_s: float = 10.0
+    max_backoff_s: float = 1800.0
+    max_manual_backoff_s: float = 30.0
+    max_failures: int = 4
+    reconnect_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.max_peers < 1 or self.max_banned < 1 or self.max_failures < 1:
+            raise ValueError("a peer list must have room for one peer, one ban and one failure")
+        if not 0 < self.backoff_s <= min(self.max_backoff_s, self.max_manual_backoff_s) or self.reconnect_s < 0:
+            raise ValueError("backoff_s must be positive and at most its limits, reconnect_s not negative")
+
+
+DEFAULT_CONFIG = PeerListConfig()
+
+
+class PeerList:
+    """Which endpoints exist and whom to call next, for one torrent.
+
+    Each endpoint is IDLE (waits for its time), DIALLING (handed out by `candidates_to_connect`, no outcome yet) or
+    CONNECTED. The caller reports the outcome of each one it was handed: `connected`, `failed` or `disconnected`.
+
+    Invariants: never more than `max_peers` endpoints; no banned and no own endpoint is known.
+    """
+
+    def __init__(self, *, rng: Random, config: PeerListConfig = DEFAULT_CONFIG) -> None:
+        self._config = config
+        self._rng = rng
+        self._peers: dict[Address, _Peer] = {}
+        self._failing: dict[Address, None] = {}  # idle ones with failures, oldest failure first: first to make room
+        self._banned: dict[str | Address, None] = {}
+        self._own: dict[Address, None] = {}
+
+    # What is learnt
+
+    def add(self, address: Address, source: PeerSource, *, now: float) -> bool:
+        """Learn of an endpoint; True if it was not known and is now.
+
+        Refused are endpoints that cannot be called, our own, banned ones, and with a full list all but replacements
+        for endpoints that failed. A manual one always finds room.
+        """
+        known = self._peers.get(address)
+        if known is not None:
+            known.sources |= source
+            return False
+        if not is_usable_peer(address) or address in self._own or self.is_banned(address):
+            return False
+        if len(self._peers) >= self._config.max_peers and not self._make_room(source):
+            return False
+        self._peers[address] = _Peer(source, now)
+        return True
+
+    def add_all(self, addresses: Iterable[Address], source: PeerSource, *, now: float) -> int:
+        """`add` for each; returns how many are new."""
+        return sum(self.add(address, source, now=now) for address in addresses)
+
+    def add_own(self, address: Address) -> None:
+        """This endpoint is ourselves: never call it."""
+        self._peers.pop(address, None)
+        self._failing.pop(address, None)
+        self._own[address] = None
+        if len(self._own) > _MAX_OWN:
+            del self._own[next(iter(self._own))]
+
+    def ban(self, address: Address) -> None:
+        """Have nothing to do with a host any more, under any port. Connections are the caller's to close.
+
+        On loopback only this endpoint is banned: there one host is a whole swarm.
+        """
+        key = _ban_key(address)
+        self._banned[key] = None
+        if len(self._banned) > self._config.max_banned:
+            del self._banned[next(iter(self._banned))]
+        for other in [other for other in self._peers if _ban_key(other) == key]:
+            del self._peers[other]
+            self._failing.pop(other, None)
+
+    def is_banned(self, address: Address) -> bool:
+        """Whether to refuse this peer, called or calling. Cost: O(1)."""
+        return bool(self._banned) and _ban_key(address) in self._banned
+
+    # What became of it
+
+    def candidates_to_connect(self, count: int, *, now: float) -> list[Address]:
+        """Up to `count` endpoints to call now; they count as DIALLING until the outcome is reported.
+
+        Manual ones come first, then those with the fewest failures, equals in random order. Cost: O(known).
+        """
+        due = [
+            (PeerSource.MANUAL not in peer.sources, peer.failures, self._rng.random(), address)
+            for address, peer in self._peers.items()
+            if peer.state is _State.IDLE and peer.next_attempt <= now
+        ]
+        due.sort()
+        chosen = [address for _, _, _, address in due[: max(0, count)]]
+        for address in chosen:
+            self._peers[address].state = _State.DIALLING
+            self._failing.pop(address, None)
+        return chosen
+
+    def connected(self, address: Address) -> None:
+        """A connection stands, whoever called. An unknown endpoint (a caller's port of the moment) is not learnt."""
+        peer = self._peers.get(address)
+        if peer is not None:
+            peer.state = _State.CONNECTED
+            peer.failures = 0
+            self._failing.pop(address, None)
+
+    def disconnected(self, address: Address, *, now: float) -> None:
+        """A connection ended that was of use: try again after a while."""
+        peer = self._peers.get(address)
+        if peer is not None:
+            peer.state = _State.IDLE
+            peer.failures = 0
+            peer.next_attempt = now + self._config.reconnect_s
+            self._failing.pop(address, None)
+
+    def failed(self, address: Address, *, now: float) -> None:
+        """A call failed, or the connection was of no use: wait longer each time, and in the end give up."""
+        peer = self._peers.get(address)
+        if peer is None:
+            return
+        peer.state = _State.IDLE
+        peer.failures += 1
+        self._failing.pop(address, None)
+        is_manual = PeerSource.MANUAL in peer.sources
+        if not is_manual and peer.failures >= self._config.max_failures:
+            del self._peers[address]
+            return
+        limit = self._config.max_manual_backoff_s if is_manual else self._config.max_backoff_s
+        doublings = min(peer.failures - 1, _MAX_DOUBLINGS)
+        peer.next_attempt = now + min(limit, self._config.backoff_s * 2**doublings)
+        if not is_manual:
+            self._failing[address] = None
+
+    def next_timer(self) -> float | None:
+        """When somebody is to be called at the earliest (it may be past); None without anybody idle. Cost: O(known)."""
+        return min((peer.next_attempt for peer in self._peers.values() if peer.state is _State.IDLE), default=None)
+
+    # Views
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def __contains__(self, address: Address) -> bool:
+        return address in self._peers
+
+    def sources(self, address: Address) -> PeerSource:
+        """Who named an endpoint; the empty flag for an unknown one."""
+        peer = self._peers.get(address)
+        return peer.sources if peer is not None else PeerSource(0)
+
+    def connected_addresses(self) -> list[Address]:
+        """The known endpoints that are connected (what PEX may tell others). Cost: O(known)."""
+        return [address for address, peer in self._peers.items() if peer.state is _State.CONNECTED]
+
+    @property
+    def has_prospects(self) -> bool:
+        """Somebody is connected, dialled or to be called. Cost: O(1)."""
+        return bool(self._peers)
+
+    @property
+    def banned_count(self) -> int:
+        return len(self._banned)
+
+    def check_invariants(self) -> None:
+        assert len(self._peers) <= self._config.max_peers
+        assert len(self._banned) <= self._config.max_banned
+        for address, peer in self._peers.items():
+            assert address not in self._own
+            assert not self.is_banned(address)
+            is_failing = peer.failures > 0 and peer.state is _State.IDLE and PeerSource.MANUAL not in peer.sources
+            assert not is_failing or address in self._failing
+        assert self._failing.keys() <= self._peers.keys()
+
+    def _make_room(self, source: PeerSource) -> bool:
+        for address in self._failing:
+            if PeerSource.MANUAL not in self._peers[address].sources:
+                del self._peers[address]
+                del self._failing[address]
+                return True
+        if PeerSource.MANUAL in source:
+            for address, peer in self._peers.items():
+                if peer.state is _State.IDLE and PeerSource.MANUAL not in peer.sources:
+                    del self._peers[address]
+                    return True
+        return False
+
+
+class _State(Enum):
+    IDLE = auto()
+    DIALLING = auto()
+    CONNECTED = auto()
+
+
+class _Peer:
+    __slots__ = ("failures", "next_attempt", "sources", "state")
+
+    def __init__(self, sources: PeerSource, now: float) -> None:
+        self.sources = sources
+        self.state = _State.IDLE
+        self.failures = 0
+        self.next_attempt = now
+
+
+def _ban_key(address: Address) -> str | Address:
+    try:
+        return address if ip_address(address.host).is_loopback else address.host
+    except ValueError:
+        return address.host
+
+
+_MAX_OWN = 64
+_MAX_DOUBLINGS = 20
