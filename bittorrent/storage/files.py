@@ -229,33 +229,41 @@ class FileStorage:
         if self._closed:
             raise LocalProtocolError("this storage is closed")
         try:
-            flags = _FLAGS
-            if self._writable:
-                self._check_inside(path)
-                flags |= _NO_FOLLOW
-            if for_writing:
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                flags |= os.O_RDWR | os.O_CREAT
-            number = os.open(path, flags, 0o666)
+            return self._open_to_write(path) if for_writing else self._open_to_read(path)
         except StorageError:
             raise
-        except FileNotFoundError as error:
-            failure = StorageError if for_writing else MissingDataError
-            raise failure.from_os_error("write" if for_writing else "read", path, error) from None
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise _symbolic_link(path) from None
-            raise StorageError.from_os_error("write" if for_writing else "read", path, error) from None
-        if not stat.S_ISREG(os.fstat(number).st_mode):
+            failure = MissingDataError if error.errno == errno.ENOENT and not for_writing else StorageError
+            raise failure.from_os_error("write" if for_writing else "read", path, error) from None
+
+    def _open_to_read(self, path: str) -> int:
+        """Opens first and checks then: nothing is changed by it, and most files that are not there cost one call."""
+        number = os.open(path, _FLAGS | (_NO_FOLLOW if self._writable else 0))
+        try:
+            if self._writable:
+                self._check_inside(path)
+            _check_regular(number, path)
+        except StorageError:
             os.close(number)
-            raise _not_a_file(path)
+            raise
+        return number
+
+    def _open_to_write(self, path: str) -> int:
+        self._check_inside(path)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        number = os.open(path, _FLAGS | _NO_FOLLOW | os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _check_regular(number, path)
+        except StorageError:
+            os.close(number)
+            raise
         return number
 
     def _create_empty(self, path: str) -> None:
         try:
-            self._check_inside(path)
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            os.close(os.open(path, _FLAGS | _NO_FOLLOW | os.O_WRONLY | os.O_CREAT, 0o666))
+            os.close(self._open_to_write(path))
         except StorageError:
             raise
         except OSError as error:
@@ -268,8 +276,8 @@ class FileStorage:
 
     def _check_folder(self, folder: str) -> None:
         """Folders on the way to a file may be symbolic links, as long as they stay inside `root`."""
-        root = os.path.realpath(self._root)
-        if os.path.commonpath((root, os.path.realpath(folder))) != root:
+        root, real = os.path.realpath(self._root), os.path.realpath(folder)
+        if real != root and not real.startswith(os.path.join(root, "")):
             raise StorageError(
                 f"{folder} leads out of {self._root} through a symbolic link; remove it or choose another directory",
                 path=folder,
@@ -291,6 +299,11 @@ def _is_sparse(descriptor: int, position: int, length: int) -> bool:
         return os.lseek(descriptor, position, os.SEEK_DATA) >= position + length
     except OSError as error:
         return error.errno == errno.ENXIO  # no data from here to the end; anything else: not supported here
+
+
+def _check_regular(descriptor: int, path: str) -> None:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise _not_a_file(path)
 
 
 def _check_case(files: Sequence[FileEntry]) -> None:
