@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 
 import hypothesis.strategies as st
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from kademlia_core import Contact, Key, LookupConfig, LookupCore
 from kademlia_core.distance import nearest
@@ -80,8 +80,17 @@ def test_finds_the_closest_where_everybody_knows_everybody(
     assert 1 <= lookup.stats.hops <= 2
 
 
-@given(populations, st.integers(0, 255), st.integers(2, 8), st.integers(0, 2**32))
+@given(
+    st.sets(st.integers(0, 255), min_size=2, max_size=80), st.integers(0, 255), st.integers(2, 8), st.integers(0, 2**32)
+)
+@example(population={0, 1, 4, 5, 6}, target_value=0, k=2, seed=0)
+@settings(max_examples=300, deadline=None)
 def test_finds_the_closest_through_k_buckets(population: set[int], target_value: int, k: int, seed: int) -> None:
+    """Every node but the closest has a bucket whose nodes are all closer to the target than itself, so one is named.
+
+    Only the first place is certain: the example's lookup may miss node 4, since node 0 keeps 2 of 4, 5 and 6, and
+    node 5 answers with the 2 closest it knows, 0 and 1.
+    """
     rng, target = Random(seed), Key(target_value, BITS)
     everybody = [contact(value) for value in sorted(population)]
     tables = {other: table_of(other, everybody, k, rng) for other in everybody}
@@ -90,7 +99,8 @@ def test_finds_the_closest_through_k_buckets(population: set[int], target_value:
     lookup = LookupCore(target, nearest(tables[origin], target, k), config=config, own_key=origin.key)
     run(lookup, lambda other: nearest(tables[other], target, k), lambda _: rng.uniform(0.01, 0.9), config)
     others = [other for other in everybody if other != origin]
-    assert lookup.result() == nearest(others, target, k)
+    assert lookup.result()[:1] == nearest(others, target, 1)
+    assert len(lookup.result()) == min(k, lookup.stats.responses)
 
 
 @given(populations, populations, st.integers(0, 255), st.integers(1, 8), st.integers(0, 2**32))

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import pytest
+
+from kademlia_core.mainline.config import RateLimitConfig
+from kademlia_core.mainline.rate_limit import SourceLimiter, TokenBucket
+
+CONFIG = RateLimitConfig(per_host_per_s=10.0, per_host_burst=5.0, total_per_s=100.0, total_burst=8.0, max_hosts=3)
+
+
+def admitted(limiter: SourceLimiter, host: str, count: int, now: float) -> int:
+    return sum(limiter.admit(host, now=now) for _ in range(count))
+
+
+def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
+    bucket = TokenBucket(2.0, 3.0, now=0.0)
+    assert [bucket.take(now=0.0) for _ in range(4)] == [True, True, True, False]
+    assert [bucket.take(now=0.5), bucket.take(now=0.5)] == [True, False]
+    assert [bucket.take(now=100.0) for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_flood_costs_the_flooder_only() -> None:
+    limiter = SourceLimiter(CONFIG, now=0.0)
+    assert admitted(limiter, "192.0.2.1", 1000, now=0.0) == 5
+    assert admitted(limiter, "192.0.2.2", 2, now=0.0) == 2
+    assert admitted(limiter, "192.0.2.1", 1000, now=0.2) == 2
+
+
+def test_all_together_have_a_limit_too() -> None:
+    limiter = SourceLimiter(CONFIG, now=0.0)
+    assert sum(admitted(limiter, f"192.0.2.{host}", 4, now=0.0) for host in range(50)) == 8
+
+
+def test_hosts_are_forgotten_oldest_first() -> None:
+    limiter = SourceLimiter(CONFIG, now=0.0)
+    for host in range(100):
+        limiter.admit(f"192.0.2.{host}", now=0.0)
+        assert limiter.host_count <= 3
+
+
+@pytest.mark.parametrize("bad", [{"per_host_per_s": 0}, {"total_burst": 0}, {"max_hosts": 0}])
+def test_senseless_configurations_are_refused(bad: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        RateLimitConfig(**bad)
