@@ -1,1 +1,63 @@
-"""Sharing files with the BitTorrent world."""
+"""Sharing files with the BitTorrent world: torrents, magnet links, peers, and a session that moves the bytes.
+
+The pure parts load at once; the asyncio session loads, with the HTTP client of its trackers, when it is first named.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bittorrent.config import SessionConfig
+from bittorrent.errors import (
+    BitTorrentError,
+    MagnetError,
+    MetadataError,
+    MetainfoError,
+    NoPeersError,
+    StorageError,
+    TorrentStoppedError,
+    TrackerError,
+    WireError,
+)
+from bittorrent.metainfo.create import create_metainfo
+from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.stats import SessionStats, SourceStats, TorrentState, TorrentStats
+
+if TYPE_CHECKING:
+    from bittorrent.aio.session import Session
+    from bittorrent.aio.torrent import Torrent
+
+__all__ = [
+    "BitTorrentError",
+    "Magnet",
+    "MagnetError",
+    "MetadataError",
+    "Metainfo",
+    "MetainfoError",
+    "NoPeersError",
+    "Session",
+    "SessionConfig",
+    "SessionStats",
+    "SourceStats",
+    "StorageError",
+    "Torrent",
+    "TorrentState",
+    "TorrentStats",
+    "TorrentStoppedError",
+    "TrackerError",
+    "WireError",
+    "create_metainfo",
+]
+
+_LAZY = {"Session": "bittorrent.aio.session", "Torrent": "bittorrent.aio.torrent"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value: object = getattr(import_module(_LAZY[name]), name)
+    globals()[name] = value
+    return value

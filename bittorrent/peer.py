@@ -75,7 +75,6 @@ class PeerCore:
         self._events: deque[PeerEvent] = deque()
         self._early_bits = b""
         self._early_haves: set[int] = set()
-        self._may_send_bits = True
         self._control = TokenBucket(rate_per_s=config.control_rate_per_s, burst=config.control_burst, now=now)
         self._metadata_sent_bytes = 0
         self._opened_at = self._received_at = self._sent_at = now
@@ -131,14 +130,12 @@ class PeerCore:
         self._read()
 
     def introduce(self, *, have: Bitfield | None, listen_port: int | None, dht_port: int | None) -> None:
-        """The first messages after both handshakes: extensions, what we have, our DHT port."""
+        """The first messages after both handshakes: what we have, extensions, our DHT port."""
         if self.remote is None or self._ours is None:
             raise LocalProtocolError("the handshakes come first")
-        if self.remote.supports_extensions:
-            self.announce_extensions(listen_port=listen_port)
         if have is not None and have.count:
-            self._send(wire.Pieces(have.to_wire()))
-        self._may_send_bits = False
+            self._send(wire.Pieces(have.to_wire()))  # BEP 3: before anything else
+        self.announce_extensions(listen_port=listen_port)
         if dht_port and self.remote.supports_dht:
             self._send(wire.Port(dht_port))
 
@@ -293,13 +290,12 @@ class PeerCore:
         data = self._input.take(HANDSHAKE_SIZE)
         if data is None:
             return False
-        remote = Handshake.from_bytes(data)
+        self.remote = remote = Handshake.from_bytes(data)
         if self._ours is not None:
             if remote.info_hash != self._ours.info_hash:
                 raise WireError("the peer answered for another torrent")
             if remote.peer_id == self._ours.peer_id:
                 raise WireError("connected to ourselves")
-        self.remote = remote
         self._events.append(HandshakeReceived(remote))
         return True
 

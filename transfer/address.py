@@ -104,6 +104,15 @@ def packed_host(host: str) -> bytes:
         raise AddressError(f"{host!r} is not an IP address") from None
 
 
+def is_ip_address(host: str) -> bool:
+    """Whether `host` is an address already, not a name to be resolved."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def split_compact(data: bytes, *, ipv6: bool) -> list[Address]:
     """A run of compact endpoints (tracker `peers` / `peers6`, PEX); a broken tail is an error, not dropped.
 

@@ -22,6 +22,9 @@ QUIET_LOCAL_SESSION: dict[str, Any] = {
     "dht_bootstrap_nodes": "",
     "allow_multiple_connections_per_ip": True,
     "mixed_mode_algorithm": 0,
+    # It would try uTP first and wait five seconds for an answer.
+    "enable_outgoing_utp": False,
+    "enable_incoming_utp": False,
     # The limits below protect a node on the internet; here every node shares one address.
     "dht_restrict_routing_ips": False,
     "dht_restrict_search_ips": False,
@@ -34,7 +37,8 @@ QUIET_LOCAL_SESSION: dict[str, Any] = {
     | int(lt.alert.category_t.error_notification)
     | int(lt.alert.category_t.status_notification)
     | int(lt.alert.category_t.peer_notification)
-    | int(lt.alert.category_t.connect_notification),
+    | int(lt.alert.category_t.connect_notification)
+    | int(lt.alert.category_t.storage_notification),
 }
 
 
@@ -84,6 +88,16 @@ class Child:
             "failed_bytes": status.total_failed_bytes,
             "error": status.errc.message() if status.errc.value() else "",
         }
+
+    def do_flush(self, info_hash: str) -> dict[str, Any]:
+        """Returns when everything that was downloaded is in its file: libtorrent seeds before it has written."""
+        self.handles[info_hash].flush_cache()
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            self.session.wait_for_alert(100)
+            if any(isinstance(alert, lt.cache_flushed_alert) for alert in self.session.pop_alerts()):
+                return {}
+        return {"error": "the cache was not flushed"}
 
     def do_peers(self, info_hash: str) -> dict[str, Any]:
         return {

@@ -138,3 +138,36 @@ class LibtorrentPeer:
             return bool((await self.status(info_hash))["is_seeding"])
 
         await wait_until(seeds, what=f"libtorrent has all of {info_hash}", within_s=within_s)
+        await self.do("flush", info_hash=info_hash)
+
+
+async def run_aria2(torrent: bytes, download_dir: Path, *, within_s: float = 90.0) -> None:
+    """Downloads a torrent with aria2, which finds peers through the tracker alone; an AssertionError shows its log."""
+    download_dir.mkdir(parents=True, exist_ok=True)
+    path = download_dir.with_suffix(".torrent")
+    path.write_bytes(torrent)
+    process = await asyncio.create_subprocess_exec(
+        "aria2c",
+        "--no-conf=true",
+        "--seed-time=0",
+        "--enable-dht=false",
+        "--enable-dht6=false",
+        "--bt-enable-lpd=false",
+        "--enable-peer-exchange=false",
+        "--file-allocation=none",
+        "--console-log-level=warn",
+        "--summary-interval=0",
+        f"--listen-port={free_port()}",
+        f"--dir={download_dir}",
+        str(path),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        async with asyncio.timeout(within_s):
+            output, _ = await process.communicate()
+    except TimeoutError:
+        raise AssertionError(f"aria2 did not finish within {within_s} s") from None
+    finally:
+        await end_process(process)
+    assert process.returncode == 0, output.decode(errors="replace")[-2000:]

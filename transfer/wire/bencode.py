@@ -161,14 +161,13 @@ def _plain(value: Any) -> Any:
 
 
 def _decode_fast(data: bytes, limits: BencodeLimits) -> Value | None:
-    """The value, or None where the scanner has to decide: a refusal, or a bound that might be exceeded.
+    """The value, or None for what the fast codec refuses, which is more than this module does.
 
-    The cheap upper bounds (every `d` or `l` byte might open a level, every two bytes might be a token) hold for
-    nearly every DHT packet and let it pass without a scan.
+    Cheap upper bounds (every `d` or `l` byte might open a level, every two bytes might be a token) show for nearly
+    every DHT packet that no limit is exceeded; only the rest is scanned first.
     """
-    if len(data) > limits.size_bytes or len(data) > 2 * limits.tokens:
-        return None
-    if data.count(b"d") + data.count(b"l") > limits.depth or _LONG_INTEGER.search(data):
+    is_small = len(data) <= min(limits.size_bytes, 2 * limits.tokens)
+    if not is_small or data.count(b"d") + data.count(b"l") > limits.depth or _LONG_INTEGER.search(data):
         _scan(data, 0, limits)
     try:
         value: Value = _fast.bdecode(data)

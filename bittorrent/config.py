@@ -1,0 +1,48 @@
+"""Bounds and times of a session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bittorrent.peer_config import PeerConfig
+from bittorrent.swarm_config import SwarmConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionConfig:
+    """Every number that shapes a `Session`; the parts have their own.
+
+    Attributes:
+        max_connections: peers of all torrents together.
+        max_connections_per_torrent: peers of one torrent.
+        max_connections_per_host: incoming connections from one IP address.
+        max_handshaking: incoming connections that have not said which torrent they want.
+        max_dialling: connections being opened for one torrent at a time.
+        connect_timeout_s: for opening one connection.
+        no_peers_timeout_s: a torrent without a DHT that has met nobody for this long stops with NoPeersError;
+            None waits for ever.
+        dht_first_interval_s, dht_interval_s: the DHT is asked again after the first, then twice as long each time up
+            to the second, which BEP 5 wants an announcement to be repeated in.
+        disk_threads: worker threads for hashing and files.
+    """
+
+    max_connections: int = 200
+    max_connections_per_torrent: int = 60
+    max_connections_per_host: int = 32
+    max_handshaking: int = 64
+    max_dialling: int = 20
+    connect_timeout_s: float = 10.0
+    no_peers_timeout_s: float | None = None
+    dht_first_interval_s: float = 3.0
+    dht_interval_s: float = 15 * 60.0
+    disk_threads: int = 4
+    peer: PeerConfig = field(default_factory=PeerConfig)
+    swarm: SwarmConfig = field(default_factory=SwarmConfig)
+
+    def __post_init__(self) -> None:
+        for name in self.__slots__:
+            value = getattr(self, name)
+            if isinstance(value, int | float) and value <= 0:
+                raise ValueError(f"{name} must be positive")
+        if self.dht_first_interval_s > self.dht_interval_s:
+            raise ValueError("dht_first_interval_s must not exceed dht_interval_s")

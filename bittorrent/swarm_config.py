@@ -1,0 +1,37 @@
+"""Bounds and times of one torrent's swarm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from bittorrent.choker import ChokerConfig
+from bittorrent.pipeline import PipelineConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwarmConfig:
+    """Every number that shapes a `SwarmCore`.
+
+    Attributes:
+        max_unverified_bytes: pieces handed to the disk and not reported back; above it nothing new is requested, so
+            a slow disk slows the network down instead of filling the memory.
+        max_buffered_bytes: about how much memory unfinished pieces may take.
+        metadata_sources: peers asked for a magnet link's metadata at a time.
+        max_contributions: peers remembered in the statistics of who sent what.
+    """
+
+    max_unverified_bytes: int = 64 << 20
+    max_buffered_bytes: int = 256 << 20
+    metadata_sources: int = 3
+    max_contributions: int = 1000
+    pipeline: PipelineConfig = field(default_factory=PipelineConfig)
+    choker: ChokerConfig = field(default_factory=ChokerConfig)
+
+    def __post_init__(self) -> None:
+        numbers = (self.max_unverified_bytes, self.max_buffered_bytes, self.metadata_sources, self.max_contributions)
+        if min(numbers) <= 0:
+            raise ValueError("the bounds of a swarm must be positive")
+
+    def max_partial_pieces(self, piece_length: int) -> int:
+        """How many pieces may be unfinished at a time: at least a few, however large they are."""
+        return max(8, min(2048, self.max_buffered_bytes // piece_length))

@@ -1,0 +1,75 @@
+"""What a swarm remembers about one connected peer, and about whoever contributed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from bittorrent.peer import PeerCore
+from bittorrent.pipeline import PipelineConfig, RequestPipeline
+from bittorrent.rate import RateMeter
+from transfer.address import Address
+
+
+@dataclass(slots=True)
+class Contribution:
+    """What one source gave: verified pieces put down to it, and their size."""
+
+    pieces: int = 0
+    size_bytes: int = 0
+
+
+class Sender(NamedTuple):
+    """Who sent a block: still known when the connection is gone. `address` is its endpoint as we see it."""
+
+    number: int
+    address: Address
+    listen_address: Address
+
+
+class SwarmPeer:
+    """A connection in a swarm: its machine, its rates, its requests. `number` is never used twice."""
+
+    __slots__ = (
+        "_unexpected",
+        "connected_at",
+        "core",
+        "download",
+        "downloaded_bytes",
+        "number",
+        "pipeline",
+        "sender",
+        "upload",
+        "uploaded_bytes",
+    )
+
+    def __init__(self, *, number: int, core: PeerCore, config: PipelineConfig, now: float) -> None:
+        self.number = number
+        self.core = core
+        self.connected_at = now
+        self.pipeline = RequestPipeline(config=config, now=now)
+        self.download = RateMeter()
+        self.upload = RateMeter()
+        self.downloaded_bytes = 0
+        self.uploaded_bytes = 0
+        self.sender = Sender(number, core.address, core.address)
+        self._unexpected = 0
+
+    def extensions_changed(self) -> None:
+        """The peer may have said where it listens: where others find it, which may not be where it is connected."""
+        port = self.core.extensions.listen_port
+        if port:
+            self.sender = self.sender._replace(listen_address=Address(self.core.address.host, port))
+
+    @property
+    def was_useful(self) -> bool:
+        """Whether blocks were moved, either way: somebody to come back to."""
+        return self.downloaded_bytes + self.uploaded_bytes > 0
+
+    def forgive_unexpected(self) -> bool:
+        """Counts a block that nobody asked for; False when there were too many to be an accident."""
+        self._unexpected += 1
+        return self._unexpected <= MAX_UNEXPECTED_BLOCKS
+
+
+MAX_UNEXPECTED_BLOCKS = 2000

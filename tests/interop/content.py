@@ -1,0 +1,35 @@
+"""Files to share in tests: random, so that nothing compresses or repeats by accident, and the same for one seed."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+
+MIB = 1 << 20
+
+
+def make_file(path: Path, size: int, *, seed: int = 1) -> Path:
+    """One file of `size` random bytes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(random.Random(seed).randbytes(size))
+    return path
+
+
+def make_folder(path: Path, size: int, *, seed: int = 2) -> Path:
+    """A folder with files in every awkward shape: empty, tiny, not aligned, nested; `size` bytes in all."""
+    sizes = {"empty": 0, "one byte": 1, "deep/er/odd.bin": size // 3 + 7, "ünïcode.txt": 4097}
+    sizes["large.bin"] = size - sum(sizes.values())
+    for number, (name, length) in enumerate(sizes.items()):
+        make_file(path / name, length, seed=seed + number)
+    return path
+
+
+def digests(path: Path) -> dict[str, str]:
+    """SHA-256 of a file, or of each file in a folder by its relative name. Hidden state folders do not count."""
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    return {
+        str(file.relative_to(path.parent)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+        if ".kad" not in file.parts
+    }

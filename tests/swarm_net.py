@@ -1,0 +1,230 @@
+"""Whole swarms of `SwarmCore`s on one virtual clock: no sockets, no disk, no real time, the same run for one seed."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import itertools
+from collections.abc import Callable
+from random import Random
+
+from bittorrent.peer import PeerCore
+from bittorrent.peer_config import PeerConfig
+from bittorrent.peer_events import HandshakeReceived
+from bittorrent.picker.bitfield import Bitfield
+from bittorrent.picker.geometry import Geometry
+from bittorrent.swarm import MetadataCompleted, PeerBanned, PieceCompleted, SwarmCore
+from bittorrent.swarm_config import SwarmConfig
+from bittorrent.wire.handshake import Handshake
+from transfer.address import Address
+
+
+class SwarmNet:
+    """The clock, the wires, and the content that everybody wants.
+
+    Args:
+        rng: makes every choice.
+        total_bytes, piece_length: of the content, which is random.
+        delay_s, rate_bytes_per_s: of each wire, in each direction.
+    """
+
+    def __init__(
+        self,
+        rng: Random,
+        *,
+        total_bytes: int = 1 << 20,
+        piece_length: int = 1 << 16,
+        delay_s: float = 0.02,
+        rate_bytes_per_s: float = 2e6,
+    ) -> None:
+        self.rng = rng
+        self.now = 0.0
+        self.geometry = Geometry(total_bytes, piece_length)
+        self.content = rng.randbytes(total_bytes)
+        self.info_bytes = rng.randbytes(40_000)  # three pieces of metadata; what is inside does not matter here
+        self.info_hash = hashlib.sha1(self.info_bytes).digest()
+        self.hosts: list[Host] = []
+        self.delay_s = delay_s
+        self.rate_bytes_per_s = rate_bytes_per_s
+        self._queue: list[tuple[float, int, Callable[[], None]]] = []
+        self._order = itertools.count()
+
+    def host(
+        self,
+        *,
+        have: Bitfield | None = None,
+        magnet: bool = False,
+        corrupts: Callable[[int, int], bool] | None = None,
+        config: SwarmConfig | None = None,
+        never_answers: bool = False,
+    ) -> Host:
+        """A participant. `have` None means nothing; `corrupts(piece, begin)` names the blocks it sends wrongly."""
+        host = Host(self, len(self.hosts), config or SwarmConfig(), corrupts, never_answers)
+        self.hosts.append(host)
+        if not magnet:
+            host.begin(have or Bitfield(self.geometry.piece_count))
+        self.at(self.now, host.tick)
+        return host
+
+    def seed(self, *, corrupts: Callable[[int, int], bool] | None = None, never_answers: bool = False) -> Host:
+        full = Bitfield.full(self.geometry.piece_count)
+        return self.host(have=full, corrupts=corrupts, never_answers=never_answers)
+
+    def connect(self, one: Host, other: Host) -> None:
+        """Both sides of a connection that `one` opens."""
+        ends = (End(one, other.address, is_dialler=True), End(other, one.address, is_dialler=False))
+        ends[0].other, ends[1].other = ends[1], ends[0]
+        for end in ends:
+            end.pump()
+
+    def connect_all(self) -> None:
+        for one, other in itertools.combinations(self.hosts, 2):
+            self.connect(one, other)
+
+    def at(self, when: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._queue, (when, next(self._order), action))
+
+    def run_until(self, condition: Callable[[], bool], *, within_s: float = 600.0) -> float:
+        """Lets virtual time pass until `condition` holds; returns the time. Invariants are checked every second."""
+        deadline, next_check = self.now + within_s, self.now
+        while not condition():
+            when, _, action = heapq.heappop(self._queue)
+            assert when <= deadline, f"not within {within_s} virtual seconds: {[str(host) for host in self.hosts]}"
+            self.now = max(self.now, when)
+            action()
+            if self.now >= next_check:
+                next_check = self.now + 1.0
+                for host in self.hosts:
+                    host.core.check_invariants()
+        return self.now
+
+
+class Host:
+    """One `SwarmCore` with a store that forgets nothing and hashes at once."""
+
+    def __init__(
+        self,
+        net: SwarmNet,
+        number: int,
+        config: SwarmConfig,
+        corrupts: Callable[[int, int], bool] | None,
+        never_answers: bool,
+    ) -> None:
+        self.net = net
+        self.address = Address(f"10.0.0.{number + 1}", 6881)
+        self.peer_id = b"-TEST00-" + number.to_bytes(12, "big")
+        self.core = SwarmCore(info_hash=net.info_hash, rng=Random(net.rng.random()), config=config)
+        self.banned: list[Address] = []
+        self.ends: dict[int, End] = {}
+        self.corrupts = corrupts or (lambda piece, begin: False)
+        self.never_answers = never_answers
+
+    def __str__(self) -> str:
+        have = self.core.picker.have.count if self.core.picker else "no metadata"
+        return f"{self.address} {have}"
+
+    def begin(self, have: Bitfield) -> None:
+        self.core.begin(self.net.geometry, have, self.net.info_bytes, now=self.net.now)
+
+    def tick(self) -> None:
+        self.core.handle_timer(now=self.net.now)
+        self.pump()
+        self.net.at(self.net.now + 1.0, self.tick)
+
+    def leave(self) -> None:
+        """Every connection breaks at once."""
+        for end in list(self.ends.values()):
+            end.core.close("left")
+        self.pump_all()
+
+    def pump_all(self) -> None:
+        for end in list(self.ends.values()):
+            end.pump()
+
+    def pump(self) -> None:
+        while (event := self.core.next_event()) is not None:
+            match event:
+                case PieceCompleted(index, buffer):
+                    offset = self.net.geometry.piece_offset(index)
+                    if buffer == self.net.content[offset : offset + len(buffer)]:
+                        self.core.piece_verified(event, now=self.net.now)
+                    else:
+                        self.core.piece_failed(event, now=self.net.now)
+                case MetadataCompleted(info_bytes):
+                    assert info_bytes == self.net.info_bytes
+                    self.begin(Bitfield(self.net.geometry.piece_count))
+                case PeerBanned(address):
+                    self.banned.append(address)
+        for peer in self.core.peers_to_flush():
+            self.serve(peer.number)
+            if peer.number in self.ends:
+                self.ends[peer.number].pump()
+
+    def serve(self, number: int) -> None:
+        if self.never_answers:
+            return
+        for block in self.core.uploads_from(number, 1 << 30):
+            offset = self.net.geometry.piece_offset(block.piece) + block.begin
+            data = self.net.content[offset : offset + block.length]
+            if self.corrupts(block.piece, block.begin):
+                data = bytes([data[0] ^ 1]) + data[1:]
+            self.core.send_block(number, block, data, now=self.net.now)
+
+
+class End:
+    """One side of a wire: bytes leave at the wire's rate and arrive after its delay, in order."""
+
+    def __init__(self, host: Host, remote: Address, *, is_dialler: bool) -> None:
+        self.host = host
+        self.other: End
+        self.number = 0
+        self.is_gone = False
+        self._free_at = 0.0
+        self._handshake = Handshake(info_hash=host.net.info_hash, peer_id=host.peer_id)
+        ours = self._handshake if is_dialler else None
+        self.core = PeerCore(handshake=ours, address=remote, config=PeerConfig(), now=host.net.now)
+
+    def pump(self) -> None:
+        net = self.host.net
+        data = self.core.data_to_send()
+        if data and not self.is_gone:
+            self._free_at = max(self._free_at, net.now) + len(data) / net.rate_bytes_per_s
+            net.at(self._free_at + net.delay_s, lambda: self.other.receive(data))
+        if self.core.is_closed and not self.is_gone:
+            self.gone()
+            net.at(net.now + net.delay_s, self.other.lost)
+
+    def receive(self, data: bytes) -> None:
+        now = self.host.net.now
+        view = memoryview(data)
+        while view and not self.is_gone:
+            room = self.core.get_buffer()
+            size = min(len(room), len(view))
+            room[:size] = view[:size]
+            view = view[size:]
+            if self.number:
+                self.host.core.receive(self.number, size, now=now)
+            else:
+                self.core.buffer_updated(size, now=now)
+                self._settle()
+            self.host.pump()
+        self.pump()
+
+    def lost(self) -> None:
+        if not self.is_gone:
+            self.core.close("the other side is gone")
+            self.gone()
+            self.host.pump()
+
+    def gone(self) -> None:
+        self.is_gone = True
+        if self.host.ends.pop(self.number, None) is not None:
+            self.host.core.remove_peer(self.number, now=self.host.net.now)
+
+    def _settle(self) -> None:
+        if self.core.remote is not None and not self.core.is_ready and not self.core.is_closed:
+            self.core.welcome(self._handshake)
+        if self.core.is_ready and isinstance(self.core.next_event(), HandshakeReceived):
+            now = self.host.net.now
+            self.number = self.host.core.add_peer(self.core, listen_port=6881, dht_port=None, now=now)
+            self.host.ends[self.number] = self
