@@ -57,6 +57,8 @@ class MetadataExchange:
         if isinstance(message, MetadataReject):
             self._refuse(peer)
             return None
+        if not attempt.download.is_waiting_for(message.index):
+            return None  # late too: it answers a request of an earlier attempt
         try:
             info_bytes = attempt.download.receive(message)
         except WireError:

@@ -81,7 +81,7 @@ class RequestPipeline:
         self._waiting_since = None
 
     def tick(self, *, now: float) -> bool:
-        """To be called about once a second. True when the peer snubs us from now on: its requests should be let go."""
+        """To be called about once a second. True when a silent peer's requests should be let go."""
         elapsed_s = now - self._last_tick
         if elapsed_s >= 1.0:
             rate = self._bytes / elapsed_s
@@ -91,8 +91,7 @@ class RequestPipeline:
                 blocks = int(max(rate, self._last_rate) * self._config.queue_time_s / BLOCK_SIZE)
                 self.target = max(self._config.least, min(blocks, self._config.most))
             self._last_rate, self._last_tick, self._bytes = rate, now, 0
-        silent = self._waiting_since is not None and now - self._waiting_since >= self._config.snub_timeout_s
-        if not silent or self.is_snubbed:
+        if self._waiting_since is None or now - self._waiting_since < self._config.snub_timeout_s:
             return False
         self.is_snubbed, self.target, self._waiting_since = True, 1, None
         return True

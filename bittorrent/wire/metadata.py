@@ -111,6 +111,10 @@ class MetadataDownload:
     def piece_count(self) -> int:
         return -(-self.size // METADATA_PIECE_SIZE)
 
+    def is_waiting_for(self, index: int) -> bool:
+        """Whether piece `index` was asked for and has not come."""
+        return index in self._requested
+
     def requests_to_send(self) -> list[MetadataRequest]:
         """What to ask for now; each piece is asked for once."""
         requests = []
