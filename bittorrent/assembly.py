@@ -67,8 +67,9 @@ class Blame:
         self, index: int, buffer: bytearray, senders: dict[int, Sender], geometry: Geometry
     ) -> list[Sender]:
         """Who certainly lied about this piece; the others are under suspicion until a good copy comes."""
-        if len(set(senders.values())) == 1:
-            return [next(iter(senders.values()))]
+        by_number = {sender.number: sender for sender in senders.values()}
+        if len(by_number) == 1:
+            return list(by_number.values())
         if index in self._failed or len(self._failed) < self._max_pieces:
             suspects = self._failed.setdefault(index, [])
             for block in geometry.blocks(index):
@@ -79,11 +80,11 @@ class Blame:
 
     def piece_verified(self, index: int, buffer: bytearray) -> list[Sender]:
         """Who sent blocks of this piece earlier that differ from the good ones, each once."""
-        liars: dict[Sender, None] = {}
+        liars: dict[int, Sender] = {}
         for begin, length, digest, sender in self._failed.pop(index, ()):
             if _digest(memoryview(buffer)[begin : begin + length]) != digest:
-                liars[sender] = None
-        return list(liars)
+                liars[sender.number] = sender
+        return list(liars.values())
 
 
 def _digest(data: memoryview) -> bytes:
