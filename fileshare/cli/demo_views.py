@@ -1,0 +1,131 @@
+"""What the demo shows: a table that lives while files move, and the one with the results."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from rich.box import SIMPLE_HEAD
+from rich.live import Live
+from rich.table import Table
+
+from fileshare.cli.demo_children import Child
+from fileshare.cli.output import Output
+from fileshare.cli.units import rate_text, size_text
+from fileshare.cli.views import LINE_INTERVAL_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How one downloader did. `hops` and `queries` are None where a fellow came before the lookup named anybody."""
+
+    name: str
+    seconds: float
+    rate_bytes_per_s: float
+    hops: int | None
+    queries: int | None
+    pieces_from_seeder: int
+    pieces_from_downloaders: int
+    failed_pieces: int
+    sha256: str
+    is_identical: bool
+
+
+class SwarmView:
+    """The downloaders while they work; use it with `with`."""
+
+    def __init__(self, output: Output, downloaders: Sequence[Child], seeder: str) -> None:
+        self._output = output
+        self._downloaders = downloaders
+        self._seeder = seeder
+        self._live: Live | None = None
+        self._next_line_at = time.monotonic() + LINE_INTERVAL_S
+        self._last_line = ""
+
+    def __enter__(self) -> Self:
+        if self._output.is_live:
+            self._live = Live(self._table(), console=self._output.console, auto_refresh=False, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def refresh(self) -> None:
+        if self._live is not None:
+            self._live.update(self._table(), refresh=True)
+            return
+        if time.monotonic() < self._next_line_at:
+            return
+        self._next_line_at = time.monotonic() + LINE_INTERVAL_S
+        rows = [_Row(child, self._seeder) for child in self._downloaders]
+        line = "  ".join(f"{row.name}: {row.percent}, {row.rate}" for row in rows)
+        if line != self._last_line:
+            self._output.say(line)
+            self._last_line = line
+        for child in self._downloaders:
+            self._output.event("progress", downloader=child.name, **child.latest.get("progress", {}))
+
+    def _table(self) -> Table:
+        headings = ("done", "rate", "peers", "pieces from\nthe seeder", "pieces from\ndownloaders")
+        table = _table("a swarm on this machine", headings)
+        for child in self._downloaders:
+            row = _Row(child, self._seeder)
+            table.add_row(row.name, row.percent, row.rate, row.peers, row.from_seeder, row.from_downloaders)
+        return table
+
+
+class _Row:
+    """One downloader as text."""
+
+    def __init__(self, child: Child, seeder: str) -> None:
+        progress = child.latest.get("progress", {})
+        total = progress.get("total_bytes", 0)
+        from_seeder, from_downloaders = count_sources(progress, seeder)
+        self.name = child.name
+        self.percent = f"{progress['done_bytes'] / total:.0%}" if total else "finding peers"
+        self.rate = rate_text(progress.get("rate_bytes_per_s", 0.0)) if "done" not in child.latest else "complete"
+        self.peers = str(progress.get("peers", 0))
+        self.from_seeder = str(from_seeder)
+        self.from_downloaders = str(from_downloaders)
+
+
+def count_sources(event: dict[str, Any], seeder: str) -> tuple[int, int]:
+    """How many pieces came from the seeder, and how many from anybody else."""
+    sources = event.get("sources", [])
+    from_seeder = sum(source["pieces"] for source in sources if source["address"] == seeder)
+    return from_seeder, sum(source["pieces"] for source in sources) - from_seeder
+
+
+def result_table(results: Sequence[Result], size_bytes: int) -> Table:
+    """What every run of the demo ends with."""
+    table = _table(
+        f"{size_text(size_bytes)}, found through the DHT, verified, traded",
+        ("time", "rate", "lookup\nhops", "pieces from\nthe seeder", "pieces from\ndownloaders", "SHA-256"),
+    )
+    for result in results:
+        table.add_row(
+            result.name,
+            f"{result.seconds:.1f} s",
+            rate_text(result.rate_bytes_per_s),
+            "-" if result.hops is None else str(result.hops),
+            str(result.pieces_from_seeder),
+            str(result.pieces_from_downloaders),
+            "identical" if result.is_identical else "DIFFERENT",
+        )
+    return table
+
+
+def _table(title: str, headings: Sequence[str]) -> Table:
+    """Narrow enough for 80 columns."""
+    table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table.add_column("", no_wrap=True)
+    for heading in headings:
+        table.add_column(heading, justify="right", no_wrap=True)
+    return table

@@ -1,0 +1,143 @@
+"""The sockets of a command: a DHT node on UDP and a session on TCP, on the same host and port number."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from ipaddress import IPv6Address, ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from bittorrent.config import SessionConfig
+from fileshare.cli.errors import CommandError
+from kademlia_core.aio.mainline import MainlineNode
+from transfer.address import Address
+
+if TYPE_CHECKING:
+    from bittorrent.aio.session import Session
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def open_node(*, listen: Address | None, bootstrap: tuple[Address, ...]) -> AsyncIterator[MainlineNode]:
+    """A DHT node.
+
+    Raises:
+        CommandError: its address cannot be bound.
+    """
+
+    async def bind(stack: AsyncExitStack, address: Address) -> MainlineNode:
+        return await stack.enter_async_context(MainlineNode(host=address.host, port=address.port, bootstrap=bootstrap))
+
+    async with AsyncExitStack() as stack:
+        yield await _bind(stack, listen, default_host(bootstrap), (socket.SOCK_DGRAM,), bind)
+
+
+@asynccontextmanager
+async def open_session(
+    *,
+    listen: Address | None,
+    bootstrap: tuple[Address, ...] | None,
+    peers: Iterable[Address] = (),
+    download_dir: Path,
+    config: SessionConfig,
+) -> AsyncIterator[tuple[Session, MainlineNode | None]]:
+    """A session and its DHT node, or none when `bootstrap` is None.
+
+    Raises:
+        CommandError: their address cannot be bound.
+    """
+    from bittorrent.aio.session import Session  # brings the HTTP client with it, which the other commands need not load
+
+    async def bind(stack: AsyncExitStack, address: Address) -> tuple[Session, MainlineNode | None]:
+        node = None
+        if bootstrap is not None:
+            node = await stack.enter_async_context(
+                MainlineNode(host=address.host, port=address.port, bootstrap=bootstrap)
+            )
+        session = Session(download_dir, host=address.host, port=address.port, dht=node, config=config)
+        return await stack.enter_async_context(session), node
+
+    async with AsyncExitStack() as stack:
+        kinds = (socket.SOCK_STREAM,) if bootstrap is None else (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+        yield await _bind(stack, listen, default_host([*(bootstrap or ()), *peers]), kinds, bind)
+
+
+def default_host(others: Iterable[Address]) -> str:
+    """Every IPv4 address of this machine, or every IPv6 one when all who are named can only be reached from there."""
+    hosts = [address.host for address in others]
+    return "::" if hosts and all(_is_ipv6(host) for host in hosts) else "0.0.0.0"
+
+
+async def _bind(
+    stack: AsyncExitStack,
+    listen: Address | None,
+    host: str,
+    kinds: tuple[socket.SocketKind, ...],
+    bind: Callable[[AsyncExitStack, Address], Awaitable[T]],
+) -> T:
+    """Tries addresses until all sockets have one, and hands them over to `stack`.
+
+    Plain sockets try each address first: they tell why it cannot be had, which uvloop does not.
+    """
+    for address in _candidates(listen, host):
+        is_only_choice = listen is not None and listen.port != 0
+        try:
+            address = _probe(address, kinds)
+            async with AsyncExitStack() as attempt:
+                bound = await bind(attempt, address)
+                stack.push_async_exit(attempt.pop_all())
+                return bound
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, None) and not is_only_choice:
+                continue
+            reason = os.strerror(error.errno) if error.errno else str(error)
+            raise CommandError(
+                f"cannot listen on {address}: {reason}; choose another address with --listen HOST:PORT"
+            ) from None
+    raise CommandError(f"cannot find a free port on {host}; name one with --listen HOST:PORT")
+
+
+def _candidates(listen: Address | None, host: str) -> Iterator[Address]:
+    if listen is not None and listen.port:
+        yield listen
+        return
+    if listen is None:
+        for port in DEFAULT_PORTS:
+            yield Address(host, port)
+    for _ in range(FREE_PORT_ATTEMPTS):  # the system names a free port of one kind, whose twin may be taken
+        yield Address(listen.host if listen is not None else host, 0)
+
+
+def _probe(address: Address, kinds: tuple[socket.SocketKind, ...]) -> Address:
+    """The address with a port number that was free for sockets of all `kinds` a moment ago.
+
+    Raises:
+        OSError: there is none, or the host is not ours.
+    """
+    family = socket.AF_INET6 if address.is_ipv6 else socket.AF_INET
+    with ExitStack() as stack:
+        for kind in kinds:
+            probe = stack.enter_context(socket.socket(family, kind))
+            if kind is socket.SOCK_STREAM and os.name == "posix":  # as asyncio does; elsewhere it means stealing
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if address.is_ipv6:
+                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            probe.bind(address)
+            address = Address(address.host, probe.getsockname()[1])
+    return address
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return isinstance(ip_address(host), IPv6Address)
+    except ValueError:
+        return False
+
+
+DEFAULT_PORTS = range(6881, 6890)
+FREE_PORT_ATTEMPTS = 20

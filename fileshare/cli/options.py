@@ -1,0 +1,105 @@
+"""Options that several commands share, and what their text means."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.torrent import Metainfo
+from kademlia_core.mainline.config import PUBLIC_ROUTERS
+from transfer.address import Address, AddressError
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line, for programs.")]
+ListenOption = Annotated[
+    str | None,
+    typer.Option(
+        "--listen",
+        metavar="HOST:PORT",
+        help="IP address and port to be reached at, for peers (TCP) and the DHT (UDP); [::]:6881 for IPv6, port 0 for"
+        " any free one. Default: 0.0.0.0:6881, or the next free port.",
+    ),
+]
+BootstrapOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--bootstrap",
+        metavar="HOST:PORT",
+        help="Where to enter the DHT, may be repeated; 'none' starts a network of your own. Default: the well-known"
+        " public routers.",
+    ),
+]
+NoDhtOption = Annotated[bool, typer.Option("--no-dht", help="Stay out of the DHT.")]
+
+
+def parse_endpoint(text: str, *, option: str) -> Address:
+    """`HOST:PORT` of somebody else.
+
+    Raises:
+        typer.BadParameter: it is not, or its port is 0.
+    """
+    try:
+        address = Address.parse(text)
+    except AddressError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from None
+    if address.port == 0:
+        raise typer.BadParameter(f"{text!r}: nobody can be reached at port 0", param_hint=option)
+    return address
+
+
+def parse_listen(text: str | None) -> Address | None:
+    """`HOST:PORT` to bind.
+
+    Raises:
+        typer.BadParameter: it is not, or the host is a name.
+    """
+    if text is None:
+        return None
+    try:
+        address = Address.parse(text)
+        ip_address(address.host)
+    except AddressError as error:
+        raise typer.BadParameter(str(error), param_hint="--listen") from None
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} has no IP address of this machine; write 0.0.0.0 for all of them (IPv6: [::])",
+            param_hint="--listen",
+        ) from None
+    return address
+
+
+def parse_bootstrap(texts: Sequence[str] | None, *, no_dht: bool = False) -> tuple[Address, ...] | None:
+    """The entry points of the DHT: empty for a network of one's own, None to stay out of it.
+
+    Raises:
+        typer.BadParameter: not HOST:PORT, or options that contradict each other.
+    """
+    if no_dht:
+        if texts:
+            raise typer.BadParameter("it makes no sense together with --no-dht", param_hint="--bootstrap")
+        return None
+    if not texts:
+        return PUBLIC_ROUTERS
+    if "none" in texts:
+        if len(texts) > 1:
+            raise typer.BadParameter("'none' stands alone", param_hint="--bootstrap")
+        return ()
+    return tuple(parse_endpoint(text, option="--bootstrap") for text in texts)
+
+
+def read_source(text: str) -> Metainfo | Magnet:
+    """What a .torrent path or a magnet link stands for.
+
+    Raises:
+        MetainfoError, MagnetError: it is malformed.
+        StorageError: the file cannot be read.
+    """
+    return Magnet.parse(text) if is_magnet(text) else Metainfo.from_file(Path(text))
+
+
+def is_magnet(text: str) -> bool:
+    return text[:7].lower() == "magnet:"

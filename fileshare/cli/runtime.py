@@ -1,0 +1,92 @@
+"""Runs a command's coroutine: the event loop, and the signals that end it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, TypeVar
+
+from fileshare.cli.errors import InterruptedByUserError
+
+T = TypeVar("T")
+
+
+def run(work: Coroutine[Any, Any, T], *, second_signal_kills: bool = True) -> T:
+    """Runs `work` to its end. Ctrl-C or SIGTERM cancels it, so that it closes what it opened; another one kills.
+
+    Raises:
+        InterruptedByUserError: it was cancelled that way.
+    """
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        return runner.run(_until_interrupted(work, second_signal_kills))
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+async def _until_interrupted(work: Coroutine[Any, Any, T], second_signal_kills: bool) -> T:
+    loop = asyncio.get_running_loop()
+    task = loop.create_task(work, name="command")
+    was_interrupted = False
+
+    def interrupt() -> None:
+        nonlocal was_interrupted
+        was_interrupted = True
+        task.cancel()
+
+    def receive_signal(number: int, frame: FrameType | None) -> None:
+        if was_interrupted and second_signal_kills:
+            _die()
+        if not was_interrupted:
+            loop.call_soon_threadsafe(interrupt)
+
+    if os.environ.get(STOP_AT_EOF):
+        threading.Thread(target=_watch_input, args=(loop, interrupt), daemon=True, name="watch input").start()
+    with _signals(receive_signal):
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if was_interrupted:
+                raise InterruptedByUserError from None
+            raise
+
+
+@contextmanager
+def _signals(receive: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """`signal.signal`, because event loops on Windows have nothing of their own."""
+    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _watch_input(loop: asyncio.AbstractEventLoop, interrupt: Callable[[], None]) -> None:
+    try:
+        while os.read(0, 4096):
+            pass
+        loop.call_soon_threadsafe(interrupt)
+    except (OSError, RuntimeError):  # no standard input at all; or the loop has ended, which was the aim
+        return
+
+
+def _die() -> None:
+    if sys.stdout.isatty():
+        os.write(sys.stdout.fileno(), b"\x1b[?25h\n")  # a bar hides the cursor
+    os._exit(130)
+
+
+STOP_AT_EOF = "KAD_STOP_AT_EOF"  # set by a parent whose death, by whatever signal, must not leave us behind

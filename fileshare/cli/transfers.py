@@ -1,0 +1,109 @@
+"""A torrent on its way, as people and programs follow it."""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+from bittorrent.stats import TorrentState, TorrentStats
+from fileshare.cli.output import Output
+from fileshare.cli.units import count_text, duration_text, rate_text, size_text
+from fileshare.cli.views import Bar
+
+
+class TransferView:
+    """Shows one torrent after the other snapshot; use it with `with`."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._bar = Bar(output)
+        self._reported: dict[str, object] = {}
+        self._knows_metadata = False
+
+    def __enter__(self) -> Self:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.__exit__(kind, error, trace)
+
+    def show(self, stats: TorrentStats) -> None:
+        """Brings the display up to date with a snapshot; says only what is news."""
+        if stats.piece_count and not self._knows_metadata:
+            self._knows_metadata = True
+            self._output.event(
+                "metadata",
+                info_hash=stats.info_hash,
+                name=stats.name,
+                bytes=stats.total_bytes,
+                pieces=stats.piece_count,
+            )
+        self._show_bar(stats)
+        news = {**transfer_fields(stats), "state": stats.state, "checked_pieces": stats.checked_pieces}
+        if news != self._reported:
+            self._reported = news
+            self._output.event(
+                "progress",
+                **news,
+                total_bytes=stats.total_bytes,
+                pieces=stats.piece_count,
+                rate_bytes_per_s=stats.download_rate_bytes_per_s,
+                upload_rate_bytes_per_s=stats.upload_rate_bytes_per_s,
+                eta_s=stats.eta_s,
+            )
+
+    def _show_bar(self, stats: TorrentStats) -> None:
+        peers = count_text(stats.peers, "peer")
+        match stats.state:
+            case TorrentState.METADATA:
+                what = "asking for metadata" if stats.peers else "looking for peers"
+                self._bar.show(f"{stats.name}: {what}", tail=f"{peers} of {stats.known_peers} known")
+            case TorrentState.CHECKING:
+                tail = f"{count_text(stats.checked_pieces, 'piece')} looked at"
+                self._bar.show(
+                    f"{stats.name}: checking", done=stats.checked_pieces, total=stats.piece_count or None, tail=tail
+                )
+            case TorrentState.SEEDING:
+                tail = f"{size_text(stats.uploaded_bytes)} sent, {rate_text(stats.upload_rate_bytes_per_s)}, {peers}"
+                self._bar.show(f"{stats.name}: seeding", tail=tail, key=(stats.uploaded_bytes, stats.peers))
+            case TorrentState.DOWNLOADING:
+                tail = (
+                    f"{size_text(stats.done_bytes)} of {size_text(stats.total_bytes)}, "
+                    f"{rate_text(stats.download_rate_bytes_per_s)}, {peers}, ETA {duration_text(stats.eta_s)}"
+                )
+                self._bar.show(
+                    stats.name,
+                    done=stats.done_bytes,
+                    total=stats.total_bytes,
+                    tail=tail,
+                    key=(stats.done_bytes, stats.peers),
+                )
+            case TorrentState.STOPPED:
+                pass
+
+
+def transfer_fields(stats: TorrentStats) -> dict[str, object]:
+    """The counters that both "progress" and "done" carry."""
+    return {
+        "done_bytes": stats.done_bytes,
+        "done_pieces": stats.done_pieces,
+        "downloaded_bytes": stats.downloaded_bytes,
+        "uploaded_bytes": stats.uploaded_bytes,
+        "wasted_bytes": stats.wasted_bytes,
+        "failed_pieces": stats.failed_pieces,
+        "peers": stats.peers,
+        "known_peers": stats.known_peers,
+        "sources": [
+            {"address": source.address, "pieces": source.pieces, "bytes": source.size_bytes} for source in stats.sources
+        ],
+        "lookup": stats.lookup,
+    }
+
+
+def sources_text(stats: TorrentStats) -> str:
+    """`from 3 peers`, or that nothing had to be fetched."""
+    if not stats.sources:
+        return "everything was on disk already"
+    return f"from {count_text(len(stats.sources), 'peer')}"

@@ -1,0 +1,100 @@
+"""Long work made visible: a bar on a terminal, a line now and then elsewhere, events for programs."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from fileshare.cli.output import Output
+from fileshare.cli.units import size_text
+
+
+class Bar:
+    """One bar with a text before and one behind it. Elsewhere than on a terminal it is lines, when they say news.
+
+    Use it with `with`; on leaving the bar disappears, so that what is said next takes its place.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._last_line = ""
+        self._next_line_at = 0.0
+
+    def __enter__(self) -> Self:
+        if self._output.is_live:
+            self._progress = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(bar_width=None),
+                TextColumn("{task.fields[tail]}", markup=False),
+                console=self._output.console,
+                transient=True,
+                expand=True,
+            )
+            self._task = self._progress.add_task("", total=None, tail="")
+            self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def show(
+        self, what: str, *, done: float = 0, total: float | None = None, tail: str = "", key: object = None
+    ) -> None:
+        """Brings the bar up to date; costs next to nothing where no line is due.
+
+        Args:
+            done, total: the length of the bar; without `total` it only shows that something is going on.
+            tail: figures to the right of the bar.
+            key: a line is printed only when this has changed; by default the whole text.
+        """
+        percent = f"{done / total:4.0%} " if total else ""
+        if self._progress is not None and self._task is not None:
+            tail = f"{percent}{tail}"
+            self._progress.update(self._task, description=what, completed=done, total=total, tail=tail)
+        elif not self._output.as_json and time.monotonic() >= self._next_line_at:
+            line = f"{what}: {percent}{tail}".rstrip(" :")
+            news = repr(key) if key is not None else line
+            if news != self._last_line:
+                self._output.say(line)
+                self._last_line = news
+                self._next_line_at = time.monotonic() + LINE_INTERVAL_S
+
+
+class ByteCount:
+    """The progress of work that only counts bytes: hashing."""
+
+    def __init__(self, output: Output, what: str) -> None:
+        self._output = output
+        self._what = what
+        self._bar = Bar(output)
+        self._next_at = time.monotonic() + EVENT_INTERVAL_S
+
+    def __enter__(self) -> Self:
+        self._bar.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.__exit__(kind, error, trace)
+
+    def show(self, done_bytes: int, total_bytes: int) -> None:
+        now = time.monotonic()
+        if now >= self._next_at:
+            self._next_at = now + EVENT_INTERVAL_S
+            tail = f"{size_text(done_bytes)} of {size_text(total_bytes)}"
+            self._bar.show(self._what, done=done_bytes, total=total_bytes, tail=tail)
+            self._output.event("progress", done_bytes=done_bytes, total_bytes=total_bytes)
+
+
+EVENT_INTERVAL_S = 0.5
+LINE_INTERVAL_S = 2.0
