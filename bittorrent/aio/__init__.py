@@ -1,0 +1,1 @@
+"""asyncio shells of `bittorrent`: connections, disk, trackers, torrents, the session."""

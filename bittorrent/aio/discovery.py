@@ -1,0 +1,140 @@
+"""Where the peers of one torrent come from: the DHT, and trackers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bittorrent.aio.tracker import TrackerAnnouncer
+from bittorrent.config import SessionConfig
+from bittorrent.errors import NoPeersError
+from bittorrent.peer_list import PeerSource
+from bittorrent.stats import LookupSummary
+from kademlia_core.errors import BootstrapError
+from transfer.address import Address
+from transfer.aio.tasks import TaskSet
+from transfer.errors import LimitExceededError
+
+if TYPE_CHECKING:
+    from kademlia_core.aio.mainline import MainlineNode
+
+
+class Discovery:
+    """Asks for peers for as long as the torrent lives, and tells others about us.
+
+    Args:
+        port: where we accept peers.
+        dht: None for a private torrent, or when the session has no node.
+        announcer: None without trackers.
+        has_other_sources: whether peers may come from elsewhere, so that a dead network is not the end.
+        is_satisfied: whether there are enough peers, so that the DHT need not be asked again soon.
+        on_addresses: takes endpoints and where they are from.
+        tasks: where the loop over the DHT runs; an error there stops the torrent.
+    """
+
+    def __init__(
+        self,
+        *,
+        info_hash: bytes,
+        port: int,
+        dht: MainlineNode | None,
+        announcer: TrackerAnnouncer | None,
+        config: SessionConfig,
+        has_other_sources: Callable[[], bool],
+        is_satisfied: Callable[[], bool],
+        on_addresses: Callable[[Iterable[Address], PeerSource], None],
+        tasks: TaskSet,
+    ) -> None:
+        self.lookup: LookupSummary | None = None
+        self.is_started = False
+        self._info_hash = info_hash
+        self._port = port
+        self._dht = dht
+        self._announcer = announcer
+        self._config = config
+        self._has_other_sources = has_other_sources
+        self._is_satisfied = is_satisfied
+        self._on_addresses = on_addresses
+        self._tasks = tasks
+        self._loop = asyncio.get_running_loop()
+
+    def start(self) -> None:
+        """Begins, once."""
+        self.is_started = True
+        if self._dht is not None:
+            self._tasks.start(self._search_dht(self._dht), name=f"dht {self._info_hash.hex()}")
+        if self._announcer is not None:
+            self._announcer.start()
+
+    async def wait_announced(self) -> None:
+        """Returns once a tracker has accepted an announcement; without one, never."""
+        if self._announcer is None:
+            await self._loop.create_future()
+        else:
+            await self._announcer.wait_announced()
+
+    def completed(self) -> None:
+        """Everything is here now: trackers count us as a seed."""
+        if self._announcer is not None:
+            self._announcer.completed()
+
+    async def aclose(self) -> None:
+        """Tells the trackers that we leave."""
+        if self._announcer is not None:
+            await self._announcer.aclose()
+
+    def explain_loneliness(self, unresolved: Iterable[str] = ()) -> str:
+        """Why nobody came, and what can be done. `unresolved` are names of peers that have no address."""
+        said = ["no peer could be reached"]
+        if self._announcer is not None:
+            said.append(self._announcer.last_error or "the trackers named nobody who answered")
+        said += [f"{name} has no address" for name in unresolved]
+        said.append("name a peer that has it, allow the DHT, or wait longer")
+        return "; ".join(said)
+
+    def leave_dht(self) -> None:
+        """The metadata of a magnet link says that the torrent is private: from now on only trackers are asked."""
+        self._dht = None
+
+    async def _search_dht(self, dht: MainlineNode) -> None:
+        """Looks up and announces: soon again while peers are few, and every 15 minutes in any case (BEP 5)."""
+        pause_s = self._config.dht_first_interval_s
+        due_at = self._loop.time()
+        while self._dht is not None:
+            if not self._is_satisfied() or self._loop.time() >= due_at:
+                due_at = self._loop.time() + self._config.dht_interval_s
+                await self._search_once(dht)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONELY_INTERVAL_S)
+
+    async def _search_once(self, dht: MainlineNode) -> None:
+        try:
+            await self._find_peers(dht)
+            report = await dht.announce(self._info_hash, port=self._port)
+            self._on_addresses(report.peers, PeerSource.DHT)
+        except BootstrapError as error:
+            if not self._has_other_sources():
+                raise NoPeersError(str(error)) from error
+        except LimitExceededError:
+            pass  # other torrents are searching; our turn comes after the pause
+
+    async def _find_peers(self, dht: MainlineNode) -> None:
+        """One lookup; the first that names somebody is remembered, and brought up to date when it is over."""
+        started_at = self._loop.time()
+        is_first = self.lookup is None
+        async with dht.find_peers(self._info_hash) as lookup:
+
+            def summary() -> LookupSummary:
+                stats = lookup.statistics()
+                return LookupSummary(hops=stats.hops, queries=stats.queries, elapsed_s=self._loop.time() - started_at)
+
+            async for address in lookup:
+                self.lookup = self.lookup or summary()
+                self._on_addresses([address], PeerSource.DHT)
+            if is_first and self.lookup is not None:
+                self.lookup = replace(summary(), elapsed_s=self.lookup.elapsed_s)
+
+
+LONELY_INTERVAL_S = 60.0  # between searches while there are too few peers

@@ -1,0 +1,108 @@
+"""One TCP connection to a peer: moves bytes between an asyncio transport and a `PeerCore`, and decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from bittorrent.peer import PeerCore
+from bittorrent.peer_config import PeerConfig
+from bittorrent.wire.handshake import Handshake
+from transfer.address import Address
+
+
+class ConnectionOwner(Protocol):
+    """Whoever is told what happens on a connection: the session until the torrent is known, then the torrent.
+
+    All calls come from the event loop, none of them may raise.
+    """
+
+    def connection_opened(self, connection: PeerConnection) -> None:
+        """The transport is there."""
+
+    def connection_received(self, connection: PeerConnection, size: int) -> None:
+        """`size` bytes are in the buffer; the core has not seen them yet."""
+
+    def connection_writable(self, connection: PeerConnection) -> None:
+        """What was written has drained: there is room for more."""
+
+    def connection_lost(self, connection: PeerConnection) -> None:
+        """The connection is gone; nothing more will be heard of it."""
+
+
+class PeerConnection(asyncio.BufferedProtocol):
+    """The asyncio side of a connection.
+
+    Args:
+        owner: told about everything; may change while the connection lives.
+        handshake: ours on an outgoing connection, None on an incoming one.
+        config: of the peer core.
+    """
+
+    def __init__(self, owner: ConnectionOwner, *, handshake: Handshake | None, config: PeerConfig) -> None:
+        self.owner = owner
+        self.number = 0  # the swarm's number for it; 0 before the swarm knows it
+        self.is_writable = True
+        self.is_serving = False  # the torrent reads blocks for it right now
+        self.dialled: Address | None = None  # the address it was dialled at, None for an incoming connection
+        self.core: PeerCore
+        self._handshake = handshake
+        self._config = config
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
+        name = transport.get_extra_info("peername") or ("", 0)
+        address = Address.from_socket(name) if isinstance(name, tuple) else Address("", 0)
+        now = asyncio.get_running_loop().time()
+        self.core = PeerCore(handshake=self._handshake, address=address, config=self._config, now=now)
+        self.owner.connection_opened(self)
+        self.flush()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self.core.get_buffer(sizehint)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.owner.connection_received(self, nbytes)
+
+    def eof_received(self) -> bool:
+        self.core.receive_eof()
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self.core.close(f"the connection was lost: {exc}" if exc else "the connection was closed")
+        self.owner.connection_lost(self)
+
+    def pause_writing(self) -> None:
+        self.is_writable = False
+
+    def resume_writing(self) -> None:
+        self.is_writable = True
+        self.owner.connection_writable(self)
+
+    def flush(self) -> None:
+        """Writes what the core has to say; ends the connection when the core is closed."""
+        if self._transport is None:
+            return
+        if self.core.is_closed:
+            self.abort()
+        elif self.core.has_output:
+            self._transport.write(self.core.data_to_send())
+
+    def abort(self) -> None:
+        """Ends the connection now; `connection_lost` follows from the event loop."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    @property
+    def room_bytes(self) -> int:
+        """How much may be written before the transport asks to pause."""
+        if self._transport is None or not self.is_writable:
+            return 0
+        return max(0, WRITE_HIGH_WATER_BYTES - self._transport.get_write_buffer_size())
+
+
+WRITE_HIGH_WATER_BYTES = 1 << 20

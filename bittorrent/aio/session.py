@@ -1,0 +1,246 @@
+"""Several torrents behind one listening port, one DHT node and one set of worker threads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random, SystemRandom
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from bittorrent.aio.peer_connection import PeerConnection
+from bittorrent.aio.torrent import Torrent
+from bittorrent.aio.tracker import TrackerClient
+from bittorrent.config import SessionConfig
+from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.stats import SessionStats
+from transfer.address import Address
+from transfer.errors import LocalProtocolError
+
+if TYPE_CHECKING:
+    from kademlia_core.aio.mainline import MainlineNode
+
+
+class Session:
+    """Downloads and seeds torrents.
+
+    Usage: `async with Session("downloads") as session: torrent = await session.add("magnet:?xt=urn:btih:…")`.
+
+    Args:
+        download_dir: where files go; made when the first byte arrives.
+        host, port: where peers can reach us. Port 0 takes a free one; `address` tells which.
+        dht: a running node to find and to announce peers with; it stays the caller's to close.
+        config: bounds and times.
+        rng: where choices come from; by default the system's random source.
+
+    Raises:
+        OSError: on entry, when the address cannot be listened on.
+    """
+
+    def __init__(
+        self,
+        download_dir: str | os.PathLike[str] = ".",
+        *,
+        host: str = "0.0.0.0",
+        port: int = 0,
+        dht: MainlineNode | None = None,
+        config: SessionConfig | None = None,
+        rng: Random | None = None,
+    ) -> None:
+        self.download_dir = Path(download_dir)
+        self.torrents: dict[bytes, Torrent] = {}
+        self._host = host
+        self._port = port
+        self._dht = dht
+        self._config = config or SessionConfig()
+        self._rng = rng or Random(SystemRandom().getrandbits(128))
+        self._peer_id = PEER_ID_PREFIX + self._rng.randbytes(12)
+        self._server: asyncio.Server | None = None
+        self._executor: ThreadPoolExecutor | None = None
+        self._trackers: TrackerClient | None = None
+        self._reception: _Reception | None = None
+
+    async def __aenter__(self) -> Self:
+        self._reception = _Reception(self, self._config)
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(self._reception.new_connection, self._host or None, self._port)
+        self._executor = ThreadPoolExecutor(self._config.disk_threads, thread_name_prefix="disk")
+        self._trackers = TrackerClient()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    @property
+    def address(self) -> Address:
+        """Where the session listens."""
+        if self._server is None or not self._server.sockets:
+            raise LocalProtocolError("the session is not open: use `async with`")
+        return Address.from_socket(self._server.sockets[0].getsockname())
+
+    @property
+    def connection_count(self) -> int:
+        waiting = self._reception.waiting_count if self._reception is not None else 0
+        return waiting + sum(torrent.swarm.connection_count for torrent in self.torrents.values())
+
+    async def add(
+        self,
+        source: str | os.PathLike[str] | Metainfo | Magnet,
+        *,
+        peers: Iterable[tuple[str, int]] = (),
+        download_dir: str | os.PathLike[str] | None = None,
+        seed_only: bool = False,
+    ) -> Torrent:
+        """Starts a torrent, or returns it when the session has it already.
+
+        Args:
+            source: the path of a .torrent file, a magnet link, or either of them parsed.
+            peers: endpoints to try besides those that trackers and the DHT name.
+            download_dir: instead of the session's.
+            seed_only: nothing is written; the torrent stops with StorageError unless everything is there.
+
+        Raises:
+            MetainfoError, MagnetError: the source is not usable.
+            StorageError: the .torrent file cannot be read.
+        """
+        if self._server is None or self._executor is None or self._trackers is None:
+            raise LocalProtocolError("the session is not open: use `async with`")
+        parsed = await self._parse(source)
+        torrent = self.torrents.get(parsed.info_hash)
+        if torrent is None:
+            torrent = Torrent(
+                source=parsed,
+                download_dir=Path(download_dir) if download_dir is not None else self.download_dir,
+                seed_only=seed_only,
+                peer_id=self._peer_id,
+                listen_port=self.address.port,
+                dht=self._dht,
+                trackers=self._trackers,
+                executor=self._executor,
+                may_connect=lambda: self.connection_count < self._config.max_connections,
+                config=self._config,
+                rng=Random(self._rng.getrandbits(64)),
+            )
+            self.torrents[parsed.info_hash] = torrent
+            torrent.start()
+        torrent.add_peers(list(peers))
+        return torrent
+
+    async def remove(self, torrent: Torrent) -> None:
+        """Stops a torrent; its files stay where they are."""
+        self.torrents.pop(torrent.info_hash, None)
+        await torrent.aclose()
+
+    def statistics(self) -> SessionStats:
+        """A snapshot."""
+        each = [torrent.statistics() for torrent in self.torrents.values()]
+        return SessionStats(
+            torrents=len(each),
+            connections=self.connection_count,
+            refused_connections=self._reception.refused if self._reception is not None else 0,
+            downloaded_bytes=sum(stats.downloaded_bytes for stats in each),
+            uploaded_bytes=sum(stats.uploaded_bytes for stats in each),
+        )
+
+    async def aclose(self) -> None:
+        """Stops every torrent and closes every socket, thread and file. May be called twice."""
+        if self._server is not None:
+            self._server.close()
+        if self._reception is not None:
+            await self._reception.aclose()
+        await asyncio.gather(*(torrent.aclose() for torrent in self.torrents.values()))
+        if self._trackers is not None:
+            await self._trackers.aclose()
+        if self._executor is not None:
+            self._executor.shutdown()
+        if self._server is not None:
+            await self._server.wait_closed()
+            self._server = None
+
+    async def _parse(self, source: str | os.PathLike[str] | Metainfo | Magnet) -> Metainfo | Magnet:
+        if isinstance(source, Metainfo | Magnet):
+            return source
+        if isinstance(source, str) and source[:7].lower() == "magnet:":
+            return Magnet.parse(source)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._executor, lambda: Metainfo.from_file(source))
+
+
+class _Reception:
+    """Owns incoming connections until their handshake says which torrent they are for."""
+
+    def __init__(self, session: Session, config: SessionConfig) -> None:
+        self.refused = 0
+        self._session = session
+        self._config = config
+        self._waiting: dict[PeerConnection, asyncio.TimerHandle] = {}
+        self._all_gone = asyncio.Event()
+        self._all_gone.set()
+        self._closed = False
+
+    @property
+    def waiting_count(self) -> int:
+        return len(self._waiting)
+
+    def new_connection(self) -> PeerConnection:
+        """The protocol factory of the listening socket."""
+        return PeerConnection(self, handshake=None, config=self._config.peer)
+
+    def connection_opened(self, connection: PeerConnection) -> None:
+        loop = asyncio.get_running_loop()
+        self._all_gone.clear()
+        self._waiting[connection] = loop.call_later(self._config.peer.handshake_timeout_s, connection.abort)
+        host = connection.core.address.host
+        of_host = sum(other.core.address.host == host for other in self._waiting)
+        of_host += sum(torrent.swarm.count_from(host) for torrent in self._session.torrents.values())
+        is_full = (
+            len(self._waiting) > self._config.max_handshaking
+            or of_host > self._config.max_connections_per_host
+            or self._session.connection_count > self._config.max_connections
+        )
+        if self._closed or is_full:
+            self._refuse(connection)
+
+    def connection_received(self, connection: PeerConnection, size: int) -> None:
+        core = connection.core
+        core.buffer_updated(size, now=asyncio.get_running_loop().time())
+        if core.remote is None and not core.is_closed:
+            return
+        torrent = self._session.torrents.get(core.remote.info_hash) if core.remote is not None else None
+        if core.is_closed or torrent is None or not torrent.accepts_peers:
+            self._refuse(connection)
+            return
+        self._forget(connection)
+        torrent.swarm.adopt(connection)
+
+    def connection_writable(self, connection: PeerConnection) -> None:
+        """Nothing is written before the handshake."""
+
+    def connection_lost(self, connection: PeerConnection) -> None:
+        self._forget(connection)
+
+    async def aclose(self) -> None:
+        self._closed = True
+        for connection in list(self._waiting):
+            connection.abort()
+        await self._all_gone.wait()
+
+    def _refuse(self, connection: PeerConnection) -> None:
+        self.refused += 1
+        connection.abort()
+
+    def _forget(self, connection: PeerConnection) -> None:
+        timer = self._waiting.pop(connection, None)
+        if timer is not None:
+            timer.cancel()
+        if not self._waiting:
+            self._all_gone.set()
+
+
+PEER_ID_PREFIX = b"-KC0100-"  # Azureus style: two letters, four digits of version (BEP 20)

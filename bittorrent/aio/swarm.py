@@ -1,0 +1,266 @@
+"""The connections of one torrent: dials, adopts, moves bytes, serves blocks. What to do is `SwarmCore`'s decision."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+from bittorrent.aio.peer_connection import PeerConnection
+from bittorrent.config import SessionConfig
+from bittorrent.peer import PeerCore
+from bittorrent.peer_events import HandshakeReceived
+from bittorrent.peer_list import PeerList, PeerSource
+from bittorrent.picker.geometry import Block
+from bittorrent.swarm import SwarmCore, SwarmEvent
+from bittorrent.wire.handshake import Handshake
+from transfer.address import Address
+from transfer.aio.tasks import TaskSet
+
+
+class Swarm:
+    """Drives a `SwarmCore` over asyncio.
+
+    Args:
+        core: decides.
+        peers: endpoints to dial.
+        handshake: ours for this torrent.
+        config: bounds.
+        may_connect: whether the session has room for one more connection.
+        on_event: the torrent's part: pieces, metadata, bans.
+        read_blocks: reads from disk for uploads.
+        tasks: where dials and uploads run; their errors stop the torrent.
+    """
+
+    def __init__(
+        self,
+        *,
+        core: SwarmCore,
+        peers: PeerList,
+        handshake: Handshake,
+        config: SessionConfig,
+        may_connect: Callable[[], bool],
+        on_event: Callable[[SwarmEvent], None],
+        read_blocks: Callable[[Sequence[Block]], Awaitable[list[bytes]]],
+        tasks: TaskSet,
+    ) -> None:
+        self.core = core
+        self.peers = peers
+        self.listen_port: int | None = None
+        self.dht_port: int | None = None
+        self.last_met_at: float | None = None
+        self.is_started = False
+        self._handshake = handshake
+        self._config = config
+        self._may_connect = may_connect
+        self._on_event = on_event
+        self._read_blocks = read_blocks
+        self._tasks = tasks
+        self._loop = asyncio.get_running_loop()
+        self._connections: dict[int, PeerConnection] = {}
+        self._handshaking: set[PeerConnection] = set()
+        self._dialling = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._all_gone = asyncio.Event()
+        self._all_gone.set()
+        self._closed = False
+
+    @property
+    def connection_count(self) -> int:
+        return len(self._connections) + len(self._handshaking) + self._dialling
+
+    def count_from(self, host: str) -> int:
+        """How many connections with `host` there are."""
+        return sum(connection.core.address.host == host for connection in self._connections.values())
+
+    def start(self) -> None:
+        """Starts the clock, and dials whom the list names."""
+        self.is_started = True
+        self._tick()
+
+    def adopt(self, connection: PeerConnection) -> None:
+        """Takes over an incoming connection whose handshake names this torrent."""
+        is_full = self.connection_count >= self._config.max_connections_per_torrent
+        if self._closed or is_full or self.peers.is_banned(connection.core.address):
+            connection.abort()
+            return
+        connection.owner = self
+        self.connection_opened(connection)
+        connection.core.welcome(self._handshake)
+        self._settle(connection)
+        self.pump()
+
+    def add_addresses(self, addresses: Iterable[Address], source: PeerSource) -> None:
+        """Endpoints from anywhere; those that are news are dialled as soon as there is room."""
+        self.peers.add_all(addresses, source, now=self._loop.time())
+        if self.is_started:
+            self._dial()
+
+    def pump(self) -> None:
+        """Carries out everything the core decided: to be called after each call to it."""
+        while (event := self.core.next_event()) is not None:
+            self._on_event(event)
+        for peer in self.core.peers_to_flush():
+            connection = self._connections.get(peer.number)
+            if connection is not None:
+                connection.flush()
+                self._serve(connection)
+        if not self._closed and (self._timer is None or self._timer.when() > self._next_tick_at()):
+            self._arm()
+
+    async def aclose(self) -> None:
+        """Ends every connection and waits until each is gone."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for connection in [*self._connections.values(), *self._handshaking]:
+            connection.abort()
+        await self._all_gone.wait()
+
+    # ConnectionOwner
+
+    def connection_opened(self, connection: PeerConnection) -> None:
+        self._all_gone.clear()
+        self._handshaking.add(connection)
+        if self._closed:
+            connection.abort()
+
+    def connection_received(self, connection: PeerConnection, size: int) -> None:
+        now = self._loop.time()
+        if connection.number:
+            self.core.receive(connection.number, size, now=now)
+        else:
+            connection.core.buffer_updated(size, now=now)
+            self._settle(connection)
+        self.pump()
+
+    def connection_writable(self, connection: PeerConnection) -> None:
+        self._serve(connection)
+
+    def connection_lost(self, connection: PeerConnection) -> None:
+        now = self._loop.time()
+        was_useful = bool(connection.number) and self.core.peers[connection.number].was_useful
+        self._handshaking.discard(connection)
+        if self._connections.pop(connection.number, None) is not None:
+            self.core.remove_peer(connection.number, now=now)
+        if connection.dialled is not None:
+            self._note_end(connection.dialled, connection.core, was_useful, now)
+        if not self._connections and not self._handshaking:
+            self._all_gone.set()
+        if not self._closed:
+            self.pump()
+
+    # Handshakes
+
+    def _settle(self, connection: PeerConnection) -> None:
+        """Hands a connection over to the core once both handshakes are done."""
+        core = connection.core
+        if core.is_ready and isinstance(core.next_event(), HandshakeReceived):
+            assert core.remote is not None
+            if self._is_duplicate(connection, core.remote.peer_id):
+                core.close("connected to this peer already")
+            else:
+                now = self._loop.time()
+                self.last_met_at = now
+                if connection.dialled is not None:
+                    self.peers.connected(connection.dialled)
+                self._handshaking.discard(connection)
+                number = self.core.add_peer(core, listen_port=self.listen_port, dht_port=self.dht_port, now=now)
+                connection.number = number
+                self._connections[number] = connection
+                return
+        if core.is_closed or core.has_output:
+            connection.flush()
+
+    def _is_duplicate(self, connection: PeerConnection, peer_id: bytes) -> bool:
+        """Two peers that dial each other must both keep the same connection: the one that the larger id opened."""
+        for other in list(self._connections.values()):
+            if other.core.is_closed or other.core.remote is None or other.core.remote.peer_id != peer_id:
+                continue
+            ours_is_larger = self._handshake.peer_id > peer_id
+            if (connection.dialled is not None) == (other.dialled is not None):
+                return True
+            if (other.dialled is not None) == ours_is_larger:
+                return True
+            other.core.close("replaced by a connection that the peer also keeps")
+            other.flush()
+        return False
+
+    # Dialling
+
+    def _dial(self) -> None:
+        if self._closed:
+            return
+        config = self._config
+        room = min(
+            config.max_connections_per_torrent - self.connection_count,
+            config.max_dialling - self._dialling - len(self._handshaking),
+        )
+        if room > 0 and self._may_connect():
+            for address in self.peers.candidates_to_connect(room, now=self._loop.time()):
+                self._dialling += 1
+                self._tasks.start(self._connect(address), name=f"dial {address}")
+
+    async def _connect(self, address: Address) -> None:
+        connection = PeerConnection(self, handshake=self._handshake, config=self._config.peer)
+        connection.dialled = address
+        try:
+            async with asyncio.timeout(self._config.connect_timeout_s):
+                await self._loop.create_connection(lambda: connection, address.host, address.port)
+        except (OSError, TimeoutError):
+            self.peers.failed(address, now=self._loop.time())
+        finally:
+            self._dialling -= 1
+
+    def _note_end(self, dialled: Address, core: PeerCore, was_useful: bool, now: float) -> None:
+        if core.remote is not None and core.remote.peer_id == self._handshake.peer_id:
+            self.peers.add_own(dialled)
+        elif was_useful:
+            self.peers.disconnected(dialled, now=now)
+        else:
+            self.peers.failed(dialled, now=now)
+
+    # Uploads
+
+    def _serve(self, connection: PeerConnection) -> None:
+        if not connection.is_serving and connection.core.upload_queue and connection.room_bytes:
+            connection.is_serving = True
+            self._tasks.start(self._serve_blocks(connection), name=f"serve {connection.core.address}")
+
+    async def _serve_blocks(self, connection: PeerConnection) -> None:
+        number = connection.number
+        try:
+            while number in self.core.peers and (room := connection.room_bytes):
+                blocks = self.core.uploads_from(number, min(room, READ_AHEAD_BYTES))
+                if not blocks:
+                    break
+                now = self._loop.time()
+                for block, data in zip(blocks, await self._read_blocks(blocks), strict=True):
+                    self.core.send_block(number, block, data, now=now)
+                self.pump()
+        finally:
+            connection.is_serving = False
+
+    # The clock
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = self._loop.time()
+        self.core.handle_timer(now=now)
+        for connection in list(self._handshaking):
+            connection.core.handle_timer(now=now)
+            if connection.core.is_closed:
+                connection.abort()
+        self.pump()
+        self._dial()
+
+    def _next_tick_at(self) -> float:
+        return self.core.next_timer() or self._loop.time() + 1.0
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._next_tick_at(), self._tick)
+
+
+READ_AHEAD_BYTES = 512 << 10
