@@ -82,7 +82,8 @@ class Joining:
         """A node has entered the table."""
         if self.state is JoinState.JOINING and len(self._table) >= self._table.config.bucket_size:
             self._joined()
-        elif self.state is JoinState.FAILED and self._search is None:  # somebody found us: the network is back
+        elif self.state is JoinState.FAILED:  # somebody found us: the network is back
+            self._enter(JoinState.JOINING)
             self._look_up_own_key([], now)
 
     def on_peers(self, search: Search, peers: tuple[Address, ...]) -> None:

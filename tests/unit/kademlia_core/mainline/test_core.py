@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from kademlia_core import Contact, Key
+from kademlia_core.mainline import krpc
+from kademlia_core.mainline.config import MainlineConfig, RateLimitConfig
+from kademlia_core.mainline.core import MainlineCore, PeersFound, PingAnswered, PingFailed, SearchFinished
+from kademlia_core.mainline.messages import ErrorReply, FindNode, Ping, Query, Response
+from kademlia_core.mainline.searches import Announcement
+from tests.unit.kademlia_core.virtual_network import VirtualNetwork, joined
+from transfer.address import Address
+from transfer.errors import LimitExceededError
+
+INFO_HASH = Key.from_bytes(b"i" * 20)
+OUTSIDER, OUTSIDER_KEY = Address("10.9.9.9", 1234), Key.from_bytes(b"o" * 20)
+
+
+@pytest.fixture
+def network() -> VirtualNetwork:
+    return VirtualNetwork()
+
+
+def test_what_one_node_announces_another_finds(network: VirtualNetwork) -> None:
+    addresses = joined(network, 25)
+    announcer, finder = addresses[3], addresses[20]
+    core = network.command(announcer)
+    announced = core.find_peers(INFO_HASH, announcement=Announcement(7000), now=network.now)
+    network.run(3.0)
+    assert announced.report().accepted_by == tuple(announced.result())
+    assert len(announced.result()) == 8
+
+    search = network.command(finder).find_peers(INFO_HASH, now=network.now)
+    network.run(3.0)
+    peer = Address(announcer.host, 7000)
+    assert network.events[finder][-2:] == [PeersFound(search, (peer,)), SearchFinished(search)]
+    assert search.stats.responses >= 8
+
+
+def test_an_implied_port_is_the_port_of_the_datagram(network: VirtualNetwork) -> None:
+    announcer, keeper = joined(network, 2)
+    core = network.command(announcer)
+    core.find_peers(INFO_HASH, announcement=Announcement(7000, implied_port=True), now=network.now)
+    network.run(1.0)
+    search = network.command(keeper).find_peers(INFO_HASH, now=network.now)  # from its own store
+    network.run(1.0)
+    assert PeersFound(search, (announcer,)) in network.events[keeper]
+
+
+def test_a_node_that_gives_no_token_is_not_announced_to(network: VirtualNetwork) -> None:
+    address = network.add(1)
+    network.join(address)
+    core = network.command(address)
+    core.add_node(OUTSIDER, now=network.now)
+    answer(network, Response(b"", OUTSIDER_KEY))
+    search = core.find_peers(INFO_HASH, announcement=Announcement(7000), now=network.now)
+    answer(network, Response(b"", OUTSIDER_KEY))
+    assert search.is_finished
+    assert search.report().accepted_by == ()
+    assert [contact.address for contact in search.result()] == [OUTSIDER]
+
+
+def test_pings_end_in_an_event(network: VirtualNetwork) -> None:
+    first, second = network.add(1), network.add(2)
+    network.command(first).ping(second, now=network.now)
+    network.command(first).ping(OUTSIDER, now=network.now)
+    network.command(first).ping(Address("::1", 1), now=network.now)
+    network.run(6.0)
+    assert network.events[first] == [
+        PingFailed(Address("::1", 1)),
+        PingAnswered(Contact(network.cores[second].node_id, second)),
+        PingFailed(OUTSIDER),
+    ]
+
+
+def test_a_reply_counts_only_with_its_transaction_and_from_its_address(network: VirtualNetwork) -> None:
+    address = network.add(1)
+    network.command(address).ping(OUTSIDER, now=network.now)
+    network.run(0.1)
+    query = taken_query(network)
+    spoofed = krpc.encode(Response(query.transaction_id, Key.from_bytes(b"s" * 20)))
+    network.send(spoofed, OUTSIDER._replace(port=1235), address)
+    network.send(spoofed, Address("10.9.9.8", OUTSIDER.port), address)
+    network.send(krpc.encode(Response(b"guess", Key.from_bytes(b"s" * 20))), OUTSIDER, address)
+    network.run(0.1)
+    assert network.events[address] == []
+    assert network.cores[address].stats(now=network.now).dropped_unexpected == 3
+    genuine = krpc.encode(Response(query.transaction_id, OUTSIDER_KEY))
+    for _ in range(2):
+        network.send(genuine, OUTSIDER, address)
+    network.run(0.1)
+    assert network.events[address] == [PingAnswered(Contact(OUTSIDER_KEY, OUTSIDER))]
+    assert network.cores[address].stats(now=network.now).dropped_unexpected == 4
+
+
+def test_an_answer_under_another_key_is_no_answer_to_a_lookup(network: VirtualNetwork) -> None:
+    address = network.add(1)
+    network.join(address)
+    core = network.command(address)
+    core.add_node(OUTSIDER, now=network.now)
+    answer(network, Response(b"", OUTSIDER_KEY))
+    search = core.find_node(INFO_HASH, now=network.now)
+    answer(network, Response(b"", INFO_HASH))  # claims to be the target itself
+    assert search.is_finished
+    assert search.result() == []
+    assert list(core.table) == [Contact(INFO_HASH, OUTSIDER)]  # the address has a new key now
+
+
+def test_an_error_reply_fails_the_query_without_waiting(network: VirtualNetwork) -> None:
+    address = network.add(1)
+    network.command(address).ping(OUTSIDER, now=network.now)
+    answer(network, ErrorReply(b"", 202, "not today"))
+    assert network.events[address] == [PingFailed(OUTSIDER)]
+
+
+def test_peers_are_reported_once_and_only_usable_ones(network: VirtualNetwork) -> None:
+    address = network.add(1)
+    network.join(address)
+    core = network.command(address)
+    core.add_node(OUTSIDER, now=network.now)
+    answer(network, Response(b"", OUTSIDER_KEY))
+    good = Address("192.0.2.1", 6881)
+    search = core.find_peers(INFO_HASH, now=network.now)
+    answer(
+        network,
+        Response(b"", OUTSIDER_KEY, peers=(good, good, Address("192.0.2.2", 0), Address("224.0.0.1", 6881), good)),
+    )
+    assert PeersFound(search, (good,)) in network.events[address]
+    assert sum(isinstance(event, PeersFound) for event in network.events[address]) == 1
+
+
+def test_a_search_reports_no_more_peers_than_its_bound() -> None:
+    network = VirtualNetwork()
+    address = network.add(1, config=MainlineConfig(max_peers_per_search=3))
+    network.join(address)
+    core = network.command(address)
+    core.add_node(OUTSIDER, now=network.now)
+    answer(network, Response(b"", OUTSIDER_KEY))
+    search = core.find_peers(INFO_HASH, now=network.now)
+    peers = tuple(Address("192.0.2.1", port) for port in range(1, 9))
+    answer(network, Response(b"", OUTSIDER_KEY, peers=peers))
+    assert PeersFound(search, peers[:3]) in network.events[address]
+
+
+def test_a_cancelled_search_is_silent(network: VirtualNetwork) -> None:
+    addresses = joined(network, 5)
+    core = network.command(addresses[1])
+    network.events[addresses[1]].clear()
+    search = core.find_peers(INFO_HASH, now=network.now)
+    core.cancel(search)
+    network.run(10.0)
+    assert network.events[addresses[1]] == []
+    assert core.stats(now=network.now).searches == 0
+
+
+def test_too_many_searches_are_refused(network: VirtualNetwork) -> None:
+    address = network.add(1, config=MainlineConfig(max_searches=2))
+    network.join(address)
+    core = network.command(address)
+    core.add_node(OUTSIDER, now=network.now)
+    answer(network, Response(b"", OUTSIDER_KEY))
+    for _ in range(2):
+        core.find_node(INFO_HASH, now=network.now)
+    with pytest.raises(LimitExceededError, match="max_searches"):
+        core.find_node(INFO_HASH, now=network.now)
+    core.check_invariants()
+
+
+def test_too_many_queries_fail_instead_of_piling_up(network: VirtualNetwork) -> None:
+    address = network.add(1, config=MainlineConfig(max_pending_queries=1))
+    core = network.command(address)
+    for _ in range(3):
+        core.ping(OUTSIDER, now=network.now)
+    assert core.stats(now=network.now).pending_queries == 1
+    network.run(0.0)
+    assert network.events[address] == [PingFailed(OUTSIDER)] * 2
+
+
+def test_a_flood_is_not_answered_beyond_the_rate(network: VirtualNetwork) -> None:
+    limit = RateLimitConfig(per_host_per_s=1.0, per_host_burst=10.0)
+    address = network.add(1, config=MainlineConfig(rate_limit=limit))
+    ping = krpc.encode(Query(b"aa", OUTSIDER_KEY, Ping(), is_read_only=True))
+    for number in range(500):
+        network.send(ping, OUTSIDER._replace(port=1 + number), address)
+    network.send(ping, Address("10.9.9.8", 1), address)
+    network.run(0.2)
+    assert len(network.outsiders) == 11
+    assert network.cores[address].stats(now=network.now).dropped_limit == 490
+
+
+def test_being_asked_is_no_licence_to_flood(network: VirtualNetwork) -> None:
+    limit = RateLimitConfig(per_host_per_s=1.0, per_host_burst=10.0)
+    address = network.add(1, config=MainlineConfig(rate_limit=limit))
+    network.command(address).ping(OUTSIDER, now=network.now)
+    network.run(0.1)
+    for data in (krpc.encode(Query(b"aa", OUTSIDER_KEY, Ping(), is_read_only=True)), b"d1:q4:ping1:t2:aa1:y1:qe"):
+        for _ in range(50):
+            network.send(data, OUTSIDER, address)
+    network.outsiders.clear()
+    network.run(0.2)
+    assert len(network.outsiders) == 10
+
+
+def test_the_other_family_and_unusable_or_long_datagrams_are_dropped_unread() -> None:
+    core = MainlineCore(rng=Random(1), now=0.0)
+    ping = krpc.encode(Query(b"aa", OUTSIDER_KEY, Ping()))
+    core.receive_datagram(ping, Address("2001:db8::1", 1), now=0.0)
+    core.receive_datagram(ping, OUTSIDER._replace(port=0), now=0.0)
+    core.receive_datagram(ping + bytes(5000), OUTSIDER, now=0.0)
+    assert core.datagrams_to_send() == []
+    assert core.stats(now=0.0).dropped_foreign == 3
+
+
+def test_an_ipv6_node_speaks_of_ipv6_nodes_only() -> None:
+    core = MainlineCore(rng=Random(1), now=0.0, is_ipv6=True)
+    node = Contact(Key.from_bytes(b"6" * 20), Address("2001:db8::6", 6881))
+    core.add_node(node.address, now=0.0)
+    ((data, _),) = core.datagrams_to_send()
+    query = krpc.decode(data)
+    core.receive_datagram(krpc.encode(Response(query.transaction_id, node.key)), node.address, now=0.0)
+    core.receive_datagram(
+        krpc.encode(Query(b"aa", OUTSIDER_KEY, FindNode(INFO_HASH), is_read_only=True)),
+        Address("2001:db8::9", 9),
+        now=0.0,
+    )
+    ((data, _),) = core.datagrams_to_send()
+    reply = krpc.decode(data)
+    assert isinstance(reply, Response)
+    assert (reply.nodes, reply.nodes6) == ((), (node,))
+    assert reply.external_address == Address("2001:db8::9", 9)
+
+
+def test_a_node_id_of_another_width_is_refused() -> None:
+    with pytest.raises(ValueError, match="160 bits"):
+        MainlineCore(rng=Random(1), now=0.0, node_id=Key(1, 8))
+
+
+def taken_query(network: VirtualNetwork) -> Query:
+    """The last query that reached an outsider."""
+    message = krpc.decode(network.outsiders[-1][0])
+    assert isinstance(message, Query)
+    return message
+
+
+def answer(network: VirtualNetwork, reply: Response | ErrorReply) -> None:
+    """Lets an outsider answer each query that reaches it, with the transaction id of the query."""
+    network.outsiders.clear()
+    network.run(0.1)
+    for data, source, destination in list(network.outsiders):
+        query = krpc.decode(data)
+        if isinstance(query, Query):
+            if isinstance(reply, Response):
+                echoed: Response | ErrorReply = Response(
+                    query.transaction_id, reply.sender, nodes=reply.nodes, peers=reply.peers, token=reply.token
+                )
+            else:
+                echoed = ErrorReply(query.transaction_id, reply.code, reply.text)
+            network.send(krpc.encode(echoed), destination, source)
+    network.run(0.1)

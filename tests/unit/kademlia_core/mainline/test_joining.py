@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import pytest
+
+from kademlia_core import Contact, Key, RoutingTableConfig
+from kademlia_core.mainline.config import MainlineConfig
+from kademlia_core.mainline.core import JoinStateChanged
+from kademlia_core.mainline.joining import JoinState
+from tests.unit.kademlia_core.virtual_network import VirtualNetwork, joined
+from transfer.address import Address
+
+INFO_HASH = Key.from_bytes(b"i" * 20)
+OUTSIDER = Address("10.9.9.9", 1234)
+
+
+@pytest.fixture
+def network() -> VirtualNetwork:
+    return VirtualNetwork()
+
+
+def test_through_one_entry_point_everybody_is_found(network: VirtualNetwork) -> None:
+    addresses = joined(network, 30)
+    for address in addresses:
+        assert network.cores[address].join_state is JoinState.JOINED
+        network.cores[address].check_invariants()
+    search = network.command(addresses[7]).find_node(INFO_HASH, now=network.now)
+    network.run(3.0)
+    everybody = [Contact(core.node_id, address) for address, core in network.cores.items()]
+    others = [contact for contact in everybody if contact.address != addresses[7]]
+    assert search.result() == sorted(others, key=lambda contact: contact.key ^ INFO_HASH)[:8]
+
+
+def test_alone_is_joined_at_once(network: VirtualNetwork) -> None:
+    address = network.add(1)
+    network.join(address)
+    assert network.events[address] == [JoinStateChanged(JoinState.JOINED)]
+
+
+def test_nobody_answering_is_a_failure_and_is_tried_again_ever_more_rarely(network: VirtualNetwork) -> None:
+    config = MainlineConfig(query_timeout_s=2.0, join_attempts=2, join_retry_s=10.0, join_retry_max_s=30.0)
+    address = network.add(1, config=config)
+    wanted_after = []
+    for _ in range(4):
+        network.join(address, OUTSIDER)
+        network.run(3.99)
+        assert network.cores[address].join_state is JoinState.JOINING
+        network.run(0.02)
+        failed_at = network.now
+        while not network.take_join_wanted(address):
+            assert network.cores[address].join_state is JoinState.FAILED
+            network.run(1.0)
+        wanted_after.append(round(network.now - failed_at))
+    assert wanted_after == [10, 20, 30, 30]
+    asked = [destination for _, _, destination in network.outsiders]
+    assert asked == [OUTSIDER] * 8
+
+
+def test_one_lost_datagram_does_no_harm(network: VirtualNetwork) -> None:
+    first, second = network.add(1), network.add(2)
+    network.join(first)
+    network.losses = 1
+    network.join(second, first)
+    network.run(8.0)
+    assert network.losses == 0
+    assert network.cores[second].join_state is JoinState.JOINED
+
+
+def test_dead_routers_beside_a_living_one_cost_no_time(network: VirtualNetwork) -> None:
+    first, second = network.add(1), network.add(2)
+    network.join(first)
+    network.join(second, OUTSIDER, first, Address("10.9.9.8", 1))
+    network.run(0.5)
+    assert network.cores[second].join_state is JoinState.JOINED
+
+
+def test_a_dead_contact_delays_joining_by_the_short_time_out_only(network: VirtualNetwork) -> None:
+    addresses = joined(network, 3)
+    del network.cores[addresses[1]]
+    late = network.add(9)
+    network.join(late, addresses[0])
+    network.run(0.9)
+    assert network.cores[late].join_state is JoinState.JOINING
+    network.run(0.6)
+    assert network.cores[late].join_state is JoinState.JOINED
+
+
+def test_unreachable_addresses_fail_at_once(network: VirtualNetwork) -> None:
+    address = network.add(1)
+    network.join(address, Address("::1", 6881), Address("10.0.0.9", 0))
+    assert network.events[address] == [JoinStateChanged(JoinState.FAILED)]
+
+
+def test_being_found_by_somebody_ends_the_failure(network: VirtualNetwork) -> None:
+    first, lonely = network.add(1), network.add(2)
+    network.join(first)
+    network.join(lonely, OUTSIDER)
+    network.run(11.0)
+    assert network.cores[lonely].join_state is JoinState.FAILED
+    network.command(first).add_node(lonely, now=network.now)
+    network.run(2.0)
+    assert network.cores[lonely].join_state is JoinState.JOINED
+
+
+def test_losing_everybody_makes_it_want_to_join_again(network: VirtualNetwork) -> None:
+    config = MainlineConfig(routing_table=RoutingTableConfig(good_for_s=20.0))
+    first, second = joined(network, 2, config)
+    del network.cores[first]
+    network.run(200.0)
+    assert network.take_join_wanted(second)
+    assert network.cores[second].table.good_count(now=network.now) == 0
+
+
+def test_asking_oneself_is_no_network(network: VirtualNetwork) -> None:
+    address = network.add(1)
+    network.join(address, address)
+    network.run(11.0)
+    assert network.cores[address].join_state is JoinState.FAILED
