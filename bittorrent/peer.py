@@ -25,6 +25,7 @@ from bittorrent.wire.extended import EXTENDED_HANDSHAKE, UT_METADATA, ExtendedHa
 from bittorrent.wire.frames import FrameBuffer
 from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake, is_handshake_prefix
 from bittorrent.wire.metadata import (
+    METADATA_PIECE_SIZE,
     MetadataData,
     MetadataReject,
     MetadataRequest,
@@ -76,7 +77,8 @@ class PeerCore:
         self._early_bits = b""
         self._early_haves: set[int] = set()
         self._control = TokenBucket(rate_per_s=config.control_rate_per_s, burst=config.control_burst, now=now)
-        self._metadata_sent_bytes = 0
+        self._metadata_owed = 0  # answers to our requests that have not come
+        self._metadata_served = 0  # pieces
         self._opened_at = self._received_at = self._sent_at = now
         self._now = now
         if handshake is not None:
@@ -93,6 +95,10 @@ class PeerCore:
         self._now = self._received_at = now
         self._input.buffer_updated(size)
         self._read()
+        if self._input.is_full:
+            self.close("the peer sent too much before it was welcomed")
+        if self.is_closed:
+            self._input.clear()
 
     def receive_eof(self) -> None:
         """The peer ended its side of the connection."""
@@ -207,9 +213,12 @@ class PeerCore:
         self._put(data)
 
     def request_metadata(self, requests: Iterable[MetadataRequest]) -> None:
-        """Asks for metadata under the number that the peer chose for it."""
-        for request in requests:
-            self._send(wire.Extended(self.extensions.extensions[UT_METADATA], encode_metadata(request)))
+        """Asks for metadata under the number that the peer chose for it; not at all when it has switched it off."""
+        number = self.extensions.extensions.get(UT_METADATA, 0)
+        if number:
+            for request in requests:
+                self._metadata_owed += 1
+                self._send(wire.Extended(number, encode_metadata(request)))
 
     def close(self, reason: str) -> None:
         """Ends the connection; the first reason stays."""
@@ -268,6 +277,8 @@ class PeerCore:
     # Reading
 
     def _read(self) -> None:
+        if self.is_closed:
+            return
         try:
             if self.remote is None and not self._read_handshake():
                 return
@@ -311,8 +322,12 @@ class PeerCore:
             case wire.Have(index):
                 if self._receive_have(index):
                     return
-        # Everything else is rare between honest peers, so it is counted: a flood of it ends the connection.
-        if not self._control.spend(now=self._now):
+            case wire.Extended(number, payload) if number == OUR_UT_METADATA:
+                if self._receive_metadata(payload):
+                    return
+        # Everything else is rare between honest peers, so it is counted: a flood of it ends the connection. Cancels
+        # come by the hundred at the end of a download, and cross the blocks that they are about.
+        if not self._control.spend(0.1 if isinstance(message, wire.Cancel) else 1.0, now=self._now):
             raise WireError("the peer floods us with messages")
         match message:
             case wire.Choke() | wire.Unchoke():
@@ -328,8 +343,9 @@ class PeerCore:
             case wire.Port(port):
                 if port:
                     self._events.append(DhtPortReceived(port))
-            case wire.Extended(number, payload):
-                self._receive_extended(number, payload)
+            case wire.Extended(number, payload) if number == EXTENDED_HANDSHAKE:
+                self.extensions = self.extensions.updated(ExtendedHandshake.from_bytes(payload))
+                self._events.append(ExtensionsReceived())
 
     def _receive_request(self, block: Block) -> None:
         if self._geometry is None or not self._geometry.contains(*block) or block.length > self._config.max_block_bytes:
@@ -348,9 +364,10 @@ class PeerCore:
         if self.bits is None:
             if index > MAX_PIECE_INDEX:
                 raise WireError(f"the peer announced piece {index}")
-            known = index in self._early_haves
+            if index in self._early_haves or len(self._early_haves) >= self._config.max_early_haves:
+                return False
             self._early_haves.add(index)
-            return not known and len(self._early_haves) <= self._config.max_early_haves
+            return True
         if index >= self.bits.size:
             raise WireError(f"the peer announced piece {index} of {self.bits.size}")
         if index in self.bits:
@@ -373,27 +390,33 @@ class PeerCore:
         self.bits = known
         self._events.append(PeerHasMany(known))
 
-    def _receive_extended(self, number: int, payload: bytes) -> None:
-        if number == EXTENDED_HANDSHAKE:
-            news = ExtendedHandshake.from_bytes(payload)
-            self.extensions = self.extensions.updated(news)
-            self._events.append(ExtensionsReceived())
-        elif number == OUR_UT_METADATA:
-            match decode_metadata(payload):
-                case MetadataRequest(index):
-                    self._answer_metadata_request(index)
-                case (MetadataData() | MetadataReject()) as answer:
-                    self._events.append(MetadataArrived(answer))
+    def _receive_metadata(self, payload: bytes) -> bool:
+        """Whether it was due: an answer that we wait for, or a request for what one peer may fetch."""
+        message = decode_metadata(payload)
+        if isinstance(message, MetadataRequest):
+            return self._answer_metadata_request(message.index)
+        if message is None:
+            return False
+        self._events.append(MetadataArrived(message))
+        was_due = self._metadata_owed > 0
+        self._metadata_owed -= was_due
+        return was_due
 
-    def _answer_metadata_request(self, index: int) -> None:
-        if UT_METADATA not in self.extensions.extensions:
-            return
+    def _answer_metadata_request(self, index: int) -> bool:
+        number = self.extensions.extensions.get(UT_METADATA, 0)
+        if not number:
+            return False
         answer = answer_request(self.info_bytes, index)
+        was_due = False
         if isinstance(answer, MetadataData):
-            self._metadata_sent_bytes += len(answer.data)
-            if self._metadata_sent_bytes > self._config.metadata_copies * answer.total_size:
+            piece_count = -(-answer.total_size // METADATA_PIECE_SIZE)
+            was_due = self._metadata_served < self._config.metadata_copies * piece_count
+            if was_due:
+                self._metadata_served += 1
+            else:
                 answer = MetadataReject(index)
-        self._send(wire.Extended(self.extensions.extensions[UT_METADATA], encode_metadata(answer)))
+        self._send(wire.Extended(number, encode_metadata(answer)))
+        return was_due
 
     # Writing
 

@@ -44,6 +44,15 @@ class FrameBuffer:
             raise ValueError(f"{size} bytes were not free")
         self._end += size
 
+    def clear(self) -> None:
+        """Forgets what arrived."""
+        self._start = self._end = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more can arrive before something is taken."""
+        return self._end - self._start == self._largest
+
     def peek(self, size: int) -> bytes:
         """Up to `size` of the bytes that wait, left where they are."""
         return bytes(self._view[self._start : min(self._end, self._start + size)])

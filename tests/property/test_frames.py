@@ -60,6 +60,12 @@ class FrameBufferMachine(RuleBasedStateMachine):
             self.views.append((taken, expected))
             self.arrived = self.arrived[4 + len(expected) :]
 
+    @rule()
+    def clear(self) -> None:
+        """In the middle of a frame, the rest of it becomes garbage: both sides begin anew."""
+        self.frames.clear()
+        self.arrived = self.unsent = b""
+
     @rule(size=st.integers(0, 100))
     def peek(self, size: int) -> None:
         assert self.frames.peek(size) == self.arrived[:size]
@@ -184,7 +190,11 @@ def test_wrong_use_is_an_error_at_once() -> None:
         buffer = frames.get_buffer()
         buffer[:] = bytes(len(buffer))
         frames.buffer_updated(len(buffer))
-        if len(frames.peek(1 << 20)) == LARGEST_CAPACITY_BYTES:
+        if frames.is_full:
             break
+    assert len(frames.peek(1 << 20)) == LARGEST_CAPACITY_BYTES
     with pytest.raises(ValueError, match="complete frames were left"):
         frames.get_buffer()
+    frames.clear()
+    assert (frames.is_full, frames.peek(1)) == (False, b"")
+    assert len(frames.get_buffer()) == LARGEST_CAPACITY_BYTES
