@@ -165,7 +165,7 @@ class SwarmCore:
             for peer in self.peers.values():
                 self._request_from(peer)
 
-    def next_timer(self) -> float | None:
+    def next_timer(self) -> float:
         """When `handle_timer` wants to be called."""
         return self._next_tick
 

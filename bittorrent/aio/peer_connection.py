@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol
+from typing import Protocol, cast
 
 from bittorrent.peer import PeerCore
 from bittorrent.peer_config import PeerConfig
@@ -51,9 +51,8 @@ class PeerConnection(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
+        self._transport = cast("asyncio.Transport", transport)  # by contract: uvloop's class is no subclass
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
         name = transport.get_extra_info("peername") or ("", 0)
         address = Address.from_socket(name) if isinstance(name, tuple) else Address("", 0)
         now = asyncio.get_running_loop().time()

@@ -60,6 +60,7 @@ class Swarm:
         self._handshaking: set[PeerConnection] = set()
         self._dialling = 0
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._closed = False
@@ -104,7 +105,7 @@ class Swarm:
             if connection is not None:
                 connection.flush()
                 self._serve(connection)
-        if not self._closed and (self._timer is None or self._timer.when() > self._next_tick_at()):
+        if not self._closed and self.is_started:
             self._arm()
 
     async def aclose(self) -> None:
@@ -254,13 +255,14 @@ class Swarm:
         self.pump()
         self._dial()
 
-    def _next_tick_at(self) -> float:
-        return self.core.next_timer() or self._loop.time() + 1.0
-
     def _arm(self) -> None:
+        due = self.core.next_timer()
         if self._timer is not None:
+            if self._timer_due <= due:
+                return
             self._timer.cancel()
-        self._timer = self._loop.call_at(self._next_tick_at(), self._tick)
+        self._timer_due = due  # the handle cannot be asked: uvloop's has no `when` for a time that is now
+        self._timer = self._loop.call_at(due, self._tick)
 
 
 READ_AHEAD_BYTES = 512 << 10

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self, cast
 from kademlia_core.aio.lookups import PeerLookup, RunningSearch
 from kademlia_core.errors import BootstrapError, NoAnswerError, NodeClosedError
 from kademlia_core.key import Key
-from kademlia_core.mainline.config import PUBLIC_ROUTERS, MainlineConfig
+from kademlia_core.mainline.config import KEY_BITS, PUBLIC_ROUTERS, MainlineConfig
 from kademlia_core.mainline.core import (
     Event,
     JoinStateChanged,
@@ -67,6 +67,7 @@ class MainlineNode:
         self._endpoint: _Endpoint | None = None
         self._core: MainlineCore | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
         self._join_settled = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._searches: dict[Search, RunningSearch] = {}
@@ -77,20 +78,22 @@ class MainlineNode:
 
         Raises:
             OSError: the address cannot be bound.
+            ValueError: `node_id` has not 160 bits.
             NodeClosedError: this node has been entered before.
         """
         if self._endpoint is not None:
             raise NodeClosedError("a node can be entered only once; make a new one")
         self._loop = asyncio.get_running_loop()
-        self._endpoint = _Endpoint(self)
-        await self._loop.create_datagram_endpoint(lambda: self._opened_endpoint, local_addr=self._local)
-        self._core = MainlineCore(
+        core = MainlineCore(  # first, so that a wrong argument leaves no socket behind
             rng=self._rng,
             now=self._loop.time(),
             node_id=self._node_id,
             config=self._config,
             is_ipv6=self._local.is_ipv6,
         )
+        self._endpoint = _Endpoint(self)
+        await self._loop.create_datagram_endpoint(lambda: self._opened_endpoint, local_addr=self._local)
+        self._core = core
         self._join()
         return self
 
@@ -264,9 +267,10 @@ class MainlineNode:
         while (event := core.next_event()) is not None:
             self._report(event)
         deadline = core.next_timer()
-        if self._timer is None or deadline < self._timer.when():
+        if self._timer is None or deadline < self._timer_due:
             if self._timer is not None:
                 self._timer.cancel()
+            self._timer_due = deadline  # the handle cannot be asked: uvloop's has no `when` for a time that is now
             self._timer = self._loop.call_at(deadline, self._on_timer, deadline)
 
     def _on_timer(self, deadline: float) -> None:
@@ -415,8 +419,8 @@ class _Endpoint(asyncio.DatagramProtocol):
 
 def _mainline_key(value: bytes | Key) -> Key:
     key = value if isinstance(value, Key) else Key.from_bytes(value)
-    if key.bits != 160:
-        raise ValueError(f"the mainline DHT has keys of 160 bits, not {key.bits}")
+    if key.bits != KEY_BITS:
+        raise ValueError(f"the mainline DHT has keys of {KEY_BITS} bits, not {key.bits}")
     return key
 
 

@@ -20,6 +20,8 @@ from bittorrent.stats import TorrentState
 from transfer.address import Address
 from transfer.errors import LocalProtocolError
 
+pytestmark = pytest.mark.every_event_loop
+
 SIZE = 700_001  # eleven pieces of 64 KiB, the last one short
 
 
@@ -254,9 +256,15 @@ async def test_a_hostile_peer_is_dropped_and_the_session_goes_on(
             await fetch(shared, leech, seed.address)
 
 
-@pytest.mark.parametrize(
-    "first", [b"GET / HTTP/1.1\r\n\r\n", b"\x13BitTorrent protocoX", os.urandom(4096), b"\x00" * 68]
-)
+GARBAGE = {
+    "http": b"GET / HTTP/1.1\r\n\r\n",
+    "nearly": b"\x13BitTorrent protocoX",
+    "random": random.Random(3).randbytes(4096),
+    "zeros": bytes(68),
+}
+
+
+@pytest.mark.parametrize("first", GARBAGE.values(), ids=GARBAGE.keys())
 async def test_garbage_instead_of_a_handshake_is_dropped(tmp_path: Path, shared: Metainfo, first: bytes) -> None:
     async with seeding(tmp_path, shared) as (seed, _):
         async with Stranger.connected(seed.address, handshake=first) as stranger:
