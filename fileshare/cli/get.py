@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bittorrent.config import SessionConfig
+from bittorrent.errors import NoPeersError
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.stats import TorrentStats
-from fileshare.cli.errors import InterruptedByUserError, exits
+from fileshare.cli.errors import CommandError, InterruptedByUserError, exits
 from fileshare.cli.network import open_session
 from fileshare.cli.options import (
     BootstrapOption,
@@ -81,6 +82,9 @@ def get(
         if not job.is_done:
             raise InterruptedByUserError(job.explain_interruption()) from None
         job.report_end()
+    except NoPeersError as error:
+        options = "--bootstrap" if job.uses_dht else "--peer, --no-dht and --wait"
+        raise CommandError(f"{error} (see {options} in `kad get --help`)") from None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,10 +105,9 @@ class Download:
 
     async def run(self) -> None:
         started_at = time.monotonic()
-        is_private = isinstance(self.source, Metainfo) and self.source.private
         async with open_session(
             listen=self.listen,
-            bootstrap=None if is_private else self.bootstrap,
+            bootstrap=self.bootstrap if self.uses_dht else None,
             peers=self.peers,
             download_dir=self.directory,
             config=self.config,
@@ -123,6 +126,12 @@ class Download:
             self._report_completion()
             if self.seeds_on:
                 await self._seed(torrent)
+
+    @property
+    def uses_dht(self) -> bool:
+        """A private torrent keeps to its trackers (BEP 27)."""
+        is_private = isinstance(self.source, Metainfo) and self.source.private
+        return self.bootstrap is not None and not is_private
 
     async def _follow(self, torrent: Torrent, view: TransferView) -> None:
         try:

@@ -57,6 +57,8 @@ class TransferView:
     def _show_bar(self, stats: TorrentStats) -> None:
         peers = count_text(stats.peers, "peer")
         match stats.state:
+            case TorrentState.METADATA if stats.piece_count:
+                self._bar.show(f"{stats.name}: opening")
             case TorrentState.METADATA:
                 what = "asking for metadata" if stats.peers else "looking for peers"
                 self._bar.show(f"{stats.name}: {what}", tail=f"{peers} of {stats.known_peers} known")

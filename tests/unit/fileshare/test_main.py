@@ -1,0 +1,90 @@
+"""The entry point before anything else is there."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner
+
+from fileshare.cli.app import app
+from fileshare.cli.main import main
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _same_signals_afterwards() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_without_the_extra_one_line_says_what_to_install(
+    missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == missing or name.startswith("fileshare.cli")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(SystemExit) as caught:
+        main()
+    captured = capsys.readouterr()
+    assert caught.value.code == 1
+    assert captured.err == "the command kad needs the app extra: pip install 'kademlia-core[app]'\n"
+
+
+COMMANDS = [
+    ["get"],
+    ["seed"],
+    ["demo"],
+    ["torrent", "create"],
+    ["torrent", "show"],
+    ["torrent", "verify"],
+    ["dht", "node"],
+    ["dht", "find-peers"],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself_with_an_example(command: list[str]) -> None:
+    result = runner.invoke(app, [*command, "--help"], prog_name="kad")
+    assert result.exit_code == 0
+    assert f"Example: kad {' '.join(command)}" in result.stdout
+    assert "--json" in result.stdout
+    assert "--give-up-after" not in result.stdout
+
+
+def test_version() -> None:
+    result = runner.invoke(app, ["--version"], prog_name="kad")
+    assert result.exit_code == 0
+    assert result.stdout.startswith("kad ")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["get"],
+        ["get", "x.torrent", "--nonsense"],
+        ["get", "x.torrent", "--give-up-after", "0"],
+        ["seed", "x.torrent"],
+        ["seed", "magnet:?xt=urn:btih:" + 40 * "a", "-d", "."],
+        ["torrent", "create", "x"],
+        ["torrent", "create", "x", "-o", "y", "--piece-size", "20000"],
+        ["torrent", "create", "x", "-o", "y", "--piece-size", "many"],
+        ["torrent", "verify", "x"],
+        ["dht", "node", "--listen", "nowhere"],
+        ["dht", "find-peers", "zz"],
+        ["dht", "find-peers", 40 * "a", "--bootstrap", "none"],
+        ["demo", "--size", "0"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
+    result = runner.invoke(app, arguments, prog_name="kad")
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert "Usage: kad" in result.stderr
