@@ -1,0 +1,280 @@
+"""Announcing to trackers over HTTP and UDP, once or for as long as a torrent lives."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+import aiohttp
+from yarl import URL
+
+from bittorrent.aio.udp_tracker import announce_udp
+from bittorrent.errors import TrackerError
+from bittorrent.tracker.messages import (
+    MAX_RESPONSE_BYTES,
+    AnnounceRequest,
+    AnnounceResponse,
+    announce_url,
+    parse_response,
+    tracker_name,
+)
+from bittorrent.tracker.schedule import Announce, AnnounceSchedule, ScheduleConfig
+from bittorrent.tracker.udp import UdpConfig
+from transfer.address import Address
+from transfer.errors import LocalProtocolError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerConfig:
+    """Bounds and times of a `TrackerClient`.
+
+    Attributes:
+        announce_timeout_s: for one announcement, everything included; UDP repeats itself within it.
+        connect_timeout_s: for one connection to an HTTP tracker.
+        max_redirects: of one HTTP announcement.
+        max_connections: HTTP announcements at a time; others wait.
+        user_agent: what we call ourselves over HTTP.
+    """
+
+    announce_timeout_s: float = 40.0
+    connect_timeout_s: float = 15.0
+    max_redirects: int = 5
+    max_connections: int = 50
+    user_agent: str = "kademlia-core/0.1"
+    udp: UdpConfig = field(default_factory=UdpConfig)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.connect_timeout_s <= self.announce_timeout_s:
+            raise ValueError("timeouts must be positive, and connect_timeout_s at most announce_timeout_s")
+        if self.max_redirects < 0 or self.max_connections < 1:
+            raise ValueError("max_redirects cannot be negative, and max_connections must be at least 1")
+
+
+class TrackerClient:
+    """Announces to any tracker: `http`, `https` and `udp`. To be closed with `aclose`."""
+
+    def __init__(self, *, config: TrackerConfig | None = None, rng: random.Random | None = None) -> None:
+        self._config = config or TrackerConfig()
+        self._rng = rng or random.SystemRandom()
+        self._http: aiohttp.ClientSession | None = None
+        self._closed = False
+
+    async def announce(self, url: str, request: AnnounceRequest) -> AnnounceResponse:
+        """Tell the tracker at `url` about us, and learn of peers.
+
+        Raises:
+            TrackerError: it refused, did not answer in time, answered nonsense, or cannot be asked (unknown scheme).
+                The text names the tracker without its path, where passkeys are.
+            LocalProtocolError: the client is closed.
+
+        Cancellation: the exchange is dropped; the tracker may have counted us.
+        """
+        if self._closed:
+            raise LocalProtocolError("this tracker client is closed")
+        try:
+            async with asyncio.timeout(self._config.announce_timeout_s):
+                parts = urlsplit(url)
+                if parts.scheme in ("http", "https"):
+                    return await self._announce_http(url, request)
+                if parts.scheme == "udp":
+                    return await self._announce_udp(parts, request)
+        except TrackerError as error:
+            raise TrackerError(f"{tracker_name(url)}: {error}", failure_reason=error.failure_reason) from error
+        except TimeoutError as error:
+            raise TrackerError(f"{tracker_name(url)}: it did not answer in time") from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise TrackerError(f"{tracker_name(url)}: {_explain(error)}") from error
+        raise TrackerError(f"{tracker_name(url)}: trackers are http, https or udp")
+
+    async def aclose(self) -> None:
+        """Close the HTTP connections, which fails what is under way on them. Over UDP it ends by itself."""
+        self._closed = True
+        if self._http is not None:
+            await self._http.close()
+
+    async def _announce_http(self, url: str, request: AnnounceRequest) -> AnnounceResponse:
+        if self._http is None:
+            self._http = self._make_session()
+        # The query holds raw bytes: encoded=True keeps yarl from "normalising" them.
+        target = URL(announce_url(url, request), encoded=True)
+        async with self._http.get(target, max_redirects=self._config.max_redirects) as response:
+            body = await self._read(response)
+        if response.status != 200:
+            raise _refused(body, response.status)
+        return parse_response(body)
+
+    def _make_session(self) -> aiohttp.ClientSession:
+        # The next announcement is half an hour away: no connection is worth keeping, and no cookie is.
+        return aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._config.max_connections, force_close=True),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(
+                total=self._config.announce_timeout_s, sock_connect=self._config.connect_timeout_s
+            ),
+            headers={"User-Agent": self._config.user_agent, "Accept-Encoding": "gzip"},
+        )
+
+    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(1 << 16):
+            body += chunk
+            if len(body) > MAX_RESPONSE_BYTES:
+                raise TrackerError(f"its answer is longer than {MAX_RESPONSE_BYTES} bytes")
+        return bytes(body)
+
+    async def _announce_udp(self, parts: SplitResult, request: AnnounceRequest) -> AnnounceResponse:
+        if not parts.hostname or not parts.port:
+            raise TrackerError("a UDP tracker needs a host and a port")
+        url_data = (parts.path + (f"?{parts.query}" if parts.query else "")).encode()
+        return await announce_udp(parts.hostname, parts.port, url_data, request, rng=self._rng, config=self._config.udp)
+
+
+class TransferTotals(NamedTuple):
+    """What a tracker wants to know: bytes sent and received since the torrent started, and bytes still missing."""
+
+    uploaded: int
+    downloaded: int
+    left: int
+
+
+class TrackerAnnouncer:
+    """Announces one torrent to all its trackers, from `start` until `aclose`.
+
+    Args:
+        tiers: announce URLs (BEP 12).
+        client: makes the announcements; it stays the caller's.
+        totals: called for the numbers of each announcement.
+        on_peers: called with the endpoints that a tracker named.
+        port: where we accept peers.
+        stop_timeout_s: how long `aclose` waits for trackers to hear that we leave.
+    """
+
+    def __init__(
+        self,
+        tiers: Sequence[Sequence[str]],
+        client: TrackerClient,
+        *,
+        info_hash: bytes,
+        peer_id: bytes,
+        port: int,
+        totals: Callable[[], TransferTotals],
+        on_peers: Callable[[Sequence[Address]], None],
+        config: ScheduleConfig | None = None,
+        stop_timeout_s: float = 2.0,
+        rng: random.Random | None = None,
+    ) -> None:
+        self.last_error: str | None = None
+        self._client = client
+        self._info_hash = info_hash
+        self._peer_id = peer_id
+        self._port = port
+        self._totals = totals
+        self._on_peers = on_peers
+        self._stop_timeout_s = stop_timeout_s
+        rng = rng or random.SystemRandom()
+        self._key = rng.getrandbits(32)
+        self._loop = asyncio.get_running_loop()
+        self._schedule = AnnounceSchedule(tiers, rng=rng, now=self._loop.time(), config=config or ScheduleConfig())
+        self._changed = asyncio.Event()
+        self._announced = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin. A second call does nothing."""
+        if self._task is None:
+            self._task = self._loop.create_task(self._run(), name=f"trackers {self._info_hash.hex()}")
+
+    def completed(self) -> None:
+        """The download is complete: tell the trackers soon."""
+        self._schedule.completed(now=self._loop.time())
+        self._changed.set()
+
+    async def wait_announced(self) -> None:
+        """Return when a tracker has accepted an announcement; without any tracker that works, never."""
+        await self._announced.wait()
+
+    async def aclose(self) -> None:
+        """Stop announcing, and tell the trackers within `stop_timeout_s` that we leave. Their errors are ignored.
+
+        Cancellation: trackers that have not heard yet will find out themselves.
+        """
+        task, self._task = self._task, None
+        if task is None:
+            return
+        task.cancel()
+        await asyncio.wait([task])
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._stop_timeout_s):
+                await asyncio.gather(*(self._say_stopped(announce) for announce in self._schedule.stop()))
+        if not task.cancelled():
+            task.result()
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as announcements:
+            while True:
+                self._changed.clear()
+                for announce in self._schedule.due(now=self._loop.time()):
+                    announcements.create_task(self._announce(announce))
+                due = self._schedule.next_timer()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(due):
+                        await self._changed.wait()
+
+    async def _announce(self, announce: Announce) -> None:
+        try:
+            response = await self._client.announce(announce.url, self._request(announce))
+        except TrackerError as error:
+            self.last_error = str(error)
+            self._schedule.failed(announce, now=self._loop.time())
+        else:
+            self.last_error = None
+            self._schedule.succeeded(announce, response, now=self._loop.time())
+            self._announced.set()
+            self._on_peers(response.peers)
+        self._changed.set()
+
+    async def _say_stopped(self, announce: Announce) -> None:
+        with suppress(TrackerError, LocalProtocolError):
+            await self._client.announce(announce.url, self._request(announce))
+
+    def _request(self, announce: Announce) -> AnnounceRequest:
+        totals = self._totals()
+        return AnnounceRequest(
+            info_hash=self._info_hash,
+            peer_id=self._peer_id,
+            port=self._port,
+            uploaded=totals.uploaded,
+            downloaded=totals.downloaded,
+            left=totals.left,
+            event=announce.event,
+            key=self._key,
+            num_want=announce.num_want,
+            tracker_id=announce.tracker_id,
+        )
+
+
+def _refused(body: bytes, status: int) -> TrackerError:
+    """What an HTTP error says: the failure reason in its body (some trackers send one), or else its number."""
+    try:
+        parse_response(body)
+    except TrackerError as error:
+        if error.failure_reason is not None:
+            return error
+    return TrackerError(f"it answered HTTP {status}")
+
+
+def _explain(error: Exception) -> str:
+    """One line for what aiohttp, the resolver or the system said."""
+    if isinstance(error, ConnectionRefusedError) or isinstance(
+        getattr(error, "os_error", None), ConnectionRefusedError
+    ):
+        return "nobody listens there"
+    if isinstance(error, socket.gaierror | aiohttp.ClientConnectorDNSError):
+        return "its name has no address"
+    return " ".join(str(error).split())[:200] or type(error).__name__

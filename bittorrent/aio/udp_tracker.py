@@ -1,0 +1,103 @@
+"""A UDP announcement on a real socket: drives `bittorrent.tracker.udp`."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from random import Random
+from typing import cast
+
+from bittorrent.errors import TrackerError
+from bittorrent.tracker.messages import AnnounceRequest, AnnounceResponse
+from bittorrent.tracker.udp import Announced, UdpAnnounce, UdpConfig
+
+
+async def announce_udp(
+    host: str, port: int, url_data: bytes, request: AnnounceRequest, *, rng: Random, config: UdpConfig
+) -> AnnounceResponse:
+    """Announce to the UDP tracker at `host`, at one address of each family until one answers.
+
+    Raises:
+        TrackerError: it refused, or stayed silent for as long as `config` allows.
+        OSError: the name has no address, or no datagram could be sent or delivered.
+
+    Cancellation: the exchange is dropped; the tracker may have counted us.
+    """
+    loop = asyncio.get_running_loop()
+    targets: dict[int, str] = {}
+    for found, _, _, _, target in await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM):
+        targets.setdefault(found, str(target[0]))
+    failure: TrackerError | OSError = TrackerError("its name has no address")
+    for family, ip in targets.items():
+        try:
+            _, exchange = await loop.create_datagram_endpoint(
+                lambda ipv6=family == socket.AF_INET6: _Exchange(  # type: ignore[misc]
+                    UdpAnnounce(request, url_data=url_data, ipv6=ipv6, rng=rng, now=loop.time(), config=config), loop
+                ),
+                family=family,
+                remote_addr=(ip, port),
+            )
+            async with exchange:
+                return await exchange.result
+        except (TrackerError, OSError) as error:
+            failure = error
+    raise failure
+
+
+class _Exchange(asyncio.DatagramProtocol):
+    """One `UdpAnnounce` on a connected socket, so that nobody but the tracker is heard."""
+
+    def __init__(self, core: UdpAnnounce, loop: asyncio.AbstractEventLoop) -> None:
+        self.result: asyncio.Future[AnnounceResponse] = loop.create_future()
+        self._core = core
+        self._loop = loop
+        self._transport: asyncio.DatagramTransport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed: asyncio.Future[None] = loop.create_future()
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, *failure: object) -> None:
+        assert self._transport is not None
+        self._transport.abort()
+        await self._closed
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A cast: until Python 3.12 the selector loop's transport is no subclass of DatagramTransport.
+        self._transport = cast(asyncio.DatagramTransport, transport)
+        self._drain()
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        self._core.receive_datagram(data, now=self._loop.time())
+        self._drain()
+
+    def error_received(self, exc: Exception) -> None:
+        if not self.result.done():
+            self.result.set_exception(exc)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self.result.cancel()
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def _drain(self) -> None:
+        assert self._transport is not None
+        for datagram in self._core.datagrams_to_send():
+            self._transport.sendto(datagram)
+        event = self._core.next_event()
+        if event is not None and not self.result.done():
+            if isinstance(event, Announced):
+                self.result.set_result(event.response)
+            else:
+                self.result.set_exception(TrackerError(event.message, failure_reason=event.failure_reason))
+        if self._timer is not None:
+            self._timer.cancel()
+        due = self._core.next_timer()
+        self._timer = self._loop.call_at(due, self._on_timer, due) if due is not None else None
+
+    def _on_timer(self, due: float) -> None:
+        self._core.handle_timer(now=max(due, self._loop.time()))
+        self._drain()

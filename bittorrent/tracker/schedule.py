@@ -1,0 +1,174 @@
+"""When to announce which event to which tracker of a torrent (BEP 3, BEP 12)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from bittorrent.tracker.messages import AnnounceEvent, AnnounceResponse
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleConfig:
+    """How often trackers are asked.
+
+    Attributes:
+        min_interval_s, max_interval_s: bounds for what a tracker wants to be asked at.
+        backoff_s: the wait after every tracker of a tier failed; it doubles each time, up to `max_backoff_s`.
+        num_want: how many peers to ask for; None leaves it to the tracker.
+        max_tiers: tiers beyond it are not used.
+        max_trackers: trackers of one tier beyond it are not used.
+    """
+
+    min_interval_s: float = 60.0
+    max_interval_s: float = 3600.0
+    backoff_s: float = 15.0
+    max_backoff_s: float = 1800.0
+    num_want: int | None = 100
+    max_tiers: int = 20
+    max_trackers: int = 20
+
+    def __post_init__(self) -> None:
+        if not 0 < self.min_interval_s <= self.max_interval_s or not 0 < self.backoff_s <= self.max_backoff_s:
+            raise ValueError("intervals and back-off must be positive, the lower bound not above the upper one")
+        if self.max_tiers < 1 or self.max_trackers < 1 or (self.num_want is not None and self.num_want < 0):
+            raise ValueError("there must be room for a tier and a tracker, and num_want cannot be negative")
+
+
+DEFAULT_CONFIG = ScheduleConfig()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announce:
+    """One announcement that is due: the caller makes it and reports `succeeded` or `failed`."""
+
+    tier: int
+    url: str
+    event: AnnounceEvent
+    num_want: int | None
+    tracker_id: bytes | None
+
+
+class AnnounceSchedule:
+    """Which announcement is due when, for one torrent.
+
+    Each tier has one working tracker at a time, found by trying its trackers in random order; one that works moves to
+    the front (BEP 12). All tiers are used at once: BEP 12 goes to the next tier only when the one before fails, but
+    trackers of one torrent usually know different peers, and waiting for a dead one costs a newcomer a minute.
+
+    A tracker hears `started` until it accepts it, then `completed` once if the download ends meanwhile, and `stopped`
+    at the end if it accepted `started`.
+    """
+
+    def __init__(
+        self, tiers: Sequence[Sequence[str]], *, rng: Random, now: float, config: ScheduleConfig = DEFAULT_CONFIG
+    ) -> None:
+        self._config = config
+        self._tiers: list[_Tier] = []
+        for urls in tiers[: config.max_tiers]:
+            shuffled = list(dict.fromkeys(urls))
+            rng.shuffle(shuffled)
+            if shuffled:
+                self._tiers.append(_Tier(shuffled[: config.max_trackers], now))
+
+    def due(self, *, now: float) -> list[Announce]:
+        """The announcements to make now, at most one for each tier; they count as under way from now on."""
+        found = []
+        for number, tier in enumerate(self._tiers):
+            if tier.asked is None and tier.next_at <= now:
+                tier.asked = tier.urls[tier.position]
+                found.append(self._announce(number, tier, tier.asked, tier.event))
+        return found
+
+    def succeeded(self, announce: Announce, response: AnnounceResponse, *, now: float) -> None:
+        """The tracker took an announcement that `due` gave."""
+        tier = self._tiers[announce.tier]
+        tier.asked = None
+        tier.failures = 0
+        tier.urls.remove(announce.url)
+        tier.urls.insert(0, announce.url)
+        tier.position = 0
+        if announce.event is AnnounceEvent.STARTED:
+            tier.started[announce.url] = None
+        elif announce.event is AnnounceEvent.COMPLETED:
+            tier.is_completion_due = False
+        if response.tracker_id is not None:
+            tier.tracker_ids[announce.url] = response.tracker_id
+        interval_s = max(response.interval_s, response.min_interval_s or 0.0, self._config.min_interval_s)
+        tier.next_at = now + min(interval_s, self._config.max_interval_s)
+        if tier.is_completion_due:
+            tier.next_at = now
+
+    def failed(self, announce: Announce, *, now: float) -> None:
+        """An announcement that `due` gave came to nothing: the next tracker of the tier is due at once."""
+        tier = self._tiers[announce.tier]
+        tier.asked = None
+        tier.position += 1
+        if tier.position < len(tier.urls):
+            tier.next_at = now
+            return
+        tier.position = 0
+        doublings = min(tier.failures, _MAX_DOUBLINGS)
+        tier.next_at = now + min(self._config.max_backoff_s, self._config.backoff_s * 2**doublings)
+        tier.failures += 1
+
+    def completed(self, *, now: float) -> None:
+        """The download is complete: the trackers that know us shall hear it soon."""
+        for tier in self._tiers:
+            tier.is_completion_due = True
+            if tier.started and not tier.failures:
+                tier.next_at = min(tier.next_at, now)
+
+    def stop(self) -> list[Announce]:
+        """We leave: the last announcements, one for each tracker that may count us. Nothing is due any more."""
+        last = []
+        for number, tier in enumerate(self._tiers):
+            if tier.asked is not None:
+                tier.started[tier.asked] = None  # the tracker may know us already, though it has not answered yet
+            last += [self._announce(number, tier, url, AnnounceEvent.STOPPED) for url in tier.started]
+        self._tiers.clear()
+        return last
+
+    def next_timer(self) -> float | None:
+        """When an announcement is due (it may be past); None while all are under way, or when there is no tracker."""
+        return min((tier.next_at for tier in self._tiers if tier.asked is None), default=None)
+
+    def _announce(self, number: int, tier: _Tier, url: str, event: AnnounceEvent) -> Announce:
+        num_want = 0 if event is AnnounceEvent.STOPPED else self._config.num_want
+        return Announce(tier=number, url=url, event=event, num_want=num_want, tracker_id=tier.tracker_ids.get(url))
+
+
+class _Tier:
+    """`position` is the tracker to try next, `asked` the one that an announcement is under way to; `failures` counts
+    how often in a row all of them failed."""
+
+    __slots__ = (
+        "asked",
+        "failures",
+        "is_completion_due",
+        "next_at",
+        "position",
+        "started",
+        "tracker_ids",
+        "urls",
+    )
+
+    def __init__(self, urls: list[str], now: float) -> None:
+        self.urls = urls
+        self.position = 0
+        self.next_at = now
+        self.failures = 0
+        self.asked: str | None = None
+        self.is_completion_due = False
+        self.started: dict[str, None] = {}
+        self.tracker_ids: dict[str, bytes] = {}
+
+    @property
+    def event(self) -> AnnounceEvent:
+        if self.urls[self.position] not in self.started:
+            return AnnounceEvent.STARTED
+        return AnnounceEvent.COMPLETED if self.is_completion_due else AnnounceEvent.NONE
+
+
+_MAX_DOUBLINGS = 20
