@@ -126,7 +126,7 @@ class Joining:
         self._search.start(now=now)
 
     def _settle(self, now: float) -> None:
-        """Decides when the lookup has ended, or nobody is left to begin one with. One dead router of many is no matter."""
+        """Decides when the lookup has ended or nobody is left to begin one; one dead router does not matter."""
         if self._search is not None or self.state is JoinState.JOINED:
             return
         if self._has_contacts():

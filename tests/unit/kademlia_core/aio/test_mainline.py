@@ -289,6 +289,12 @@ async def test_a_given_node_id_and_rng_are_used() -> None:
         assert node.node_id == first
 
 
+async def test_a_node_id_of_another_width_leaves_no_socket_behind() -> None:
+    with pytest.raises(ValueError, match="160 bits"):
+        await MainlineNode(host="127.0.0.1", bootstrap=(), node_id=Key(1, 8)).__aenter__()
+    gc.collect()  # an unclosed transport would warn here, and warnings are errors
+
+
 def test_public_routers_are_the_default_and_names() -> None:
     assert [router.port for router in PUBLIC_ROUTERS] == [6881, 6881, 6881, 25401]
 

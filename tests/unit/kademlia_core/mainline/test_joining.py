@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 
 from kademlia_core import Contact, Key, RoutingTableConfig
+from kademlia_core.mainline import krpc
 from kademlia_core.mainline.config import MainlineConfig
 from kademlia_core.mainline.core import JoinStateChanged
 from kademlia_core.mainline.joining import JoinState
+from kademlia_core.mainline.messages import Response
 from tests.unit.kademlia_core.virtual_network import VirtualNetwork, joined
 from transfer.address import Address
 
@@ -115,3 +117,18 @@ def test_asking_oneself_is_no_network(network: VirtualNetwork) -> None:
     network.join(address, address)
     network.run(11.0)
     assert network.cores[address].join_state is JoinState.FAILED
+
+
+def test_a_router_that_falls_silent_is_not_the_end_while_another_is_awaited(network: VirtualNetwork) -> None:
+    config = MainlineConfig(routing_table=RoutingTableConfig(bad_after_failures=1), join_attempts=3)
+    address = network.add(1, config=config)
+    late = Address("10.0.0.3", 6881)  # where the virtual network puts number 2
+    network.join(address, OUTSIDER, late)
+    network.run(0.1)
+    query = next(krpc.decode(data) for data, _, to in network.outsiders if to == OUTSIDER)
+    network.send(krpc.encode(Response(query.transaction_id, INFO_HASH)), OUTSIDER, address)
+    network.run(8.9)  # the lookup asked the outsider again, in vain, and has ended
+    assert network.cores[address].join_state is JoinState.JOINING
+    assert network.add(2) == late
+    network.run(2.0)
+    assert network.cores[address].join_state is JoinState.JOINED
