@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from bittorrent.errors import WireError
 from bittorrent.peer_config import PeerConfig
@@ -316,17 +317,16 @@ class PeerCore:
                 self._receive_request(block)
                 return
             case wire.Cancel(block):
-                if block in self.upload_queue:
+                with suppress(ValueError):  # it may be answered already
                     self.upload_queue.remove(block)
-                    return
             case wire.Have(index):
                 if self._receive_have(index):
                     return
             case wire.Extended(number, payload) if number == OUR_UT_METADATA:
                 if self._receive_metadata(payload):
                     return
-        # Everything else is rare between honest peers, so it is counted: a flood of it ends the connection. Cancels
-        # come by the hundred at the end of a download, and cross the blocks that they are about.
+        # Everything else is rare between honest peers, so it is counted: a flood of it ends the connection. Only
+        # cancels come by the hundred, at the end of a download.
         if not self._control.spend(0.1 if isinstance(message, wire.Cancel) else 1.0, now=self._now):
             raise WireError("the peer floods us with messages")
         match message:

@@ -38,12 +38,11 @@ def feed(core: PeerCore, data: bytes, *, now: float, chunk_bytes: int = 1 << 30)
 
 @dataclass
 class Side:
-    """One end: its core, what it reported, and the bytes on their way to it."""
+    """One end: its core, what it reported, and the blocks that came."""
 
     core: PeerCore
     events: list[PeerEvent] = field(default_factory=list)
     blocks: list[tuple[int, int, bytes]] = field(default_factory=list)
-    inbox: bytearray = field(default_factory=bytearray)
 
     def __post_init__(self) -> None:
         self.core.block_sink = lambda index, begin, data: self.blocks.append((index, begin, bytes(data)))

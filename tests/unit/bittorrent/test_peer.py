@@ -482,6 +482,18 @@ def test_a_window_full_of_cancels_that_cross_their_blocks_is_honest() -> None:
     assert not victim.core.is_closed
 
 
+def test_a_window_full_of_cancels_that_find_their_requests_is_honest_but_a_stream_of_them_is_not() -> None:
+    """Each costs a walk through the queue, so requests and cancels in turn would buy much time with few bytes."""
+    victim = Victim(geometry=GEOMETRY)
+    victim.core.set_choking(False)
+    block = GEOMETRY.block(1, 0)
+    victim.hear(*[wire.Request(block)] * 1000, *[wire.Cancel(block)] * 1000)
+    assert (victim.core.is_closed, len(victim.core.upload_queue)) == (False, 0)
+    in_turn = wire.encode_message(wire.Request(block)) + wire.encode_message(wire.Cancel(block))
+    victim.hear_bytes(in_turn * 10_000)
+    assert victim.core.closed_because == "the peer floods us with messages"
+
+
 def test_requests_above_the_announced_limit_are_dropped_and_in_the_end_punished() -> None:
     victim = Victim(geometry=GEOMETRY, config=PeerConfig(request_queue=10, control_burst=5))
     victim.core.set_choking(False)
