@@ -82,8 +82,13 @@ class Disk:
     async def _run(self, job: Callable[[], T]) -> T:
         future = asyncio.get_running_loop().run_in_executor(self._executor, job)
         self._running.add(future)  # type: ignore[arg-type]  # a future of anything will do
-        future.add_done_callback(self._running.discard)
+        future.add_done_callback(self._finished)
         return await asyncio.shield(future)
+
+    def _finished(self, future: asyncio.Future[object]) -> None:
+        self._running.discard(future)
+        if not future.cancelled():
+            future.exception()  # seen, even when nobody waits any more because another job failed first
 
     def _take(self, pieces: Iterator[tuple[int, bool]]) -> list[tuple[int, bool]]:
         """Some pieces of a check: enough that the trip between threads costs nothing beside the hashing."""

@@ -150,7 +150,11 @@ async def run_aria2(torrent: bytes, download_dir: Path, *, within_s: float = 90.
         "aria2c",
         "--no-conf=true",
         "--seed-time=0",
-        "--enable-dht=false",
+        # Without its DHT aria2 has no UDP socket, and so no UDP trackers; the DHT knows nobody.
+        "--enable-dht=true",
+        f"--dht-listen-port={free_port()}",
+        f"--dht-file-path={download_dir.with_suffix('.dht')}",
+        f"--dht-entry-point=127.0.0.1:{free_port()}",
         "--enable-dht6=false",
         "--bt-enable-lpd=false",
         "--enable-peer-exchange=false",
