@@ -6,7 +6,6 @@ import asyncio
 import random
 import socket
 from contextlib import suppress
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Self, cast
 
 from kademlia_core.aio.lookups import PeerLookup, RunningSearch
@@ -26,7 +25,7 @@ from kademlia_core.mainline.core import (
 )
 from kademlia_core.mainline.joining import JoinState
 from kademlia_core.mainline.searches import Announcement, AnnounceReport, Search
-from transfer.address import Address
+from transfer.address import Address, is_ip_address
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -204,7 +203,7 @@ class MainlineNode:
             NodeClosedError: the node is not open.
         """
         core, hint = self._opened_core, Address(*address)
-        if _is_literal(hint.host):
+        if is_ip_address(hint.host):
             core.add_node(hint, now=self._loop.time())
             self._drive()
         elif len(self._tasks) < MAX_RESOLVING:
@@ -325,7 +324,7 @@ class MainlineNode:
     # Joining and names.
 
     def _join(self) -> None:
-        if all(_is_literal(address.host) for address in self._bootstrap):
+        if all(is_ip_address(address.host) for address in self._bootstrap):
             self._opened_core.join(self._bootstrap, alone=not self._bootstrap, now=self._loop.time())
             self._loop.call_soon(self._drive)
         else:
@@ -346,7 +345,7 @@ class MainlineNode:
 
     async def _resolve(self, address: Address) -> list[Address]:
         """The IP addresses of a name, none when the name service does not know it or takes too long."""
-        if _is_literal(address.host):
+        if is_ip_address(address.host):
             return [address]
         family = socket.AF_INET6 if self._local.is_ipv6 else socket.AF_INET
         with suppress(OSError, UnicodeError, TimeoutError):
@@ -422,14 +421,6 @@ def _mainline_key(value: bytes | Key) -> Key:
     if key.bits != KEY_BITS:
         raise ValueError(f"the mainline DHT has keys of {KEY_BITS} bits, not {key.bits}")
     return key
-
-
-def _is_literal(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 MAX_ADDRESSES_PER_NAME = 4

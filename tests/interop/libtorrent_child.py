@@ -34,6 +34,7 @@ QUIET_LOCAL_SESSION: dict[str, Any] = {
     "dht_block_ratelimit": 1_000_000,
     "dht_upload_rate_limit": 10_000_000,
     "alert_mask": int(lt.alert.category_t.dht_notification)
+    | int(lt.alert.category_t.dht_operation_notification)
     | int(lt.alert.category_t.error_notification)
     | int(lt.alert.category_t.status_notification)
     | int(lt.alert.category_t.peer_notification)

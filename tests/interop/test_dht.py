@@ -15,8 +15,6 @@ pytestmark = pytest.mark.interop
 INFO_HASH = bytes(range(100, 120))
 # Everybody here answers within milliseconds, so the tests need not wait for what a lost datagram would take.
 CONFIG = MainlineConfig(lookup=LookupConfig(short_timeout_s=0.3), query_timeout_s=2.0)
-# libtorrent's dht_notification and dht_operation_notification; the reply to a lookup is of the second kind.
-DHT_ALERTS = 1 << 10 | 1 << 18
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ async def ours(bootstrap: MainlineNode) -> AsyncIterator[MainlineNode]:
 
 @pytest.fixture
 async def foreign(bootstrap: MainlineNode) -> AsyncIterator[LibtorrentPeer]:
-    async with LibtorrentPeer(dht=True, settings={"alert_mask": DHT_ALERTS}) as peer:
+    async with LibtorrentPeer(dht=True) as peer:
         await peer.do("add_dht_node", host=bootstrap.address.host, port=bootstrap.address.port)
 
         async def has_joined() -> bool:

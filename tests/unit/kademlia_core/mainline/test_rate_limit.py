@@ -3,20 +3,13 @@ from __future__ import annotations
 import pytest
 
 from kademlia_core.mainline.config import RateLimitConfig
-from kademlia_core.mainline.rate_limit import SourceLimiter, TokenBucket
+from kademlia_core.mainline.rate_limit import SourceLimiter
 
 CONFIG = RateLimitConfig(per_host_per_s=10.0, per_host_burst=5.0, total_per_s=100.0, total_burst=8.0, max_hosts=3)
 
 
 def admitted(limiter: SourceLimiter, host: str, count: int, now: float) -> int:
     return sum(limiter.admit(host, now=now) for _ in range(count))
-
-
-def test_a_bucket_gives_its_burst_and_then_its_rate() -> None:
-    bucket = TokenBucket(2.0, 3.0, now=0.0)
-    assert [bucket.take(now=0.0) for _ in range(4)] == [True, True, True, False]
-    assert [bucket.take(now=0.5), bucket.take(now=0.5)] == [True, False]
-    assert [bucket.take(now=100.0) for _ in range(4)] == [True, True, True, False]
 
 
 def test_a_flood_costs_the_flooder_only() -> None:
