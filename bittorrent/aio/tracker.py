@@ -164,7 +164,7 @@ class TrackerAnnouncer:
         peer_id: bytes,
         port: int,
         totals: Callable[[], TransferTotals],
-        on_peers: Callable[[Sequence[Address]], None],
+        on_peers: Callable[[Sequence[Address]], object],
         config: ScheduleConfig | None = None,
         stop_timeout_s: float = 2.0,
         rng: random.Random | None = None,

@@ -97,7 +97,7 @@ class AnnounceResponse:
 def announce_url(url: str, request: AnnounceRequest) -> str:
     """The URL to fetch: the tracker's own, with the announcement in its query.
 
-    A query that is there already (a passkey) stays in front.
+    A query that is there already (a passkey) stays in front. What no URL may contain is escaped.
     """
     values: dict[str, bytes | int | str | None] = {
         "info_hash": request.info_hash,
@@ -118,7 +118,7 @@ def announce_url(url: str, request: AnnounceRequest) -> str:
         for name, value in values.items()
         if value is not None
     )
-    base = url.partition("#")[0]
+    base = quote(url.partition("#")[0], safe=_URL_CHARACTERS, errors="replace")
     separator = "?" if "?" not in base else "" if base.endswith(("?", "&")) else "&"
     return base + separator + query
 
@@ -204,4 +204,5 @@ def _count(value: object) -> int | None:
 
 
 _MAX_TEXT = 200
+_URL_CHARACTERS = "%:/?[]@!$&'()*+,;="  # RFC 3986: reserved, or the mark of what is escaped already
 _LIMITS = BencodeLimits(size_bytes=MAX_RESPONSE_BYTES, depth=8, tokens=100_000)
