@@ -17,7 +17,8 @@ class PickerConfig:
         open_pieces_per_peer: with more unfinished pieces than this for each peer that nobody was asked for all of,
             help with those comes before new ones.
         max_open_blocks: the same, counted in the blocks of those pieces (2048 are 32 MiB).
-        max_partial_pieces: never more unfinished pieces than this: a piece that nobody works on is given up first.
+        max_partial_pieces, max_partial_bytes: never more unfinished pieces than this, nor (one piece excepted) of more
+            bytes: a piece that nobody works on is given up first, and without one no new piece is begun.
         endgame_requesters: how many peers one block is asked from at most, in the end-game.
         endgame_requests: a peer with this many requests outstanding is not given duplicates.
         late_blocks: how many withdrawn requests of a peer are remembered, so that an answer under way still counts.
@@ -27,6 +28,7 @@ class PickerConfig:
     open_pieces_per_peer: float = 1.5
     max_open_blocks: int = 2048
     max_partial_pieces: int = 2048
+    max_partial_bytes: int = 512 << 20
     endgame_requesters: int = 3
     endgame_requests: int = 16
     late_blocks: int = 256
@@ -34,7 +36,10 @@ class PickerConfig:
     def __post_init__(self) -> None:
         if self.random_first_pieces < 0 or self.late_blocks < 0:
             raise ValueError("random_first_pieces and late_blocks cannot be negative")
-        if self.open_pieces_per_peer <= 0 or self.max_open_blocks < 1 or self.max_partial_pieces < 1:
+        if (
+            self.open_pieces_per_peer <= 0
+            or min(self.max_open_blocks, self.max_partial_pieces, self.max_partial_bytes) < 1
+        ):
             raise ValueError("the bounds of unfinished pieces must be positive")
         if self.endgame_requesters < 1 or self.endgame_requests < 1:
             raise ValueError("the end-game needs at least one requester and one request")

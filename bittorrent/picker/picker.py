@@ -33,6 +33,7 @@ class PiecePicker:
         self._have = self._pieces.have
         self._peers = PeerPieces(self._have, self._availability)
         self._in_flight = InFlight()
+        self._max_partial = max(1, min(config.max_partial_pieces, config.max_partial_bytes // geometry.piece_length))
         self._duplicate_requests = 0
         self._unneeded_blocks = 0
         self._failed_pieces = 0
@@ -195,6 +196,15 @@ class PiecePicker:
         """
         self._pieces.lose(index)
         self._peers.lost(index)
+
+    def take_given_up(self) -> tuple[int, ...]:
+        """The pieces whose blocks were dropped to make room: free what is stored of them; it will be fetched again.
+
+        To be asked for after `pick` and `block_received`; a piece is named once.
+        """
+        given_up = tuple(self._pieces.given_up)
+        self._pieces.given_up.clear()
+        return given_up
 
     # Views
 
@@ -382,7 +392,7 @@ class PiecePicker:
 
     def _make_room(self) -> bool:
         """Whether one more piece may be begun, if need be at the price of one that nobody works on."""
-        return len(self._pieces.partial) < self.config.max_partial_pieces or self._pieces.give_up_one()
+        return len(self._pieces.partial) < self._max_partial or self._pieces.give_up_one()
 
     @property
     def _has_many_open(self) -> bool:

@@ -14,7 +14,8 @@ class PieceTable:
     """Where each piece stands. The candidates of `availability` are kept in step.
 
     A piece that failed its hash is on parole until it is verified: `suspects` names who may be to blame, and one peer
-    alone has to send all of it. While such a piece is MISSING it is in `waiting` (oldest failure first).
+    alone has to send all of it. While such a piece is MISSING it is in `waiting` (oldest failure first). `given_up` are
+    pieces whose received blocks were forgotten, until somebody asks or the piece is begun again.
 
     Invariants: a piece is in exactly one state; a MISSING piece is either a candidate or waiting; a block of a PARTIAL
     piece is free, requested or received; the PARTIAL pieces with free blocks are those of `open`.
@@ -24,6 +25,7 @@ class PieceTable:
         "_availability",
         "_geometry",
         "complete",
+        "given_up",
         "have",
         "missing_bytes",
         "open",
@@ -42,6 +44,7 @@ class PieceTable:
         self.open = OpenPieces()
         self.suspects: dict[int, dict[int, None]] = {}
         self.waiting: dict[int, None] = {}
+        self.given_up: dict[int, None] = {}
 
     def state(self, index: int) -> PieceState:
         if index in self.have:
@@ -63,6 +66,7 @@ class PieceTable:
         """MISSING to PARTIAL; the caller requests or receives a block of it at once."""
         self._availability.exclude(index)
         self.waiting.pop(index, None)
+        self.given_up.pop(index, None)
         exclusive = index in self.suspects
         piece = PieceProgress(index, self._geometry.block_count(index), owner=owner, exclusive=exclusive)
         self.partial[index] = piece
@@ -131,6 +135,7 @@ class PieceTable:
         for piece in self.open.of(None).values():
             if not piece.is_outstanding:
                 self._make_missing(piece)
+                self.given_up[piece.index] = None
                 return True
         return False
 

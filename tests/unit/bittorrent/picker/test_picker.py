@@ -143,6 +143,28 @@ def test_never_more_unfinished_pieces_than_allowed() -> None:
     assert picker.stats.partial_pieces == 2
     assert picker.state(0) is PieceState.MISSING
     assert picker.state(7) is PieceState.PARTIAL
+    assert picker.take_given_up() == (0, 1, 2, 3, 4, 5)
+    assert picker.take_given_up() == ()
+    picker.peer_have(8, 0)
+    assert {block.piece for block in picker.pick(8, 5, now=NOW)} == {7, 0}
+    assert picker.take_given_up() == (6,)
+
+
+def test_unfinished_pieces_are_bounded_in_bytes_too() -> None:
+    picker = make_picker(pieces=8, max_partial_bytes=9 * BLOCK_SIZE)
+    assert len({block.piece for block in picker.pick(1, 100, now=NOW)}) == 2
+    assert make_picker(pieces=8, max_partial_bytes=1).pick(1, 1, now=NOW), "one piece is always possible"
+
+
+def test_a_piece_that_is_begun_again_is_not_called_given_up() -> None:
+    picker = make_picker(pieces=2, max_partial_pieces=1, peers=0)
+    for peer in (1, 2):
+        picker.add_peer(peer)
+        picker.peer_have(peer, peer - 1)
+        picker.block_received(peer, picker.pick(peer, 1, now=NOW)[0])
+        picker.release_all(peer)
+    assert picker.pick(1, 1, now=NOW) == [Block(0, 0, BLOCK_SIZE)]
+    assert picker.take_given_up() == (1,)
 
 
 def test_pieces_that_are_worked_on_are_not_given_up() -> None:
@@ -403,6 +425,7 @@ class TestPeers:
         {"open_pieces_per_peer": 0},
         {"max_open_blocks": 0},
         {"max_partial_pieces": 0},
+        {"max_partial_bytes": 0},
         {"endgame_requesters": 0},
         {"endgame_requests": 0},
         {"late_blocks": -1},
