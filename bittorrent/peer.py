@@ -410,7 +410,8 @@ class PeerCore:
         was_due = False
         if isinstance(answer, MetadataData):
             piece_count = -(-answer.total_size // METADATA_PIECE_SIZE)
-            was_due = self._metadata_served < self._config.metadata_copies * piece_count
+            is_read = sum(map(len, self._output)) < self._config.max_output_bytes
+            was_due = is_read and self._metadata_served < self._config.metadata_copies * piece_count
             if was_due:
                 self._metadata_served += 1
             else:

@@ -19,6 +19,7 @@ class PeerConfig:
             connection after 120 s of silence, so ours stays below with what it sends and above with what it expects.
         control_rate_per_s, control_burst: messages other than blocks, requests and news of pieces.
         max_metadata_bytes: largest info dictionary accepted from a peer.
+        max_output_bytes: above so much unsent output no metadata is served: the peer does not read.
         metadata_copies: how often one peer may fetch the whole metadata.
         max_early_haves: `have` messages before the metadata is known.
     """
@@ -34,6 +35,7 @@ class PeerConfig:
     control_rate_per_s: float = 20.0
     control_burst: float = 400.0
     max_metadata_bytes: int = 16 << 20
+    max_output_bytes: int = 1 << 20
     metadata_copies: int = 4
     max_early_haves: int = 100_000
 

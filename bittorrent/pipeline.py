@@ -76,8 +76,8 @@ class RequestPipeline:
         elif self._slow_start:
             self.target = min(self.target + 1, self._config.most)
 
-    def choked(self) -> None:
-        """The peer forgot our requests; nothing is owed."""
+    def nothing_owed(self) -> None:
+        """No request is open any more: the peer choked us and forgot them, or the last one was taken back."""
         self._waiting_since = None
 
     def tick(self, *, now: float) -> bool:

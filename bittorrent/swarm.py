@@ -300,7 +300,7 @@ class SwarmCore:
             case ChokeChanged(is_choked):
                 if is_choked and self.picker is not None:
                     self.picker.release_all(peer.number)
-                    peer.pipeline.choked()
+                    peer.pipeline.nothing_owed()
             case InterestChanged():
                 self._rechoke_soon()
             case ExtensionsReceived():
@@ -358,9 +358,12 @@ class SwarmCore:
         peer.download.add(size, now=self._now)
         outstanding = len(self.picker.requested_from(peer.number))
         peer.pipeline.block_received(size, outstanding=outstanding, now=self._now)
-        for other in received.cancel_for:
-            self.peers[other].core.cancel(block)
-            self._touch(self.peers[other])
+        for number in received.cancel_for:
+            other = self.peers[number]
+            other.core.cancel(block)
+            if not self.picker.requested_from(number):
+                other.pipeline.nothing_owed()
+            self._touch(other)
         if received.is_piece_complete:
             buffer, senders = self._assembly.take(index)
             self.unverified_bytes += len(buffer)

@@ -25,7 +25,8 @@ class SwarmNet:
     Args:
         rng: makes every choice.
         total_bytes, piece_length: of the content, which is random.
-        delay_s, rate_bytes_per_s: of each wire, in each direction.
+        delay_s: of each wire.
+        rate_bytes_per_s: of what each side puts on a wire, unless a host has a rate of its own.
     """
 
     def __init__(
@@ -57,9 +58,11 @@ class SwarmNet:
         corrupts: Callable[[int, int], bool] | None = None,
         config: SwarmConfig | None = None,
         never_answers: bool = False,
+        rate_bytes_per_s: float | None = None,
     ) -> Host:
         """A participant. `have` None means nothing; `corrupts(piece, begin)` names the blocks it sends wrongly."""
         host = Host(self, len(self.hosts), config or SwarmConfig(), corrupts, never_answers)
+        host.rate_bytes_per_s = rate_bytes_per_s or self.rate_bytes_per_s
         self.hosts.append(host)
         if not magnet:
             host.begin(have or Bitfield(self.geometry.piece_count))
@@ -118,6 +121,7 @@ class Host:
         self.ends: dict[int, End] = {}
         self.corrupts = corrupts or (lambda piece, begin: False)
         self.never_answers = never_answers
+        self.rate_bytes_per_s = net.rate_bytes_per_s
 
     def __str__(self) -> str:
         have = self.core.picker.have.count if self.core.picker else "no metadata"
@@ -188,7 +192,7 @@ class End:
         net = self.host.net
         data = self.core.data_to_send()
         if data and not self.is_gone:
-            self._free_at = max(self._free_at, net.now) + len(data) / net.rate_bytes_per_s
+            self._free_at = max(self._free_at, net.now) + len(data) / self.host.rate_bytes_per_s
             net.at(self._free_at + net.delay_s, lambda: self.other.receive(data))
         if self.core.is_closed and not self.is_gone:
             self.gone()

@@ -80,15 +80,16 @@ class PeerConnection(asyncio.BufferedProtocol):
 
     def resume_writing(self) -> None:
         self.is_writable = True
+        self.flush()
         self.owner.connection_writable(self)
 
     def flush(self) -> None:
-        """Writes what the core has to say; ends the connection when the core is closed."""
+        """Writes what the core has to say, unless the peer does not read; ends the connection when the core is closed."""
         if self._transport is None:
             return
         if self.core.is_closed:
             self.abort()
-        elif self.core.has_output:
+        elif self.core.has_output and self.is_writable:
             self._transport.write(self.core.data_to_send())
 
     def abort(self) -> None:

@@ -62,7 +62,7 @@ def test_a_pause_shrinks_to_the_least_and_a_flow_grows_again() -> None:
     for second in range(1, 4):
         receive(machine, 10, now=second - 0.5)
         machine.tick(now=float(second))
-    machine.choked()
+    machine.nothing_owed()
     machine.tick(now=4.0)
     machine.tick(now=5.0)
     assert machine.target == 2
@@ -117,7 +117,7 @@ def test_who_owes_nothing_is_not_late(end: str) -> None:
     if end == "answered":
         machine.block_received(BLOCK_SIZE, outstanding=0, now=1.0)
     else:
-        machine.choked()
+        machine.nothing_owed()
     assert not machine.tick(now=100.0)
     machine.requests_sent(now=100.0)
     assert not machine.tick(now=129.0)
@@ -161,7 +161,7 @@ def test_the_target_stays_in_its_bounds(steps: list[tuple[str, int]]) -> None:
             case "sent":
                 machine.requests_sent(now=now)
             case "choked":
-                machine.choked()
+                machine.nothing_owed()
             case "tick":
                 assert machine.tick(now=now) <= machine.is_snubbed
             case _:

@@ -121,6 +121,24 @@ def test_a_peer_that_never_answers_holds_nothing_up_for_long() -> None:
     assert finished_at < 5 + PipelineConfig().snub_timeout_s + 10
 
 
+def test_a_peer_whose_last_request_was_taken_back_does_not_count_as_silent() -> None:
+    net = SwarmNet(Random(11))
+    all_but_last = Bitfield(net.geometry.piece_count, range(net.geometry.piece_count - 1))
+    leech = net.host()
+    stuck = net.seed(never_answers=True)  # holds the last piece, so that the end-game lasts
+    helpful = [net.host(have=all_but_last, rate_bytes_per_s=1e5), net.host(have=all_but_last)]
+    net.connect(leech, stuck)
+    net.run_until(lambda: net.now > 1)
+    for other in helpful:
+        net.connect(leech, other)
+    net.run_until(lambda: net.now > 25)
+    assert leech.core.picker is not None
+    assert leech.core.picker.stats.duplicate_requests > 0
+    net.run_until(lambda: net.now > 60)
+    snubbing = [peer.core.address for peer in leech.core.peers.values() if peer.pipeline.is_snubbed]
+    assert snubbing == [stuck.address]
+
+
 def test_more_peers_than_slots_all_get_their_turn() -> None:
     config = SwarmConfig(choker=ChokerConfig(slots=2))
     net = SwarmNet(Random(8), total_bytes=8 << 20, rate_bytes_per_s=3e5)
