@@ -33,7 +33,7 @@ from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.seed import follow_seed
 from fileshare.cli.transfers import TransferView, sources_text, transfer_fields
-from fileshare.cli.units import count_text, duration_text, rate_text, size_text
+from fileshare.cli.units import count_text, elapsed_text, rate_text, size_text
 from transfer.address import Address
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Download:
         self.output.say(
             f"done: {self._path(stats)} ({size_text(stats.total_bytes)}, all"
             f" {count_text(stats.piece_count, 'piece')} verified), {sources_text(stats)},"
-            f" in {duration_text(self.seconds)} at {rate}"
+            f" in {elapsed_text(self.seconds)} at {rate}"
         )
         self._report_done(stats)
 

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -19,6 +20,8 @@ T = TypeVar("T")
 
 def run(work: Coroutine[Any, Any, T], *, second_signal_kills: bool = True) -> T:
     """Runs `work` to its end. Ctrl-C or SIGTERM cancels it, so that it closes what it opened; another one kills.
+
+    Signals in quick succession count as one: wrappers such as `timeout` pass on what a terminal sends anyway.
 
     Raises:
         InterruptedByUserError: it was cancelled that way.
@@ -40,6 +43,7 @@ async def _until_interrupted(work: Coroutine[Any, Any, T], second_signal_kills: 
     loop = asyncio.get_running_loop()
     task = loop.create_task(work, name="command")
     was_interrupted = False
+    first_signal_at: float | None = None
 
     def interrupt() -> None:
         nonlocal was_interrupted
@@ -47,10 +51,12 @@ async def _until_interrupted(work: Coroutine[Any, Any, T], second_signal_kills: 
         task.cancel()
 
     def receive_signal(number: int, frame: FrameType | None) -> None:
-        if was_interrupted and second_signal_kills:
-            _die()
-        if not was_interrupted:
+        nonlocal first_signal_at
+        if first_signal_at is None:
+            first_signal_at = time.monotonic()  # the loop's clock may stand still during an iteration
             loop.call_soon_threadsafe(interrupt)
+        elif second_signal_kills and time.monotonic() > first_signal_at + SAME_SIGNAL_S:
+            _die()
 
     if os.environ.get(STOP_AT_EOF):
         threading.Thread(target=_watch_input, args=(loop, interrupt), daemon=True, name="watch input").start()
@@ -90,3 +96,4 @@ def _die() -> None:
 
 
 STOP_AT_EOF = "KAD_STOP_AT_EOF"  # set by a parent whose death, by whatever signal, must not leave us behind
+SAME_SIGNAL_S = 0.3

@@ -58,7 +58,7 @@ class TransferView:
         peers = count_text(stats.peers, "peer")
         match stats.state:
             case TorrentState.METADATA if stats.piece_count:
-                self._bar.show(f"{stats.name}: opening")
+                pass  # a .torrent file, whose check begins right away
             case TorrentState.METADATA:
                 what = "asking for metadata" if stats.peers else "looking for peers"
                 self._bar.show(f"{stats.name}: {what}", tail=f"{peers} of {stats.known_peers} known")

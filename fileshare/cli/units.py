@@ -30,6 +30,11 @@ def duration_text(seconds: float | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def elapsed_text(seconds: float) -> str:
+    """`2.7 s`, from a minute on `1:02`."""
+    return f"{seconds:.1f} s" if seconds < 60 else duration_text(seconds)
+
+
 def ranges_text(numbers: Iterable[int]) -> str:
     """Ascending numbers with runs folded: `0, 5-9, 12`."""
     runs: list[list[int]] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fileshare.cli.units import count_text, duration_text, ranges_text, rate_text, size_text
+from fileshare.cli.units import count_text, duration_text, elapsed_text, ranges_text, rate_text, size_text
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,10 @@ def test_rates() -> None:
 )
 def test_durations(seconds: float | None, text: str) -> None:
     assert duration_text(seconds) == text
+
+
+def test_elapsed_times() -> None:
+    assert [elapsed_text(seconds) for seconds in (0.04, 2.71, 59.9, 62.0)] == ["0.0 s", "2.7 s", "59.9 s", "1:02"]
 
 
 @pytest.mark.parametrize(
