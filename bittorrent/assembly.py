@@ -39,6 +39,12 @@ class PieceAssembly:
         self.buffered_bytes -= len(buffer)
         return buffer, self._senders.pop(index)
 
+    def drop(self, index: int) -> None:
+        """Forgets what has come of a piece that the picker gave up."""
+        if index in self._buffers:
+            buffer, _ = self.take(index)
+            self.recycle(buffer)
+
     def recycle(self, buffer: bytearray) -> None:
         """Keeps a few buffers for reuse: clearing megabytes for every piece costs more than hashing them."""
         if len(buffer) == self._geometry.piece_length and len(self._free) < MAX_FREE_BUFFERS:

@@ -347,6 +347,7 @@ class SwarmCore:
             return
         block = Block(index, begin, size)
         received = self.picker.block_received(peer.number, block)
+        self._drop_given_up(self.picker)
         if not received.is_new:
             self.wasted_bytes += size
             if not received.is_expected and not peer.forgive_unexpected():
@@ -378,10 +379,17 @@ class SwarmCore:
         wanted = min(peer.pipeline.target, core.request_limit) - outstanding
         if wanted > 0 and (wanted * 4 >= outstanding or wanted >= 32):  # a few at a time, not one for each block
             blocks = picker.pick(peer.number, wanted, now=self._now)
+            self._drop_given_up(picker)
             if blocks:
                 core.request(blocks)
                 peer.pipeline.requests_sent(now=self._now)
                 self._touch(peer)
+
+    def _drop_given_up(self, picker: PiecePicker) -> None:
+        """Frees the memory of unfinished pieces that had to make room for others."""
+        assert self._assembly is not None
+        for index in picker.take_given_up():
+            self._assembly.drop(index)
 
     # Pieces that were checked
 

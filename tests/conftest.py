@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 
 import pytest
-
-try:
-    import uvloop
-except ImportError:  # the `speed` extra is not installed
-    uvloop = None  # type: ignore[assignment]
+from hypothesis import settings
 
 
 def pytest_asyncio_loop_factories(
@@ -18,6 +15,13 @@ def pytest_asyncio_loop_factories(
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Shells must run on any event loop: tests marked `every_event_loop` run once on each that is installed."""
     factories: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
-    if uvloop is not None and item.get_closest_marker("every_event_loop"):
+    if item.get_closest_marker("every_event_loop") and find_spec("uvloop") is not None:  # the `speed` extra
+        import uvloop
+
         factories["uvloop"] = uvloop.new_event_loop
     return factories
+
+
+# Machines are shared and noisy: how long one example takes says nothing about the code.
+settings.register_profile("noisy", deadline=None)
+settings.load_profile("noisy")

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.bitfield import Bitfield
@@ -27,7 +27,7 @@ class Disk:
         self._metainfo = metainfo
         self._storage = storage
         self._executor = executor
-        self._running: set[asyncio.Future[object]] = set()
+        self._running: set[asyncio.Future[Any]] = set()
         self._stop_check = False
 
     async def check(self, on_piece: Callable[[int], None] | None = None) -> Bitfield:
@@ -81,11 +81,11 @@ class Disk:
 
     async def _run(self, job: Callable[[], T]) -> T:
         future = asyncio.get_running_loop().run_in_executor(self._executor, job)
-        self._running.add(future)  # type: ignore[arg-type]  # a future of anything will do
+        self._running.add(future)
         future.add_done_callback(self._finished)
         return await asyncio.shield(future)
 
-    def _finished(self, future: asyncio.Future[object]) -> None:
+    def _finished(self, future: asyncio.Future[Any]) -> None:
         self._running.discard(future)
         if not future.cancelled():
             future.exception()  # seen, even when nobody waits any more because another job failed first

@@ -177,6 +177,24 @@ def test_a_slow_disk_slows_the_network_down_instead_of_filling_the_memory() -> N
     net.run_until(lambda: leech.core.is_complete)
 
 
+def test_unfinished_pieces_that_make_room_for_others_cost_no_memory() -> None:
+    config = SwarmConfig(max_buffered_bytes=1)  # which still allows eight pieces
+    net = SwarmNet(Random(12), total_bytes=12 << 20, piece_length=1 << 20, rate_bytes_per_s=4e5)
+    leech = net.host(config=config)
+    sources = [net.host(have=Bitfield(net.geometry.piece_count, (n,))) for n in range(12)]
+    most = 0
+    for source in sources * 3:
+        net.connect(leech, source)
+        started_at = net.now
+        net.run_until(lambda started_at=started_at: net.now > started_at + 1.3)  # type: ignore[misc]
+        assert leech.core._assembly is not None
+        most = max(most, leech.core._assembly.buffered_bytes)
+        leech.leave()
+    assert 0 < most <= 8 * net.geometry.piece_length
+    net.connect(leech, net.seed())
+    net.run_until(lambda: leech.core.is_complete)
+
+
 def test_two_seeds_have_nothing_to_say_to_each_other() -> None:
     net = SwarmNet(Random(10))
     one, other = net.seed(), net.seed()
