@@ -32,7 +32,8 @@ class Session:
 
     Args:
         download_dir: where files go; made when the first byte arrives.
-        host, port: where peers can reach us. Port 0 takes a free one; `address` tells which.
+        host: the IP address to listen on.
+        port: where peers can reach us; 0 takes a free one, and `address` tells which.
         dht: a running node to find and to announce peers with; it stays the caller's to close.
         config: bounds and times.
         rng: where choices come from; by default the system's random source.
