@@ -61,11 +61,13 @@ async def _play(output: Output, folder: Path, size_bytes: int) -> None:
         output.say(f"the DHT node listens on {entry}")
         options = ("--listen", ANY_PORT, "--bootstrap", entry)
         seeder = await children.start(
-            "seeder", "seed", str(folder / "demo.torrent"), "-d", str(original.parent), *options
+            *("seeder", "seed", str(folder / "demo.torrent"), "-d", str(original.parent), "--upload-slots", "1"),
+            *options,
         )
         seeder_address = (await seeder.wait_event("listening"))["address"]
         await bootstrap.wait_event("progress", field="stored_peers", at_least=1)
-        output.say(f"the seeder listens on {seeder_address} and has announced itself in the DHT")
+        output.say(f"the seeder listens on {seeder_address} and has announced itself in the DHT;")
+        output.say("it serves one downloader at a time, so the others have to get their pieces from their fellows")
         magnet = f"magnet:?xt=urn:btih:{metainfo.info_hash.hex()}"
         output.say(f"three downloaders know {entry} and {magnet}")
         output.event("started", bootstrap=entry, seeder=seeder_address, magnet=magnet, bytes=size_bytes)
@@ -75,6 +77,11 @@ async def _play(output: Output, folder: Path, size_bytes: int) -> None:
             )
             for number in range(1, DOWNLOADERS + 1)
         ]
+        for child in downloaders:
+            await child.wait_event("listening")
+        for child in downloaders:  # so close together that they trade, so far apart that the DHT names each to the next
+            child.give_start()
+            await asyncio.sleep(STAGGER_S)
         await _watch(output, children, downloaders, seeder_address)
         results = await _compare(original, downloaders, seeder_address)
     _report(output, results, size_bytes, time.monotonic() - started_at)
@@ -165,4 +172,5 @@ def _sha256(path: Path) -> str:
 ANY_PORT = "127.0.0.1:0"
 DOWNLOADERS = 3
 REFRESH_INTERVAL_S = 0.25
+STAGGER_S = 0.15
 STALL_S = 60

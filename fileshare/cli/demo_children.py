@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from fileshare.cli.errors import CommandError
-from fileshare.cli.runtime import STOP_AT_EOF
+from fileshare.cli.runtime import STEERED
 
 
 class Child:
@@ -41,6 +41,11 @@ class Child:
                 raise self.failure()
             self._news.clear()
             await self._news.wait()
+
+    def give_start(self) -> None:
+        """Lets a downloader begin, which waits for it after "listening"."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"start\n")
 
     async def wait_ended(self) -> None:
         await asyncio.shield(self._reading)
@@ -97,7 +102,7 @@ class Children:
             stdin=asyncio.subprocess.PIPE,  # its end tells the child that we are gone, even after a kill
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, STOP_AT_EOF: "1"},
+            env={**os.environ, STEERED: "1"},
             limit=MAX_LINE_BYTES,
             # Ctrl-C is for us alone: we end the children in order.
             start_new_session=os.name == "posix",

@@ -30,7 +30,7 @@ from fileshare.cli.options import (
     read_source,
 )
 from fileshare.cli.output import Output
-from fileshare.cli.runtime import run
+from fileshare.cli.runtime import run, wait_started
 from fileshare.cli.seed import follow_seed
 from fileshare.cli.transfers import TransferView, sources_text, transfer_fields
 from fileshare.cli.units import count_text, elapsed_text, rate_text, size_text
@@ -104,7 +104,6 @@ class Download:
     seconds: float = field(default=0.0, init=False)
 
     async def run(self) -> None:
-        started_at = time.monotonic()
         async with open_session(
             listen=self.listen,
             bootstrap=self.bootstrap if self.uses_dht else None,
@@ -118,6 +117,8 @@ class Download:
                 dht_address=node.address if node is not None else None,
                 info_hash=self.source.info_hash,
             )
+            await wait_started()
+            started_at = time.monotonic()
             torrent = await session.add(self.source, peers=self.peers)
             with TransferView(self.output) as view:
                 await self._follow(torrent, view)
@@ -145,7 +146,7 @@ class Download:
     async def _seed(self, torrent: Torrent) -> None:
         self.output.say("seeding now; stop with Ctrl-C")
         try:
-            with TransferView(self.output) as view:
+            with TransferView(self.output, knows_metadata=True) as view:
                 await follow_seed(torrent, view)
         finally:
             self.stats = torrent.statistics()

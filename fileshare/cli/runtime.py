@@ -10,12 +10,14 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from types import FrameType
 from typing import Any, TypeVar
 
 from fileshare.cli.errors import InterruptedByUserError
 
 T = TypeVar("T")
+_started: ContextVar[asyncio.Event] = ContextVar("started")
 
 
 def run(work: Coroutine[Any, Any, T], *, second_signal_kills: bool = True) -> T:
@@ -30,6 +32,11 @@ def run(work: Coroutine[Any, Any, T], *, second_signal_kills: bool = True) -> T:
         return runner.run(_until_interrupted(work, second_signal_kills))
 
 
+async def wait_started() -> None:
+    """Returns at once, or where a parent steers us, when it gives the start."""
+    await _started.get().wait()
+
+
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
     """uvloop where it is installed."""
     try:
@@ -41,6 +48,8 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 async def _until_interrupted(work: Coroutine[Any, Any, T], second_signal_kills: bool) -> T:
     loop = asyncio.get_running_loop()
+    started = asyncio.Event()
+    _started.set(started)
     task = loop.create_task(work, name="command")
     was_interrupted = False
     first_signal_at: float | None = None
@@ -58,8 +67,11 @@ async def _until_interrupted(work: Coroutine[Any, Any, T], second_signal_kills: 
         elif second_signal_kills and time.monotonic() > first_signal_at + SAME_SIGNAL_S:
             _die()
 
-    if os.environ.get(STOP_AT_EOF):
-        threading.Thread(target=_watch_input, args=(loop, interrupt), daemon=True, name="watch input").start()
+    if os.environ.get(STEERED):
+        reports = (lambda: loop.call_soon_threadsafe(started.set), lambda: loop.call_soon_threadsafe(interrupt))
+        threading.Thread(target=_watch_input, args=reports, daemon=True, name="watch input").start()
+    else:
+        started.set()
     with _signals(receive_signal):
         try:
             return await task
@@ -80,11 +92,11 @@ def _signals(receive: Callable[[int, FrameType | None], None]) -> Iterator[None]
             signal.signal(number, handler)
 
 
-def _watch_input(loop: asyncio.AbstractEventLoop, interrupt: Callable[[], None]) -> None:
+def _watch_input(report_line: Callable[[], object], report_end: Callable[[], object]) -> None:
     try:
         while os.read(0, 4096):
-            pass
-        loop.call_soon_threadsafe(interrupt)
+            report_line()
+        report_end()
     except (OSError, RuntimeError):  # no standard input at all; or the loop has ended, which was the aim
         return
 
@@ -95,5 +107,7 @@ def _die() -> None:
     os._exit(130)
 
 
-STOP_AT_EOF = "KAD_STOP_AT_EOF"  # set by a parent whose death, by whatever signal, must not leave us behind
+# Set by a parent that steers us through standard input: the first line is the start for those who wait for it, and the
+# end is ours too, so that its death, by whatever signal, does not leave us behind.
+STEERED = "KAD_STEERED"
 SAME_SIGNAL_S = 0.3

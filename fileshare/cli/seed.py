@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bittorrent.choker import ChokerConfig
 from bittorrent.config import SessionConfig
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.stats import TorrentState, TorrentStats
+from bittorrent.swarm_config import SwarmConfig
 from fileshare.cli.errors import CommandError, InterruptedByUserError, exits
 from fileshare.cli.network import open_session
 from fileshare.cli.options import (
@@ -44,6 +46,9 @@ def seed(
     listen: ListenOption = None,
     bootstrap: BootstrapOption = None,
     no_dht: NoDhtOption = False,
+    upload_slots: Annotated[
+        int, typer.Option("--upload-slots", metavar="N", min=1, max=1000, help="How many peers are served at a time.")
+    ] = ChokerConfig().slots,
     as_json: JsonOption = False,
 ) -> None:
     """Share a complete download until interrupted. Everything on disk is verified first and nothing is ever written;
@@ -54,10 +59,12 @@ def seed(
     output = Output(as_json=as_json)
     entries, address = parse_bootstrap(bootstrap, no_dht=no_dht), parse_listen(listen)
     metainfo = Metainfo.from_file(torrent)
+    choker = ChokerConfig(slots=upload_slots, optimistic_slots=min(ChokerConfig().optimistic_slots, upload_slots - 1))
+    config = SessionConfig(swarm=SwarmConfig(choker=choker))
     started_at = time.monotonic()
     last: list[TorrentStats] = []
     try:
-        run(_seed(output, metainfo, directory, entries, address, last))
+        run(_seed(output, metainfo, directory, entries, address, config, last))
     except InterruptedByUserError:
         uploaded_bytes = last[-1].uploaded_bytes if last else 0
         output.say(f"stopped: {size_text(uploaded_bytes)} sent to others")
@@ -88,13 +95,14 @@ async def _seed(
     directory: Path,
     bootstrap: tuple[Address, ...] | None,
     listen: Address | None,
+    config: SessionConfig,
     last: list[TorrentStats],
 ) -> None:
     async with open_session(
         listen=listen,
         bootstrap=None if metainfo.private else bootstrap,
         download_dir=directory,
-        config=SessionConfig(),
+        config=config,
     ) as (session, node):
         torrent = await session.add(metainfo, seed_only=True)
         with TransferView(output) as view:

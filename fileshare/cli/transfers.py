@@ -12,13 +12,17 @@ from fileshare.cli.views import Bar
 
 
 class TransferView:
-    """Shows one torrent after the other snapshot; use it with `with`."""
+    """Shows a torrent, snapshot after snapshot; use it with `with`.
 
-    def __init__(self, output: Output) -> None:
+    Args:
+        knows_metadata: whether the "metadata" event has been reported before.
+    """
+
+    def __init__(self, output: Output, *, knows_metadata: bool = False) -> None:
         self._output = output
         self._bar = Bar(output)
         self._reported: dict[str, object] = {}
-        self._knows_metadata = False
+        self._knows_metadata = knows_metadata
 
     def __enter__(self) -> Self:
         self._bar.__enter__()

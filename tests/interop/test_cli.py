@@ -233,6 +233,8 @@ async def test_a_download_can_seed_on(network: str, seeder: dict[str, Any], torr
         assert second.done["sources"][0]["address"] == address
         finished = await first.interrupt(signal.SIGTERM)
     assert finished.done["uploaded_bytes"] == SIZE
+    names = [event["event"] for event in finished.events if event["event"] != "progress"]
+    assert names == ["listening", "metadata", "done", "done"]
 
 
 async def test_without_any_peer_the_download_gives_up(torrent: Path, tmp_path: Path) -> None:
@@ -321,6 +323,7 @@ async def test_the_demo_shows_a_swarm_and_leaves_nothing_behind(tmp_path: Path) 
     assert len(downloaders) == 3
     assert all(downloader["is_identical"] for downloader in downloaders)
     assert len({downloader["sha256"] for downloader in downloaders}) == 1
+    assert all(downloader["hops"] >= 1 for downloader in downloaders)
     assert {downloader["pieces_from_seeder"] + downloader["pieces_from_downloaders"] for downloader in downloaders} == {
         256
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from fileshare.cli.errors import InterruptedByUserError
-from fileshare.cli.runtime import SAME_SIGNAL_S, STOP_AT_EOF, run
+from fileshare.cli.runtime import SAME_SIGNAL_S, STEERED, run, wait_started
 
 posix = pytest.mark.skipif(os.name != "posix", reason="sends POSIX signals")
 
@@ -97,15 +97,45 @@ def test_a_second_signal_kills() -> None:
             process.kill()
 
 
-PATIENT = "import asyncio; from fileshare.cli.runtime import run; run(asyncio.sleep(600))"
+STEERED_WORK = """
+import asyncio
+from fileshare.cli.runtime import run, wait_started
+
+async def work():
+    print("ready", flush=True)
+    await wait_started()
+    print("started", flush=True)
+    await asyncio.Event().wait()
+
+run(work())
+"""
 
 
-def test_the_end_of_a_watched_standard_input_interrupts() -> None:
-    environment = {**os.environ, STOP_AT_EOF: "1"}
-    finished = subprocess.run(
-        [sys.executable, "-c", PATIENT], input="", env=environment, capture_output=True, text=True, timeout=60, cwd=ROOT
-    )
-    assert "InterruptedByUserError" in finished.stderr
+def test_a_parent_gives_the_start_and_its_end_is_ours() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", STEERED_WORK],
+        env={**os.environ, STEERED: "1"},
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+            process.stdin.write("start\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "started\n"
+            _, stderr = process.communicate(timeout=30)  # closes its standard input
+            assert stderr.splitlines()[-1].startswith("fileshare.cli.errors.InterruptedByUserError")
+        finally:
+            process.kill()
+
+
+def test_without_a_parent_the_start_is_given() -> None:
+    run(wait_started())
 
 
 ROOT = Path(__file__).parents[3]
