@@ -1,0 +1,266 @@
+"""The calls of an asyncio loop that open, await and resolve: all of them end in the simulated network."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import errno
+import os
+import socket
+import weakref
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, cast
+
+from transfer.simulation.channel import Channel, Kind
+from transfer.simulation.datagrams import DatagramEndpoint, bind_datagram
+from transfer.simulation.handshake import Handshake
+from transfer.simulation.host import WILDCARDS, Endpoint
+from transfer.simulation.server import Reception, StreamServer
+from transfer.simulation.streams import StreamConfig, StreamTransport
+from transfer.simulation.unsupported import UnsupportedCalls, unsupported
+
+if TYPE_CHECKING:
+    from transfer.simulation.names import AddressInfo
+    from transfer.simulation.network import Network
+
+
+class NetworkCalls(UnsupportedCalls):
+    """`create_connection` and its family, as asyncio documents them."""
+
+    network: Network
+    stream_config = StreamConfig()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._connected: weakref.WeakKeyDictionary[socket.socket, Handshake] = weakref.WeakKeyDictionary()
+
+    async def getaddrinfo(
+        self,
+        host: str | bytes | None,
+        port: str | bytes | int | None,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+    ) -> list[Any]:
+        """Looks the name up in `network.names`; the answer takes as long as a call in an executor."""
+        return await self.run_in_executor(None, lambda: self._lookup(host, port, family, type, flags))
+
+    async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
+        """The numbers themselves: the simulated name service has no names for addresses."""
+        return str(sockaddr[0]), str(sockaddr[1])
+
+    async def create_connection(
+        self,
+        protocol_factory: Callable[[], Any],
+        host: str | None = None,
+        port: int | None = None,
+        *,
+        ssl: Any = None,
+        family: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+        sock: socket.socket | None = None,
+        local_addr: tuple[str, int] | None = None,
+        server_hostname: str | None = None,
+        happy_eyeballs_delay: float | None = None,
+        interleave: int | None = None,
+        all_errors: bool = False,
+        **options: Any,
+    ) -> tuple[asyncio.Transport, Any]:
+        """Tries the addresses of `host` one after the other (never two at a time, whatever the options say)."""
+        if ssl:
+            unsupported("create_connection(ssl=…)")
+        if sock is not None:
+            if host is not None or port is not None:
+                raise ValueError("host/port and sock can not be specified at the same time")
+            return await self._adopt(protocol_factory, sock)
+        if host is None and port is None:
+            raise ValueError("host and port was not specified and no sock specified")
+        infos = await self._resolve(host, port, family, socket.SOCK_STREAM, flags)
+        failures: list[OSError] = []
+        for info in infos:
+            try:
+                handshake = await self._connect((str(info[4][0]), int(info[4][1])), local_addr)
+            except OSError as error:
+                failures.append(error)
+            else:
+                return await self._establish(protocol_factory, handshake)
+        if all_errors:
+            raise ExceptionGroup("create_connection failed", failures)
+        if len(failures) == 1 or all(str(error) == str(failures[0]) for error in failures):
+            raise failures[0]
+        raise OSError(f"Multiple exceptions: {', '.join(map(str, failures))}")
+
+    async def create_server(
+        self,
+        protocol_factory: Callable[[], Any],
+        host: str | Iterable[str] | None = None,
+        port: int | None = None,
+        *,
+        family: int = socket.AF_UNSPEC,
+        flags: int = socket.AI_PASSIVE,
+        sock: Any = None,
+        backlog: int = 100,
+        ssl: Any = None,
+        start_serving: bool = True,
+        **options: Any,
+    ) -> asyncio.Server:
+        """Listens on the running host; `0.0.0.0` and `::` stand for all its addresses of that family."""
+        if ssl:
+            unsupported("create_server(ssl=…)")
+        if sock is not None:
+            unsupported("create_server(sock=…)")
+        if host is None and port is None:
+            raise ValueError("Neither host/port nor sock were specified")
+        names: list[str | None]
+        names = [host or None] if host is None or isinstance(host, str) else list(host)
+        here = self.network.here()
+        found: dict[str, int] = {}
+        for name in names:
+            for info in await self._resolve(name, port, family, socket.SOCK_STREAM, flags):
+                if name is not None or any((":" in ip) == (":" in info[4][0]) for ip in here.addresses):
+                    found[str(info[4][0])] = int(info[4][1])
+        locals_: list[Endpoint] = []
+        for ip, number in found.items():
+            addresses = here.local_addresses(ip)
+            table = here.table_for(addresses[0]).listeners
+            locals_.append((ip, number or here.free_port(table, addresses[0])))
+        self._check_up()
+        server = StreamServer(self.network, here, locals_, protocol_factory)
+        if start_serving:
+            await server.start_serving()
+        return server
+
+    async def create_datagram_endpoint(
+        self,
+        protocol_factory: Callable[[], Any],
+        local_addr: tuple[str, int] | str | None = None,
+        remote_addr: tuple[str, int] | str | None = None,
+        *,
+        family: int = 0,
+        proto: int = 0,
+        flags: int = 0,
+        reuse_address: bool | None = None,
+        reuse_port: bool | None = None,
+        allow_broadcast: bool | None = None,
+        sock: Any = None,
+    ) -> tuple[Any, Any]:
+        """Binds on the running host."""
+        if sock is not None:
+            unsupported("create_datagram_endpoint(sock=…)")
+        if isinstance(local_addr, str) or isinstance(remote_addr, str):
+            unsupported("create_datagram_endpoint() with a Unix socket")
+        if local_addr is None and remote_addr is None and family == 0:
+            raise ValueError("unexpected address family")
+        here = self.network.here()
+        locals_ = await self._datagram_addresses(local_addr, family, flags)
+        remotes = await self._datagram_addresses(remote_addr, family, flags)
+        local, remote = _matching(locals_, remotes)
+        if local is None:
+            is_ipv6 = ":" in remote[0] if remote is not None else family == socket.AF_INET6
+            local = (here.source_for(remote[0]) if remote is not None else WILDCARDS[is_ipv6], 0)
+            if remote is not None and here.table_for(remote[0]) is here.loopback:
+                local = (remote[0], 0)
+        self._check_up()
+        local = bind_datagram(here, *local)
+        protocol = protocol_factory()
+        endpoint = DatagramEndpoint(self.network, here, local, remote, protocol)
+        try:
+            await asyncio.sleep(0)
+        except BaseException:
+            endpoint.close()
+            raise
+        return endpoint, protocol
+
+    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
+        """Connects a real, unused TCP socket object in name only: `create_connection(sock=…)` then takes its place.
+
+        Programs that choose among addresses themselves work this way.
+        """
+        if sock.type != socket.SOCK_STREAM:
+            unsupported("sock_connect() of anything but a TCP socket")
+        self._connected[sock] = await self._connect((str(address[0]), int(address[1])), None)
+
+    async def _adopt(self, protocol_factory: Callable[[], Any], sock: socket.socket) -> tuple[asyncio.Transport, Any]:
+        handshake = self._connected.pop(sock, None)
+        if handshake is None:
+            unsupported("create_connection(sock=…) with a socket that sock_connect() did not connect")
+        sock.close()
+        return await self._establish(protocol_factory, handshake)
+
+    async def _connect(self, target: Endpoint, local_addr: tuple[str, int] | None) -> Handshake:
+        self._check_up()
+        handshake = Handshake(self.network, self.network.here(), target, local_addr, self.stream_config)
+        try:
+            await handshake.done
+        finally:
+            handshake.close()
+        return handshake
+
+    async def _establish(
+        self, protocol_factory: Callable[[], Any], handshake: Handshake
+    ) -> tuple[asyncio.Transport, Any]:
+        config = self.stream_config
+        protocol = protocol_factory()
+        here, route = handshake.host, handshake.route
+        transport = StreamTransport(
+            self.network, here, handshake.local, handshake.target, contextvars.copy_context(), config=config
+        )
+        reception = Reception(self.network, route.host, route.realm, route.target, route.source, config)
+        transport.channel = Channel(
+            self.network,
+            transport,
+            reception,
+            handshake.local,
+            handshake.target,
+            give_up_us=round(config.give_up_s * 1e6),
+        )
+        reception.attach(transport.channel)
+        transport.channel.send(Kind.OPEN)
+        waiter = cast("asyncio.Future[None]", self.create_future())
+        transport.start(protocol, waiter)
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            raise
+        return transport, protocol
+
+    async def _resolve(self, host: Any, port: Any, family: int, kind: int, flags: int) -> list[AddressInfo]:
+        """At once for what is an address already, as asyncio does."""
+        if host is None or _is_address(host):
+            return self._lookup(host, port, family, kind, flags)
+        return await self.getaddrinfo(host, port, family=family, type=kind, flags=flags)
+
+    async def _datagram_addresses(self, address: tuple[str, int] | None, family: int, flags: int) -> list[Endpoint]:
+        if address is None:
+            return []
+        if len(address) != 2:
+            raise TypeError("2-tuple is expected")
+        infos = await self._resolve(address[0], address[1], family, socket.SOCK_DGRAM, flags)
+        return [(str(info[4][0]), int(info[4][1])) for info in infos]
+
+    def _lookup(self, host: Any, port: Any, family: int, kind: int, flags: int) -> list[AddressInfo]:
+        return self.network.names.getaddrinfo(host, port, family=family, type=kind, flags=flags)
+
+    def _check_up(self) -> None:
+        if not self.network.here().is_up:
+            raise OSError(errno.ENETDOWN, f"{os.strerror(errno.ENETDOWN)}: the host is switched off")
+
+
+def _matching(locals_: list[Endpoint], remotes: list[Endpoint]) -> tuple[Endpoint | None, Endpoint | None]:
+    """The first pair of one family."""
+    if not locals_ or not remotes:
+        return (locals_ or [None])[0], (remotes or [None])[0]  # type: ignore[list-item]  # one of both is missing
+    for local in locals_:
+        for remote in remotes:
+            if (":" in local[0]) == (":" in remote[0]):
+                return local, remote
+    raise ValueError("can not get address information")
+
+
+def _is_address(host: Any) -> bool:
+    text = host.decode("ascii") if isinstance(host, bytes) else host
+    return isinstance(text, str) and (":" in text or text.replace(".", "").isdigit())

@@ -1,0 +1,77 @@
+"""Executors without threads: the function runs inline, its result arrives when its virtual cost has passed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from transfer.simulation.host import current_host
+
+if TYPE_CHECKING:
+    from transfer.simulation.loop import SimulationLoop
+
+T = TypeVar("T")
+
+
+class InlineExecutor:
+    """Stands in for every executor of a loop.
+
+    A function starts in the next step of the loop, in the order of submission, without a running loop and in a context
+    of its own, as in a thread. Its cost is `cost_us` plus whatever was charged while it ran (a simulated disk,
+    `time.sleep`).
+    """
+
+    def __init__(self, loop: SimulationLoop, *, cost_us: int) -> None:
+        self._loop = loop
+        self._cost_us = cost_us
+        self._charged_us: int | None = None
+
+    def submit(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
+        """The future of `function(*args)`; cancelling it in the same step keeps the function from running."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        context = contextvars.Context()
+        host = current_host.get()
+        if host is not None:
+            context.run(current_host.set, host)
+        self._loop.call_soon(self._start, future, context, function, args)
+        return future
+
+    def charge(self, span_us: int) -> bool:
+        """Adds to the cost of the function that is running; False when none is."""
+        if self._charged_us is None:
+            return False
+        self._charged_us += span_us
+        return True
+
+    def _start(
+        self, future: asyncio.Future[T], context: contextvars.Context, function: Callable[..., T], args: tuple[Any, ...]
+    ) -> None:
+        if future.cancelled():
+            return
+        asyncio._set_running_loop(None)
+        self._charged_us = 0
+        result: Any = None
+        error: BaseException | None = None
+        try:
+            result = context.run(function, *args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as failure:  # noqa: BLE001  # whatever a thread would have carried over
+            error = failure
+        finally:
+            cost_us = self._cost_us + self._charged_us
+            self._charged_us = None
+            asyncio._set_running_loop(self._loop)
+        # In no host's context: a crash must not leave behind a future that nobody will ever finish.
+        self._loop.call_later(cost_us / 1_000_000, _finish, future, result, error, context=contextvars.Context())
+
+
+def _finish(future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if future.cancelled():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

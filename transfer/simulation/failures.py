@@ -1,0 +1,55 @@
+"""What happens to exceptions that no code is there to catch: they are kept, so that the run can fail with them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+
+class ExceptionReports(asyncio.AbstractEventLoop):
+    """The exception handler of a loop, as asyncio documents it; the default one collects instead of logging."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unhandled: list[dict[str, Any]] = []
+        self._exception_handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None = None
+
+    def set_exception_handler(
+        self, handler: Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None
+    ) -> None:
+        if handler is not None and not callable(handler):
+            raise TypeError(f"A callable object or None is expected, got {handler!r}")
+        self._exception_handler = handler
+
+    def get_exception_handler(self) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], object] | None:
+        return self._exception_handler
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        if len(self.unhandled) < MAX_UNHANDLED:
+            self.unhandled.append(context)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        if self._exception_handler is None:
+            self.default_exception_handler(context)
+            return
+        try:
+            self._exception_handler(self, context)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001  # the last one to look
+            self.default_exception_handler(
+                {"message": "Unhandled error in exception handler", "exception": error, "context": context}
+            )
+
+
+def describe_failure(context: dict[str, Any]) -> str:
+    """One line for a report of the exception handler."""
+    parts = [str(context.get("message", "unhandled failure"))]
+    if (error := context.get("exception")) is not None:
+        parts.append(f"{type(error).__name__}: {error}")
+    parts += [f"{key}={context[key]!r}" for key in ("handle", "task", "future", "protocol") if key in context]
+    return "; ".join(parts)
+
+
+MAX_UNHANDLED = 100
