@@ -18,6 +18,8 @@ from bittorrent.config import SessionConfig
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.stats import SessionStats
+from bittorrent.storage.files import FileStorage
+from bittorrent.storage.ports import OpenStorage
 from transfer.address import Address
 from transfer.errors import LocalProtocolError
 
@@ -37,6 +39,7 @@ class Session:
         dht: a running node to find and to announce peers with; it stays the caller's to close.
         config: bounds and times.
         rng: where choices come from; by default the system's random source.
+        open_storage: makes the storage of each torrent; by default files below the download directory.
 
     Raises:
         OSError: on entry, when the address cannot be listened on.
@@ -51,6 +54,7 @@ class Session:
         dht: MainlineNode | None = None,
         config: SessionConfig | None = None,
         rng: Random | None = None,
+        open_storage: OpenStorage = FileStorage,
     ) -> None:
         self.download_dir = Path(download_dir)
         self.torrents: dict[bytes, Torrent] = {}
@@ -59,6 +63,7 @@ class Session:
         self._dht = dht
         self._config = config or SessionConfig()
         self._rng = rng or Random(SystemRandom().getrandbits(128))
+        self._open_storage = open_storage
         self._peer_id = PEER_ID_PREFIX + self._rng.randbytes(12)
         self._server: asyncio.Server | None = None
         self._executor: ThreadPoolExecutor | None = None
@@ -124,6 +129,7 @@ class Session:
                 dht=self._dht,
                 trackers=self._trackers,
                 executor=self._executor,
+                open_storage=self._open_storage,
                 may_connect=lambda: self.connection_count < self._config.max_connections,
                 config=self._config,
                 rng=Random(self._rng.getrandbits(64)),

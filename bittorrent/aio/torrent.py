@@ -22,7 +22,7 @@ from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer_list import PeerList, PeerSource
 from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.stats import SourceStats, TorrentState, TorrentStats
-from bittorrent.storage.files import FileStorage
+from bittorrent.storage.ports import OpenStorage
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.swarm import DhtNodeFound, MetadataCompleted, PeerBanned, PieceCompleted, SwarmCore, SwarmEvent
 from bittorrent.wire.handshake import Handshake
@@ -57,6 +57,7 @@ class Torrent:
         dht: MainlineNode | None,
         trackers: TrackerClient,
         executor: Executor,
+        open_storage: OpenStorage,
         may_connect: Callable[[], bool],
         config: SessionConfig,
         rng: Random,
@@ -67,6 +68,7 @@ class Torrent:
         self._source = source
         self._seed_only = seed_only
         self._executor = executor
+        self._open_storage = open_storage
         self._config = config
         self._state = TorrentState.METADATA
         self._error: BaseException | None = None
@@ -240,7 +242,7 @@ class Torrent:
         self.metainfo = metainfo
         self._state = TorrentState.CHECKING
         self._metadata_known.set()
-        storage = FileStorage(metainfo.files, self.download_dir, writable=not self._seed_only)
+        storage = self._open_storage(metainfo.files, self.download_dir, writable=not self._seed_only)
         self._disk = Disk(metainfo, storage, self._executor)
         have = await self._disk.check(self._note_checked)
         if self._seed_only and not have.is_full:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from typing import Protocol
+
+from bittorrent.metainfo.files import FileEntry
 
 
 class Storage(Protocol):
@@ -64,4 +68,12 @@ class Storage(Protocol):
 
     def close(self) -> None:
         """Releases what is held; may be called twice. Any later access raises LocalProtocolError."""
+        ...
+
+
+class OpenStorage(Protocol):
+    """Makes the storage of a torrent. `FileStorage` is the usual one; tests and applications bring others."""
+
+    def __call__(self, files: Sequence[FileEntry], root: str | os.PathLike[str], /, *, writable: bool) -> Storage:
+        """The storage of `files` below the directory `root`; nothing is touched before `prepare`."""
         ...
