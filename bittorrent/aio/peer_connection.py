@@ -84,7 +84,7 @@ class PeerConnection(asyncio.BufferedProtocol):
         self.owner.connection_writable(self)
 
     def flush(self) -> None:
-        """Writes what the core has to say, unless the peer does not read; ends the connection when the core is closed."""
+        """Writes what the core has to say, unless the peer does not read; ends a connection whose core is closed."""
         if self._transport is None:
             return
         if self.core.is_closed:
