@@ -228,6 +228,8 @@ def _steady_garbage_collection() -> Iterator[None]:
 def _replay_command(scenario: Scenario[Any], seed: int) -> str:
     module = getattr(scenario, "__module__", "MODULE")
     name = getattr(scenario, "__qualname__", "SCENARIO")
+    if "<" in name:  # a local function, which no command can name
+        return f"run({name.rpartition('.')[2]}, seed={seed}) in {module}, with the same options"
     return f"python -m transfer.simulation replay {module}:{name} --seed {seed}"
 
 
