@@ -108,7 +108,8 @@ async def _seed(
         with TransferView(output) as view:
             try:
                 async for stats in torrent.progress(interval_s=REFRESH_INTERVAL_S):
-                    view.show(stats)
+                    if stats.state is not TorrentState.SEEDING:
+                        view.show(stats)
                 output.say(f"seeding {metainfo.name} on {session.address}; stop with Ctrl-C")
                 output.say(f"magnet link: {metainfo.magnet_link()}")
                 output.event(
