@@ -1,0 +1,29 @@
+"""Whole programs in the simulation, and the promise that one seed is one run anywhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation import mainline_network, web
+from tests.simulation.digests import check_one_seed_is_one_run
+from transfer.simulation import Scenario, run
+
+SCENARIOS = [mainline_network.small, web.clients_and_a_server]
+
+
+def test_a_dht_survives_the_loss_of_a_third() -> None:
+    outcome = run(mainline_network.small, seed=1).result
+    assert outcome.found_before == outcome.keys == 20
+    assert outcome.findable >= 19
+    assert outcome.found == outcome.findable
+
+
+def test_aiohttp_runs_unmodified() -> None:
+    report = run(web.clients_and_a_server, seed=1)
+    assert report.result == ["Wed, 01 Jan 2020 00:00:00 GMT"] * 4
+    assert 10 < report.virtual_s < 15
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__module__.rpartition(".")[2])
+def test_one_seed_is_one_run_in_every_process(scenario: Scenario[object]) -> None:
+    check_one_seed_is_one_run(scenario)
