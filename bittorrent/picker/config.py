@@ -29,7 +29,7 @@ class PickerConfig:
     max_open_blocks: int = 2048
     max_partial_pieces: int = 2048
     max_partial_bytes: int = 512 << 20
-    endgame_requesters: int = 3
+    endgame_requesters: int = 2
     endgame_requests: int = 16
     late_blocks: int = 256
 

@@ -178,7 +178,7 @@ def test_pieces_that_are_worked_on_are_not_given_up() -> None:
 
 class TestEndgame:
     def test_duplicates_the_stalest_first(self) -> None:
-        picker = make_picker(pieces=1, blocks=4, peers=4)
+        picker = make_picker(pieces=1, blocks=4, peers=4, endgame_requesters=3)
         first = picker.pick(1, 2, now=1.0)
         seen = [picker.is_endgame]
         second = picker.pick(2, 2, now=2.0)
