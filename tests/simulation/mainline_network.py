@@ -26,14 +26,17 @@ class Outcome:
     joined_at_s: float
 
 
-async def crash_a_third(simulation: Simulation, *, nodes: int, keys: int, joins_per_s: float = 20.0) -> Outcome:
-    """The scenario, in any size."""
+async def crash_a_third(
+    simulation: Simulation, *, nodes: int, keys: int, joins_per_s: float = 20.0, settle_s: float = 0.0
+) -> Outcome:
+    """The scenario, in any size; the network has `settle_s` between the last join and the first announce."""
     network = [await _start(simulation, 0, bootstrap=())]
     for number in range(1, nodes):
         network.append(await _start(simulation, number, bootstrap=(BOOTSTRAP,)))
         await asyncio.sleep(1 / joins_per_s)
     await asyncio.gather(*(node.wait_joined() for node in network))
     joined_at_s = simulation.now
+    await asyncio.sleep(settle_s)
 
     rng = simulation.rng
     holders: dict[bytes, set[Address]] = {}

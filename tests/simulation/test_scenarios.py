@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.simulation import mainline_network, web
+from tests.simulation import crashing_download, mainline_network, web
 from tests.simulation.digests import check_one_seed_is_one_run
 from transfer.simulation import Scenario, run
 
-SCENARIOS = [mainline_network.small, web.clients_and_a_server]
+SCENARIOS = [mainline_network.small, crashing_download.small, web.clients_and_a_server]
 
 
 def test_a_dht_survives_the_loss_of_a_third() -> None:
@@ -22,6 +22,13 @@ def test_aiohttp_runs_unmodified() -> None:
     report = run(web.clients_and_a_server, seed=1)
     assert report.result == ["Wed, 01 Jan 2020 00:00:00 GMT"] * 4
     assert 10 < report.virtual_s < 15
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_download_survives_crashes_with_torn_writes(seed: int) -> None:
+    found = run(crashing_download.small, seed=seed).result
+    assert found[-1] == crashing_download.SMALL_PIECES
+    assert len(set(found)) > 3, "crashes that come before or after everything prove nothing"
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__module__.rpartition(".")[2])

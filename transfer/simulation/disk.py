@@ -20,6 +20,7 @@ class DiskConfig:
         capacity_bytes: a write beyond it fails with ENOSPC; None is infinite.
         flipped_bits_per_gib: expected number of bits that each gibibyte written gets wrong without anybody noticing.
         sector_bytes: what a crash leaves either old or new, never mixed.
+        writeback_s: what was written so long ago is on the disk without a sync (Linux: 30 s by default).
     """
 
     access_s: float = 0.0001
@@ -28,9 +29,10 @@ class DiskConfig:
     capacity_bytes: int | None = None
     flipped_bits_per_gib: float = 0.0
     sector_bytes: int = 512
+    writeback_s: float = 30.0
 
     def __post_init__(self) -> None:
-        if min(self.access_s, self.sync_s, self.flipped_bits_per_gib) < 0:
+        if min(self.access_s, self.sync_s, self.writeback_s, self.flipped_bits_per_gib) < 0:
             raise ValueError("times and flipped_bits_per_gib must not be negative")
         if self.rate_bytes_per_s is not None and self.rate_bytes_per_s <= 0:
             raise ValueError("rate_bytes_per_s must be positive, or None")
@@ -41,17 +43,24 @@ class DiskConfig:
 class Disk:
     """The files of one host, by name. Calls are synchronous and positioned; their time is charged to the caller.
 
-    A write is in memory until `sync`. A crash leaves of every sector written since then either the old or the new
-    content, each by chance: writes are torn and reordered, as a real disk's cache may do.
+    A write is in memory until `sync`, or until `writeback_s` have passed. A crash leaves of every sector written since
+    then either the old or the new content, each by chance: writes are torn and reordered, as a real cache may do.
+
+    Args:
+        now: virtual seconds.
+        charge: lets time pass.
 
     Invariants:
         what was synced and not written since survives every crash unchanged
     """
 
-    def __init__(self, config: DiskConfig, rng: random.Random, charge: Callable[[float], None]) -> None:
+    def __init__(
+        self, config: DiskConfig, rng: random.Random, now: Callable[[], float], charge: Callable[[float], None]
+    ) -> None:
         self.config = config
         self.boots = 0
         self._rng = rng
+        self._now = now
         self._charge = charge
         self._files: dict[str, _File] = {}
         self._is_on = True
@@ -80,8 +89,8 @@ class Disk:
         if self.config.capacity_bytes is not None and self.used_bytes + grown > self.config.capacity_bytes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
         if file is None:
-            file = self._files[name] = _File()
-        file.write(offset, data, self.config.sector_bytes)
+            file = self._files[name] = _File(self._now())
+        file.write(offset, data, self.config, self._now())
         self._flip_bits(file, offset, size)
         self._spend(self.config.access_s, size)
 
@@ -127,7 +136,7 @@ class Disk:
         """The power fails."""
         self._is_on = False
         for name, file in list(self._files.items()):
-            if not file.crash(self._rng, self.config.sector_bytes):
+            if not file.crash(self._rng, self.config, self._now()):
                 del self._files[name]
 
     def restart(self) -> None:
@@ -157,25 +166,24 @@ class Disk:
 
 
 class _File:
-    """Content, and the synced content of every sector written since the last sync."""
+    """Content, and of every sector that is not on the disk yet what is there instead."""
 
-    __slots__ = ("_dirty", "_is_synced", "_synced_length", "data")
+    __slots__ = ("_dirty", "_made_at", "_synced_length", "data")
 
-    def __init__(self) -> None:
+    def __init__(self, made_at: float) -> None:
         self.data = bytearray()
-        self._dirty: dict[int, bytes] = {}
+        self._dirty: dict[int, tuple[bytes, float]] = {}  # by sector: what is on the disk, when it was written over
+        self._made_at = made_at
         self._synced_length = 0
-        self._is_synced = False
 
-    def write(self, offset: int, data: bytes | bytearray | memoryview, sector_bytes: int) -> None:
-        end = offset + len(data)
+    def write(self, offset: int, data: bytes | bytearray | memoryview, config: DiskConfig, now: float) -> None:
+        end, size = offset + len(data), config.sector_bytes
         if not len(data):
             return
-        first = min(offset, len(self.data))
-        for sector in range(first // sector_bytes, -(-end // sector_bytes)):
-            if sector not in self._dirty:
-                start = sector * sector_bytes
-                self._dirty[sector] = bytes(self.data[start : start + sector_bytes])
+        for sector in range(min(offset, len(self.data)) // size, -(-end // size)):
+            waiting = self._dirty.get(sector)
+            if waiting is None or now - waiting[1] >= config.writeback_s:
+                self._dirty[sector] = (bytes(self.data[sector * size : (sector + 1) * size]), now)
         if len(self.data) < offset:
             self.data.extend(bytes(offset - len(self.data)))
         self.data[offset:end] = data
@@ -183,18 +191,22 @@ class _File:
     def sync(self) -> None:
         self._dirty.clear()
         self._synced_length = len(self.data)
-        self._is_synced = True
+        self._made_at = float("-inf")
 
-    def crash(self, rng: random.Random, sector_bytes: int) -> bool:
-        """Reverts some sectors; False when the file itself did not make it."""
-        if not self._is_synced and rng.random() < 0.5:
+    def crash(self, rng: random.Random, config: DiskConfig, now: float) -> bool:
+        """Takes back some sectors; False when the file itself did not make it."""
+        if now - self._made_at < config.writeback_s and rng.random() < 0.5:
             return False
-        for sector, old in self._dirty.items():
+        size = config.sector_bytes
+        at_risk = [(sector, old) for sector, (old, at) in self._dirty.items() if now - at < config.writeback_s]
+        for sector, old in at_risk:
             if rng.random() < 0.5:
-                start = sector * sector_bytes
-                end = min(start + sector_bytes, len(self.data))
+                start = sector * size
+                end = min(start + size, len(self.data))
                 self.data[start:end] = old.ljust(end - start, b"\0")
-        if len(self.data) > self._synced_length and rng.random() < 0.5:
-            del self.data[rng.randrange(self._synced_length, len(self.data)) :]
+        grown = [sector * size + len(old) for sector, old in at_risk if len(old) < size]  # where the file ended before
+        certain = max(self._synced_length, min(grown, default=len(self.data)))
+        if len(self.data) > certain and rng.random() < 0.5:
+            del self.data[rng.randrange(certain, len(self.data)) :]
         self.sync()
         return True

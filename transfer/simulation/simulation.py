@@ -84,8 +84,8 @@ class Simulation:
         found = self._host(host)
         if found.disk is None:
             rng = random.Random(f"disk {self.seed} {found}")
-            charge = self.loop.charge
-            found.disk = Disk(config or DiskConfig(), rng, lambda span_s: charge(round(span_s * 1e6)))
+            loop = self.loop
+            found.disk = Disk(config or DiskConfig(), rng, loop.time, lambda span_s: loop.charge(round(span_s * 1e6)))
         elif config is not None:
             found.disk.config = config
         return found.disk

@@ -13,7 +13,7 @@ from transfer.simulation import Disk, DiskConfig, DiskStorage, Simulation, run
 
 def make(seed: int = 1, **options: float) -> tuple[Disk, list[float]]:
     spent: list[float] = []
-    return Disk(DiskConfig(**options), random.Random(seed), spent.append), spent  # type: ignore[arg-type]  # by name
+    return Disk(DiskConfig(**options), random.Random(seed), lambda: sum(spent), spent.append), spent  # type: ignore[arg-type]  # by name
 
 
 def test_files_are_positioned_and_sparse() -> None:
@@ -74,6 +74,19 @@ def test_synced_data_survives_every_crash_and_the_rest_is_torn() -> None:
         outcomes.add((tuple(sector[:1] for sector in sectors), len(data) > 4096, disk.size("new")))
     assert len(outcomes) > 30
     assert {new for _, _, new in outcomes} >= {None, 1}
+
+
+def test_what_was_written_long_ago_is_on_the_disk() -> None:
+    for seed in range(50):
+        disk, spent = make(seed, writeback_s=30)
+        disk.write("a", 0, b"A" * 2048)
+        spent.append(31)
+        disk.write("a", 512, b"B" * 512)
+        disk.crash()
+        disk.restart()
+        data = disk.read("a", 0, 10_000)
+        assert data[:512] + data[1024:] == b"A" * 1536
+        assert data[512:1024] in (b"A" * 512, b"B" * 512)
 
 
 def test_bits_flip() -> None:

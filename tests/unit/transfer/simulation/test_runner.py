@@ -101,7 +101,7 @@ def test_failures_pass_through_with_the_story() -> None:
         run(fails, seed=3)
     notes = "\n".join(caught.value.__notes__)
     assert "failed at virtual 0.020000 s" in notes
-    assert "--seed 3" in notes
+    assert "run(fails, seed=3)" in notes
     assert "somebody waiting" in notes
     assert "syn" in notes
     assert "refuse" in notes
