@@ -17,17 +17,41 @@ from bittorrent.storage.ports import Storage
 T = TypeVar("T")
 
 
-class Disk:
-    """Runs the synchronous storage of one torrent in `executor`.
+class DiskJobs:
+    """Runs what blocks in `executor`, and knows when all of it has ended.
 
-    Cancellation: a job that has begun in a thread is not interrupted; `aclose` waits for all of them.
+    Cancellation: a job that has begun in a thread is not interrupted; `wait_idle` waits for it.
     """
 
-    def __init__(self, metainfo: Metainfo, storage: Storage, executor: Executor) -> None:
-        self._metainfo = metainfo
-        self._storage = storage
+    def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._running: set[asyncio.Future[Any]] = set()
+
+    async def run(self, job: Callable[[], T]) -> T:
+        """What `job` returns or raises."""
+        future = asyncio.get_running_loop().run_in_executor(self._executor, job)
+        self._running.add(future)
+        future.add_done_callback(self._finished)
+        return await asyncio.shield(future)
+
+    async def wait_idle(self) -> None:
+        """Returns when nothing runs any more."""
+        while self._running:
+            await asyncio.wait(self._running)
+
+    def _finished(self, future: asyncio.Future[Any]) -> None:
+        self._running.discard(future)
+        if not future.cancelled():
+            future.exception()  # seen, even when nobody waits any more because another job failed first
+
+
+class Disk:
+    """Runs the synchronous storage of one torrent in the threads of `jobs`."""
+
+    def __init__(self, metainfo: Metainfo, storage: Storage, jobs: DiskJobs) -> None:
+        self._metainfo = metainfo
+        self._storage = storage
+        self._jobs = jobs
         self._stop_check = False
 
     async def check(self, on_piece: Callable[[int], None] | None = None) -> Bitfield:
@@ -39,14 +63,14 @@ class Disk:
         Raises:
             StorageError: what is there is not usable.
         """
-        await self._run(self._storage.prepare)
+        await self._jobs.run(self._storage.prepare)
         have = Bitfield(self._metainfo.piece_count)
         if not self._storage.exists_any():
             return have
         pieces = verify_pieces(self._metainfo, self._storage)
         looked_at = 0
         while True:
-            batch = await self._run(lambda: self._take(pieces))
+            batch = await self._jobs.run(lambda: self._take(pieces))
             if not batch:
                 return have
             for index, is_right in batch:
@@ -62,7 +86,7 @@ class Disk:
         Raises:
             StorageError: it could not be written.
         """
-        return await self._run(lambda: self._verify_and_write(index, buffer))
+        return await self._jobs.run(lambda: self._verify_and_write(index, buffer))
 
     async def read(self, blocks: Sequence[Block]) -> list[bytes]:
         """The bytes of blocks, in the same order: one trip to a thread for all of them.
@@ -70,25 +94,21 @@ class Disk:
         Raises:
             StorageError: they cannot be read.
         """
-        return await self._run(lambda: self._read(blocks))
+        return await self._jobs.run(lambda: self._read(blocks))
+
+    async def flush(self) -> None:
+        """Waits until everything written has left the caches of the system.
+
+        Raises:
+            StorageError: it could not be written after all.
+        """
+        await self._jobs.run(self._storage.flush)
 
     async def aclose(self) -> None:
         """Waits for what runs, then closes the files."""
         self._stop_check = True
-        while self._running:
-            await asyncio.wait(self._running)
+        await self._jobs.wait_idle()
         self._storage.close()
-
-    async def _run(self, job: Callable[[], T]) -> T:
-        future = asyncio.get_running_loop().run_in_executor(self._executor, job)
-        self._running.add(future)
-        future.add_done_callback(self._finished)
-        return await asyncio.shield(future)
-
-    def _finished(self, future: asyncio.Future[Any]) -> None:
-        self._running.discard(future)
-        if not future.cancelled():
-            future.exception()  # seen, even when nobody waits any more because another job failed first
 
     def _take(self, pieces: Iterator[tuple[int, bool]]) -> list[tuple[int, bool]]:
         """Some pieces of a check: enough that the trip between threads costs nothing beside the hashing."""

@@ -17,7 +17,7 @@ from bittorrent.aio.tracker import TrackerClient
 from bittorrent.config import SessionConfig
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.stats import SessionStats
+from bittorrent.stats import SessionStats, TorrentState
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.ports import OpenStorage
 from transfer.address import Address
@@ -69,8 +69,11 @@ class Session:
         self._executor: ThreadPoolExecutor | None = None
         self._trackers: TrackerClient | None = None
         self._reception: _Reception | None = None
+        self._closing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
+        if self._server is not None:
+            raise LocalProtocolError("a session can be entered only once; make a new one")
         self._reception = _Reception(self, self._config)
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(self._reception.new_connection, self._host or None, self._port)
@@ -86,8 +89,8 @@ class Session:
     @property
     def address(self) -> Address:
         """Where the session listens."""
-        if self._server is None or not self._server.sockets:
-            raise LocalProtocolError("the session is not open: use `async with`")
+        if self._server is None or self._closing is not None:
+            raise LocalProtocolError(NOT_OPEN)
         return Address.from_socket(self._server.sockets[0].getsockname())
 
     @property
@@ -103,7 +106,7 @@ class Session:
         download_dir: str | os.PathLike[str] | None = None,
         seed_only: bool = False,
     ) -> Torrent:
-        """Starts a torrent, or returns it when the session has it already.
+        """Starts a torrent, or returns it when the session has it already. One that stopped is started anew.
 
         Args:
             source: the path of a .torrent file, a magnet link, or either of them parsed.
@@ -115,10 +118,13 @@ class Session:
             MetainfoError, MagnetError: the source is not usable.
             StorageError: the .torrent file cannot be read.
         """
-        if self._server is None or self._executor is None or self._trackers is None:
-            raise LocalProtocolError("the session is not open: use `async with`")
+        if self._executor is None or self._trackers is None or self._closing is not None:
+            raise LocalProtocolError(NOT_OPEN)
         parsed = await self._parse(source)
-        torrent = self.torrents.get(parsed.info_hash)
+        while (torrent := self.torrents.get(parsed.info_hash)) is not None and torrent.state is TorrentState.STOPPED:
+            await self.remove(torrent)  # its files have to be closed first
+        if self._closing is not None:
+            raise LocalProtocolError(NOT_OPEN)
         if torrent is None:
             torrent = Torrent(
                 source=parsed,
@@ -130,7 +136,7 @@ class Session:
                 trackers=self._trackers,
                 executor=self._executor,
                 open_storage=self._open_storage,
-                may_connect=lambda: self.connection_count < self._config.max_connections,
+                room=lambda: self._config.max_connections - self.connection_count,
                 config=self._config,
                 rng=Random(self._rng.getrandbits(64)),
             )
@@ -140,9 +146,13 @@ class Session:
         return torrent
 
     async def remove(self, torrent: Torrent) -> None:
-        """Stops a torrent; its files stay where they are."""
-        self.torrents.pop(torrent.info_hash, None)
+        """Stops a torrent; its files stay where they are.
+
+        Cancellation: the torrent ends all the same, and is removed when it is added again or with the session.
+        """
         await torrent.aclose()
+        if self.torrents.get(torrent.info_hash) is torrent:  # it may have a successor by now
+            del self.torrents[torrent.info_hash]
 
     def statistics(self) -> SessionStats:
         """A snapshot."""
@@ -156,19 +166,30 @@ class Session:
         )
 
     async def aclose(self) -> None:
-        """Stops every torrent and closes every socket, thread and file. May be called twice."""
-        if self._server is not None:
-            self._server.close()
-        if self._reception is not None:
-            await self._reception.aclose()
-        await asyncio.gather(*(torrent.aclose() for torrent in self.torrents.values()))
-        if self._trackers is not None:
-            await self._trackers.aclose()
-        if self._executor is not None:
-            self._executor.shutdown()
-        if self._server is not None:
-            await self._server.wait_closed()
-            self._server = None
+        """Stops every torrent and closes every socket, thread and file. May be called twice, at the same time too.
+
+        Cancellation: closing goes on; call again to wait for its end.
+        """
+        if self._server is None:
+            return
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close(self._server), name="close session")
+        await asyncio.shield(self._closing)
+
+    async def _close(self, server: asyncio.Server) -> None:
+        assert self._reception is not None
+        assert self._trackers is not None
+        assert self._executor is not None
+        server.close()
+        await self._reception.aclose()
+        torrents = list(self.torrents.values())
+        ended = await asyncio.gather(*(torrent.aclose() for torrent in torrents), return_exceptions=True)
+        await self._trackers.aclose()
+        self._executor.shutdown()
+        await server.wait_closed()
+        for error in ended:
+            if error is not None:
+                raise error
 
     async def _parse(self, source: str | os.PathLike[str] | Metainfo | Magnet) -> Metainfo | Magnet:
         if isinstance(source, Metainfo | Magnet):
@@ -250,4 +271,5 @@ class _Reception:
             self._all_gone.set()
 
 
+NOT_OPEN = "the session is not open: use `async with`"
 PEER_ID_PREFIX = b"-KC0100-"  # Azureus style: two letters, four digits of version (BEP 20)

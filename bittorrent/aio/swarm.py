@@ -25,7 +25,7 @@ class Swarm:
         peers: endpoints to dial.
         handshake: ours for this torrent.
         config: bounds.
-        may_connect: whether the session has room for one more connection.
+        room: for how many more connections the session has room.
         on_event: the torrent's part: pieces, metadata, bans.
         read_blocks: reads from disk for uploads.
         tasks: where dials and uploads run; their errors stop the torrent.
@@ -38,7 +38,7 @@ class Swarm:
         peers: PeerList,
         handshake: Handshake,
         config: SessionConfig,
-        may_connect: Callable[[], bool],
+        room: Callable[[], int],
         on_event: Callable[[SwarmEvent], None],
         read_blocks: Callable[[Sequence[Block]], Awaitable[list[bytes]]],
         tasks: TaskSet,
@@ -51,7 +51,7 @@ class Swarm:
         self.is_started = False
         self._handshake = handshake
         self._config = config
-        self._may_connect = may_connect
+        self._room = room
         self._on_event = on_event
         self._read_blocks = read_blocks
         self._tasks = tasks
@@ -109,7 +109,7 @@ class Swarm:
             self._arm()
 
     async def aclose(self) -> None:
-        """Ends every connection and waits until each is gone."""
+        """Ends every connection and waits until each is gone. The tasks have ended already."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -117,6 +117,7 @@ class Swarm:
         for connection in [*self._connections.values(), *self._handshaking]:
             connection.abort()
         await self._all_gone.wait()
+        self._dialling = 0  # a dial that was cancelled before its first step never came to its end
 
     # ConnectionOwner
 
@@ -196,8 +197,9 @@ class Swarm:
         room = min(
             config.max_connections_per_torrent - self.connection_count,
             config.max_dialling - self._dialling - len(self._handshaking),
+            self._room(),
         )
-        if room > 0 and self._may_connect():
+        if room > 0:
             for address in self.peers.candidates_to_connect(room, now=self._loop.time()):
                 self._dialling += 1
                 self._tasks.start(self._connect(address), name=f"dial {address}")

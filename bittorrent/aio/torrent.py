@@ -9,10 +9,10 @@ from concurrent.futures import Executor
 from contextlib import suppress
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from bittorrent.aio.discovery import Discovery
-from bittorrent.aio.disk import Disk
+from bittorrent.aio.disk import Disk, DiskJobs
 from bittorrent.aio.swarm import Swarm
 from bittorrent.aio.tracker import TrackerAnnouncer, TrackerClient, TransferTotals
 from bittorrent.config import SessionConfig
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kademlia_core.aio.mainline import MainlineNode
-
-T = TypeVar("T")
 
 
 class Torrent:
@@ -58,7 +56,7 @@ class Torrent:
         trackers: TrackerClient,
         executor: Executor,
         open_storage: OpenStorage,
-        may_connect: Callable[[], bool],
+        room: Callable[[], int],
         config: SessionConfig,
         rng: Random,
     ) -> None:
@@ -67,7 +65,7 @@ class Torrent:
         self.download_dir = download_dir
         self._source = source
         self._seed_only = seed_only
-        self._executor = executor
+        self._jobs = DiskJobs(executor)
         self._open_storage = open_storage
         self._config = config
         self._state = TorrentState.METADATA
@@ -91,7 +89,7 @@ class Torrent:
             peers=PeerList(rng=rng),
             handshake=Handshake(info_hash=self.info_hash, peer_id=peer_id, supports_dht=self._dht is not None),
             config=config,
-            may_connect=may_connect,
+            room=room,
             on_event=self._handle,
             read_blocks=self._read_blocks,
             tasks=self._tasks,
@@ -231,11 +229,11 @@ class Torrent:
 
     async def _run(self) -> None:
         resume = ResumeStore(self.download_dir)
-        metainfo = self.metainfo or await self._in_thread(lambda: resume.load(self.info_hash))
+        metainfo = self.metainfo or await self._jobs.run(lambda: resume.load(self.info_hash))
         if metainfo is None:
             self._find_peers()
             metainfo = Metainfo.from_info(await self._metadata, trackers=_tiers(self._source))
-            await self._in_thread(lambda: resume.save(metainfo))
+            await self._jobs.run(lambda: resume.save(metainfo))
         if metainfo.private:
             self._dht = None
             self._discovery.leave_dht()
@@ -243,7 +241,7 @@ class Torrent:
         self._state = TorrentState.CHECKING
         self._metadata_known.set()
         storage = self._open_storage(metainfo.files, self.download_dir, writable=not self._seed_only)
-        self._disk = Disk(metainfo, storage, self._executor)
+        self._disk = Disk(metainfo, storage, self._jobs)
         have = await self._disk.check(self._note_checked)
         if self._seed_only and not have.is_full:
             missing = metainfo.piece_count - have.count
@@ -260,12 +258,12 @@ class Torrent:
         self.swarm.pump()
         await self._all_verified.wait()
         if not self._seed_only:
-            await self._in_thread(lambda: resume.forget(self.info_hash))
+            await self._jobs.run(lambda: resume.forget(self.info_hash))
         self._is_complete = True
         self._completed.set()
         self._discovery.completed()
         if not self._seed_only:
-            await self._in_thread(storage.flush)
+            await self._jobs.run(storage.flush)
 
     def _make_announcer(self, client: TrackerClient, peer_id: bytes, port: int) -> TrackerAnnouncer | None:
         tiers = _tiers(self._source)
@@ -358,14 +356,13 @@ class Torrent:
             self._ending = self._loop.create_task(self._end(), name=f"end torrent {self.info_hash.hex()}")
 
     async def _end(self) -> None:
-        await self._discovery.aclose()
+        goodbye = self._loop.create_task(self._discovery.aclose(), name=f"leave {self.info_hash.hex()}")
+        await self._tasks.aclose()  # first: a dial that has just succeeded is a connection to be closed
         await self.swarm.aclose()
-        await self._tasks.aclose()
         if self._disk is not None:
             await self._disk.aclose()
-
-    async def _in_thread(self, job: Callable[[], T]) -> T:
-        return await self._loop.run_in_executor(self._executor, job)
+        await self._jobs.wait_idle()
+        await goodbye
 
 
 MAX_ADDRESSES_PER_NAME = 4
