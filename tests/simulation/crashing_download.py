@@ -109,7 +109,7 @@ async def crash_and_restart(simulation: Simulation, *, size: int, piece_length: 
         await victim.start([seeder.address])
         await victim.wait_checked()
         found.append(victim.check_honesty())
-        end = simulation.now + simulation.rng.uniform(0.0, 2 * COPY_S / crashes)
+        end = simulation.now + simulation.rng.uniform(0.0, COPY_S / 5)
         while simulation.now < end:
             await asyncio.sleep(simulation.rng.uniform(0.0, 0.5))
             victim.check_honesty()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kademlia_core.aio.mainline import MainlineNode
+from kademlia_core.errors import BootstrapError
 from transfer.address import Address
 from transfer.simulation import Link, Simulation, scenario
 from transfer.simulation.workloads import LogNormalLatency
@@ -34,16 +36,17 @@ async def crash_a_third(
     for number in range(1, nodes):
         network.append(await _start(simulation, number, bootstrap=(BOOTSTRAP,)))
         await asyncio.sleep(1 / joins_per_s)
-    await asyncio.gather(*(node.wait_joined() for node in network))
+    await asyncio.gather(*map(_joined, network))
     joined_at_s = simulation.now
     await asyncio.sleep(settle_s)
 
     rng = simulation.rng
-    holders: dict[bytes, set[Address]] = {}
-    for port in range(1, keys + 1):
-        info_hash = rng.randbytes(20)
-        report = await rng.choice(network).announce(info_hash, port=port)
-        holders[info_hash] = {contact.address for contact in report.accepted_by}
+    info_hashes = [rng.randbytes(20) for _ in range(keys)]
+    reports = await asyncio.gather(*(rng.choice(network).announce(info_hash, port=6881) for info_hash in info_hashes))
+    holders = {
+        info_hash: {contact.address for contact in report.accepted_by}
+        for info_hash, report in zip(info_hashes, reports, strict=True)
+    }
     found_before = await _count_found(holders, network, rng)
 
     victims = set(rng.sample(range(1, nodes), nodes // 3))
@@ -70,14 +73,24 @@ async def _start(simulation: Simulation, number: int, *, bootstrap: tuple[Addres
         return await node.__aenter__()
 
 
-async def _count_found(holders: dict[bytes, set[Address]], nodes: list[MainlineNode], rng: random.Random) -> int:
-    count = 0
-    for info_hash in holders:
-        async with rng.choice(nodes).find_peers(info_hash) as lookup:
-            async for _ in lookup:
-                count += 1
-                break
-    return count
+async def _joined(node: MainlineNode) -> None:
+    """Losses may hit every attempt of a node: it tries again by itself, and so do we."""
+    while True:
+        try:
+            return await node.wait_joined()
+        except BootstrapError:
+            await asyncio.sleep(5)
+
+
+async def _count_found(info_hashes: Iterable[bytes], nodes: list[MainlineNode], rng: random.Random) -> int:
+    return sum(await asyncio.gather(*(_finds(rng.choice(nodes), info_hash) for info_hash in info_hashes)))
+
+
+async def _finds(node: MainlineNode, info_hash: bytes) -> bool:
+    async with node.find_peers(info_hash) as lookup:
+        async for _ in lookup:
+            return True
+    return False
 
 
 def _host(number: int) -> str:

@@ -105,7 +105,8 @@ class DatagramEndpoint(asyncio.DatagramTransport):
             self._fail(OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE)))
             return
         source = self._source
-        if source is None or target[0] not in self.host.realm.hosts:
+        ip = target[0]
+        if source is None or ip not in self.host.realm.hosts or (":" in ip) is not self._is_ipv6:
             resolved = self._resolve(target)
             if resolved is None:
                 return

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from transfer.simulation.host import current_host
+
 
 class ExceptionReports(asyncio.AbstractEventLoop):
     """The exception handler of a loop, as asyncio documents it; the default one collects instead of logging."""
@@ -26,7 +28,8 @@ class ExceptionReports(asyncio.AbstractEventLoop):
         return self._exception_handler
 
     def default_exception_handler(self, context: dict[str, Any]) -> None:
-        if len(self.unhandled) < MAX_UNHANDLED:
+        is_cancellation = isinstance(context.get("exception"), asyncio.CancelledError)
+        if len(self.unhandled) < MAX_UNHANDLED and not is_cancellation and not _is_of_a_dead_host(context):
             self.unhandled.append(context)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
@@ -41,6 +44,17 @@ class ExceptionReports(asyncio.AbstractEventLoop):
             self.default_exception_handler(
                 {"message": "Unhandled error in exception handler", "exception": error, "context": context}
             )
+
+
+def _is_of_a_dead_host(context: dict[str, Any]) -> bool:
+    """What a program does while its host dies is nobody's business: in truth it would not run at all."""
+    for key in ("task", "future"):
+        if getattr(context.get(key), "has_crashed", False):
+            return True
+    handle_context = getattr(context.get("handle"), "_context", None)
+    host = handle_context.get(current_host) if handle_context is not None else None
+    host = host or getattr(context.get("transport"), "host", None)
+    return host is not None and not host.is_up
 
 
 def describe_failure(context: dict[str, Any]) -> str:

@@ -44,16 +44,16 @@ class Fault(Protocol):
 class PathFault:
     """A fault between hosts: on from construction to `heal`."""
 
+    name = ""
     code = 0
     holds = False
 
-    def __init__(self, network: Network, name: str) -> None:
+    def __init__(self, network: Network) -> None:
         self._network = network
-        self._name = name
         self._held: list[Event] = []
         self._is_on = True
         network.faults.append(self)
-        network.note(f"begin {name}", NOBODY, NOBODY)
+        network.note(f"begin {self.name}", NOBODY, NOBODY)
 
     def concerns(self, source: Host, target: Host) -> bool:
         raise NotImplementedError
@@ -67,7 +67,7 @@ class PathFault:
             return
         self._is_on = False
         self._network.faults.remove(self)
-        self._network.note(f"end {self._name}", NOBODY, NOBODY)
+        self._network.note(f"end {self.name}", NOBODY, NOBODY)
         now_us = self._network.loop.scheduler.now_us
         for event in self._held:
             self._network.loop.scheduler.schedule(now_us, event)
@@ -85,11 +85,12 @@ class PathFault:
 class Partition(PathFault):
     """Nothing passes between hosts of different groups; hosts in no group see everybody."""
 
+    name = "partition"
     code = -10
 
     def __init__(self, network: Network, groups: Iterable[Iterable[Host]]) -> None:
         self._group_of = {host.index: number for number, group in enumerate(groups) for host in group}
-        super().__init__(network, "partition")
+        super().__init__(network)
 
     def concerns(self, source: Host, target: Host) -> bool:
         first, second = self._group_of.get(source.index), self._group_of.get(target.index)
@@ -99,12 +100,13 @@ class Partition(PathFault):
 class BlackHole(PathFault):
     """What `source` sends to `target` vanishes; the other direction works. None stands for any host."""
 
+    name = "black hole"
     code = -11
 
     def __init__(self, network: Network, source: Host | None, target: Host | None) -> None:
         self._source = source
         self._target = target
-        super().__init__(network, "black hole")
+        super().__init__(network)
 
     def concerns(self, source: Host, target: Host) -> bool:
         return self._source in (None, source) and self._target in (None, target) and source is not target
@@ -113,6 +115,7 @@ class BlackHole(PathFault):
 class Clog(BlackHole):
     """What `source` sends to `target` gets stuck, and arrives in its old order when the fault ends."""
 
+    name = "clog"
     code = -12
     holds = True
 
