@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import errno
-import os
 import socket
 import weakref
 from collections.abc import Callable, Iterable
@@ -127,7 +125,6 @@ class NetworkCalls(UnsupportedCalls):
             addresses = here.local_addresses(ip)
             table = here.table_for(addresses[0]).listeners
             locals_.append((ip, number or here.free_port(table, addresses[0])))
-        self._check_up()
         server = StreamServer(self.network, here, locals_, protocol_factory)
         if start_serving:
             await server.start_serving()
@@ -163,7 +160,6 @@ class NetworkCalls(UnsupportedCalls):
             local = (here.source_for(remote[0]) if remote is not None else WILDCARDS[is_ipv6], 0)
             if remote is not None and here.table_for(remote[0]) is here.loopback:
                 local = (remote[0], 0)
-        self._check_up()
         local = bind_datagram(here, *local)
         protocol = protocol_factory()
         endpoint = DatagramEndpoint(self.network, here, local, remote, protocol)
@@ -191,7 +187,6 @@ class NetworkCalls(UnsupportedCalls):
         return await self._establish(protocol_factory, handshake)
 
     async def _connect(self, target: Endpoint, local_addr: tuple[str, int] | None) -> Handshake:
-        self._check_up()
         handshake = Handshake(self.network, self.network.here(), target, local_addr, self.stream_config)
         try:
             await handshake.done
@@ -244,10 +239,6 @@ class NetworkCalls(UnsupportedCalls):
 
     def _lookup(self, host: Any, port: Any, family: int, kind: int, flags: int) -> list[AddressInfo]:
         return self.network.names.getaddrinfo(host, port, family=family, type=kind, flags=flags)
-
-    def _check_up(self) -> None:
-        if not self.network.here().is_up:
-            raise OSError(errno.ENETDOWN, f"{os.strerror(errno.ENETDOWN)}: the host is switched off")
 
 
 def _matching(locals_: list[Endpoint], remotes: list[Endpoint]) -> tuple[Endpoint | None, Endpoint | None]:

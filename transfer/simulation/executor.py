@@ -7,7 +7,7 @@ import contextvars
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from transfer.simulation.host import current_host
+from transfer.simulation.host import current_boot
 
 if TYPE_CHECKING:
     from transfer.simulation.loop import SimulationLoop
@@ -32,9 +32,9 @@ class InlineExecutor:
         """The future of `function(*args)`; cancelling it in the same step keeps the function from running."""
         future: asyncio.Future[T] = self._loop.create_future()
         context = contextvars.Context()
-        host = current_host.get()
-        if host is not None:
-            context.run(current_host.set, host)
+        boot = current_boot.get()
+        if boot is not None:
+            context.run(current_boot.set, boot)
         self._loop.call_soon(self._start, future, context, function, args)
         return future
 

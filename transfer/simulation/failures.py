@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from transfer.simulation.host import current_host
+from transfer.simulation.host import current_boot
 
 
 class ExceptionReports(asyncio.AbstractEventLoop):
@@ -48,13 +48,12 @@ class ExceptionReports(asyncio.AbstractEventLoop):
 
 def _is_of_a_dead_host(context: dict[str, Any]) -> bool:
     """What a program does while its host dies is nobody's business: in truth it would not run at all."""
-    for key in ("task", "future"):
-        if getattr(context.get(key), "has_crashed", False):
-            return True
+    if any(getattr(context.get(key), "has_crashed", False) for key in ("task", "future")):
+        return True
     handle_context = getattr(context.get("handle"), "_context", None)
-    host = handle_context.get(current_host) if handle_context is not None else None
-    host = host or getattr(context.get("transport"), "host", None)
-    return host is not None and not host.is_up
+    boot = handle_context.get(current_boot) if handle_context is not None else None
+    host = getattr(context.get("transport"), "host", None)
+    return (boot is not None and not boot.is_alive) or (host is not None and not host.is_up)
 
 
 def describe_failure(context: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import errno
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
-from transfer.simulation.host import Host, current_host
+from transfer.simulation.host import Boot, Host, current_boot
 from transfer.simulation.tasks import SimulationTask
 from transfer.simulation.trace import NOBODY
 
@@ -124,9 +124,9 @@ class Crash:
     """A host without power.
 
     At once: its sockets are gone without a word to anybody, what its disk had not synced is lost or torn, its timers
-    never fire, its tasks are cancelled (what they do while they end reaches neither network nor disk). `restart`, or
-    the end of the `with` block, switches an empty machine on again: start your program anew inside
-    `simulation.host(…)`.
+    never fire, its tasks are cancelled (what they do while they end reaches neither network nor disk, and what they
+    start ends at once). `restart`, or the end of the `with` block, switches an empty machine on again: start your
+    program anew inside another `with simulation.host(…)`.
     """
 
     def __init__(self, network: Network, host: Host) -> None:
@@ -135,7 +135,9 @@ class Crash:
         if not host.is_up:
             raise ValueError(f"{host} is down already")
         network.note("crash", (str(host), 0), NOBODY)
-        host.is_up = False
+        boot = host.boot
+        boot.is_alive = False
+        network.has_crashes = True
         error = ConnectionAbortedError(errno.ECONNABORTED, f"{host} crashed")
         if host.disk is not None:
             host.disk.crash()
@@ -145,10 +147,10 @@ class Crash:
             endpoint.drop(error)
         for transport in list(host.connections):
             transport.drop(error)
-        network.loop.scheduler.remove(lambda timer: _host_of(timer) is host)
+        network.loop.scheduler.remove(lambda timer: _boot_of(timer) is boot)
         current = asyncio.current_task(network.loop)
         for task in sorted(asyncio.all_tasks(network.loop), key=hash):
-            if isinstance(task, SimulationTask) and task.host is host and task is not current:
+            if isinstance(task, SimulationTask) and task.boot is boot and task is not current:
                 task.has_crashed = True
                 task.cancel(f"{host} crashed")
 
@@ -156,7 +158,7 @@ class Crash:
         """Switches the host on; its disk has what was synced."""
         if self._host.is_up:
             return
-        self._host.is_up = True
+        self._host.boot = Boot(self._host)
         if self._host.disk is not None:
             self._host.disk.restart()
         self._network.note("restart", (str(self._host), 0), NOBODY)
@@ -172,10 +174,10 @@ class Crash:
         self.restart()
 
 
-def _host_of(timer: asyncio.TimerHandle) -> Host | None:
-    """The host on which a timer was set; every handle of asyncio keeps its context, under a private name."""
+def _boot_of(timer: asyncio.TimerHandle) -> Boot | None:
+    """The boot in which a timer was set; every handle of asyncio keeps its context, under a private name."""
     context = getattr(timer, "_context", None)
-    return context.get(current_host) if context is not None else None
+    return context.get(current_boot) if context is not None else None
 
 
 FAULT_VERDICTS = {Partition.code: "partition", BlackHole.code: "black hole", Clog.code: "clogged"}

@@ -28,6 +28,7 @@ class Host:
     Attributes:
         addresses: its IP addresses, the first of each family being the one that it sends from.
         is_up: False from a crash until it is started again.
+        boot: the present boot, or the last one while it is down.
         uplink, downlink: its access line in each direction, shared by all its traffic; None is an infinite one.
         firewall: what it lets in; None lets in everything.
     """
@@ -35,12 +36,12 @@ class Host:
     __slots__ = (
         "_next_port",
         "addresses",
+        "boot",
         "connections",
         "disk",
         "downlink",
         "firewall",
         "index",
-        "is_up",
         "listeners",
         "loopback",
         "realm",
@@ -52,7 +53,7 @@ class Host:
         self.index = index
         self.realm = realm
         self.addresses = addresses
-        self.is_up = True
+        self.boot = Boot(self)
         self.uplink: Pipe | None = None
         self.downlink: Pipe | None = None
         self.firewall: Firewall | None = None
@@ -62,6 +63,10 @@ class Host:
         self.connections: dict[StreamTransport, None] = {}
         self.loopback = Realm(f"{addresses[0]} itself")
         self._next_port = FIRST_EPHEMERAL_PORT
+
+    @property
+    def is_up(self) -> bool:
+        return self.boot.is_alive
 
     def source_for(self, target_ip: str) -> str:
         """The address that a packet to `target_ip` leaves from.
@@ -111,6 +116,16 @@ class Host:
         return f"<Host {', '.join(self.addresses)}{'' if self.is_up else ' (down)'}>"
 
 
+class Boot:
+    """The time of a host from one start to the next crash. Code belongs to the boot that it was started in."""
+
+    __slots__ = ("host", "is_alive")
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.is_alive = True
+
+
 class Realm:
     """Hosts that reach one another directly: the public network, or what is behind one NAT box."""
 
@@ -141,7 +156,7 @@ def is_loopback(ip: str) -> bool:
     return ip.startswith("127.") or ip == "::1"
 
 
-current_host: ContextVar[Host | None] = ContextVar("simulated_host", default=None)
+current_boot: ContextVar[Boot | None] = ContextVar("simulated_boot", default=None)
 WILDCARDS = ("0.0.0.0", "::")
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 FIRST_EPHEMERAL_PORT = 49152  # RFC 6335, section 6

@@ -14,7 +14,7 @@ from transfer.simulation.connections import NetworkCalls
 from transfer.simulation.errors import DeadlockError
 from transfer.simulation.executor import InlineExecutor
 from transfer.simulation.failures import ExceptionReports
-from transfer.simulation.host import current_host
+from transfer.simulation.host import current_boot
 from transfer.simulation.scheduler import Scheduler
 from transfer.simulation.tasks import SimulationFuture, SimulationTask, describe_tasks
 
@@ -183,6 +183,11 @@ class SimulationLoop(NetworkCalls, ExceptionReports):
         at_us = int(when * 1_000_000)
         if at_us / 1_000_000 < when:
             at_us += 1
+        if self.network.has_crashes:
+            boot = context.get(current_boot) if context is not None else current_boot.get()
+            if boot is not None and not boot.is_alive and asyncio.current_task(self) is None:
+                timer.cancel()  # a callback of a dead program; only its tasks may wait, so that they can end
+                return timer
         self.scheduler.schedule(at_us, timer)
         return timer
 
@@ -216,8 +221,11 @@ class SimulationLoop(NetworkCalls, ExceptionReports):
         if context is None:
             context = contextvars.copy_context()
         task: SimulationTask[T] = SimulationTask(coro, loop=self, name=str(name), context=context, **options)
-        task.host = context.get(current_host)
+        task.boot = boot = context.get(current_boot)
         task.has_crashed = False
+        if boot is not None and not boot.is_alive:
+            task.has_crashed = True
+            task.cancel(f"{boot.host} crashed")
         return task
 
     def set_task_factory(self, factory: Any) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from transfer.simulation.host import Endpoint, Host, Realm, canonical_ip, current_host, is_loopback
+from transfer.simulation.host import Endpoint, Host, Realm, canonical_ip, current_boot, is_loopback
 from transfer.simulation.link import DROPPED, LOST, Link, LinkModel
 from transfer.simulation.names import NameTable
 from transfer.simulation.trace import Trace
@@ -36,6 +38,7 @@ class Network:
         self.hosts: list[Host] = []
         self.datagrams = 0
         self.faults: list[Fault] = []
+        self.has_crashes = False
         self.loop: SimulationLoop
         self._default = LinkModel(link, self.rng)
         self._inside = LinkModel(Link(delay_s=LOOPBACK_DELAY_S, mtu_bytes=65_536), self.rng)
@@ -74,13 +77,21 @@ class Network:
         return known
 
     def here(self) -> Host:
-        """The host that the running code is on: outside any, a machine at 192.0.2.1."""
-        host = current_host.get()
-        if host is None:
+        """The host that the running code is on: outside any, a machine at 192.0.2.1.
+
+        Raises:
+            OSError: the code was started before a crash of its host.
+        """
+        boot = current_boot.get()
+        if boot is None:
             if self._home is None:
                 self._home = self.host(HOME_ADDRESSES)
-            host = self._home
-        return host
+            return self._home
+        if not boot.is_alive:
+            raise OSError(
+                errno.ENETDOWN, f"{os.strerror(errno.ENETDOWN)}: this code ran on {boot.host} until it crashed"
+            )
+        return boot.host
 
     def set_link(self, source: Host, target: Host, link: Link) -> None:
         """Gives one direction between two hosts a link of its own."""

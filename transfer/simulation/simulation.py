@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from transfer.simulation.disk import Disk, DiskConfig
 from transfer.simulation.faults import BlackHole, Clog, Crash, Partition
-from transfer.simulation.host import Host, canonical_ip, current_host
+from transfer.simulation.host import Host, canonical_ip, current_boot
 from transfer.simulation.link import Link, Pipe
 from transfer.simulation.nat import Firewall, Nat, NatKind
 from transfer.simulation.network import Network
@@ -62,11 +62,11 @@ class Simulation:
             ValueError: not an IP address, or one that belongs to another host.
         """
         host = address if isinstance(address, Host) else self.network.host((address, *more), behind=behind)
-        token = current_host.set(host)
+        token = current_boot.set(host.boot)
         try:
             yield host
         finally:
-            current_host.reset(token)
+            current_boot.reset(token)
 
     def nat(
         self, address: str, *, kind: NatKind = NatKind.PORT_RESTRICTED, outside: Nat | None = None, hairpin: bool = True

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from transfer.simulation.host import Host
+    from transfer.simulation.host import Boot
 
 T = TypeVar("T")
 
@@ -32,11 +32,11 @@ class SimulationFuture(asyncio.Future[T]):
 
 
 class SimulationTask(asyncio.Task[T]):
-    """A task that is numbered like `SimulationFuture` and knows the host it runs on, and whether that has crashed."""
+    """A task that is numbered like `SimulationFuture` and knows where it runs, and whether that has crashed."""
 
-    __slots__ = ("_number", "has_crashed", "host")
+    __slots__ = ("_number", "boot", "has_crashed")
     _number: int
-    host: Host | None
+    boot: Boot | None
     has_crashed: bool
 
     def __hash__(self) -> int:
@@ -67,8 +67,8 @@ def _describe(task: asyncio.Task[Any]) -> str:
             if place == "an unknown place" or not frame.f_code.co_filename.startswith(ASYNCIO_PATH):
                 place = inner
         coroutine = getattr(coroutine, "cr_await", None) or getattr(coroutine, "gi_yieldfrom", None)
-    host = getattr(task, "host", None)
-    where = f" on {host}" if host is not None else ""
+    boot = getattr(task, "boot", None)
+    where = f" on {boot.host}" if boot is not None else ""
     return f"  {task.get_name()} ({name}){where} waits at {place}"
 
 

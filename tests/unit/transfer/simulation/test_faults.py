@@ -174,7 +174,7 @@ def test_a_crash_takes_tasks_timers_and_sockets() -> None:
                 endpoint.sendto(b"last words", (A, 1))
                 await asyncio.sleep(0)
                 assert isinstance(protocol.lost[0], ConnectionAbortedError)
-                with pytest.raises(OSError, match="switched off"):
+                with pytest.raises(OSError, match="until it crashed"):
                     await asyncio.open_connection(A, 80)
                 ended.append("program")
                 server.close()
@@ -228,6 +228,52 @@ def test_a_task_that_outlives_the_crash_of_its_host_is_no_leak() -> None:
             kept.append(asyncio.create_task(stubborn()))
         await asyncio.sleep(1)
         simulation.crash(B)
+
+    run(scenario)
+
+
+def test_what_a_dead_program_starts_ends_at_once() -> None:
+    async def scenario(simulation: Simulation) -> None:
+        ran: list[str] = []
+
+        async def reconnect() -> None:
+            while True:
+                try:
+                    await asyncio.open_connection(A, 80)
+                except OSError:
+                    await asyncio.sleep(1)
+                    ran.append("tried")
+
+        class Stubborn(Peer):
+            def connection_lost(self, exc: Exception | None) -> None:
+                super().connection_lost(exc)
+                loop.call_later(1, ran.append, "timer")
+                tasks.append(loop.create_task(reconnect()))
+
+        tasks: list[asyncio.Task[None]] = []
+        loop = asyncio.get_running_loop()
+        with simulation.host(B):
+            _, protocol = await loop.create_datagram_endpoint(Stubborn, ("0.0.0.0", 1))
+        with simulation.crash(B):
+            await asyncio.sleep(0.5)
+        await asyncio.sleep(100)
+        assert len(protocol.lost) == 1
+        assert tasks[0].cancelled()
+        assert ran == []
+
+    run(scenario)
+
+
+def test_code_from_before_a_crash_has_to_enter_its_host_again() -> None:
+    async def scenario(simulation: Simulation) -> None:
+        with simulation.host(B):
+            with simulation.crash(B), pytest.raises(OSError, match="until it crashed"), simulation.host(B):
+                await asyncio.open_connection(A, 80)
+            with pytest.raises(OSError, match="until it crashed"):
+                await asyncio.open_connection(A, 80)
+            with simulation.host(B):
+                server = await asyncio.start_server(echo, "0.0.0.0", 80)
+                server.close()
 
     run(scenario)
 
