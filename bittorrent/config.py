@@ -19,10 +19,11 @@ class SessionConfig:
         max_handshaking: incoming connections that have not said which torrent they want.
         max_dialling: connections being opened for one torrent at a time.
         connect_timeout_s: for opening one connection.
-        no_peers_timeout_s: a torrent without a DHT that has met nobody for this long stops with NoPeersError;
-            None waits for ever.
-        dht_first_interval_s, dht_interval_s: the DHT is asked again after the first, then twice as long each time up
-            to the second, which BEP 5 wants an announcement to be repeated in.
+        no_peers_timeout_s: a torrent that has met nobody for this long, and has no DHT that could be joined, stops
+            with NoPeersError; None waits for ever.
+        dht_first_interval_s: while peers are few the DHT is asked again after so long, then twice as long each time,
+            up to a minute.
+        dht_interval_s: an announcement that was taken is repeated after so long (BEP 5).
         disk_threads: worker threads for hashing and files.
     """
 

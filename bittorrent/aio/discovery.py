@@ -12,7 +12,7 @@ from bittorrent.config import SessionConfig
 from bittorrent.errors import NoPeersError
 from bittorrent.peer_list import PeerSource
 from bittorrent.stats import LookupSummary
-from kademlia_core.errors import BootstrapError
+from kademlia_core.errors import BootstrapError, NodeClosedError
 from transfer.address import Address
 from transfer.aio.tasks import TaskSet
 from transfer.errors import LimitExceededError
@@ -58,15 +58,22 @@ class Discovery:
         self._is_satisfied = is_satisfied
         self._on_addresses = on_addresses
         self._tasks = tasks
+        self._dht_error: str | None = None
+        self._search: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
     def start(self) -> None:
         """Begins, once."""
         self.is_started = True
         if self._dht is not None:
-            self._tasks.start(self._search_dht(self._dht), name=f"dht {self._info_hash.hex()}")
+            self._search = self._tasks.start(self._search_dht(self._dht), name=f"dht {self._info_hash.hex()}")
         if self._announcer is not None:
             self._announcer.start()
+
+    @property
+    def may_find_more(self) -> bool:
+        """Whether there is a DHT that can be asked: a stranger may turn up there at any time."""
+        return self._dht is not None and self._dht_error is None
 
     async def wait_announced(self) -> None:
         """Returns once a tracker has accepted an announcement; without one, never."""
@@ -90,6 +97,8 @@ class Discovery:
         said = ["no peer could be reached"]
         if self._announcer is not None:
             said.append(self._announcer.last_error or "the trackers named nobody who answered")
+        if self._dht_error is not None:
+            said.append(self._dht_error)
         said += [f"{name} has no address" for name in unresolved]
         said.append("name a peer that has it, allow the DHT, or wait longer")
         return "; ".join(said)
@@ -97,28 +106,44 @@ class Discovery:
     def leave_dht(self) -> None:
         """The metadata of a magnet link says that the torrent is private: from now on only trackers are asked."""
         self._dht = None
+        if self._search is not None:
+            self._search.cancel()
 
     async def _search_dht(self, dht: MainlineNode) -> None:
-        """Looks up and announces: soon again while peers are few, and every 15 minutes in any case (BEP 5)."""
+        """Looks up and announces: soon again while peers are few or nobody took the announcement, and every 15 minutes
+        in any case (BEP 5)."""
         pause_s = self._config.dht_first_interval_s
         due_at = self._loop.time()
         while self._dht is not None:
-            if not self._is_satisfied() or self._loop.time() >= due_at:
-                due_at = self._loop.time() + self._config.dht_interval_s
-                await self._search_once(dht)
+            started_at = self._loop.time()
+            is_due = started_at >= due_at
+            if (is_due or not self._is_satisfied()) and await self._search_once(dht):
+                due_at = started_at + self._config.dht_interval_s
             await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, LONELY_INTERVAL_S)
+            pause_s = min(2 * pause_s, LONELY_INTERVAL_S, self._config.dht_interval_s)
 
-    async def _search_once(self, dht: MainlineNode) -> None:
+    async def _search_once(self, dht: MainlineNode) -> bool:
+        """Whether somebody knows of us now."""
         try:
             await self._find_peers(dht)
             report = await dht.announce(self._info_hash, port=self._port)
-            self._on_addresses(report.peers, PeerSource.DHT)
         except BootstrapError as error:
-            if not self._has_other_sources():
-                raise NoPeersError(str(error)) from error
+            self._dht_failed(str(error))
+        except NodeClosedError:
+            self._dht = None
+            self._dht_failed("the DHT node was closed")
         except LimitExceededError:
             pass  # other torrents are searching; our turn comes after the pause
+        else:
+            self._dht_error = None
+            self._on_addresses(report.peers, PeerSource.DHT)
+            return bool(report.accepted_by)
+        return False
+
+    def _dht_failed(self, reason: str) -> None:
+        self._dht_error = reason
+        if not self._has_other_sources():
+            raise NoPeersError(reason)
 
     async def _find_peers(self, dht: MainlineNode) -> None:
         """One lookup; the first that names somebody is remembered, and brought up to date when it is over."""
@@ -137,4 +162,4 @@ class Discovery:
                 self.lookup = replace(summary(), elapsed_s=self.lookup.elapsed_s)
 
 
-LONELY_INTERVAL_S = 60.0  # between searches while there are too few peers
+LONELY_INTERVAL_S = 60.0  # at most, between searches while there are too few peers

@@ -49,10 +49,11 @@ class PeerConnection(asyncio.BufferedProtocol):
         self._handshake = handshake
         self._config = config
         self._transport: asyncio.Transport | None = None
+        self._watermark = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # by contract: uvloop's class is no subclass
-        self._transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
+        self.set_watermark(LEAST_WATERMARK_BYTES)
         name = transport.get_extra_info("peername") or ("", 0)
         address = Address.from_socket(name) if isinstance(name, tuple) else Address("", 0)
         now = asyncio.get_running_loop().time()
@@ -92,17 +93,32 @@ class PeerConnection(asyncio.BufferedProtocol):
         elif self.core.has_output and self.is_writable:
             self._transport.write(self.core.data_to_send())
 
+    def finish(self, reason: str) -> None:
+        """Ends the connection when what waits has been written; `connection_lost` follows from the event loop."""
+        self.flush()
+        self.core.close(reason)
+        if self._transport is not None:
+            self._transport.close()
+
     def abort(self) -> None:
         """Ends the connection now; `connection_lost` follows from the event loop."""
         if self._transport is not None:
             self._transport.abort()
 
+    def set_watermark(self, size_bytes: int) -> None:
+        """How much may wait to be sent. What waits is late when the peer is choked, and lost when it leaves."""
+        watermark = max(LEAST_WATERMARK_BYTES, min(size_bytes, MOST_WATERMARK_BYTES))
+        if self._transport is not None and not self._watermark // 2 < watermark <= self._watermark:
+            self._watermark = watermark
+            self._transport.set_write_buffer_limits(high=watermark)
+
     @property
     def room_bytes(self) -> int:
-        """How much may be written before the transport asks to pause."""
+        """How much may be written now: at least one byte until the transport has asked to pause, then nothing."""
         if self._transport is None or not self.is_writable:
             return 0
-        return max(0, WRITE_HIGH_WATER_BYTES - self._transport.get_write_buffer_size())
+        return max(1, self._watermark - self._transport.get_write_buffer_size())
 
 
-WRITE_HIGH_WATER_BYTES = 1 << 20
+LEAST_WATERMARK_BYTES = 32 << 10
+MOST_WATERMARK_BYTES = 1 << 20

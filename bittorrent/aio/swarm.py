@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import replace
 
 from bittorrent.aio.peer_connection import PeerConnection
 from bittorrent.config import SessionConfig
@@ -87,7 +88,11 @@ class Swarm:
         connection.owner = self
         self.connection_opened(connection)
         connection.core.welcome(self._handshake)
-        self._settle(connection)
+        remote = connection.core.remote
+        if remote is not None and remote.peer_id == self._handshake.peer_id:
+            connection.finish("connected to ourselves")  # once our other end has read who we are
+        else:
+            self._settle(connection)
         self.pump()
 
     def add_addresses(self, addresses: Iterable[Address], source: PeerSource) -> None:
@@ -95,6 +100,11 @@ class Swarm:
         self.peers.add_all(addresses, source, now=self._loop.time())
         if self.is_started:
             self._dial()
+
+    def leave_dht(self) -> None:
+        """The torrent is private: from now on peers hear of no DHT."""
+        self.dht_port = None
+        self._handshake = replace(self._handshake, supports_dht=False)
 
     def pump(self) -> None:
         """Carries out everything the core decided: to be called after each call to it."""
@@ -233,11 +243,15 @@ class Swarm:
     async def _serve_blocks(self, connection: PeerConnection) -> None:
         number = connection.number
         try:
-            while number in self.core.peers and (room := connection.room_bytes):
+            while (peer := self.core.peers.get(number)) is not None:
+                now = self._loop.time()
+                connection.set_watermark(int(peer.upload.rate_bytes_per_s(now=now) * SEND_AHEAD_S))
+                room = connection.room_bytes
+                if not room:
+                    break
                 blocks = self.core.uploads_from(number, min(room, READ_AHEAD_BYTES))
                 if not blocks:
                     break
-                now = self._loop.time()
                 for block, data in zip(blocks, await self._read_blocks(blocks), strict=True):
                     self.core.send_block(number, block, data, now=now)
                 self.pump()
@@ -268,3 +282,6 @@ class Swarm:
 
 
 READ_AHEAD_BYTES = 512 << 10
+SEND_AHEAD_S = (
+    0.5  # how much of a second's upload may wait in the transport (libtorrent's send_buffer_watermark_factor)
+)

@@ -26,6 +26,7 @@ from bittorrent.storage.ports import OpenStorage
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.swarm import DhtNodeFound, MetadataCompleted, PeerBanned, PieceCompleted, SwarmCore, SwarmEvent
 from bittorrent.wire.handshake import Handshake
+from kademlia_core.errors import NodeClosedError
 from transfer.address import Address, is_ip_address
 from transfer.aio.tasks import TaskSet
 
@@ -77,6 +78,7 @@ class Torrent:
         self._is_complete = False
         self._ending: asyncio.Task[None] | None = None
         self._checked_pieces = 0
+        self._resolving = 0
         self._unresolved: list[str] = []  # names of peers that have no address
         self._disk: Disk | None = None
         self._loop = asyncio.get_running_loop()
@@ -180,6 +182,7 @@ class Torrent:
             if is_ip_address(host):
                 self.swarm.add_addresses([Address(host, port)], PeerSource.MANUAL)
             else:
+                self._resolving += 1
                 self._tasks.start(self._resolve(host, port), name=f"resolve {host}")
 
     def statistics(self) -> TorrentStats:
@@ -237,6 +240,7 @@ class Torrent:
         if metainfo.private:
             self._dht = None
             self._discovery.leave_dht()
+            self.swarm.leave_dht()
         self.metainfo = metainfo
         self._state = TorrentState.CHECKING
         self._metadata_known.set()
@@ -297,16 +301,23 @@ class Torrent:
         else:
             addresses = [Address.from_socket((str(name[0]), port)) for *_, name in found[:MAX_ADDRESSES_PER_NAME]]
             self.swarm.add_addresses(addresses, PeerSource.MANUAL)
+        finally:
+            self._resolving -= 1
 
     async def _give_up_alone(self, timeout_s: float) -> None:
         """Without a DHT nobody may ever come; a program that waits for ever looks broken."""
-        if self._dht is None and not self._is_complete:
+        while self._has_met_nobody():
             await asyncio.sleep(timeout_s)
-            if self.swarm.last_met_at is None and not self._is_complete:
+            if self._has_met_nobody() and not self._discovery.may_find_more:
                 raise NoPeersError(self._discovery.explain_loneliness(self._unresolved))
 
+    def _has_met_nobody(self) -> bool:
+        return self.swarm.last_met_at is None and not self._core.is_complete
+
     def _has_other_sources(self) -> bool:
-        return bool(_tiers(self._source)) or len(self.swarm.peers) > 0 or bool(self._core.peers)
+        """Whether a DHT that fails is not the end. Who has met somebody, or is a seed, may be found by others too."""
+        has_hope = bool(_tiers(self._source)) or len(self.swarm.peers) > 0 or self._resolving > 0
+        return has_hope or not self._has_met_nobody()
 
     def _is_satisfied(self) -> bool:
         return self._is_complete or len(self._core.peers) >= ENOUGH_PEERS
@@ -322,7 +333,8 @@ class Torrent:
                 self.swarm.peers.ban(address)
             case DhtNodeFound(address):
                 if self._dht is not None:
-                    self._dht.add_node(address)
+                    with suppress(NodeClosedError):  # it is the caller's, who may close it first
+                        self._dht.add_node(address)
 
     async def _store(self, piece: PieceCompleted) -> None:
         assert self._disk is not None

@@ -19,14 +19,15 @@ class TaskSet:
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
 
-    def start(self, work: Coroutine[Any, Any, None], *, name: str) -> None:
-        """Runs `work` in a task; once closed, drops it unrun."""
+    def start(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None] | None:
+        """Runs `work` in a task, which may be cancelled; once closed, drops it unrun."""
         if self._closed:
             work.close()
-            return
+            return None
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._done)
+        return task
 
     async def aclose(self) -> None:
         """Cancels every task and waits until all have ended.

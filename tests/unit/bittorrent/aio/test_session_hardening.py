@@ -225,6 +225,20 @@ async def test_an_address_that_cannot_be_bound_leaves_nothing_behind(tmp_path: P
         assert other.address == address
 
 
+# Oneself
+
+
+async def test_ones_own_address_is_found_out_and_forgotten(tmp_path: Path, shared: Metainfo) -> None:
+    async with Session(tmp_path / "leech", host="127.0.0.1") as leech:
+        torrent = await leech.add(shared, peers=[leech.address])
+        async with asyncio.timeout(20):
+            async for stats in torrent.progress(interval_s=0.005):
+                if not stats.known_peers:
+                    break
+        assert torrent.swarm.last_met_at is None
+        assert torrent.statistics().peers == 0
+
+
 # Bounds
 
 
