@@ -30,6 +30,7 @@ class DatagramEndpoint(asyncio.DatagramTransport):
         "_is_ipv6",
         "_lost",
         "_network",
+        "_number",
         "_protocol",
         "_source",
         "host",
@@ -49,6 +50,7 @@ class DatagramEndpoint(asyncio.DatagramTransport):
         self.host = host
         self.remote = remote
         self._network = network
+        self._number = network.loop.next_number()
         self._protocol: Any = protocol
         self._is_ipv6 = ":" in local[0]
         self._source: Endpoint | None = None
@@ -182,6 +184,10 @@ class DatagramEndpoint(asyncio.DatagramTransport):
     def _report(self, message: str, error: BaseException) -> None:
         context = {"message": message, "exception": error, "transport": self, "protocol": self._protocol}
         self._network.loop.call_exception_handler(context)
+
+    def __hash__(self) -> int:
+        """A number, so that a set of transports has the same order in every run."""
+        return self._number
 
     def __repr__(self) -> str:
         sockname = self.get_extra_info("sockname")

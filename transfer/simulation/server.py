@@ -72,6 +72,7 @@ class StreamServer(asyncio.Server):
         self, network: Network, host: Host, locals_: Sequence[Endpoint], protocol_factory: Callable[[], Any]
     ) -> None:
         self.protocol_factory = protocol_factory
+        self._number = network.loop.next_number()
         self._network = network
         self._host = host
         self._locals = tuple(locals_)
@@ -169,6 +170,10 @@ class StreamServer(asyncio.Server):
 
     def _transports(self) -> list[StreamTransport]:
         return [transport for transport in self._host.connections if transport.belongs_to(self)]
+
+    def __hash__(self) -> int:
+        """A number, so that a set of servers has the same order in every run."""
+        return self._number
 
     def __repr__(self) -> str:
         return f"<StreamServer sockets={self.sockets!r}>"

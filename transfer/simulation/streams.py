@@ -69,6 +69,7 @@ class StreamTransport(asyncio.Transport):
         "_is_lost",
         "_low",
         "_network",
+        "_number",
         "_paused",
         "_protocol",
         "_read_scheduled",
@@ -98,6 +99,7 @@ class StreamTransport(asyncio.Transport):
         super().__init__({"socket": sock, "sockname": sock.getsockname(), "peername": sock.getpeername()})
         self.host = host
         self._network = network
+        self._number = network.loop.next_number()
         self._config = config
         self._context = context
         self._server = server
@@ -395,6 +397,10 @@ class StreamTransport(asyncio.Transport):
             if self._server is not None:
                 self._server.detach()
                 self._server = None
+
+    def __hash__(self) -> int:
+        """A number, so that a set of transports has the same order in every run."""
+        return self._number
 
     def __repr__(self) -> str:
         local, remote = self.get_extra_info("sockname"), self.get_extra_info("peername")

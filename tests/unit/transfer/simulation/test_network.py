@@ -353,3 +353,21 @@ def test_serve_forever_and_late_starting_servers() -> None:
             await server.serve_forever()
 
     run(scenario)
+
+
+def test_sets_of_transports_do_not_follow_addresses() -> None:
+    async def scenario(simulation: Simulation) -> list[str]:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(asyncio.Protocol, "127.0.0.1", 80)
+        ballast = [bytearray(simulation.seed * 100 + number) for number in range(50)]
+        transports = {(await loop.create_connection(asyncio.Protocol, "127.0.0.1", 80))[0] for _ in ballast}
+        ends = {(await endpoint(simulation, f"10.0.0.{number}"))[0] for number in range(1, 50)}
+        order = [str(transport.get_extra_info("sockname")) for transport in (*transports, *ends)]
+        for transport in (*transports, *ends):
+            transport.close()
+        server.close()
+        return order
+
+    results = [run(scenario, seed=seed).result for seed in range(3)]
+    assert len(results[0]) == 99
+    assert results[0] == results[1] == results[2]
