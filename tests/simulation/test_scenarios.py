@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from tests.simulation import crashing_download, mainline_network, web
+from tests.simulation.bare_network import BareNetwork
 from tests.simulation.digests import check_one_seed_is_one_run
 from transfer.simulation import Scenario, run
 
@@ -22,6 +25,11 @@ def test_aiohttp_runs_unmodified() -> None:
     report = run(web.clients_and_a_server, seed=1)
     assert report.result == ["Wed, 01 Jan 2020 00:00:00 GMT"] * 4
     assert 10 < report.virtual_s < 15
+
+
+def test_a_network_of_bare_cores_finds_the_closest_node() -> None:
+    network = BareNetwork(300, k=8, rng=random.Random(1), refresh=True)
+    assert network.success_rate(100) >= 0.99
 
 
 @pytest.mark.parametrize("seed", range(3))
