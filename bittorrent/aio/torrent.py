@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bittorrent.aio.discovery import Discovery
 from bittorrent.aio.disk import Disk, DiskJobs
+from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.swarm import Swarm
 from bittorrent.aio.tracker import TrackerAnnouncer, TrackerClient, TransferTotals
 from bittorrent.config import SessionConfig
@@ -69,13 +70,15 @@ class Torrent:
         self._jobs = DiskJobs(executor)
         self._open_storage = open_storage
         self._config = config
-        self._state = TorrentState.METADATA
+        self._state = TorrentState.METADATA if self.metainfo is None else TorrentState.CHECKING
         self._error: BaseException | None = None
         self._metadata: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        self._metadata_known = asyncio.Event()
-        self._completed = asyncio.Event()
         self._all_verified = asyncio.Event()
-        self._is_complete = False
+        self._metadata_known = Milestone()
+        self._announced = Milestone()
+        self._completed = Milestone()
+        if self.metainfo is not None:
+            self._metadata_known.reach()
         self._ending: asyncio.Task[None] | None = None
         self._checked_pieces = 0
         self._resolving = 0
@@ -127,6 +130,11 @@ class Torrent:
         return self._state
 
     @property
+    def error(self) -> BaseException | None:
+        """What stopped the torrent; None while it lives. A seed has nobody else to tell."""
+        return self._error
+
+    @property
     def left_bytes(self) -> int:
         """What is still missing; trackers count a torrent whose metadata is not here as one byte short."""
         if self._core.picker is not None:
@@ -140,9 +148,7 @@ class Torrent:
             TransferError: what stopped the torrent before.
         """
         await self._metadata_known.wait()
-        if self.metainfo is None:
-            assert self._error is not None
-            raise self._error
+        assert self.metainfo is not None
         return self.metainfo
 
     async def wait_complete(self) -> None:
@@ -154,13 +160,14 @@ class Torrent:
         Cancellation: only this wait ends; the torrent goes on.
         """
         await self._completed.wait()
-        if not self._is_complete:
-            assert self._error is not None
-            raise self._error
 
     async def wait_announced(self) -> None:
-        """Returns once a tracker has accepted an announcement; without a tracker that works, never."""
-        await self._discovery.wait_announced()
+        """Returns once a tracker has accepted an announcement. Without one that works, it waits for the torrent's end.
+
+        Raises:
+            TransferError: what stopped the torrent before.
+        """
+        await self._announced.wait()
 
     async def progress(self, *, interval_s: float = 0.5) -> AsyncIterator[TorrentStats]:
         """A snapshot now and every `interval_s`, the last one when complete.
@@ -168,12 +175,12 @@ class Torrent:
         Raises:
             TransferError: as `wait_complete`.
         """
-        while not self._completed.is_set():
+        while self._completed.is_ahead:
             yield self.statistics()
             with suppress(TimeoutError):
                 async with asyncio.timeout(interval_s):
                     await self._completed.wait()
-        await self.wait_complete()
+        await self._completed.wait()
         yield self.statistics()
 
     def add_peers(self, addresses: Iterable[tuple[str, int]]) -> None:
@@ -243,7 +250,7 @@ class Torrent:
             self.swarm.leave_dht()
         self.metainfo = metainfo
         self._state = TorrentState.CHECKING
-        self._metadata_known.set()
+        self._metadata_known.reach()
         storage = self._open_storage(metainfo.files, self.download_dir, writable=not self._seed_only)
         self._disk = Disk(metainfo, storage, self._jobs)
         have = await self._disk.check(self._note_checked)
@@ -257,17 +264,18 @@ class Torrent:
         self._state = TorrentState.DOWNLOADING
         geometry = Geometry(metainfo.total_bytes, metainfo.piece_length)
         self._core.begin(geometry, have, metainfo.info_bytes, now=self._loop.time())
+        was_complete = have.is_full
         self._finish_if_complete()
         self._find_peers()
         self.swarm.pump()
         await self._all_verified.wait()
         if not self._seed_only:
-            await self._jobs.run(lambda: resume.forget(self.info_hash))
-        self._is_complete = True
-        self._completed.set()
-        self._discovery.completed()
-        if not self._seed_only:
-            await self._jobs.run(storage.flush)
+            await self._disk.flush()  # a disk that is full, or far away, may say so only now
+            with suppress(StorageError):  # a note that stays behind is of no use and does no harm
+                await self._jobs.run(lambda: resume.forget(self.info_hash))
+        self._completed.reach()
+        if not was_complete:
+            self._discovery.completed()
 
     def _make_announcer(self, client: TrackerClient, peer_id: bytes, port: int) -> TrackerAnnouncer | None:
         tiers = _tiers(self._source)
@@ -288,6 +296,7 @@ class Torrent:
         if not self._discovery.is_started:
             self.swarm.start()
             self._discovery.start()
+            self._tasks.start(self._note_announced(), name="wait for trackers")
             if isinstance(self._source, Magnet):
                 self.add_peers(self._source.peers)
             if self._config.no_peers_timeout_s is not None:
@@ -303,6 +312,10 @@ class Torrent:
             self.swarm.add_addresses(addresses, PeerSource.MANUAL)
         finally:
             self._resolving -= 1
+
+    async def _note_announced(self) -> None:
+        await self._discovery.wait_announced()
+        self._announced.reach()
 
     async def _give_up_alone(self, timeout_s: float) -> None:
         """Without a DHT nobody may ever come; a program that waits for ever looks broken."""
@@ -320,7 +333,7 @@ class Torrent:
         return has_hope or not self._has_met_nobody()
 
     def _is_satisfied(self) -> bool:
-        return self._is_complete or len(self._core.peers) >= ENOUGH_PEERS
+        return self._completed.is_reached or len(self._core.peers) >= ENOUGH_PEERS
 
     def _handle(self, event: SwarmEvent) -> None:
         match event:
@@ -363,8 +376,8 @@ class Torrent:
         if self._ending is None:
             self._error = error
             self._state = TorrentState.STOPPED
-            self._metadata_known.set()
-            self._completed.set()
+            for milestone in (self._metadata_known, self._announced, self._completed):
+                milestone.miss(error)
             self._ending = self._loop.create_task(self._end(), name=f"end torrent {self.info_hash.hex()}")
 
     async def _end(self) -> None:
