@@ -79,13 +79,19 @@ class Availability:
     def rarest(self, mask: int | None) -> int | None:
         """A candidate of `mask` (None: of all) that the fewest peers have, or None.
 
-        Among equals one at a random place is taken: not quite uniformly (a piece behind a gap is likelier), which is
-        enough to keep peers from all choosing the same.
+        Among equals one is taken at random.
         """
         for level in self._levels:
             found = level if mask is None else level & mask
             if found:
                 return self._random_bit(found)
+        return None
+
+    def lowest_count(self, mask: int | None) -> int | None:
+        """How many peers have the rarest candidate of `mask` (None: of all), or None without one."""
+        for count, level in enumerate(self._levels):
+            if level if mask is None else level & mask:
+                return count + self.seed_count
         return None
 
     def random(self, mask: int | None) -> int | None:
@@ -119,5 +125,23 @@ class Availability:
         self._levels[level] |= mask
 
     def _random_bit(self, mask: int) -> int:
+        """The index of a random piece of a set that is not empty.
+
+        Few: each is as likely as the other. Many: some probes, which nearly always meet one, and else a piece behind
+        a random place, which favours those behind a gap. Peers must not choose alike, above all when few are left.
+        """
+        count = mask.bit_count()
+        if count <= EVENLY_CHOSEN:
+            for _ in range(self._rng.randrange(count)):
+                mask &= mask - 1
+            return self._width - (mask & -mask).bit_length()
+        for _ in range(PROBES):
+            place = self._rng.randrange(self._width)
+            if mask >> place & 1:
+                return self._width - 1 - place
         below = mask & ((1 << self._rng.randrange(1, self._width + 1)) - 1)
         return self._width - (below or mask).bit_length()
+
+
+EVENLY_CHOSEN = 32
+PROBES = 8

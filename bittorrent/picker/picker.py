@@ -85,9 +85,9 @@ class PiecePicker:
     def pick(self, peer: int, count: int, *, now: float) -> list[Block]:
         """Up to `count` blocks to ask from a peer that does not choke us; they are outstanding from now on.
 
-        In this order: the rest of what this peer began; unfinished pieces that nobody works on; pieces that failed
-        their hash; new pieces, rarest first; unfinished pieces that others work on; what this peer may have spoilt
-        itself. When no block is left that nobody was asked for: blocks that others were asked for (the end-game).
+        In this order: the rest of what this peer began; unfinished pieces that nobody works on, unless a new one is
+        rarer; pieces that failed their hash; new pieces, rarest first; unfinished pieces that others work on; what
+        this peer may have spoilt itself. When no block is left that nobody was asked for: blocks that others were asked for (the end-game).
 
         Cost: one or two microseconds for each block, and some dozens for each piece begun among 100,000.
         """
@@ -296,16 +296,36 @@ class PiecePicker:
         for piece in self._open.of(view.id).values():
             if view.has(piece.index):
                 return piece
-        for piece in self._open.of(None).values():
-            if view.has(piece.index) and not (piece.exclusive and self._is_suspect(view, piece.index)):
-                return self._adopt(piece, view)
+        is_early = self._have.count + len(self._pieces.complete) < self.config.random_first_pieces
+        left_over = self._left_over(view, is_early)
+        if left_over is not None:
+            return self._adopt(left_over, view)
         for index in self._pieces.waiting:
             if view.has(index) and not self._is_suspect(view, index):
                 return self._start(index, view)
-        is_early = self._have.count + len(self._pieces.complete) < self.config.random_first_pieces
         if is_early or self._has_many_open:
             return self._shared(view) or self._new(view, is_early) or self._last_resort(view)
         return self._new(view, is_early) or self._shared(view) or self._last_resort(view)
+
+    def _left_over(self, view: PeerView, is_early: bool) -> PieceProgress | None:
+        """An unfinished piece that nobody works on, the rarest; none when a new piece is rarer still.
+
+        What is rare must be fetched while somebody has it: others can finish what is common. Only when too many are
+        unfinished, or nearly nothing is there to trade, whatever was begun comes first.
+        """
+        fitting = (
+            piece
+            for piece in self._open.of(None).values()
+            if view.has(piece.index) and not (piece.exclusive and self._is_suspect(view, piece.index))
+        )
+        if is_early or self._has_many_open:
+            return next(fitting, None)
+        rarest = min(fitting, key=lambda piece: self._availability.count(piece.index), default=None)
+        if rarest is None:
+            return None
+        lowest_new = self._availability.lowest_count(None if view.is_seed else view.pieces.mask)
+        is_rarer = lowest_new is not None and lowest_new < self._availability.count(rarest.index)
+        return None if is_rarer and not rarest.exclusive else rarest
 
     def _new(self, view: PeerView, at_random: bool) -> PieceProgress | None:
         choose = self._availability.random if at_random else self._availability.rarest

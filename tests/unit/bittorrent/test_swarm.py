@@ -125,7 +125,8 @@ def test_a_peer_whose_last_request_was_taken_back_does_not_count_as_silent() -> 
     net = SwarmNet(Random(11))
     all_but_last = Bitfield(net.geometry.piece_count, range(net.geometry.piece_count - 1))
     leech = net.host()
-    stuck = net.seed(never_answers=True)  # holds the last piece, so that the end-game lasts
+    last = Bitfield(net.geometry.piece_count, [net.geometry.piece_count - 1])
+    stuck = net.host(have=last, never_answers=True)  # so that the end-game lasts
     helpful = [net.host(have=all_but_last, rate_bytes_per_s=1e5), net.host(have=all_but_last)]
     net.connect(leech, stuck)
     net.run_until(lambda: net.now > 1)

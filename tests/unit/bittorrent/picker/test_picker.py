@@ -176,6 +176,20 @@ def test_pieces_that_are_worked_on_are_not_given_up() -> None:
     assert picker.pick(2, 4, now=NOW) == []
 
 
+def test_what_is_rarer_comes_before_what_was_left_unfinished() -> None:
+    picker = make_picker(pieces=4, peers=1)
+    for peer in (2, 3):
+        picker.add_peer(peer)
+        picker.peer_have(peer, 0)  # so piece 0 is common, and the others are at peer 1 alone
+    assert [block.piece for block in picker.pick(2, 2, now=NOW)] == [0, 0]
+    picker.release_all(2)
+    for block in picker.pick(2, 1, now=NOW):
+        picker.block_received(2, block)
+    assert picker.state(0) is PieceState.PARTIAL
+    assert 0 not in {block.piece for block in picker.pick(1, 12, now=NOW)}
+    assert {block.piece for block in picker.pick(1, 4, now=NOW)} == {0}
+
+
 class TestEndgame:
     def test_duplicates_the_stalest_first(self) -> None:
         picker = make_picker(pieces=1, blocks=4, peers=4, endgame_requesters=3)
