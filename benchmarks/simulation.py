@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tests.simulation import crashing_download, mainline_network
+from tests.simulation import crashing_download, mainline_network, torrent_swarm
 from tests.simulation.bare_network import BareNetwork
 from transfer.simulation import Link, Simulation, run
 from transfer.simulation.workloads import LogNormalLatency
@@ -116,6 +116,11 @@ CASES = {
         2,
         partial(crashing_download.crash_and_restart, size=20 << 20, piece_length=1 << 16, crashes=50),
         Link(delay_s=0.03),
+    ),
+    "swarm-50": Case(
+        51,
+        partial(torrent_swarm.swarm, downloaders=50, size=20 << 20),
+        Link(delay_s=LogNormalLatency(median_s=0.03)),
     ),
     "mainline-1000": Case(1000, mainline(1000), mainline_network.LINK),
     "mainline-10000": Case(10_000, mainline(10_000), mainline_network.LINK, is_long=True),

@@ -87,7 +87,8 @@ class PiecePicker:
 
         In this order: the rest of what this peer began; unfinished pieces that nobody works on, unless a new one is
         rarer; pieces that failed their hash; new pieces, rarest first; unfinished pieces that others work on; what
-        this peer may have spoilt itself. When no block is left that nobody was asked for: blocks that others were asked for (the end-game).
+        this peer may have spoilt itself. When no block is left that nobody was asked for: blocks that others were
+        asked for (the end-game).
 
         Cost: one or two microseconds for each block, and some dozens for each piece begun among 100,000.
         """

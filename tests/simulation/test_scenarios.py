@@ -6,12 +6,12 @@ import random
 
 import pytest
 
-from tests.simulation import crashing_download, mainline_network, web
+from tests.simulation import crashing_download, mainline_network, torrent_swarm, web
 from tests.simulation.bare_network import BareNetwork
 from tests.simulation.digests import check_one_seed_is_one_run
 from transfer.simulation import Scenario, run
 
-SCENARIOS = [mainline_network.small, crashing_download.small, web.clients_and_a_server]
+SCENARIOS = [mainline_network.small, crashing_download.small, torrent_swarm.small, web.clients_and_a_server]
 
 
 def test_a_dht_survives_the_loss_of_a_third() -> None:
@@ -19,6 +19,14 @@ def test_a_dht_survives_the_loss_of_a_third() -> None:
     assert outcome.found_before == outcome.keys == 20
     assert outcome.findable >= 19
     assert outcome.found == outcome.findable
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_swarm_survives_liars_a_partition_and_the_loss_of_its_seeder(seed: int) -> None:
+    outcome = run(torrent_swarm.small, seed=seed).result
+    assert outcome.completed == 10
+    assert outcome.failed_pieces > 0, "nobody met a liar"
+    assert outcome.seeder_left_at_s < outcome.last_completed_at_s
 
 
 def test_aiohttp_runs_unmodified() -> None:
