@@ -1,0 +1,98 @@
+"""TCP as a stream transport: `create_connection` and `create_server` of whatever loop is running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from transfer.address import Address, is_ip_address
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpConfig:
+    """How TCP is spoken. TCP_NODELAY is always on: asyncio and uvloop both set it.
+
+    Attributes:
+        backlog: connections that the kernel has accepted and this program has not seen yet.
+        happy_eyeballs_delay_s: for a host name with several addresses, the head start of each over the next
+            (RFC 8305, section 8: 0.25 s); None tries one after the other. uvloop always does the latter.
+        local_host: the address that connections come from; None lets the system choose.
+        reuse_port: several listeners, even in other processes, may share an address.
+    """
+
+    backlog: int = 512
+    happy_eyeballs_delay_s: float | None = 0.25
+    local_host: str | None = None
+    reuse_port: bool = False
+
+    def __post_init__(self) -> None:
+        if self.backlog < 1:
+            raise ValueError("backlog must be positive")
+        if self.happy_eyeballs_delay_s is not None and self.happy_eyeballs_delay_s <= 0:
+            raise ValueError("happy_eyeballs_delay_s must be positive, or None")
+
+
+class TcpTransport:
+    """A `StreamTransport` over the sockets of the running event loop, simulated or real."""
+
+    __slots__ = ("_config",)
+
+    def __init__(self, config: TcpConfig | None = None) -> None:
+        self._config = config or TcpConfig()
+
+    async def connect(self, protocol_factory: Callable[[], P], address: Address) -> tuple[asyncio.Transport, P]:
+        """As `StreamTransport.connect`; host names are resolved."""
+        loop = asyncio.get_running_loop()
+        config = self._config
+        options: dict[str, Any] = {}
+        if config.local_host is not None:
+            options["local_addr"] = (config.local_host, 0)
+        has_happy_eyeballs = isinstance(loop, asyncio.BaseEventLoop)  # other loops do not know the argument
+        if has_happy_eyeballs and config.happy_eyeballs_delay_s is not None and not is_ip_address(address.host):
+            options["happy_eyeballs_delay"] = config.happy_eyeballs_delay_s
+        return await loop.create_connection(protocol_factory, address.host, address.port, **options)
+
+    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> TcpListener:
+        """As `StreamTransport.listen`; an empty host stands for all addresses of both families."""
+        loop = asyncio.get_running_loop()
+        options: dict[str, Any] = {"reuse_port": True} if self._config.reuse_port else {}
+        server = await loop.create_server(
+            protocol_factory, address.host or None, address.port, backlog=self._config.backlog, **options
+        )
+        return TcpListener(server)
+
+
+class TcpListener:
+    """A `Listener` over an `asyncio.Server`."""
+
+    __slots__ = ("_addresses", "_closed", "_server")
+
+    def __init__(self, server: asyncio.Server) -> None:
+        self._server = server
+        self._addresses = tuple(Address.from_socket(listening.getsockname()) for listening in server.sockets)
+        self._closed = asyncio.Event()
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        return self._addresses
+
+    def close(self) -> None:
+        self._server.close()
+        self._closed.set()
+
+    async def wait_closed(self) -> None:
+        await self._closed.wait()  # Server.wait_closed waits for the connections as well, since Python 3.12
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+        await self.wait_closed()
