@@ -1,0 +1,141 @@
+"""The transports under test. A new one adds a function here (or in its own file) and passes the whole suite."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from tests.conformance.protocols import Record, Recorder
+from transfer.address import Address
+from transfer.aio.memory import MemoryConfig, MemoryNetwork, MemoryTransport
+from transfer.aio.tcp import TcpTransport
+from transfer.aio.transports import Listener, StreamTransport
+
+A = TypeVar("A", bound=Record)
+B = TypeVar("B", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Plug:
+    """A transport, and what the checks need around it.
+
+    Attributes:
+        host: where it can listen.
+        wait_quiet: returns when everything that is under way and can arrive has arrived; by default after some
+            messages on a connection of its own have been there and back.
+        records: protocols that the checks made, judged at the end.
+    """
+
+    transport: StreamTransport
+    host: str
+    wait_quiet: Callable[[], Awaitable[None]] | None = None
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def address(self) -> Address:
+        """A free port."""
+        return Address(self.host, 0)
+
+    async def settle(self) -> None:
+        """Waits until nothing happens any more that could happen now."""
+        if self.wait_quiet is not None:
+            await self.wait_quiet()
+            return
+        async with self.pair(Recorder, Recorder) as pair:
+            await pair.round_trips()
+
+    @asynccontextmanager
+    async def pair(self, server: Callable[[], A], client: Callable[[], B]) -> AsyncIterator[Pair[A, B]]:
+        """Two connected protocols, which are lost on exit."""
+        accepted: asyncio.Future[A] = asyncio.get_running_loop().create_future()
+
+        def accept() -> A:
+            protocol = server()
+            accepted.set_result(protocol)
+            return protocol
+
+        async with await self.transport.listen(accept, self.address) as listener:
+            transport, ours = await self.transport.connect(client, listener.addresses[0])
+            assert transport is ours.transport
+            theirs = await accepted
+            self.records.extend((ours, theirs))
+            await theirs.has_called("made")
+            try:
+                yield Pair(ours, theirs, listener)
+            finally:
+                for record in (ours, theirs):
+                    if not record.is_lost:
+                        record.transport.abort()
+        await self.end(ours, theirs)
+
+    async def end(self, *records: Record) -> None:
+        """Breaks connections off and waits until their protocols know."""
+        for record in records:
+            if not record.is_lost:
+                record.transport.abort()
+        for record in records:
+            await record.lost()
+
+    def judge(self) -> None:
+        """Fails when a transport broke a rule that holds in every check."""
+        for record in self.records:
+            assert record.violations == [], (record.violations, record.calls)
+            assert "made" not in record.calls or record.is_lost, record.calls
+
+
+@dataclass(frozen=True, slots=True)
+class Pair(Generic[A, B]):
+    """Both ends of a connection."""
+
+    client: B
+    server: A
+    listener: Listener
+
+    async def round_trips(self) -> None:
+        """A message there and back, some times: until then everything else under way has arrived as well."""
+        for _ in range(5):
+            for sender, receiver in ((self.client, self.server), (self.server, self.client)):
+                sender.transport.write(b"?")
+                await receiver.has(len(receiver.data) + 1)
+
+
+@asynccontextmanager
+async def tcp_ipv4() -> AsyncIterator[Plug]:
+    yield Plug(TcpTransport(), "127.0.0.1")
+
+
+@asynccontextmanager
+async def tcp_ipv6() -> AsyncIterator[Plug]:
+    yield Plug(TcpTransport(), "::1")
+
+
+@asynccontextmanager
+async def memory() -> AsyncIterator[Plug]:
+    async with memory_network(MemoryConfig(), "127.0.0.1") as plug:
+        yield plug
+
+
+@asynccontextmanager
+async def narrow_memory() -> AsyncIterator[Plug]:
+    """Everything arrives in odd portions, and hardly anything is on its way."""
+    async with memory_network(MemoryConfig(window_bytes=1, read_bytes=997), "fd00::1") as plug:
+        yield plug
+
+
+@asynccontextmanager
+async def memory_network(config: MemoryConfig, host: str) -> AsyncIterator[Plug]:
+    network = MemoryNetwork(config)
+    yield Plug(MemoryTransport(network, host), host)
+    assert (network.streams, network.listeners) == (0, 0)
+
+
+# TCP comes first: what it does not do, no other transport may be asked to do.
+PLUGS: dict[str, Callable[[], AbstractAsyncContextManager[Plug]]] = {
+    "tcp-ipv4": tcp_ipv4,
+    "tcp-ipv6": tcp_ipv6,
+    "memory": memory,
+    "narrow-memory": narrow_memory,
+}

@@ -1,0 +1,102 @@
+"""Random programs on TCP and in memory: what protocols are told must be the same, step for step."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.conformance.plugs import PLUGS, Plug
+from tests.conformance.protocols import BufferedRecorder, Record, Recorder
+from tests.conformance.suite import run_check
+from transfer import simulation
+
+ACTIONS = ["write", "write_much", "pause", "resume", "eof", "close"]
+Step = tuple[str, str]
+
+programs = st.lists(st.tuples(st.sampled_from(["client", "server"]), st.sampled_from(ACTIONS)), max_size=10)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one side has seen so far."""
+
+    calls: tuple[str, ...]
+    data_bytes: int
+    is_lost: bool
+    is_broken: bool
+
+
+async def observe(plug: Plug, program: list[Step], keep_open: tuple[bool, bool]) -> list[tuple[Told, Told]]:
+    """Runs the program one step after the other and notes what both sides know after each."""
+    history: list[tuple[Told, Told]] = []
+    server_keeps_open, client_keeps_open = keep_open
+    async with (
+        plug.pair(Recorder, Recorder) as clock,
+        plug.pair(
+            lambda: BufferedRecorder(keep_open=server_keeps_open), lambda: Recorder(keep_open=client_keeps_open)
+        ) as pair,
+    ):
+        for side, action in [*program, ("client", "resume"), ("server", "resume")]:
+            act(pair.client if side == "client" else pair.server, action)
+            await clock.round_trips()
+            history.append((told(pair.client), told(pair.server)))
+    return history
+
+
+def act(record: Record, action: str) -> None:
+    """Calls the transport, unless asyncio's TCP would show one of its own faults."""
+    transport = record.transport
+    if record.is_lost:
+        return
+    if action.startswith("write"):
+        if "wrote eof" not in record.notes:
+            transport.write(bytes(10 if action == "write" else 5_000))
+    elif action == "pause":
+        if "eof" not in record.calls:  # or else the end is told again by resume_reading()
+            transport.pause_reading()
+    elif action == "resume":
+        transport.resume_reading()
+    elif action == "eof":
+        record.notes.add("wrote eof")
+        with suppress(OSError):  # of a connection that was reset, and nobody has noticed yet
+            transport.write_eof()
+    else:
+        transport.close()
+
+
+def told(record: Record) -> Told:
+    return Told(tuple(record.calls), len(record.data), record.is_lost, record.lost_with is not None)
+
+
+@settings(max_examples=40, derandomize=True)
+@given(program=programs, keep_open=st.tuples(st.booleans(), st.booleans()))
+def test_memory_tells_what_tcp_tells(program: list[Step], keep_open: tuple[bool, bool]) -> None:
+    histories: list[list[tuple[Told, Told]]] = []
+
+    async def check(plug: Plug) -> None:
+        histories.append(await observe(plug, program, keep_open))
+
+    for plug in ("tcp-ipv4", "memory"):
+        asyncio.run(run_check(check, PLUGS[plug]))
+    assert histories[0] == histories[1]
+
+
+@settings(max_examples=40, derandomize=True)
+@given(program=programs, keep_open=st.tuples(st.booleans(), st.booleans()))
+def test_the_simulation_tells_what_tcp_tells(program: list[Step], keep_open: tuple[bool, bool]) -> None:
+    """Up to the first reset: the simulation tells it at once, TCP only to who reads on or writes again."""
+    histories: list[list[tuple[Told, Told]]] = []
+
+    async def check(plug: Plug) -> None:
+        histories.append(await observe(plug, program, keep_open))
+
+    asyncio.run(run_check(check, PLUGS["tcp-ipv4"]))
+    simulation.run(lambda _: run_check(check, PLUGS["tcp-ipv4"]))
+    real, simulated = histories
+    is_reset = [client.is_broken or server.is_broken for client, server in simulated]
+    end = is_reset.index(True) if True in is_reset else len(simulated)
+    assert simulated[:end] == real[:end]

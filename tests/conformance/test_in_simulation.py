@@ -1,0 +1,60 @@
+"""Every check in the simulation: on one host as on loopback, and between two hosts far apart."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+import pytest
+
+from tests.conformance.plugs import PLUGS, Plug
+from tests.conformance.suite import CHECKS, run_check
+from transfer.address import Address
+from transfer.aio.tcp import TcpListener, TcpTransport
+from transfer.simulation import Link, Simulation, run
+
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+SLOW = Link(delay_s=0.02, rate_bytes_per_s=50e6)
+BAD = Link(delay_s=0.02, jitter_s=0.02, loss=0.01)
+
+
+class BetweenHosts:
+    """TCP that listens on one simulated host and dials from another."""
+
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._tcp = TcpTransport()
+
+    async def connect(self, protocol_factory: Callable[[], P], address: Address) -> tuple[asyncio.Transport, P]:
+        with self._simulation.host("10.0.0.1"):
+            return await self._tcp.connect(protocol_factory, address)
+
+    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> TcpListener:
+        with self._simulation.host("10.0.0.2"):
+            return await self._tcp.listen(protocol_factory, address)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+@pytest.mark.parametrize("plug", PLUGS)
+def test_contract_on_one_host(check: str, plug: str) -> None:
+    run(lambda _: run_check(CHECKS[check], PLUGS[plug]))
+
+
+@pytest.mark.parametrize("link", [SLOW, BAD], ids=["slow", "bad"])
+@pytest.mark.parametrize("check", CHECKS)
+def test_contract_between_hosts(check: str, link: Link) -> None:
+    async def scenario(simulation: Simulation) -> None:
+        @asynccontextmanager
+        async def far_apart() -> AsyncIterator[Plug]:
+            yield Plug(BetweenHosts(simulation), "10.0.0.2", wait_quiet=lambda: asyncio.sleep(QUIET_S))
+
+        await run_check(CHECKS[check], far_apart, time_limit_s=VIRTUAL_LIMIT_S)
+
+    run(scenario, link=link)
+
+
+QUIET_S = 5.0
+VIRTUAL_LIMIT_S = 3600.0

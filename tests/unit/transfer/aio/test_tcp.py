@@ -1,0 +1,62 @@
+"""What TCP adds to the contract of all transports: options of sockets and names of hosts."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+import pytest
+
+from tests.conformance.plugs import Plug
+from tests.conformance.protocols import Recorder
+from transfer.address import Address
+from transfer.aio.tcp import TcpConfig, TcpTransport
+
+pytestmark = pytest.mark.every_event_loop
+
+HERE = Address("127.0.0.1", 0)
+
+
+async def test_small_writes_are_sent_at_once() -> None:
+    async with Plug(TcpTransport(), "127.0.0.1").pair(Recorder, Recorder) as pair:
+        for record in (pair.client, pair.server):
+            connection = record.transport.get_extra_info("socket")
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+async def test_connections_come_from_the_address_that_was_asked_for() -> None:
+    plug = Plug(TcpTransport(TcpConfig(local_host="127.0.0.2")), "127.0.0.1")
+    async with plug.pair(Recorder, Recorder) as pair:
+        assert pair.server.transport.get_extra_info("peername")[0] == "127.0.0.2"
+
+
+@pytest.mark.parametrize("delay_s", [0.25, None])
+async def test_names_are_resolved(delay_s: float | None) -> None:
+    transport = TcpTransport(TcpConfig(happy_eyeballs_delay_s=delay_s))
+    async with await transport.listen(Recorder, HERE) as listener:
+        stream, client = await transport.connect(Recorder, Address("localhost", listener.addresses[0].port))
+        assert Address.from_socket(stream.get_extra_info("peername")) == listener.addresses[0]
+        stream.close()
+        assert await client.lost() is None
+
+
+async def test_listeners_may_share_a_port_when_both_say_so() -> None:
+    transport = TcpTransport(TcpConfig(reuse_port=True))
+    first = await transport.listen(Recorder, HERE)
+    async with first, await transport.listen(Recorder, first.addresses[0]) as second:
+        assert first.addresses == second.addresses
+
+
+async def test_an_empty_host_listens_on_all_addresses() -> None:
+    async with await TcpTransport().listen(Recorder, Address("", 0)) as listener:
+        assert {address.host for address in listener.addresses} <= {"0.0.0.0", "::"}
+        port = next(address.port for address in listener.addresses if address.host == "0.0.0.0")
+        stream, client = await TcpTransport().connect(Recorder, Address("127.0.0.1", port))
+        stream.close()
+        assert await client.lost() is None
+
+
+@pytest.mark.parametrize("values", [{"backlog": 0}, {"happy_eyeballs_delay_s": 0.0}, {"happy_eyeballs_delay_s": -1.0}])
+def test_impossible_settings_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="must be positive"):
+        TcpConfig(**values)
