@@ -72,6 +72,8 @@ class PeerConnection(asyncio.BufferedProtocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self._transport is None:
+            return
         self._transport = None
         self.core.close(f"the connection was lost: {exc}" if exc else "the connection was closed")
         self.owner.connection_lost(self)
@@ -111,6 +113,17 @@ class PeerConnection(asyncio.BufferedProtocol):
         if self._transport is not None and not self._watermark // 2 < watermark <= self._watermark:
             self._watermark = watermark
             self._transport.set_write_buffer_limits(high=watermark)
+
+    def abandon(self) -> bool:
+        """Ends a connection whose dial was given up; False when there was none yet.
+
+        An event loop may close the transport at such a moment without a word to the protocol: uvloop does.
+        """
+        if self._transport is None:
+            return False
+        self._transport.abort()
+        self.connection_lost(None)
+        return True
 
     @property
     def room_bytes(self) -> int:

@@ -221,7 +221,11 @@ class Swarm:
             async with asyncio.timeout(self._config.connect_timeout_s):
                 await self._loop.create_connection(lambda: connection, address.host, address.port)
         except (OSError, TimeoutError):
-            self.peers.failed(address, now=self._loop.time())
+            if not connection.abandon():
+                self.peers.failed(address, now=self._loop.time())
+        except asyncio.CancelledError:
+            connection.abandon()
+            raise
         finally:
             self._dialling -= 1
 
