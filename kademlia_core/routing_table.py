@@ -151,6 +151,19 @@ class RoutingTable:
         is_last = index == len(self._buckets) - 1
         return random_key_sharing(self.own_key, index, rng, exactly=not is_last)
 
+    def far_targets(self, count: int, *, rng: Random) -> list[Key]:
+        """A random key in each range that a lookup of `own_key` has not searched to its end: where the farthest of the
+        closest `bucket_size` contacts is, and all farther away. Farthest first, at most `count`.
+
+        By what the contacts share with us and not by the buckets there are, because a young table has hardly split.
+        """
+        neighbours = self.closest(self.own_key, self.config.bucket_size)
+        if len(neighbours) < self.config.bucket_size:
+            return []  # nobody is farther away
+        depth = neighbours[-1].key.shared_prefix_length(self.own_key)
+        ranges = range(min(count, depth + 1))
+        return [random_key_sharing(self.own_key, shared, rng, exactly=True) for shared in ranges]
+
     def state_of(self, contact: Contact, *, now: float) -> NodeState | None:
         """None when the table does not hold the contact as an entry (a replacement has no state yet)."""
         entry = self._find(contact)

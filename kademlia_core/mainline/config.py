@@ -73,6 +73,7 @@ class MainlineConfig:
         query_timeout_s: silence after which a query has failed.
         join_attempts: how often each bootstrap address is asked before joining has failed.
         join_retry_s, join_retry_max_s: wait before joining is tried again, doubled each time up to the maximum.
+        max_join_refreshes: buckets that are refreshed once the node has found its neighbours, farthest first.
         upkeep_interval_s: at most one doubtful node is pinged, and one stale bucket refreshed, in so long.
         max_hints: nodes waiting for the ping that lets them into the table.
         max_pending_queries: queries awaiting an answer; beyond it new ones fail at once.
@@ -92,6 +93,7 @@ class MainlineConfig:
     join_attempts: int = 2
     join_retry_s: float = 15.0
     join_retry_max_s: float = 600.0
+    max_join_refreshes: int = 16
     upkeep_interval_s: float = 5.0
     max_hints: int = 64
     max_pending_queries: int = 8192
@@ -109,6 +111,8 @@ class MainlineConfig:
             raise ValueError("intervals and join_attempts must be positive")
         if not 0 < self.join_retry_s <= self.join_retry_max_s:
             raise ValueError("join_retry_s must be positive and at most join_retry_max_s")
+        if self.max_join_refreshes < 0:
+            raise ValueError("max_join_refreshes must not be negative")
         if min(self.max_hints, self.max_pending_queries, self.max_searches, self.max_peers_per_search) < 1:
             raise ValueError("each bound must be at least 1")
         if self.max_datagram_bytes < MAX_REPLY_BYTES:

@@ -130,8 +130,8 @@ class MainlineCore:
         self._responder = Responder(self.table, tokens, self._peers, is_ipv6=is_ipv6, version=config.version)
         self._transactions = Transactions(rng=rng, timeout_s=config.query_timeout_s, limit=config.max_pending_queries)
         self._limiter = SourceLimiter(config.rate_limit, now=now)
-        self._joining = Joining(self.table, network=self, config=config)
         self._upkeep = TableUpkeep(self.table, network=self, config=config, rng=rng, now=now)
+        self._joining = Joining(self.table, network=self, upkeep=self._upkeep, config=config)
         self._pings = _PingCommands(self)
         self._searches: dict[Search, None] = {}
         self._outbox: deque[tuple[bytes, Address]] = deque()

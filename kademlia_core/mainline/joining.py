@@ -1,4 +1,4 @@
-"""Entering the network: ask the bootstrap addresses, look up one's own key, try again later when nobody answers."""
+"""Entering the network: ask the bootstrap addresses, look up one's own key, refresh the far buckets, try again."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from kademlia_core.mainline.config import MainlineConfig
     from kademlia_core.mainline.messages import Response
     from kademlia_core.mainline.transactions import Transaction
+    from kademlia_core.mainline.upkeep import TableUpkeep
     from kademlia_core.routing_table import RoutingTable
     from transfer.address import Address
 
@@ -30,20 +31,23 @@ class Joining:
     """Brings the node into the network and notices when it has fallen out.
 
     Joined means: the lookup of the own key has ended, or awaits only slow nodes, or the table holds a bucket full of
-    nodes already: who wants to look something up need not wait for the dead. When all contacts turn bad later, the
-    bootstrap addresses are wanted again. `changed` is set on each change of `state` and
-    reset by the owner; `is_wanted` asks the owner for (freshly resolved) addresses, which it hands to `join`.
+    nodes already: who wants to look something up need not wait for the dead. The far buckets are filled behind that
+    lookup, once; later on, `upkeep` refreshes what turns stale. When all contacts turn bad later, the bootstrap
+    addresses are wanted again. `changed` is set on each change of `state` and reset by the owner; `is_wanted` asks the
+    owner for (freshly resolved) addresses, which it hands to `join`.
     """
 
-    def __init__(self, table: RoutingTable, *, network: Network, config: MainlineConfig) -> None:
+    def __init__(self, table: RoutingTable, *, network: Network, upkeep: TableUpkeep, config: MainlineConfig) -> None:
         self._table = table
         self._network = network
+        self._upkeep = upkeep
         self._config = config
         self._search: Search | None = None
         self._awaited: dict[Address, int] = {}  # bootstrap address to how often it has been asked
         self._retry_at: float | None = None
         self._retry_s = config.join_retry_s
         self._can_retry = False
+        self._is_far_filled = False
         self.state = JoinState.IDLE
         self.changed = False
         self.is_wanted = False
@@ -91,6 +95,8 @@ class Joining:
 
     def on_search_finished(self, search: Search, *, now: float) -> None:
         self._search = None
+        if not self._is_far_filled:
+            self._is_far_filled = self._upkeep.fill_far_buckets(now=now)
         self._settle(now)
 
     def handle_timer(self, *, now: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from kademlia_core.mainline.messages import FindNode, Ping
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from kademlia_core.contact import Contact
+    from kademlia_core.key import Key
     from kademlia_core.mainline.config import MainlineConfig
     from kademlia_core.mainline.messages import Response
     from kademlia_core.mainline.transactions import Transaction
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 class TableUpkeep:
     """Asks whatever the table needs to know; the answers reach the table by the way of every answer.
 
-    Each ping on its way is unique to its address, and there are at most `max_hints` of them.
+    Each ping on its way is unique to its address, and there are at most `max_hints` of them. Buckets are refreshed one
+    after the other.
     """
 
     def __init__(
@@ -34,12 +37,27 @@ class TableUpkeep:
         self._rng = rng
         self._pinged: set[Address] = set()
         self._refresh: Search | None = None
+        self._targets: deque[Key] = deque()  # of refreshes to come; at most max_join_refreshes
         self._next_round_at = now + config.upkeep_interval_s
 
     def hint(self, address: Address, contact: Contact | None, *, now: float) -> None:
         """Somebody may be at `address`: a ping decides. Dropped when it could not be of use anyway."""
         if contact is None or self._table.wants(contact.key):
             self._ping(address, None, now)
+
+    def fill_far_buckets(self, *, now: float) -> bool:
+        """Refreshes all buckets farther away than the neighbours. Returns whether there were any.
+
+        It makes us known there, too: a network where everybody has met neighbours only is not connected enough for
+        lookups from anywhere to end at the truly closest nodes.
+
+        Source: the Kademlia paper, section 2.3.
+        """
+        targets = self._table.far_targets(self._config.max_join_refreshes, rng=self._rng)
+        self._targets = deque(targets)
+        if self._refresh is None:
+            self._refresh_next(now)
+        return bool(targets)
 
     def on_crowding(self, contact: Contact, *, now: float) -> None:
         """A new node waits for a place in a full bucket: the most doubtful node there has to prove itself."""
@@ -61,6 +79,7 @@ class TableUpkeep:
 
     def on_search_finished(self, search: Search, *, now: float) -> None:
         self._refresh = None
+        self._refresh_next(now)
 
     def handle_timer(self, *, now: float) -> bool:
         """Returns whether a round of upkeep was due."""
@@ -80,10 +99,16 @@ class TableUpkeep:
         refresh = self._refresh.next_timer() if self._refresh is not None else None
         return self._next_round_at if refresh is None else min(refresh, self._next_round_at)
 
+    def _refresh_next(self, now: float) -> None:
+        if self._targets:
+            self._start_refresh(self._targets.popleft(), now)
+
     def _refresh_stalest(self, now: float) -> None:
         target = self._table.stale_target(now=now, rng=self._rng)
-        if target is None:
-            return
+        if target is not None:
+            self._start_refresh(target, now)
+
+    def _start_refresh(self, target: Key, now: float) -> None:
         self._table.refreshed(target, now=now)
         config = self._config
         contacts = self._table.closest(target, config.lookup.k, max_failures=self._table.config.bad_after_failures - 1)
