@@ -10,6 +10,8 @@ from __future__ import annotations
 from bisect import insort
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from kademlia_core.config import LookupConfig
@@ -71,7 +73,8 @@ class LookupCore:
     def add_candidates(self, contacts: Iterable[Contact]) -> None:
         """More contacts to start from, known by other means."""
         for contact in contacts:
-            self._add(contact, depth=1)
+            if contact not in self._by_contact:
+                self._add(contact, depth=1)
 
     def on_response(self, contact: Contact, closer: Iterable[Contact], now: float) -> None:
         """A queried contact answered and named `closer` ones. Late and repeated answers are harmless."""
@@ -83,10 +86,9 @@ class LookupCore:
             self._failures -= 1
         candidate.state = _State.ANSWERED
         self._responses += 1
-        for count, other in enumerate(closer):
-            if count >= self.config.max_contacts_per_response:
-                break
-            self._add(other, depth=candidate.depth + 1)
+        for other in islice(closer, self.config.max_contacts_per_response):
+            if other not in self._by_contact:  # most are known already: a call saved
+                self._add(other, depth=candidate.depth + 1)
         self._settle()
 
     def on_failure(self, contact: Contact, now: float) -> None:
@@ -181,7 +183,7 @@ class LookupCore:
 
     def _add(self, contact: Contact, depth: int) -> None:
         key, address = contact.key, contact.address
-        if self._finished or key.bits != self.target.bits or key == self._own_key or contact in self._by_contact:
+        if self._finished or key.bits != self.target.bits or key == self._own_key:
             return
         keys_there = self._keys_at.get(address, 0)
         if keys_there >= self.config.max_keys_per_address:
@@ -189,7 +191,7 @@ class LookupCore:
         candidate = _Candidate(contact, key ^ self.target, depth)
         if self._unqueried >= self.config.max_unqueried and not self._forget_farther_than(candidate):
             return
-        insort(self._candidates, candidate, key=_distance)
+        insort(self._candidates, candidate, key=_DISTANCE)
         self._by_contact[contact] = candidate
         self._keys_at[address] = keys_there + 1
         self._unqueried += 1
@@ -250,5 +252,4 @@ class _Candidate:
         self.state = _State.UNQUERIED
 
 
-def _distance(candidate: _Candidate) -> int:
-    return candidate.distance
+_DISTANCE = attrgetter("distance")

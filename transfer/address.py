@@ -135,10 +135,13 @@ def is_usable_peer(address: Address) -> bool:
 
     Loopback and private ranges pass: swarms on one machine and in one house are legitimate.
     """
-    if not 0 < address.port <= 65535:
-        return False
+    return 0 < address.port <= 65535 and _is_usable_host(address.host)
+
+
+@lru_cache(maxsize=4096)
+def _is_usable_host(host: str) -> bool:
     try:
-        ip: IPv4Address | IPv6Address = ip_address(address.host)
+        ip: IPv4Address | IPv6Address = ip_address(host)
     except ValueError:
         return False
     if isinstance(ip, IPv4Address) and ip == IPv4Address("255.255.255.255"):
