@@ -70,6 +70,7 @@ class Plug:
                     if not record.is_lost:
                         record.transport.abort()
         await self.end(ours, theirs)
+        judge(ours, theirs)
 
     async def end(self, *records: Record) -> None:
         """Breaks connections off and waits until their protocols know."""
@@ -79,11 +80,12 @@ class Plug:
         for record in records:
             await record.lost()
 
-    def judge(self) -> None:
-        """Fails when a transport broke a rule that holds in every check."""
-        for record in self.records:
-            assert record.violations == [], (record.violations, record.calls)
-            assert "made" not in record.calls or record.is_lost, record.calls
+
+def judge(*records: Record) -> None:
+    """Fails when a transport broke a rule that always holds, or has not ended."""
+    for record in records:
+        assert record.violations == [], (record.violations, record.calls)
+        assert "made" not in record.calls or record.is_lost, record.calls
 
 
 @dataclass(frozen=True, slots=True)

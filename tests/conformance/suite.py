@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from types import ModuleType
 
 from tests.conformance.checks import closing, data, flow, half_close, opening, streams
-from tests.conformance.plugs import Plug
+from tests.conformance.plugs import Plug, judge
 
 Check = Callable[[Plug], Awaitable[None]]
 
@@ -36,6 +36,6 @@ async def run_check(
     before = asyncio.all_tasks()
     async with asyncio.timeout(time_limit_s), make_plug() as plug:
         await check(plug)
-        plug.judge()
+        judge(*plug.records)
     assert asyncio.all_tasks() == before
     assert failures == []

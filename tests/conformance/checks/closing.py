@@ -41,6 +41,32 @@ async def check_a_closing_side_is_given_nothing(plug: Plug) -> None:
         assert pair.client.data == b""
 
 
+async def check_a_side_that_flushes_is_given_nothing(plug: Plug) -> None:
+    async with plug.pair(Recorder, Recorder) as pair:
+        pair.client.transport.pause_reading()
+        pair.server.transport.write(LARGE + LARGE)
+        await plug.settle()
+        pair.client.transport.write(b"crosses the close")
+        pair.server.transport.close()
+        await plug.settle()
+        assert pair.server.data == b""
+        assert not pair.server.is_lost
+
+
+async def check_a_backlog_below_the_marks_is_flushed_too(plug: Plug) -> None:
+    async with plug.pair(Recorder, Recorder) as pair:
+        pair.client.transport.set_write_buffer_limits(high=1 << 30)
+        pair.server.transport.pause_reading()
+        pair.client.transport.write(LARGE + LARGE)
+        pair.client.transport.close()
+        await plug.settle()
+        assert pair.client.calls == ["made"]
+        pair.server.transport.resume_reading()
+        assert await pair.client.lost() is None
+        assert await pair.server.lost() is None
+        assert pair.server.data == LARGE + LARGE
+
+
 async def check_closing_methods_after_close_are_harmless(plug: Plug) -> None:
     async with plug.pair(Recorder, Recorder) as pair:
         transport = pair.client.transport

@@ -143,6 +143,16 @@ async def check_a_pause_while_receiving_holds_at_once(plug: Plug) -> None:
         assert len(pair.server.data) <= 20
 
 
+async def check_a_pause_right_after_a_write_holds(plug: Plug) -> None:
+    async with plug.pair(Recorder, Recorder) as pair:
+        pair.client.transport.write(b"early")
+        pair.server.transport.pause_reading()
+        await plug.settle()
+        assert pair.server.data == b""
+        pair.server.transport.resume_reading()
+        await pair.server.has(5)
+
+
 async def check_resuming_does_not_call_back_on_the_spot(plug: Plug) -> None:
     async with plug.pair(Recorder, Recorder) as pair:
         pair.server.transport.pause_reading()

@@ -275,18 +275,24 @@ async def test_ports_run_out_with_an_error_and_come_back() -> None:
         assert again.addresses == (freed,)
 
 
+def _streams_in_memory() -> int:
+    return sum(type(thing) is MemoryStream for thing in gc.get_objects())
+
+
 async def test_ended_connections_need_no_garbage_collector() -> None:
     gc.collect()
     gc.disable()
     try:
+        before = _streams_in_memory()
         pair: Pair[Recorder, Recorder] | None
         async with Plug(MemoryTransport(MemoryNetwork()), "127.0.0.1").pair(Recorder, Recorder) as pair:
-            streams = [weakref.ref(pair.client), weakref.ref(pair.server)]
+            protocols = [weakref.ref(pair.client), weakref.ref(pair.server)]
             pair.client.transport.write(b"x")
             await pair.server.has(1)
         pair.client.transport = pair.server.transport = asyncio.Transport()
         pair = None
-        assert [stream() for stream in streams] == [None, None]
+        assert [protocol() for protocol in protocols] == [None, None]
+        assert _streams_in_memory() == before
     finally:
         gc.enable()
 
