@@ -19,6 +19,8 @@ class SessionConfig:
         max_handshaking: incoming connections that have not said which torrent they want.
         max_dialling: connections being opened for one torrent at a time.
         connect_timeout_s: for opening one connection.
+        write_timeout_s: a peer that takes nothing of what waits for it for so long is dropped: it may be alive, and
+            even ask for more, but it costs memory and an upload slot.
         no_peers_timeout_s: a torrent that has met nobody for this long, and has no DHT that could be joined, stops
             with NoPeersError; None waits for ever.
         dht_first_interval_s: while peers are few the DHT is asked again after so long, then twice as long each time,
@@ -33,6 +35,7 @@ class SessionConfig:
     max_handshaking: int = 64
     max_dialling: int = 20
     connect_timeout_s: float = 10.0
+    write_timeout_s: float = 300.0
     no_peers_timeout_s: float | None = None
     dht_first_interval_s: float = 3.0
     dht_interval_s: float = 15 * 60.0

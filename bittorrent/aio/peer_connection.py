@@ -50,6 +50,8 @@ class PeerConnection(asyncio.BufferedProtocol):
         self._config = config
         self._transport: asyncio.Transport | None = None
         self._watermark = 0
+        self._waiting_bytes = 0
+        self._waiting_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # by contract: uvloop's class is no subclass
@@ -125,12 +127,24 @@ class PeerConnection(asyncio.BufferedProtocol):
         self.connection_lost(None)
         return True
 
+    def is_stalled(self, timeout_s: float, *, now: float) -> bool:
+        """Whether nothing of what waits to be sent has left for so long. To be asked about once a second."""
+        waiting_bytes = 0 if self.is_writable else self.unsent_bytes  # nothing is added while the transport is full
+        if not waiting_bytes or waiting_bytes != self._waiting_bytes:
+            self._waiting_bytes, self._waiting_since = waiting_bytes, now
+        return waiting_bytes > 0 and now - self._waiting_since >= timeout_s
+
+    @property
+    def unsent_bytes(self) -> int:
+        """How much waits in the transport."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
     @property
     def room_bytes(self) -> int:
         """How much may be written now: at least one byte until the transport has asked to pause, then nothing."""
         if self._transport is None or not self.is_writable:
             return 0
-        return max(1, self._watermark - self._transport.get_write_buffer_size())
+        return max(1, self._watermark - self.unsent_bytes)
 
 
 LEAST_WATERMARK_BYTES = 32 << 10

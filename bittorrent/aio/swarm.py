@@ -106,6 +106,14 @@ class Swarm:
         self.dht_port = None
         self._handshake = replace(self._handshake, supports_dht=False)
 
+    def ban(self, address: Address) -> None:
+        """Has nothing to do with a host any more: its connections end, and there will be no others."""
+        self.peers.ban(address)
+        for connection in [*self._connections.values(), *self._handshaking]:
+            if self.peers.is_banned(connection.core.address):
+                connection.core.close("the peer is banned")
+                connection.flush()
+
     def pump(self) -> None:
         """Carries out everything the core decided: to be called after each call to it."""
         while (event := self.core.next_event()) is not None:
@@ -248,15 +256,17 @@ class Swarm:
         number = connection.number
         try:
             while (peer := self.core.peers.get(number)) is not None:
-                now = self._loop.time()
-                connection.set_watermark(int(peer.upload.rate_bytes_per_s(now=now) * SEND_AHEAD_S))
+                rate = peer.upload.rate_bytes_per_s(now=self._loop.time())
+                connection.set_watermark(int(rate * SEND_AHEAD_S))
                 room = connection.room_bytes
                 if not room:
                     break
                 blocks = self.core.uploads_from(number, min(room, READ_AHEAD_BYTES))
                 if not blocks:
                     break
-                for block, data in zip(blocks, await self._read_blocks(blocks), strict=True):
+                contents = await self._read_blocks(blocks)
+                now = self._loop.time()
+                for block, data in zip(blocks, contents, strict=True):
                     self.core.send_block(number, block, data, now=now)
                 self.pump()
         finally:
@@ -268,6 +278,10 @@ class Swarm:
         self._timer = None
         now = self._loop.time()
         self.core.handle_timer(now=now)
+        for connection in list(self._connections.values()):
+            if connection.is_stalled(self._config.write_timeout_s, now=now):
+                connection.core.close("the peer takes nothing of what is sent to it")
+                connection.flush()
         for connection in list(self._handshaking):
             connection.core.handle_timer(now=now)
             if connection.core.is_closed:
@@ -286,6 +300,4 @@ class Swarm:
 
 
 READ_AHEAD_BYTES = 512 << 10
-SEND_AHEAD_S = (
-    0.5  # how much of a second's upload may wait in the transport (libtorrent's send_buffer_watermark_factor)
-)
+SEND_AHEAD_S = 0.5  # how much time's worth of upload may wait in the transport (libtorrent's watermark factor)

@@ -343,7 +343,7 @@ class Torrent:
                 if not self._metadata.done():
                     self._metadata.set_result(info_bytes)
             case PeerBanned(address):
-                self.swarm.peers.ban(address)
+                self.swarm.ban(address)
             case DhtNodeFound(address):
                 if self._dht is not None:
                     with suppress(NodeClosedError):  # it is the caller's, who may close it first
