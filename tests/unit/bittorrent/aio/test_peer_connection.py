@@ -73,7 +73,7 @@ async def read(sock: socket.socket, size: int) -> bytes:
     data = b""
     async with asyncio.timeout(20):
         while len(data) < size:
-            part = await asyncio.get_running_loop().sock_recv(sock, size - len(data))
+            part = await asyncio.get_running_loop().sock_recv(sock, min(size - len(data), 1 << 16))
             if not part:
                 break
             data += part
