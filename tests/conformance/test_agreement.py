@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.conformance.plugs import PLUGS, Plug
@@ -15,6 +15,7 @@ from tests.conformance.suite import run_check
 from transfer import simulation
 
 ACTIONS = ["write", "write_much", "pause", "resume", "eof", "close"]
+NO = (False, False)
 Step = tuple[str, str]
 
 programs = st.lists(st.tuples(st.sampled_from(["client", "server"]), st.sampled_from(ACTIONS)), max_size=10)
@@ -74,6 +75,9 @@ def told(record: Record) -> Told:
 
 @settings(max_examples=40, derandomize=True)
 @given(program=programs, keep_open=st.tuples(st.booleans(), st.booleans()))
+@example(program=[("server", "close"), ("client", "write"), ("client", "write")], keep_open=(False, True))
+@example(program=[("server", "pause"), ("client", "close"), ("server", "write")], keep_open=NO)
+@example(program=[("server", "pause"), ("client", "write"), ("client", "pause"), ("server", "close")], keep_open=NO)
 def test_memory_tells_what_tcp_tells(program: list[Step], keep_open: tuple[bool, bool]) -> None:
     histories: list[list[tuple[Told, Told]]] = []
 

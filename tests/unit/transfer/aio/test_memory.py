@@ -7,6 +7,8 @@ import contextvars
 import errno
 import gc
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -70,15 +72,15 @@ async def test_whole_writes_are_handed_over_without_a_copy() -> None:
     assert received[0] is data
 
 
-async def test_small_writes_are_joined_and_large_ones_cut() -> None:
+@pytest.mark.parametrize("kind", [Recorder, BufferedRecorder])
+async def test_small_writes_are_joined_and_large_ones_cut(kind: Callable[..., Record]) -> None:
     portions: list[int] = []
 
-    class Keeper(Recorder):
-        def data_received(self, data: bytes) -> None:
-            portions.append(len(data))
-            super().data_received(data)
+    def note(record: Record) -> None:
+        portions.append(len(record.data) - sum(portions))
 
-    async with plug_into(MemoryNetwork(MemoryConfig(read_bytes=100))).pair(Keeper, Recorder) as pair:
+    plug = plug_into(MemoryNetwork(MemoryConfig(read_bytes=100)))
+    async with plug.pair(lambda: kind(on_data=note), Recorder) as pair:
         for _ in range(3):
             pair.client.transport.write(bytes(70))
         pair.client.transport.write(bytes(250))
@@ -162,26 +164,31 @@ async def test_each_side_runs_in_its_own_context() -> None:
 
     made: list[Recorder] = []
 
-    def noting(side: str) -> Recorder:
-        def note(_: Record) -> None:
-            seen[side].add(where.get())
+    class Noting(Recorder):
+        """Notes where each of its callbacks runs."""
 
-        seen[side].add(where.get())
-        made.append(Recorder(on_made=note, on_data=note))
-        return made[-1]
+        def __init__(self, side: str) -> None:
+            super().__init__()
+            self.side = side
+            seen[side].add(where.get())
+            made.append(self)
+
+        def _note(self, name: str) -> Any:
+            seen[self.side].add(where.get())
+            return super()._note(name)
 
     network = MemoryNetwork()
     where.set("server's place")
-    listener = await MemoryTransport(network).listen(lambda: noting("server"), HERE)
+    listener = await MemoryTransport(network).listen(lambda: Noting("server"), HERE)
     where.set("client's place")
-    transport, _ = await MemoryTransport(network).connect(lambda: noting("client"), listener.addresses[0])
+    transport, _ = await MemoryTransport(network).connect(lambda: Noting("client"), listener.addresses[0])
     where.set("elsewhere")
-    transport.write(b"x")
+    transport.write(bytes(1 << 20))
     transport.close()
     listener.close()
     for record in made:
         await record.lost()
-    assert len(made) == 2
+    assert sorted(record.resumes for record in made) == [0, 1]
     assert seen == {"client": {"client's place"}, "server": {"server's place"}}
 
 
