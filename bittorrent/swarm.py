@@ -184,14 +184,15 @@ class SwarmCore:
             self.picker.add_peer(peer.number)
             peer.core.info_bytes = info_bytes
             peer.core.announce_extensions(listen_port=None)
+            peer.core.set_geometry(geometry)  # before our pieces: what the peer has itself it need not hear of
             for index in have:
                 peer.core.announce_have(index)
-            peer.core.set_geometry(geometry)
             self._drain(peer)
         self._drop_fellow_seeds()
 
     def piece_verified(self, completed: PieceCompleted, *, now: float) -> None:
         """The piece has its hash and is on disk: only now it counts and is offered to others."""
+        was_held_back = self.unverified_bytes >= self._config.max_unverified_bytes
         picker = self._account(completed, now)
         picker.piece_verified(completed.index)
         for liar in self._blame.piece_verified(completed.index, completed.buffer):
@@ -201,7 +202,8 @@ class SwarmCore:
         for peer in list(self.peers.values()):
             peer.core.announce_have(completed.index)
             peer.core.set_interested(picker.is_interesting(peer.number))
-            self._request_from(peer)
+            if was_held_back:  # otherwise a right piece is no reason to ask anybody for more
+                self._request_from(peer)
             self._touch(peer)
         self._drop_fellow_seeds()
 
