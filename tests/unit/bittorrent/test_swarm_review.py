@@ -121,7 +121,7 @@ def count_picks(host: Host) -> list[int]:
 
 
 def test_a_right_piece_is_no_reason_to_look_at_every_peer() -> None:
-    net = SwarmNet(Random(1), total_bytes=600 * BLOCK_SIZE, piece_length=BLOCK_SIZE, rate_bytes_per_s=2e5)
+    net = SwarmNet(Random(1), total_bytes=150 * BLOCK_SIZE, piece_length=BLOCK_SIZE, rate_bytes_per_s=2e5)
     # Eight pieces may be unfinished, so most peers have nothing to do: asking them in vain is what costs.
     leech = net.host(config=SwarmConfig(max_buffered_bytes=1, pipeline=PipelineConfig(first=8, most=8)))
     for _ in range(30):
