@@ -81,12 +81,13 @@ async def follow_seed(torrent: Torrent, view: TransferView) -> None:
     """Shows a complete torrent until it is cancelled.
 
     Raises:
-        CommandError: the torrent stopped by itself, because its files cannot be read any more.
+        CommandError: the torrent stopped by itself; the text says why.
     """
     while torrent.state is TorrentState.SEEDING:
         view.show(torrent.statistics())
         await asyncio.sleep(REFRESH_INTERVAL_S)
-    raise CommandError(f"{torrent.name} cannot be shared any longer; check its files with `kad torrent verify`")
+    reason = torrent.error or "it was stopped"
+    raise CommandError(f"{torrent.name} is shared no longer: {reason}; check its files with `kad torrent verify`")
 
 
 async def _seed(
