@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from kademlia_core.aio.lookups import PeerLookup
     from kademlia_core.aio.mainline import MainlineNode
     from kademlia_core.mainline.config import PUBLIC_ROUTERS, MainlineConfig
-    from kademlia_core.mainline.core import MainlineCore, NodeStats
-    from kademlia_core.mainline.searches import AnnounceReport
+    from kademlia_core.mainline.core import MainlineCore, MainlineStats
+    from kademlia_core.mainline.peer_search import AnnounceReport
 
 __all__ = [
     "PUBLIC_ROUTERS",
@@ -35,20 +35,20 @@ __all__ = [
     "MainlineConfig",
     "MainlineCore",
     "MainlineNode",
+    "MainlineStats",
     "NoAnswerError",
     "NodeClosedError",
-    "NodeStats",
     "PeerLookup",
     "RoutingTable",
     "RoutingTableConfig",
 ]
 
 _LAZY = {
-    "AnnounceReport": "kademlia_core.mainline.searches",
+    "AnnounceReport": "kademlia_core.mainline.peer_search",
     "MainlineConfig": "kademlia_core.mainline.config",
     "MainlineCore": "kademlia_core.mainline.core",
     "MainlineNode": "kademlia_core.aio.mainline",
-    "NodeStats": "kademlia_core.mainline.core",
+    "MainlineStats": "kademlia_core.mainline.core",
     "PUBLIC_ROUTERS": "kademlia_core.mainline.config",
     "PeerLookup": "kademlia_core.aio.lookups",
 }

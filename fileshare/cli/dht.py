@@ -17,7 +17,7 @@ from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.units import count_text, size_text
 from kademlia_core.aio.mainline import MainlineNode
-from kademlia_core.mainline.core import NodeStats
+from kademlia_core.mainline.core import MainlineStats
 from transfer.address import Address
 
 app = typer.Typer(
@@ -39,7 +39,7 @@ def node(listen: ListenOption = None, bootstrap: BootstrapOption = None, as_json
     address, entries = parse_listen(listen), parse_bootstrap(bootstrap)
     assert entries is not None
     started_at = time.monotonic()
-    last: list[NodeStats] = []
+    last: list[MainlineStats] = []
     try:
         run(_serve(output, address, entries, last))
     except InterruptedByUserError:
@@ -74,7 +74,9 @@ def find_peers(
     run(_ask(output, target, entries, parse_listen(listen) or Address(default_host(entries), 0)))
 
 
-async def _serve(output: Output, listen: Address | None, bootstrap: tuple[Address, ...], last: list[NodeStats]) -> None:
+async def _serve(
+    output: Output, listen: Address | None, bootstrap: tuple[Address, ...], last: list[MainlineStats]
+) -> None:
     async with open_node(listen=listen, bootstrap=bootstrap) as node:
         output.say(f"listening on {node.address} (UDP), node id {node.node_id.hex()}; stop with Ctrl-C")
         output.event("listening", address=node.address, node_id=node.node_id.hex())

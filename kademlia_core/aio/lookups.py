@@ -1,72 +1,84 @@
-"""Searches as asyncio sees them: something to wait for, and a stream of peers that ends."""
+"""Searches as asyncio sees them: something to wait for, and a stream of finds that ends."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from kademlia_core.errors import NodeClosedError
 from kademlia_core.lookup import LookupStats
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from types import TracebackType
 
-    from kademlia_core.mainline.searches import Search
+    from kademlia_core.node.searches import Search
     from transfer.address import Address
 
 
 class RunningSearch:
-    """A search of the core, together with whoever waits for it. Peers wait here until they are fetched.
+    """One search, or one for each address family, together with whoever waits. Finds wait here until they are fetched.
 
-    The search reports each peer once and at most `max_peers_per_search`, which bounds the queue.
+    A harvest reports each find once and bounds their number, which bounds the queue.
     """
 
-    def __init__(self, search: Search) -> None:
-        self.search = search
-        self._peers: deque[Address] = deque()
+    def __init__(self, searches: Iterable[Search]) -> None:
+        self.searches = tuple(searches)
+        self._awaited = set(self.searches)
+        self._found: deque[Any] = deque()
         self._wake = asyncio.Event()
-        self._is_over = False
         self._is_closed = False
 
-    def add_peers(self, peers: tuple[Address, ...]) -> None:
-        self._peers += peers
+    def add(self, found: tuple[object, ...]) -> None:
+        self._found += found
         self._wake.set()
 
-    def finish(self) -> None:
-        self._is_over = True
+    def finish(self, search: Search) -> None:
+        self._awaited.discard(search)
         self._wake.set()
 
     def close(self) -> None:
         """The node is going away, so nothing more will come."""
-        self._is_over = self._is_closed = True
+        self._is_closed = True
+        self._awaited.clear()
         self._wake.set()
 
     async def wait_finished(self) -> None:
         """Raises:
         NodeClosedError: the node was closed first.
         """
-        while not self._is_over:
+        while self._awaited:
             self._wake.clear()
             await self._wake.wait()
         if self._is_closed:
             raise NodeClosedError("the node was closed during a search")
 
-    async def next_peer(self) -> Address | None:
-        """The next peer, or None after the last one.
+    async def next_found(self) -> Any:
+        """The next find, or None after the last one.
 
         Raises:
             NodeClosedError: the node was closed first.
         """
-        while not self._peers:
+        while not self._found:
             if self._is_closed:
                 raise NodeClosedError("the node was closed during a search")
-            if self._is_over:
+            if not self._awaited:
                 return None
             self._wake.clear()
             await self._wake.wait()
-        return self._peers.popleft()
+        return self._found.popleft()
+
+    def statistics(self) -> LookupStats:
+        """Of all searches together; `hops` is the largest."""
+        stats = [search.stats for search in self.searches]
+        return LookupStats(
+            hops=max((each.hops for each in stats), default=0),
+            queries=sum(each.queries for each in stats),
+            responses=sum(each.responses for each in stats),
+            failures=sum(each.failures for each in stats),
+            slow=sum(each.slow for each in stats),
+        )
 
 
 class PeerLookup:
@@ -114,11 +126,11 @@ class PeerLookup:
         """
         if self._running is None:
             raise NodeClosedError("enter the lookup with `async with` before iterating")
-        peer = await self._running.next_peer()
+        peer: Address | None = await self._running.next_found()
         if peer is None:
             raise StopAsyncIteration
         return peer
 
     def statistics(self) -> LookupStats:
         """What the lookup has cost so far; all zero before it has begun."""
-        return self._running.search.stats if self._running is not None else LookupStats()
+        return self._running.statistics() if self._running is not None else LookupStats()

@@ -1,10 +1,10 @@
-"""The knobs of a mainline node; its bounds on what strangers can make grow are all here or in the configs it names."""
+"""The knobs of a mainline node beside those of its engine."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kademlia_core.config import LookupConfig, RoutingTableConfig
+from kademlia_core.node.config import NodeConfig
 from transfer.address import Address
 
 PUBLIC_ROUTERS: tuple[Address, ...] = (
@@ -43,77 +43,18 @@ class PeerStoreConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RateLimitConfig:
-    """How many unsolicited datagrams are looked at; answers to our own queries are not counted.
-
-    Args:
-        per_host_per_s, per_host_burst: for one IP address, all its ports together.
-        total_per_s, total_burst: for all together.
-        max_hosts: addresses remembered; the one heard from longest ago is forgotten first.
-    """
-
-    per_host_per_s: float = 200.0
-    per_host_burst: float = 1000.0
-    total_per_s: float = 5000.0
-    total_burst: float = 10000.0
-    max_hosts: int = 4096
-
-    def __post_init__(self) -> None:
-        if min(self.per_host_per_s, self.total_per_s) <= 0 or min(self.per_host_burst, self.total_burst) < 1:
-            raise ValueError("rates must be positive and bursts at least 1")
-        if self.max_hosts < 1:
-            raise ValueError("max_hosts must be at least 1")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MainlineConfig:
+class MainlineConfig(NodeConfig):
     """One mainline node.
 
     Args:
-        query_timeout_s: silence after which a query has failed.
-        join_attempts: how often each bootstrap address is asked before joining has failed.
-        join_retry_s, join_retry_max_s: wait before joining is tried again, doubled each time up to the maximum.
-        max_join_refreshes: buckets that are refreshed once the node has found its neighbours, farthest first.
-        upkeep_interval_s: at most one doubtful node is pinged, and one stale bucket refreshed, in so long.
-        max_hints: nodes waiting for the ping that lets them into the table.
-        max_pending_queries: queries awaiting an answer; beyond it new ones fail at once.
-        max_searches: lookups at the same time.
+        peer_store: bounds of what other nodes announce to us.
         max_peers_per_search: peers one search reports; further ones are dropped.
-        max_datagram_bytes: longer datagrams are dropped unread.
-        token_rotation_s: age of a secret when the next one replaces it; tokens hold for one to two such spans.
-        resolve_timeout_s: patience with the name service when bootstrap addresses are names.
-        version: four bytes that name this implementation in each message, as BEP 5 describes.
     """
 
-    routing_table: RoutingTableConfig = field(default_factory=RoutingTableConfig)
-    lookup: LookupConfig = field(default_factory=LookupConfig)
     peer_store: PeerStoreConfig = field(default_factory=PeerStoreConfig)
-    rate_limit: RateLimitConfig = field(default_factory=RateLimitConfig)
-    query_timeout_s: float = 5.0
-    join_attempts: int = 2
-    join_retry_s: float = 15.0
-    join_retry_max_s: float = 600.0
-    max_join_refreshes: int = 16
-    upkeep_interval_s: float = 5.0
-    max_hints: int = 64
-    max_pending_queries: int = 8192
-    max_searches: int = 256
     max_peers_per_search: int = 10_000
-    max_datagram_bytes: int = 4096
-    token_rotation_s: float = 300.0
-    resolve_timeout_s: float = 4.0
-    version: bytes = b"KC\x00\x01"
 
     def __post_init__(self) -> None:
-        if self.query_timeout_s <= self.lookup.short_timeout_s:
-            raise ValueError("query_timeout_s must be longer than the lookup's short_timeout_s")
-        if min(self.upkeep_interval_s, self.token_rotation_s, self.resolve_timeout_s) <= 0 or self.join_attempts < 1:
-            raise ValueError("intervals and join_attempts must be positive")
-        if not 0 < self.join_retry_s <= self.join_retry_max_s:
-            raise ValueError("join_retry_s must be positive and at most join_retry_max_s")
-        if self.max_join_refreshes < 0:
-            raise ValueError("max_join_refreshes must not be negative")
-        if min(self.max_hints, self.max_pending_queries, self.max_searches, self.max_peers_per_search) < 1:
-            raise ValueError("each bound must be at least 1")
-        if self.max_datagram_bytes < MAX_REPLY_BYTES:
-            raise ValueError(f"max_datagram_bytes must be at least {MAX_REPLY_BYTES}")
+        NodeConfig.__post_init__(self)
+        if self.max_peers_per_search < 1:
+            raise ValueError("max_peers_per_search must be at least 1")

@@ -24,29 +24,26 @@ from kademlia_core.mainline.messages import (
     Response,
     UnknownRequest,
 )
+from kademlia_core.node import messages
+from kademlia_core.node.messages import MessageError
 from transfer.address import COMPACT_IPV4_SIZE, COMPACT_IPV6_SIZE, Address
-from transfer.errors import DecodeError
 from transfer.wire import bencode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 KEY_SIZE = 20
+WANT_BY_FAMILY = {4: b"n4", 6: b"n6"}
+METHODS_WITH_NODES = frozenset((b"find_node", b"get_peers"))
 MAX_TRANSACTION_ID_BYTES = 128  # ours have 4, libtorrent's 2; the bound keeps echoes small
 _LIMITS = bencode.BencodeLimits(size_bytes=65536, depth=12, tokens=8192)
 
 
-class KrpcError(DecodeError):
-    """A datagram that is no valid message.
-
-    `transaction_id` and `code` are set when it is a query that deserves an error reply saying `reason`.
-    """
+class KrpcError(MessageError):
+    """A datagram that is no valid message."""
 
     def __init__(self, reason: str, *, transaction_id: bytes | None = None, code: int = ERROR_PROTOCOL) -> None:
-        super().__init__(f"invalid KRPC message: {reason}")
-        self.reason = reason
-        self.transaction_id = transaction_id
-        self.code = code
+        super().__init__(f"invalid KRPC message: {reason}", reason, transaction_id=transaction_id, code=code)
 
 
 def decode(data: bytes) -> Message:
@@ -72,17 +69,19 @@ def decode(data: bytes) -> Message:
     raise KrpcError("neither query, response nor error")
 
 
-def encode(message: Message) -> bytes:
+def encode(message: messages.Message) -> bytes:
     """The datagram for a message: canonical bencoding."""
     envelope: dict[bytes, Any]
     match message:
         case Query():
             arguments: dict[bytes, Any] = {b"id": bytes(message.sender)}
             method = _put_request(message.request, arguments)
+            if message.want and method in METHODS_WITH_NODES:
+                arguments[b"want"] = [WANT_BY_FAMILY[family] for family in message.want]
             envelope = {b"a": arguments, b"q": method, b"y": b"q"}
             if message.is_read_only:
                 envelope[b"ro"] = 1
-        case Response():
+        case messages.Response():
             envelope = {b"r": _response_values(message), b"y": b"r"}
             if message.external_address is not None:
                 envelope[b"ip"] = message.external_address.compact()
@@ -117,7 +116,14 @@ def _query(transaction_id: bytes, message: dict[bytes, Any], version: bytes) -> 
         request = _request(method, arguments)
     except KrpcError as error:
         raise KrpcError(error.reason, transaction_id=transaction_id) from None
-    return Query(transaction_id, sender, request, message.get(b"ro") == 1, version)
+    return Query(transaction_id, sender, request, message.get(b"ro") == 1, version, _want(arguments.get(b"want")))
+
+
+def _want(value: Any) -> tuple[int, ...]:
+    """BEP 32's list of address families; what it does not know is ignored."""
+    if not isinstance(value, list):
+        return ()
+    return tuple(family for family, name in WANT_BY_FAMILY.items() if name in value)
 
 
 def _request(method: bytes, arguments: dict[bytes, Any]) -> Request:
@@ -169,6 +175,7 @@ def _put_request(request: Request, arguments: dict[bytes, Any]) -> bytes:
             if request.target is not None:
                 arguments[b"target"] = bytes(request.target)
             return request.method
+    raise TypeError(f"{type(request).__name__} is no request of the mainline")
 
 
 def _response(transaction_id: bytes, message: dict[bytes, Any], version: bytes) -> Response:
@@ -192,13 +199,13 @@ def _response(transaction_id: bytes, message: dict[bytes, Any], version: bytes) 
     )
 
 
-def _response_values(message: Response) -> dict[bytes, Any]:
+def _response_values(message: messages.Response) -> dict[bytes, Any]:
     values: dict[bytes, Any] = {b"id": bytes(message.sender)}
     if message.nodes:
         values[b"nodes"] = join_nodes(message.nodes)
     if message.nodes6:
         values[b"nodes6"] = join_nodes(message.nodes6)
-    if message.peers:
+    if isinstance(message, Response) and message.peers:
         values[b"values"] = [peer.compact() for peer in message.peers]
     if message.token is not None:
         values[b"token"] = message.token

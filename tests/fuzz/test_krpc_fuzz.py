@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 
 from kademlia_core import Contact, Key
 from kademlia_core.mainline import krpc
-from kademlia_core.mainline.config import MAX_REPLY_BYTES, MainlineConfig, PeerStoreConfig, RateLimitConfig
+from kademlia_core.mainline.config import MAX_REPLY_BYTES, MainlineConfig, PeerStoreConfig
 from kademlia_core.mainline.core import MainlineCore
 from kademlia_core.mainline.messages import (
     AnnouncePeer,
@@ -22,7 +22,8 @@ from kademlia_core.mainline.messages import (
     Response,
     UnknownRequest,
 )
-from kademlia_core.mainline.searches import Announcement
+from kademlia_core.mainline.peer_search import Announcement
+from kademlia_core.node.config import RateLimitConfig
 from transfer.address import Address
 from transfer.wire import bencode
 
@@ -95,7 +96,7 @@ class Wire:
         self.core = MainlineCore(rng=Random(1), now=self.now, config=config)
         self.queries: list[tuple[bytes, Address]] = []
         self.core.join((Address("192.0.2.1", 1), Address("192.0.2.2", 2)), now=self.now)
-        self.core.find_peers(OTHER, announcement=Announcement(7000), now=self.now)
+        self.core.find_peers(OTHER, announcement=Announcement(OTHER, 7000), now=self.now)
         self.drain()
 
     def receive(self, data: bytes, source: Address) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from kademlia_core.mainline.config import MainlineConfig
-from kademlia_core.mainline.core import Event, JoinWanted, MainlineCore
+from kademlia_core.mainline.core import MainlineCore
+from kademlia_core.node.events import Event, JoinWanted
 from transfer.address import Address
 
 DELAY_S = 0.05

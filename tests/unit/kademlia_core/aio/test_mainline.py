@@ -23,7 +23,7 @@ from kademlia_core import (
     NoAnswerError,
     NodeClosedError,
 )
-from kademlia_core.mainline.config import RateLimitConfig
+from kademlia_core.node.config import RateLimitConfig
 from transfer.address import Address
 
 INFO_HASH = b"h" * 20

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from transfer.limits.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
-    from kademlia_core.mainline.config import RateLimitConfig
+    from kademlia_core.node.config import RateLimitConfig
 
 
 class SourceLimiter:

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from kademlia_core import Key
-from kademlia_core.mainline.tokens import TOKEN_SIZE, TokenIssuer
+from kademlia_core.node.tokens import TOKEN_SIZE, TokenIssuer
 
 INFO_HASH, OTHER_HASH = Key(5, 160), Key(6, 160)
 

@@ -5,9 +5,9 @@ import pytest
 from kademlia_core import Contact, Key, RoutingTableConfig
 from kademlia_core.mainline import krpc
 from kademlia_core.mainline.config import MainlineConfig
-from kademlia_core.mainline.core import JoinStateChanged
-from kademlia_core.mainline.joining import JoinState
 from kademlia_core.mainline.messages import Response
+from kademlia_core.node.events import JoinStateChanged
+from kademlia_core.node.joining import JoinState
 from tests.unit.kademlia_core.virtual_network import VirtualNetwork, joined
 from transfer.address import Address
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from kademlia_core.contact import Contact
-    from kademlia_core.mainline.messages import Request, Response
+    from kademlia_core.node.messages import ErrorReply, Request, Response
     from transfer.address import Address
 
 TRANSACTION_ID_SIZE = 4  # off-path attackers must guess it; libtorrent's 2 bytes fall to 65,536 spoofed datagrams
@@ -21,7 +21,9 @@ class Asker(Protocol):
 
     def on_response(self, transaction: Transaction, response: Response, *, now: float) -> None: ...
 
-    def on_failure(self, transaction: Transaction, *, now: float) -> None: ...
+    def on_failure(self, transaction: Transaction, *, error: ErrorReply | None = None, now: float) -> None:
+        """Silence, an answer of somebody else, or a refusal: then `error` says why."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

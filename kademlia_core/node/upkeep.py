@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from kademlia_core.mainline.messages import FindNode, Ping
-from kademlia_core.mainline.searches import Network, Search
+from kademlia_core.node.messages import FindNode, Ping
+from kademlia_core.node.searches import Network, Search
 from transfer.address import is_usable_peer
 
 if TYPE_CHECKING:
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
     from kademlia_core.contact import Contact
     from kademlia_core.key import Key
-    from kademlia_core.mainline.config import MainlineConfig
-    from kademlia_core.mainline.messages import Response
-    from kademlia_core.mainline.transactions import Transaction
+    from kademlia_core.node.config import NodeConfig
+    from kademlia_core.node.messages import ErrorReply, Response
+    from kademlia_core.node.transactions import Transaction
     from kademlia_core.routing_table import RoutingTable
     from transfer.address import Address
 
@@ -28,9 +28,7 @@ class TableUpkeep:
     after the other.
     """
 
-    def __init__(
-        self, table: RoutingTable, *, network: Network, config: MainlineConfig, rng: Random, now: float
-    ) -> None:
+    def __init__(self, table: RoutingTable, *, network: Network, config: NodeConfig, rng: Random, now: float) -> None:
         self._table = table
         self._network = network
         self._config = config
@@ -68,14 +66,14 @@ class TableUpkeep:
     def on_response(self, transaction: Transaction, response: Response, *, now: float) -> None:
         self._pinged.discard(transaction.address)
 
-    def on_failure(self, transaction: Transaction, *, now: float) -> None:
+    def on_failure(self, transaction: Transaction, *, error: ErrorReply | None = None, now: float) -> None:
         """BEP 5: a doubtful node gets a second chance before it gives way to a replacement."""
         self._pinged.discard(transaction.address)
         if transaction.contact is not None:
             self.on_crowding(transaction.contact, now=now)
 
-    def on_peers(self, search: Search, peers: tuple[Address, ...]) -> None:
-        """A lookup of nodes meets no peers."""
+    def on_found(self, search: Search, found: tuple[object, ...]) -> None:
+        """A lookup of nodes finds nothing else."""
 
     def on_search_finished(self, search: Search, *, now: float) -> None:
         self._refresh = None
@@ -113,7 +111,13 @@ class TableUpkeep:
         config = self._config
         contacts = self._table.closest(target, config.lookup.k, max_failures=self._table.config.bad_after_failures - 1)
         self._refresh = Search(
-            FindNode(target), contacts, network=self._network, owner=self, config=config, own_key=self._table.own_key
+            FindNode(target),
+            target,
+            contacts,
+            network=self._network,
+            owner=self,
+            config=config,
+            own_key=self._table.own_key,
         )
         self._refresh.start(now=now)
 

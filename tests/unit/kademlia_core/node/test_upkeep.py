@@ -24,7 +24,7 @@ def network() -> VirtualNetwork:
 
 def test_whoever_asks_us_is_pinged_and_enters_when_it_answers(network: VirtualNetwork) -> None:
     first, second = network.add(1), network.add(2)
-    network.command(second).ping(first, now=network.now)
+    network.command(second).query(first, Ping(), now=network.now)
     network.run(1.0)
     assert [contact.address for contact in network.cores[first].table] == [second]
 

@@ -10,8 +10,8 @@ from kademlia_core import Contact, Key, RoutingTable
 from kademlia_core.mainline import krpc
 from kademlia_core.mainline.config import MainlineConfig
 from kademlia_core.mainline.core import MainlineCore
-from kademlia_core.mainline.joining import JoinState
 from kademlia_core.mainline.messages import FindNode, Query, Response
+from kademlia_core.node.joining import JoinState
 from transfer.address import Address
 
 BOOTSTRAP = Address("10.0.0.1", 6881)

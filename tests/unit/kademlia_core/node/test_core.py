@@ -6,16 +6,25 @@ import pytest
 
 from kademlia_core import Contact, Key
 from kademlia_core.mainline import krpc
-from kademlia_core.mainline.config import MainlineConfig, RateLimitConfig
-from kademlia_core.mainline.core import MainlineCore, PeersFound, PingAnswered, PingFailed, SearchFinished
+from kademlia_core.mainline.config import MainlineConfig
+from kademlia_core.mainline.core import MainlineCore
 from kademlia_core.mainline.messages import ErrorReply, FindNode, Ping, Query, Response
-from kademlia_core.mainline.searches import Announcement
+from kademlia_core.mainline.peer_search import Announcement
+from kademlia_core.node.config import RateLimitConfig
+from kademlia_core.node.events import Found, QueryFinished, SearchFinished
 from tests.unit.kademlia_core.virtual_network import VirtualNetwork, joined
 from transfer.address import Address
 from transfer.errors import LimitExceededError
 
 INFO_HASH = Key.from_bytes(b"i" * 20)
 OUTSIDER, OUTSIDER_KEY = Address("10.9.9.9", 1234), Key.from_bytes(b"o" * 20)
+
+
+def outcomes(network: VirtualNetwork, address: Address) -> list[tuple[Address, Contact | None]]:
+    """Whom the node at `address` queried on command, and who answered."""
+    queries = [event.query for event in network.events[address] if isinstance(event, QueryFinished)]
+    assert all(query.is_finished and (query.response is None) == (query.contact is None) for query in queries)
+    return [(query.address, query.contact) for query in queries]
 
 
 @pytest.fixture
@@ -27,26 +36,26 @@ def test_what_one_node_announces_another_finds(network: VirtualNetwork) -> None:
     addresses = joined(network, 25)
     announcer, finder = addresses[3], addresses[20]
     core = network.command(announcer)
-    announced = core.find_peers(INFO_HASH, announcement=Announcement(7000), now=network.now)
+    announced = core.find_peers(INFO_HASH, announcement=Announcement(INFO_HASH, 7000), now=network.now)
     network.run(3.0)
-    assert announced.report().accepted_by == tuple(announced.result())
+    assert announced.accepted() == tuple(announced.result())
     assert len(announced.result()) == 8
 
     search = network.command(finder).find_peers(INFO_HASH, now=network.now)
     network.run(3.0)
     peer = Address(announcer.host, 7000)
-    assert network.events[finder][-2:] == [PeersFound(search, (peer,)), SearchFinished(search)]
+    assert network.events[finder][-2:] == [Found(search, (peer,)), SearchFinished(search)]
     assert search.stats.responses >= 8
 
 
 def test_an_implied_port_is_the_port_of_the_datagram(network: VirtualNetwork) -> None:
     announcer, keeper = joined(network, 2)
     core = network.command(announcer)
-    core.find_peers(INFO_HASH, announcement=Announcement(7000, implied_port=True), now=network.now)
+    core.find_peers(INFO_HASH, announcement=Announcement(INFO_HASH, 7000, implied_port=True), now=network.now)
     network.run(1.0)
     search = network.command(keeper).find_peers(INFO_HASH, now=network.now)  # from its own store
     network.run(1.0)
-    assert PeersFound(search, (announcer,)) in network.events[keeper]
+    assert Found(search, (announcer,)) in network.events[keeper]
 
 
 def test_a_node_that_gives_no_token_is_not_announced_to(network: VirtualNetwork) -> None:
@@ -55,29 +64,29 @@ def test_a_node_that_gives_no_token_is_not_announced_to(network: VirtualNetwork)
     core = network.command(address)
     core.add_node(OUTSIDER, now=network.now)
     answer(network, Response(b"", OUTSIDER_KEY))
-    search = core.find_peers(INFO_HASH, announcement=Announcement(7000), now=network.now)
+    search = core.find_peers(INFO_HASH, announcement=Announcement(INFO_HASH, 7000), now=network.now)
     answer(network, Response(b"", OUTSIDER_KEY))
     assert search.is_finished
-    assert search.report().accepted_by == ()
+    assert search.accepted() == ()
     assert [contact.address for contact in search.result()] == [OUTSIDER]
 
 
 def test_pings_end_in_an_event(network: VirtualNetwork) -> None:
     first, second = network.add(1), network.add(2)
-    network.command(first).ping(second, now=network.now)
-    network.command(first).ping(OUTSIDER, now=network.now)
-    network.command(first).ping(Address("::1", 1), now=network.now)
+    network.command(first).query(second, Ping(), now=network.now)
+    network.command(first).query(OUTSIDER, Ping(), now=network.now)
+    network.command(first).query(Address("::1", 1), Ping(), now=network.now)
     network.run(6.0)
-    assert network.events[first] == [
-        PingFailed(Address("::1", 1)),
-        PingAnswered(Contact(network.cores[second].node_id, second)),
-        PingFailed(OUTSIDER),
+    assert outcomes(network, first) == [
+        (Address("::1", 1), None),
+        (second, Contact(network.cores[second].node_id, second)),
+        (OUTSIDER, None),
     ]
 
 
 def test_a_reply_counts_only_with_its_transaction_and_from_its_address(network: VirtualNetwork) -> None:
     address = network.add(1)
-    network.command(address).ping(OUTSIDER, now=network.now)
+    network.command(address).query(OUTSIDER, Ping(), now=network.now)
     network.run(0.1)
     query = taken_query(network)
     spoofed = krpc.encode(Response(query.transaction_id, Key.from_bytes(b"s" * 20)))
@@ -91,7 +100,7 @@ def test_a_reply_counts_only_with_its_transaction_and_from_its_address(network: 
     for _ in range(2):
         network.send(genuine, OUTSIDER, address)
     network.run(0.1)
-    assert network.events[address] == [PingAnswered(Contact(OUTSIDER_KEY, OUTSIDER))]
+    assert outcomes(network, address) == [(OUTSIDER, Contact(OUTSIDER_KEY, OUTSIDER))]
     assert network.cores[address].stats(now=network.now).dropped_unexpected == 4
 
 
@@ -110,9 +119,9 @@ def test_an_answer_under_another_key_is_no_answer_to_a_lookup(network: VirtualNe
 
 def test_an_error_reply_fails_the_query_without_waiting(network: VirtualNetwork) -> None:
     address = network.add(1)
-    network.command(address).ping(OUTSIDER, now=network.now)
+    network.command(address).query(OUTSIDER, Ping(), now=network.now)
     answer(network, ErrorReply(b"", 202, "not today"))
-    assert network.events[address] == [PingFailed(OUTSIDER)]
+    assert outcomes(network, address) == [(OUTSIDER, None)]
 
 
 def test_peers_are_reported_once_and_only_usable_ones(network: VirtualNetwork) -> None:
@@ -127,8 +136,8 @@ def test_peers_are_reported_once_and_only_usable_ones(network: VirtualNetwork) -
         network,
         Response(b"", OUTSIDER_KEY, peers=(good, good, Address("192.0.2.2", 0), Address("224.0.0.1", 6881), good)),
     )
-    assert PeersFound(search, (good,)) in network.events[address]
-    assert sum(isinstance(event, PeersFound) for event in network.events[address]) == 1
+    assert Found(search, (good,)) in network.events[address]
+    assert sum(isinstance(event, Found) for event in network.events[address]) == 1
 
 
 def test_a_search_reports_no_more_peers_than_its_bound() -> None:
@@ -141,7 +150,7 @@ def test_a_search_reports_no_more_peers_than_its_bound() -> None:
     search = core.find_peers(INFO_HASH, now=network.now)
     peers = tuple(Address("192.0.2.1", port) for port in range(1, 9))
     answer(network, Response(b"", OUTSIDER_KEY, peers=peers))
-    assert PeersFound(search, peers[:3]) in network.events[address]
+    assert Found(search, peers[:3]) in network.events[address]
 
 
 def test_a_cancelled_search_is_silent(network: VirtualNetwork) -> None:
@@ -172,10 +181,10 @@ def test_too_many_queries_fail_instead_of_piling_up(network: VirtualNetwork) -> 
     address = network.add(1, config=MainlineConfig(max_pending_queries=1))
     core = network.command(address)
     for _ in range(3):
-        core.ping(OUTSIDER, now=network.now)
+        core.query(OUTSIDER, Ping(), now=network.now)
     assert core.stats(now=network.now).pending_queries == 1
     network.run(0.0)
-    assert network.events[address] == [PingFailed(OUTSIDER)] * 2
+    assert outcomes(network, address) == [(OUTSIDER, None)] * 2
 
 
 def test_a_flood_is_not_answered_beyond_the_rate(network: VirtualNetwork) -> None:
@@ -193,7 +202,7 @@ def test_a_flood_is_not_answered_beyond_the_rate(network: VirtualNetwork) -> Non
 def test_being_asked_is_no_licence_to_flood(network: VirtualNetwork) -> None:
     limit = RateLimitConfig(per_host_per_s=1.0, per_host_burst=10.0)
     address = network.add(1, config=MainlineConfig(rate_limit=limit))
-    network.command(address).ping(OUTSIDER, now=network.now)
+    network.command(address).query(OUTSIDER, Ping(), now=network.now)
     network.run(0.1)
     for data in (krpc.encode(Query(b"aa", OUTSIDER_KEY, Ping(), is_read_only=True)), b"d1:q4:ping1:t2:aa1:y1:qe"):
         for _ in range(50):

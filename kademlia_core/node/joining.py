@@ -5,15 +5,15 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from kademlia_core.mainline.messages import FindNode
-from kademlia_core.mainline.searches import Network, Search
+from kademlia_core.node.messages import FindNode
+from kademlia_core.node.searches import Network, Search
 
 if TYPE_CHECKING:
     from kademlia_core.contact import Contact
-    from kademlia_core.mainline.config import MainlineConfig
-    from kademlia_core.mainline.messages import Response
-    from kademlia_core.mainline.transactions import Transaction
-    from kademlia_core.mainline.upkeep import TableUpkeep
+    from kademlia_core.node.config import NodeConfig
+    from kademlia_core.node.messages import ErrorReply, Response
+    from kademlia_core.node.transactions import Transaction
+    from kademlia_core.node.upkeep import TableUpkeep
     from kademlia_core.routing_table import RoutingTable
     from transfer.address import Address
 
@@ -37,7 +37,7 @@ class Joining:
     owner for (freshly resolved) addresses, which it hands to `join`.
     """
 
-    def __init__(self, table: RoutingTable, *, network: Network, upkeep: TableUpkeep, config: MainlineConfig) -> None:
+    def __init__(self, table: RoutingTable, *, network: Network, upkeep: TableUpkeep, config: NodeConfig) -> None:
         self._table = table
         self._network = network
         self._upkeep = upkeep
@@ -67,13 +67,15 @@ class Joining:
 
     def on_response(self, transaction: Transaction, response: Response, *, now: float) -> None:
         self._awaited.pop(transaction.address, None)
-        contacts = [contact for contact in self._network.contacts_in(response) if contact.key != self._table.own_key]
+        contacts = [
+            contact for contact in self._network.contacts_in(response, now=now) if contact.key != self._table.own_key
+        ]
         if self._search is not None:
             self._search.add_candidates(contacts, now=now)
         else:
             self._look_up_own_key(contacts, now)
 
-    def on_failure(self, transaction: Transaction, *, now: float) -> None:
+    def on_failure(self, transaction: Transaction, *, error: ErrorReply | None = None, now: float) -> None:
         attempts = self._awaited.pop(transaction.address, None)
         if attempts is None:
             return
@@ -90,8 +92,8 @@ class Joining:
             self._enter(JoinState.JOINING)
             self._look_up_own_key([], now)
 
-    def on_peers(self, search: Search, peers: tuple[Address, ...]) -> None:
-        """A lookup of nodes meets no peers."""
+    def on_found(self, search: Search, found: tuple[object, ...]) -> None:
+        """A lookup of nodes finds nothing else."""
 
     def on_search_finished(self, search: Search, *, now: float) -> None:
         self._search = None
@@ -127,7 +129,13 @@ class Joining:
         own_key = self._table.own_key
         contacts = contacts + self._table.closest(own_key, self._config.lookup.k)
         self._search = Search(
-            FindNode(own_key), contacts, network=self._network, owner=self, config=self._config, own_key=own_key
+            FindNode(own_key),
+            own_key,
+            contacts,
+            network=self._network,
+            owner=self,
+            config=self._config,
+            own_key=own_key,
         )
         self._search.start(now=now)
 

@@ -1,0 +1,121 @@
+"""One core on one UDP socket: datagrams, the clock, and what the core reports."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Generic, TypeVar, cast
+
+from transfer.address import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kademlia_core.node.core import NodeCore
+    from kademlia_core.node.events import Event
+
+CoreT = TypeVar("CoreT", bound="NodeCore")
+
+
+class CoreDriver(asyncio.DatagramProtocol, Generic[CoreT]):
+    """Feeds a core from its socket and its clock, and carries out what it wants.
+
+    `on_event` hears each event of the core, `on_lost` that the socket is gone. While the operating system takes no
+    more, datagrams are dropped, as a network would.
+    """
+
+    def __init__(
+        self,
+        core: CoreT,
+        *,
+        on_event: Callable[[CoreDriver[CoreT], Event], None],
+        on_lost: Callable[[CoreDriver[CoreT]], None],
+    ) -> None:
+        self.core = core
+        self.address = Address("", 0)
+        self.is_open = False
+        self._on_event = on_event
+        self._on_lost = on_lost
+        self._loop = asyncio.get_running_loop()
+        self._closed = self._loop.create_future()
+        self._transport: asyncio.DatagramTransport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_due = 0.0
+        self._is_full = False
+
+    async def open(self, local: Address) -> None:
+        """Binds the socket.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        await self._loop.create_datagram_endpoint(lambda: self, local_addr=local)
+
+    def close(self) -> None:
+        self._stop()
+        if self._transport is not None:
+            self._transport.close()
+
+    async def wait_closed(self) -> None:
+        if self._transport is not None:
+            await self._closed
+
+    @property
+    def now(self) -> float:
+        return self._loop.time()
+
+    def drive(self) -> None:
+        """Carries out what the core wants: datagrams, events, the next timer. Call it after each command."""
+        if not self.is_open:
+            return
+        core, transport = self.core, self._transport
+        for data, address in core.datagrams_to_send():
+            if transport is not None and not self._is_full:
+                transport.sendto(data, address)
+        while (event := core.next_event()) is not None:
+            self._on_event(self, event)
+        deadline = core.next_timer()
+        if self._timer is None or deadline < self._timer_due:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer_due = deadline  # the handle cannot be asked: uvloop's has no `when` for a time that is now
+            self._timer = self._loop.call_at(deadline, self._on_timer, deadline)
+
+    # asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.DatagramTransport", transport)  # by contract; its class may be unrelated
+        self.address = Address.from_socket(transport.get_extra_info("sockname"))
+        self.is_open = True
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if self.is_open:
+            self.core.receive_datagram(data, Address.from_socket(addr), now=self._loop.time())
+            self.drive()
+
+    def error_received(self, exc: Exception) -> None:
+        """An ICMP message about some earlier datagram: its query will time out."""
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop()
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def _on_timer(self, deadline: float) -> None:
+        self._timer = None
+        if self.is_open:
+            self.core.handle_timer(now=max(self._loop.time(), deadline))
+            self.drive()
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self.is_open:
+            self.is_open = False
+            self._on_lost(self)

@@ -1,0 +1,346 @@
+"""A node on asyncio UDP sockets, whatever its dialect: the shell around one `NodeCore` for each address family."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+from typing import TYPE_CHECKING, Generic, Self
+
+from kademlia_core.aio.driver import CoreDriver, CoreT
+from kademlia_core.aio.lookups import RunningSearch
+from kademlia_core.aio.names import resolve
+from kademlia_core.errors import BootstrapError, NoAnswerError, NodeClosedError
+from kademlia_core.key import Key
+from kademlia_core.node.events import Event, Found, JoinStateChanged, JoinWanted, QueryFinished, SearchFinished
+from kademlia_core.node.joining import JoinState
+from kademlia_core.node.messages import Ping, Request
+from transfer.address import Address, is_ip_address
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable
+    from types import TracebackType
+
+    from kademlia_core.contact import Contact
+    from kademlia_core.node.config import NodeConfig
+    from kademlia_core.node.queries import DirectQuery
+    from kademlia_core.node.searches import Search
+
+
+class Node(Generic[CoreT]):
+    """A node of a Kademlia network. Derived classes bring the dialect and its commands.
+
+    Enter it with `async with`: that binds the sockets and begins to join the network in the background. Every lookup
+    waits for that by itself. An empty `bootstrap` starts a network of one's own.
+
+    With hosts of both address families it is a node of two networks, one for each (BEP 32): commands go to both, and
+    what they find is merged.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str | tuple[str, ...],
+        port: int,
+        bootstrap: Iterable[tuple[str, int]],
+        config: NodeConfig,
+        rng: random.Random | None,
+    ) -> None:
+        hosts = (host,) if isinstance(host, str) else host
+        self._locals = tuple(Address(each, port) for each in hosts)
+        if not hosts or len({local.is_ipv6 for local in self._locals}) < len(hosts):
+            raise ValueError("host must name one address, or one of each family")
+        self._bootstrap = tuple(Address(*entry) for entry in bootstrap)
+        self._config = config
+        self._rng = rng or random.SystemRandom()
+        self._drivers: list[CoreDriver[CoreT]] = []
+        self._is_entered = False
+        self._join_changed = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._searches: dict[Search, RunningSearch] = {}
+        self._queries: dict[DirectQuery, asyncio.Future[DirectQuery]] = {}
+
+    async def __aenter__(self) -> Self:
+        """Binds the sockets and begins to join. Of several hosts, those that the machine does not have are left out.
+
+        Raises:
+            OSError: the address cannot be bound.
+            ValueError: the node id has the wrong width.
+            NodeClosedError: this node has been entered before.
+        """
+        if self._is_entered:
+            raise NodeClosedError("a node can be entered only once; make a new one")
+        self._is_entered = True
+        self._loop = asyncio.get_running_loop()
+        try:
+            await self._open_sockets()
+        except BaseException:
+            await self.aclose()
+            raise
+        if len(self._drivers) == 2:
+            first, second = (driver.core for driver in self._drivers)
+            first.pair(second)
+            second.pair(first)
+        for driver in self._drivers:
+            self._join(driver)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the sockets and ends everything in flight with `NodeClosedError`. Repeating it does no harm."""
+        drivers, self._drivers = self._drivers, []
+        for driver in drivers:
+            driver.close()
+        self._release()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for driver in drivers:
+            await driver.wait_closed()
+
+    async def wait_joined(self) -> None:
+        """Waits until this node is part of a network; at once when it started its own.
+
+        Raises:
+            BootstrapError: no bootstrap address answered. It is tried again in the background; so may you.
+            NodeClosedError: the node is not open.
+        """
+        while True:
+            states = {driver.core.join_state for driver in self._open_drivers}
+            if JoinState.JOINED in states:
+                return
+            if states == {JoinState.FAILED}:
+                raise BootstrapError(self._bootstrap)
+            self._join_changed.clear()
+            await self._join_changed.wait()
+
+    async def find_node(self, target: bytes | Key) -> list[Contact]:
+        """The nodes closest to `target` that answer, closest first; of each address family as many.
+
+        Raises:
+            BootstrapError, NodeClosedError: as `wait_joined`.
+            LimitExceededError: too many searches are running.
+        Cancellation: ends the lookup.
+        """
+        key = self._key(target)
+        running = await self._run(lambda core, now: core.find_node(key, now=now))
+        found = [contact for search in running.searches for contact in search.result()]
+        return sorted(found, key=lambda contact: contact.key ^ key)
+
+    async def ping(self, address: tuple[str, int]) -> Contact:
+        """Who is at `address`? Joining is not waited for.
+
+        Raises:
+            NoAnswerError: nobody answered, or the name has no address.
+            NodeClosedError: the node is not open.
+        """
+        query = await self._ask(Address(*address), Ping())
+        assert query.contact is not None
+        return query.contact
+
+    def add_node(self, address: tuple[str, int]) -> None:
+        """A hint from elsewhere that a node is at `address`: it is pinged, and kept if it answers.
+
+        Raises:
+            NodeClosedError: the node is not open.
+        """
+        drivers, hint = self._open_drivers, Address(*address)
+        for driver in drivers:
+            if is_ip_address(hint.host):
+                driver.core.add_node(hint, now=driver.now)
+                driver.drive()
+            elif len(self._tasks) < MAX_RESOLVING:
+                self._spawn(self._resolve_hint(driver, hint))
+
+    @property
+    def address(self) -> Address:
+        """Where this node is bound, the IPv4 address if there are two.
+
+        Raises:
+            NodeClosedError: the node is not open.
+        """
+        return self.addresses[0]
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Where this node is bound, IPv4 first.
+
+        Raises:
+            NodeClosedError: the node is not open.
+        """
+        return tuple(sorted((driver.address for driver in self._open_drivers), key=lambda address: address.is_ipv6))
+
+    @property
+    def node_id(self) -> Key:
+        """The key of this node, in the IPv4 network if there are two.
+
+        Raises:
+            NodeClosedError: the node is not open.
+        """
+        return min(self._open_drivers, key=lambda driver: driver.core.is_ipv6).core.node_id
+
+    # For derived classes.
+
+    def _make_core(self, local: Address) -> CoreT:
+        raise NotImplementedError
+
+    def _key(self, value: bytes | Key) -> Key:
+        key = value if isinstance(value, Key) else Key.from_bytes(value)
+        if key.bits != self._key_bits:
+            raise ValueError(f"this network has keys of {self._key_bits} bits, not {key.bits}")
+        return key
+
+    @property
+    def _key_bits(self) -> int:
+        raise NotImplementedError
+
+    async def _run(self, start: Callable[[CoreT, float], Search]) -> RunningSearch:
+        """Starts a search in each network that has been joined, and waits until all have ended.
+
+        Raises:
+            BootstrapError, NodeClosedError: as `wait_joined`.
+            LimitExceededError: too many searches are running.
+        Cancellation: ends the searches.
+        """
+        running = await self._begin(start)
+        try:
+            await running.wait_finished()
+        finally:
+            self._end(running)
+        return running
+
+    async def _begin(self, start: Callable[[CoreT, float], Search]) -> RunningSearch:
+        await self.wait_joined()
+        drivers = [driver for driver in self._open_drivers if driver.core.join_state is JoinState.JOINED]
+        running = RunningSearch(start(driver.core, driver.now) for driver in drivers)
+        for search in running.searches:
+            self._searches[search] = running
+        for driver in drivers:
+            driver.drive()
+        return running
+
+    def _end(self, running: RunningSearch) -> None:
+        for search in running.searches:
+            self._searches.pop(search, None)
+            for driver in self._drivers:
+                driver.core.cancel(search)
+
+    async def _ask(self, address: Address, request: Request) -> DirectQuery:
+        """One query to one address.
+
+        Raises:
+            NoAnswerError: nobody answered, or it was refused, or the name has no address.
+            NodeClosedError: the node is not open.
+        """
+        for driver in list(self._open_drivers):
+            for resolved in await self._resolve(driver, address):
+                if not driver.is_open:
+                    raise NodeClosedError("the node was closed during a query")
+                query = driver.core.query(resolved, request, now=driver.now)
+                self._queries[query] = self._loop.create_future()
+                driver.drive()
+                try:
+                    await self._queries[query]
+                finally:
+                    self._queries.pop(query, None)
+                if query.response is None:
+                    raise NoAnswerError(address)
+                return query
+        raise NoAnswerError(address)
+
+    @property
+    def _open_drivers(self) -> list[CoreDriver[CoreT]]:
+        if not self._drivers:
+            raise NodeClosedError("the node is not open; use it inside `async with`")
+        return self._drivers
+
+    # What the drivers report.
+
+    def _report(self, driver: CoreDriver[CoreT], event: Event) -> None:
+        match event:
+            case Found():
+                if (running := self._searches.get(event.search)) is not None:
+                    running.add(event.found)
+            case SearchFinished():
+                if (running := self._searches.pop(event.search, None)) is not None:
+                    running.finish(event.search)
+            case QueryFinished():
+                answer = self._queries.get(event.query)
+                if answer is not None and not answer.done():
+                    answer.set_result(event.query)
+            case JoinWanted():
+                self._join(driver)
+            case JoinStateChanged():
+                self._join_changed.set()
+
+    def _lose(self, driver: CoreDriver[CoreT]) -> None:
+        """A socket is gone. Nobody may wait any longer when it was the last."""
+        if driver in self._drivers:
+            self._drivers.remove(driver)
+        if not self._drivers:
+            self._release()
+
+    def _release(self) -> None:
+        for running in self._searches.values():
+            running.close()
+        self._searches.clear()
+        for answer in self._queries.values():
+            if not answer.done():
+                answer.set_exception(NodeClosedError("the node was closed during a query"))
+        self._queries.clear()
+        self._join_changed.set()
+
+    # Sockets, joining and names.
+
+    async def _open_sockets(self) -> None:
+        missing: OSError | None = None
+        for local in self._locals:
+            driver = CoreDriver(self._make_core(local), on_event=self._report, on_lost=self._lose)
+            try:
+                await driver.open(local)
+            except OSError as error:
+                if error.errno not in NO_SUCH_FAMILY:
+                    raise
+                missing = error
+            else:
+                self._drivers.append(driver)
+        if missing is not None and not self._drivers:
+            raise missing
+
+    def _join(self, driver: CoreDriver[CoreT]) -> None:
+        if all(is_ip_address(address.host) for address in self._bootstrap):
+            mine = tuple(address for address in self._bootstrap if address.is_ipv6 == driver.core.is_ipv6)
+            driver.core.join(mine, alone=not self._bootstrap, now=driver.now)
+            self._loop.call_soon(driver.drive)
+        else:
+            self._spawn(self._resolve_and_join(driver))
+
+    async def _resolve_and_join(self, driver: CoreDriver[CoreT]) -> None:
+        found = await asyncio.gather(*(self._resolve(driver, address) for address in self._bootstrap))
+        addresses = tuple(dict.fromkeys(address for addresses in found for address in addresses))
+        if driver.is_open:
+            driver.core.join(addresses, now=driver.now)
+            driver.drive()
+
+    async def _resolve_hint(self, driver: CoreDriver[CoreT], hint: Address) -> None:
+        for address in await self._resolve(driver, hint):
+            if driver.is_open:
+                driver.core.add_node(address, now=driver.now)
+                driver.drive()
+
+    async def _resolve(self, driver: CoreDriver[CoreT], address: Address) -> list[Address]:
+        return await resolve(address, ipv6=driver.core.is_ipv6, patience_s=self._config.resolve_timeout_s)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+MAX_RESOLVING = 32
+NO_SUCH_FAMILY = frozenset((errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT))

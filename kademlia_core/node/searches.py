@@ -1,0 +1,173 @@
+"""Searches: a lookup that carries one request to ever closer nodes, what it gathers, and what it leaves behind."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from kademlia_core.lookup import LookupCore, LookupStats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kademlia_core.contact import Contact
+    from kademlia_core.key import Key
+    from kademlia_core.node.config import NodeConfig
+    from kademlia_core.node.dialect import Harvest, Placement
+    from kademlia_core.node.messages import ErrorReply, Request, Response
+    from kademlia_core.node.transactions import Asker, Transaction
+    from transfer.address import Address
+
+
+class Network(Protocol):
+    """What a machine that asks needs from the node it belongs to."""
+
+    def ask(
+        self, address: Address, request: Request, asker: Asker, *, contact: Contact | None = None, now: float
+    ) -> bool:
+        """Sends a query; False, and no call of the asker later, when too many queries are on their way."""
+        ...
+
+    def contacts_in(self, response: Response, *, now: float) -> tuple[Contact, ...]:
+        """The contacts of a response that this node can reach: of its address family."""
+        ...
+
+
+class SearchOwner(Protocol):
+    """Whoever started a search."""
+
+    def on_found(self, search: Search, found: tuple[object, ...]) -> None: ...
+
+    def on_search_finished(self, search: Search, *, now: float) -> None: ...
+
+
+class Search:
+    """One iterative lookup on the wire with the request of a dialect.
+
+    `harvest` reads each answer, and its news go to the owner as they arrive. When the lookup has ended, `placement`
+    says what to leave with the closest nodes; the search is finished when all of them have answered or failed.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        target: Key,
+        contacts: Iterable[Contact],
+        *,
+        network: Network,
+        owner: SearchOwner,
+        config: NodeConfig,
+        own_key: Key,
+        harvest: Harvest | None = None,
+        placement: Placement | None = None,
+    ) -> None:
+        self.request = request
+        self.target = target
+        self._lookup = LookupCore(target, contacts, config=config.lookup, own_key=own_key)
+        self._network = network
+        self._owner = owner
+        self._harvest = harvest
+        self._placement = placement
+        self._tokens: dict[Contact, bytes] = {}  # bounded by the lookup's max_queries
+        self._placing = 0
+        self._is_placing = False
+        self._accepted: set[Contact] = set()
+        self._refused: dict[Contact, ErrorReply] = {}
+        self.is_finished = False
+
+    def start(self, *, now: float) -> None:
+        """Sends the first queries; with nobody to ask the search is finished at once."""
+        self._advance(now)
+
+    def add_candidates(self, contacts: Iterable[Contact], *, now: float) -> None:
+        """More contacts to ask, known by other means."""
+        self._lookup.add_candidates(contacts)
+        self._advance(now)
+
+    def on_response(self, transaction: Transaction, response: Response, *, now: float) -> None:
+        contact = transaction.contact
+        if self.is_finished or contact is None:
+            return
+        if transaction.request is not self.request:
+            self._accepted.add(contact)
+            self._placing -= 1
+        else:
+            if response.token is not None:
+                self._tokens[contact] = response.token
+            if self._harvest is not None:
+                found = self._harvest.on_response(contact, response)
+                if found:
+                    self._owner.on_found(self, found)
+            self._lookup.on_response(contact, self._network.contacts_in(response, now=now), now)
+        self._advance(now)
+
+    def on_failure(self, transaction: Transaction, *, error: ErrorReply | None = None, now: float) -> None:
+        contact = transaction.contact
+        if self.is_finished or contact is None:
+            return
+        if transaction.request is not self.request:
+            if error is not None:
+                self._refused[contact] = error
+            self._placing -= 1
+        else:
+            self._lookup.on_failure(contact, now)
+        self._advance(now)
+
+    def handle_timer(self, *, now: float) -> None:
+        self._advance(now)
+
+    def next_timer(self) -> float | None:
+        return None if self.is_finished else self._lookup.next_timer()
+
+    def cancel(self) -> None:
+        """Ends the search without a word to its owner; answers still on their way are ignored."""
+        self.is_finished = True
+
+    @property
+    def awaits_only_slow(self) -> bool:
+        return self._lookup.awaits_only_slow
+
+    @property
+    def stats(self) -> LookupStats:
+        return self._lookup.stats
+
+    def result(self) -> list[Contact]:
+        """The closest nodes that answered, closest first."""
+        return self._lookup.result()
+
+    def accepted(self) -> tuple[Contact, ...]:
+        """The nodes that took what was placed with them, closest first."""
+        return tuple(sorted(self._accepted, key=lambda contact: contact.key ^ self.target))
+
+    def refusals(self) -> tuple[tuple[Contact, ErrorReply], ...]:
+        """The nodes that refused what was placed with them, and why."""
+        return tuple(self._refused.items())
+
+    def _advance(self, now: float) -> None:
+        if self.is_finished:
+            return
+        while not self._is_placing:
+            if self._harvest is not None and self._harvest.is_complete:
+                self._place(now)
+                break
+            contacts = self._lookup.queries_to_send(now)
+            refused = [contact for contact in contacts if not self._ask(contact, self.request, now)]
+            for contact in refused:
+                self._lookup.on_failure(contact, now)
+            if self._lookup.is_finished:
+                self._place(now)
+            elif not refused:
+                return
+        if not self._placing:
+            self.is_finished = True
+            self._owner.on_search_finished(self, now=now)
+
+    def _place(self, now: float) -> None:
+        self._is_placing = True
+        if self._placement is None:
+            return
+        closest = [(contact, self._tokens.get(contact)) for contact in self._lookup.result()]
+        for contact, request in self._placement.requests_for(closest):
+            self._placing += self._ask(contact, request, now)
+
+    def _ask(self, contact: Contact, request: Request, now: float) -> bool:
+        return self._network.ask(contact.address, request, self, contact=contact, now=now)
