@@ -25,6 +25,7 @@ from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.stats import SessionStats, SourceStats, TorrentState, TorrentStats
 
 if TYPE_CHECKING:
+    from bittorrent.aio.create import create_torrent
     from bittorrent.aio.session import Session
     from bittorrent.aio.torrent import Torrent
 
@@ -48,9 +49,14 @@ __all__ = [
     "TrackerError",
     "WireError",
     "create_metainfo",
+    "create_torrent",
 ]
 
-_LAZY = {"Session": "bittorrent.aio.session", "Torrent": "bittorrent.aio.torrent"}
+_LAZY = {
+    "Session": "bittorrent.aio.session",
+    "Torrent": "bittorrent.aio.torrent",
+    "create_torrent": "bittorrent.aio.create",
+}
 
 
 def __getattr__(name: str) -> object:

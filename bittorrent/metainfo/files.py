@@ -20,12 +20,16 @@ class FileEntry:
 
     `offset` is where the file begins in the concatenation of all files, which is what pieces are cut from. Padding
     (`is_padding`) only fills a piece up: its bytes are zeros, it is never on disk and not shown, its path says nothing.
+    A symbolic link has no bytes; `link_to` is the path of a file or folder of the same torrent.
     """
 
     path: tuple[str, ...]
     length: int
     offset: int
     is_padding: bool = False
+    is_executable: bool = False
+    is_hidden: bool = False
+    link_to: tuple[str, ...] = ()
 
     @property
     def end(self) -> int:
@@ -51,7 +55,8 @@ def parse_name(info: dict[bytes, Value]) -> str:
 
 
 def parse_files(info: dict[bytes, Value], name: str, *, max_files: int) -> tuple[FileEntry, ...]:
-    """All files in the order of the torrent, with padding, without symbolic links (they hold no data; none is made).
+    """All files in the order of the torrent, padding and symbolic links included, so that their numbers are those that
+    others use (BEP 53). A link that is unsafe, or leads to nothing in the torrent, counts as padding of no length.
 
     Raises:
         MetainfoError: neither or both of `length` and `files`, an unsafe or repeated path, a length that is not a
@@ -62,33 +67,61 @@ def parse_files(info: dict[bytes, Value], name: str, *, max_files: int) -> tuple
         raise MetainfoError("the torrent says both that it is one file and that it is many")
     if listed is None:
         check_path((name,))
-        return (FileEntry((name,), _length_of(info), 0),)
+        attributes = _attributes_of(info)
+        return (FileEntry((name,), _length_of(info), 0, False, b"x" in attributes, b"h" in attributes),)
     if not isinstance(listed, list) or not listed:
         raise MetainfoError("the list of files is missing or empty")
     if len(listed) > max_files:
         raise MetainfoError(f"the torrent has {len(listed)} files, more than the {max_files} allowed")
     entries: list[FileEntry] = []
+    links: list[tuple[int, dict[bytes, Value]]] = []
     taken = PathSet()
     offset = 0
     for item in listed:
         if not isinstance(item, dict):
             raise MetainfoError("the list of files holds something that is not a file")
-        attributes = item.get(b"attr")
-        attributes = attributes if isinstance(attributes, bytes) else b""
+        attributes = _attributes_of(item)
         if b"l" in attributes:  # takes no room, whatever its length says: libtorrent counts it so too
+            links.append((len(entries), item))
+            entries.append(_padding(0, offset))
             continue
         length = _length_of(item)
         path = (".pad",) if b"p" in attributes else (name, *_path_of(item))
         if b"p" in attributes or path[-1].startswith(_OLD_PADDING):
-            entries.append(FileEntry((".pad", str(length)), length, offset, is_padding=True))
+            entries.append(_padding(length, offset))
         else:
             check_path(path)
             taken.add(path)
-            entries.append(FileEntry(path, length, offset))
+            entries.append(FileEntry(path, length, offset, False, b"x" in attributes, b"h" in attributes))
         offset += length
         if offset > MAX_TOTAL_BYTES:
             raise MetainfoError("the files are larger together than a file system can hold")
+    for index, item in links:
+        entries[index] = _link(item, name, taken, entries[index])
     return tuple(entries)
+
+
+def _link(item: dict[bytes, Value], name: str, taken: PathSet, otherwise: FileEntry) -> FileEntry:
+    """Links come last: none takes the place of a file, and each leads to a file or folder that is known to be safe."""
+    try:
+        path = (name, *_path_of(item))
+        target = (name, *_path_of({b"path": item.get(b"symlink path", 0)}))
+        check_path(path)
+        if target not in taken:
+            return otherwise
+        taken.add(path)
+    except MetainfoError:
+        return otherwise
+    return FileEntry(path, 0, otherwise.offset, link_to=target)
+
+
+def _padding(length: int, offset: int) -> FileEntry:
+    return FileEntry((".pad", str(length)), length, offset, is_padding=True)
+
+
+def _attributes_of(item: dict[bytes, Value]) -> bytes:
+    attributes = item.get(b"attr")
+    return attributes if isinstance(attributes, bytes) else b""
 
 
 def _path_of(item: dict[bytes, Value]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Magnet links: an info-hash and hints where to find peers (BEP 9, 53 for `x.pe`)."""
+"""Magnet links: an info-hash and hints where to find peers (BEP 9), and which files are wanted (BEP 53)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ MAX_NAME_CHARACTERS = 255
 MAX_TRACKERS = 200
 MAX_PEERS = 200
 MAX_WEB_SEEDS = 200
+MAX_SELECTIONS = 1000
 MAX_EXACT_LENGTH = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Magnet:
-    """What a magnet link says. `name` is for people only, until the metadata is here; `peers` may be host names."""
+    """What a magnet link says. `name` is for people only, until the metadata is here; `peers` may be host names.
+
+    `selected` are the numbers of the files that are wanted (`Metainfo.files` counts the same way); nothing means all.
+    """
 
     info_hash: bytes
     name: str | None = None
@@ -29,6 +33,7 @@ class Magnet:
     peers: tuple[Address, ...] = ()
     web_seeds: tuple[str, ...] = ()
     exact_length: int | None = None
+    selected: tuple[range, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.info_hash) != 20:
@@ -48,6 +53,7 @@ class Magnet:
             raise MagnetError(f"{shorten(text)} is not a magnet link: it does not begin with magnet:?")
         topics: list[str] = []
         name, exact_length = None, None
+        selected: tuple[range, ...] = ()
         # Dictionaries keep the first of equal values and their order.
         trackers: dict[str, None] = {}
         peers: dict[Address, None] = {}
@@ -67,6 +73,8 @@ class Magnet:
                 peers[peer] = None
             elif key == "xl" and exact_length is None:
                 exact_length = _length(value)
+            elif key == "so" and not selected:
+                selected = _selection(value)
         return cls(
             info_hash=_info_hash_of(topics),
             name=name,
@@ -74,6 +82,7 @@ class Magnet:
             peers=tuple(peers),
             web_seeds=tuple(web_seeds),
             exact_length=exact_length,
+            selected=selected,
         )
 
     def __str__(self) -> str:
@@ -85,6 +94,8 @@ class Magnet:
         parts += (f"tr={quote(url, safe='')}" for url in self.trackers)
         parts += (f"ws={quote(url, safe='')}" for url in self.web_seeds)
         parts += (f"x.pe={quote(str(peer), safe=':[]')}" for peer in self.peers)
+        if self.selected:
+            parts.append("so=" + ",".join(map(_selected_text, self.selected)))
         return "magnet:?" + "&".join(parts)
 
 
@@ -135,5 +146,22 @@ def _length(value: str) -> int | None:
     return length if (length := int(value)) <= MAX_EXACT_LENGTH else None
 
 
+def _selection(value: str) -> tuple[range, ...]:
+    """`0,2,4-6`; what is none of both is left out."""
+    found: dict[range, None] = {}
+    for item in value.split(",")[:MAX_SELECTIONS]:
+        match = _NUMBERS.fullmatch(item.strip())
+        if match is not None:
+            first, last = int(match[1]), int(match[2] or match[1])
+            if first <= last:
+                found[range(first, last + 1)] = None
+    return tuple(found)
+
+
+def _selected_text(numbers: range) -> str:
+    return f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
+
+
+_NUMBERS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 _NUMBERED = re.compile(r"\.[0-9]+\Z")  # tr.1, tr.2: the numbering of some clients
 _DECIMAL = re.compile(r"[0-9]{1,19}")

@@ -87,14 +87,18 @@ class PathSet:
         self._files: set[tuple[str, ...]] = set()
         self._folders: set[tuple[str, ...]] = set()
 
+    def __contains__(self, elements: tuple[str, ...]) -> bool:
+        """Whether it is one of the files, or a folder around one."""
+        elements = _composed(elements)
+        return elements in self._files or elements in self._folders
+
     def add(self, elements: tuple[str, ...]) -> None:
         """Takes the path of one more file.
 
         Raises:
             MetainfoError: it collides with an earlier one.
         """
-        if not all(map(str.isascii, elements)):
-            elements = tuple(unicodedata.normalize("NFC", element) for element in elements)
+        elements = _composed(elements)
         if elements in self._files:
             raise MetainfoError(f"two files of the torrent are called {shorten('/'.join(elements))}")
         if elements in self._folders:
@@ -106,6 +110,12 @@ class PathSet:
                 raise MetainfoError(f"{shorten('/'.join(folder))} is both a file and a folder of the torrent")
             self._folders.add(folder)
             folder = folder[:-1]
+
+
+def _composed(elements: tuple[str, ...]) -> tuple[str, ...]:
+    if all(map(str.isascii, elements)):
+        return elements
+    return tuple(unicodedata.normalize("NFC", element) for element in elements)
 
 
 def _objection(element: str) -> str | None:

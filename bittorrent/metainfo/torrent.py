@@ -48,8 +48,8 @@ class Metainfo:
     """A checked version 1 torrent; a hybrid one is used through its version 1 side.
 
     `info_hash` is the SHA-1 of `info_bytes`, the info dictionary exactly as it came. `files` are in torrent order,
-    padding included (`visible_files` leaves it out). `trackers` are tiers (BEP 12). The text of `comment` and
-    `created_by` is fit for a terminal: control characters are gone.
+    padding and symbolic links included (`visible_files` leaves them out). `trackers` are tiers (BEP 12). The text of
+    `comment` and `created_by` is fit for a terminal: control characters are gone.
 
     Always true: at least one byte is shared, and `piece_hashes` holds 20 bytes for each of `piece_count` pieces.
     """
@@ -204,8 +204,8 @@ class Metainfo:
 
     @property
     def visible_files(self) -> tuple[FileEntry, ...]:
-        """The files that exist for a user: all but padding."""
-        return tuple(entry for entry in self.files if not entry.is_padding)
+        """The files that exist for a user: all but padding and symbolic links."""
+        return tuple(entry for entry in self.files if not entry.is_padding and not entry.link_to)
 
     def piece_hash(self, index: int) -> bytes:
         """The SHA-1 that the piece must have.

@@ -20,7 +20,7 @@ def verify_pieces(
     Raises:
         StorageError: what is there cannot be read.
 
-    Cost: one buffer of at most 1 MiB; as fast as SHA-1 on data in the page cache. Blocks while it runs.
+    Cost: one buffer of at most 128 KiB; as fast as SHA-1 on data in the page cache. Blocks while it runs.
     """
     buffer = memoryview(bytearray(min(_CHUNK_SIZE, metainfo.piece_length)))
     zero_hashes: dict[int, bytes] = {}
@@ -69,4 +69,4 @@ def _hash_of_zeros(length: int, buffer: memoryview) -> bytes:
     return hasher.digest()
 
 
-_CHUNK_SIZE = 1 << 20
+_CHUNK_SIZE = 128 << 10  # measured: what stays in a core's own cache is hashed twice as fast as a mebibyte

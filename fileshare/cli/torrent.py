@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -41,7 +42,17 @@ def create(
     tracker: Annotated[
         list[str] | None, typer.Option("--tracker", metavar="URL", help="A tracker to announce to, may be repeated.")
     ] = None,
+    web_seed: Annotated[
+        list[str] | None,
+        typer.Option("--web-seed", metavar="URL", help="Where the same can be had over HTTP, may be repeated."),
+    ] = None,
     private: Annotated[bool, typer.Option("--private", help="Peers come from the trackers only (BEP 27).")] = False,
+    align: Annotated[
+        bool, typer.Option("--align", help="Let each file begin with a piece of its own (BEP 47 padding).")
+    ] = False,
+    attributes: Annotated[
+        bool, typer.Option("--attributes", help="Keep executable and hidden files and symbolic links (BEP 47).")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -53,12 +64,16 @@ def create(
     if not force and os.path.lexists(target):
         raise CommandError(f"{target} exists already; choose another -o FILE, or replace it with --force")
     output = Output(as_json=as_json)
-    with ByteCount(output, "hashing") as count:
+    with ByteCount(output, "hashing") as count, ThreadPoolExecutor(os.cpu_count()) as executor:
         metainfo = create_metainfo(
             path,
             piece_length=piece_size,
             trackers=tracker or (),
+            web_seeds=web_seed or (),
             private=private,
+            align=align,
+            attributes=attributes,
+            executor=executor,
             creation_date=int(time.time()),
             progress=count.show,
         )

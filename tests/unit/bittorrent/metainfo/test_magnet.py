@@ -28,7 +28,7 @@ HEX, BASE32 = HASH.hex(), base64.b32encode(HASH).decode()
         f"magnet:?xt=urn:ed2k:354B15E68FB8F36D7CD88FF94116CDC1&xt=urn:btih:{HEX}",
         f"magnet:?xt=urn:btmh:1220{'ab' * 32}&xt=urn:btih:{HEX}",
         f"magnet:?xt=urn:btih:{HEX}&xt=urn:btih:{BASE32}",
-        f"magnet:?&&xt=urn:btih:{HEX}&so=0,2,4-6&unknown&=&x.pe=nonsense&tr=&ws=x&xl=-1&dn=",
+        f"magnet:?&&xt=urn:btih:{HEX}&so=x&unknown&=&x.pe=nonsense&tr=&ws=x&xl=-1&dn=",
     ],
 )
 def test_the_info_hash_is_found(text: str) -> None:
@@ -98,3 +98,20 @@ def test_an_info_hash_alone() -> None:
         parse_info_hash("a" * 20)
     with pytest.raises(MagnetError, match="20 bytes"):
         Magnet(info_hash=b"short")
+
+
+@pytest.mark.parametrize(
+    ("text", "selected"),
+    [
+        ("0", [range(1)]),
+        ("0,2,4-6", [range(1), range(2, 3), range(4, 7)]),
+        ("4-6, 1,4-6", [range(4, 7), range(1, 2)]),
+        ("6-4,x,-1,1-,,3", [range(3, 4)]),
+        ("", []),
+        ("99999999999999999999", []),
+    ],
+)
+def test_selected_files(text: str, selected: list[range]) -> None:
+    magnet = Magnet.parse(f"magnet:?xt=urn:btih:{'0' * 40}&so={text}")
+    assert list(magnet.selected) == selected
+    assert Magnet.parse(str(magnet)) == magnet

@@ -163,14 +163,42 @@ def test_padding_is_kept_apart_and_its_path_does_not_matter() -> None:
     assert [entry.end for entry in metainfo.files] == [30, 40, 80, 85, 100]
 
 
-def test_symbolic_links_are_left_out_and_take_no_room() -> None:
+def test_symbolic_links_lead_only_to_what_the_torrent_holds() -> None:
+    def link(path: object, target: object) -> dict[str, Any]:
+        return {"length": 7, "path": path, "attr": "l", "symlink path": target}
+
     info = changed(MULTI)
     info["files"] = [
+        link(["early"], ["d", "b"]),
         {"length": 60, "path": ["a"]},
-        {"length": 7, "path": ["link"], "attr": "l", "symlink path": ["..", "..", "etc"]},
-        {"length": 40, "path": ["b"]},
+        link(["to folder"], ["d"]),
+        link(["out"], ["..", "..", "etc"]),
+        {"length": 40, "path": ["d", "b"]},
+        link(["a"], ["d", "b"]),
+        link(["d", "b", "below a file"], ["a"]),
+        link(["nowhere"], ["missing"]),
+        link(["itself"], ["itself"]),
+        link(["no target"], 5),
+        link("text", ["a"]),
+        link([".."], ["a"]),
     ]
-    assert [str(entry) for entry in Metainfo.from_bytes(torrent(info)).files] == ["album/a", "album/b"]
+    files = Metainfo.from_bytes(torrent(info)).files
+    assert len(files) == 12, "the others keep their numbers"
+    assert {str(entry): "/".join(entry.link_to) for entry in files if entry.link_to} == {
+        "album/early": "album/d/b",
+        "album/to folder": "album/d",
+    }
+    assert [str(entry) for entry in files if not entry.is_padding and not entry.link_to] == ["album/a", "album/d/b"]
+    assert sum(entry.length for entry in files) == 100
+
+
+def test_what_is_executable_or_hidden() -> None:
+    info = changed(MULTI)
+    info["files"] = [{"length": 60, "path": ["a"], "attr": "x"}, {"length": 40, "path": ["b"], "attr": "hx?"}]
+    files = Metainfo.from_bytes(torrent(info)).files
+    assert [(entry.is_executable, entry.is_hidden) for entry in files] == [(True, False), (True, True)]
+    single = Metainfo.from_bytes(torrent(changed(SINGLE, attr="x"))).files[0]
+    assert (single.is_executable, single.is_hidden) == (True, False)
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
