@@ -8,7 +8,7 @@ import itertools
 import json
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -56,21 +56,15 @@ async def end_process(process: asyncio.subprocess.Process, *, grace_s: float = 5
         await process.wait()
 
 
-class LibtorrentPeer:
-    """A libtorrent session in a child process, on `host` and a free port.
+class JsonChild:
+    """A process of ours that is told what to do by JSON lines on its standard input, and ends with it.
 
     Args:
-        dht: switch its DHT node on; `add_dht_node` gives it an entry point.
-        settings: libtorrent settings that override the quiet local defaults of `libtorrent_child`.
+        command: what Python runs: a script, or `-m` and a module; then `options` as JSON.
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", dht: bool = False, settings: dict[str, Any] | None = None) -> None:
-        self.address = Address(host, free_port())
-        self._settings = {
-            "listen_interfaces": f"{self.address}",
-            "enable_dht": dht,
-            **(settings or {}),
-        }
+    def __init__(self, command: Sequence[str], options: dict[str, Any]) -> None:
+        self._command = (*command, json.dumps(options))
         self._numbers = itertools.count(1)
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
@@ -78,18 +72,11 @@ class LibtorrentPeer:
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
-            str(CHILD),
-            json.dumps(self._settings),
+            *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             limit=1 << 24,
         )
-
-        async def listens() -> bool:
-            answer = await self.do("port")
-            return bool(answer["port"] == self.address.port)
-
-        await wait_until(listens, what="libtorrent listens", within_s=20)
         return self
 
     async def __aexit__(
@@ -99,6 +86,11 @@ class LibtorrentPeer:
         assert self._process.stdin is not None
         self._process.stdin.close()
         await end_process(self._process)
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     async def do(self, name: str, **arguments: Any) -> dict[str, Any]:
         """Runs `Child.do_<name>` in the child and returns its answer; an exception there is a RuntimeError here."""
@@ -111,13 +103,37 @@ class LibtorrentPeer:
             await self._process.stdin.drain()
             line = await self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"libtorrent ended while it was asked to {name}")
+            raise RuntimeError(f"the child process ended while it was asked to {name}")
         answer: dict[str, Any] = json.loads(line)
         if answer.pop("id") != number:
-            raise RuntimeError(f"libtorrent answered another question than {name}")
+            raise RuntimeError(f"the child process answered another question than {name}")
         if answer.get("error"):
-            raise RuntimeError(f"libtorrent: {name}: {answer['error']}")
+            raise RuntimeError(f"the child process: {name}: {answer['error']}")
         return answer
+
+
+class LibtorrentPeer(JsonChild):
+    """A libtorrent session in a child process, on `host` and a free port.
+
+    Args:
+        dht: switch its DHT node on; `add_dht_node` gives it an entry point.
+        settings: libtorrent settings that override the quiet local defaults of `libtorrent_child`.
+    """
+
+    def __init__(self, *, host: str = "127.0.0.1", dht: bool = False, settings: dict[str, Any] | None = None) -> None:
+        self.address = Address(host, free_port())
+        options = {"listen_interfaces": f"{self.address}", "enable_dht": dht, **(settings or {})}
+        super().__init__([str(CHILD)], options)
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+
+        async def listens() -> bool:
+            answer = await self.do("port")
+            return bool(answer["port"] == self.address.port)
+
+        await wait_until(listens, what="libtorrent listens", within_s=20)
+        return self
 
     async def add(self, save_path: Path, *, torrent: bytes = b"", magnet: str = "", seed: bool = False) -> str:
         """Adds a torrent; returns its info-hash in hex."""
