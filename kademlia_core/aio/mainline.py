@@ -13,6 +13,7 @@ from kademlia_core.mainline.peer_search import Announcement, AnnounceReport
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterable
+    from pathlib import Path
 
     from kademlia_core.key import Key
     from transfer.address import Address
@@ -31,6 +32,8 @@ class MainlineNode(Node[MainlineCore]):
         bootstrap: where to enter the network; names are resolved. Default: the well-known public routers.
         node_id: a key of 160 bits; random when not given.
         rng: source of all randomness; the operating system's when not given.
+        state_file: where to keep the key and the contacts from one run to the next, so that the next one needs no
+            bootstrap address. A damaged file is replaced, with a warning in the log.
     """
 
     def __init__(
@@ -42,11 +45,19 @@ class MainlineNode(Node[MainlineCore]):
         node_id: Key | None = None,
         config: MainlineConfig | None = None,
         rng: random.Random | None = None,
+        state_file: Path | str | None = None,
     ) -> None:
         config = config or MainlineConfig()
-        super().__init__(host=host, port=port, bootstrap=bootstrap, config=config, rng=rng)
+        super().__init__(
+            host=host,
+            port=port,
+            bootstrap=bootstrap,
+            config=config,
+            rng=rng,
+            node_id=node_id,
+            state_file=state_file,
+        )
         self._mainline_config = config
-        self._node_id = node_id
 
     def find_peers(self, info_hash: bytes | Key) -> PeerLookup:
         """A lookup of everybody who shares `info_hash` (20 bytes): `async with` it, then `async for` over it.
@@ -94,11 +105,11 @@ class MainlineNode(Node[MainlineCore]):
         """
         return MainlineStats.summed(driver.core.stats(now=driver.now) for driver in self._open_drivers)
 
-    def _make_core(self, local: Address) -> MainlineCore:
+    def _make_core(self, local: Address, node_id: Key | None) -> MainlineCore:
         return MainlineCore(
             rng=self._rng,
             now=self._loop.time(),
-            node_id=self._node_id,
+            node_id=node_id,
             config=self._mainline_config,
             is_ipv6=local.is_ipv6,
         )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import random
+from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Self
 
 from kademlia_core.aio.driver import CoreDriver, CoreT
 from kademlia_core.aio.lookups import RunningSearch
 from kademlia_core.aio.names import resolve
+from kademlia_core.aio.state_file import StateFile
 from kademlia_core.errors import BootstrapError, NoAnswerError, NodeClosedError
 from kademlia_core.key import Key
 from kademlia_core.node.events import Event, Found, JoinStateChanged, JoinWanted, QueryFinished, SearchFinished
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from kademlia_core.node.config import NodeConfig
     from kademlia_core.node.queries import DirectQuery
     from kademlia_core.node.searches import Search
+    from kademlia_core.node.snapshot import NetworkSnapshot
 
 
 class Node(Generic[CoreT]):
@@ -45,6 +48,8 @@ class Node(Generic[CoreT]):
         bootstrap: Iterable[tuple[str, int]],
         config: NodeConfig,
         rng: random.Random | None,
+        node_id: Key | None,
+        state_file: Path | str | None,
     ) -> None:
         hosts = (host,) if isinstance(host, str) else host
         self._locals = tuple(Address(each, port) for each in hosts)
@@ -53,6 +58,9 @@ class Node(Generic[CoreT]):
         self._bootstrap = tuple(Address(*entry) for entry in bootstrap)
         self._config = config
         self._rng = rng or random.SystemRandom()
+        self._node_id = node_id
+        self._state = StateFile(Path(state_file)) if state_file is not None else None
+        self._saved: dict[bool, NetworkSnapshot] = {}
         self._drivers: list[CoreDriver[CoreT]] = []
         self._is_entered = False
         self._join_changed = asyncio.Event()
@@ -73,6 +81,7 @@ class Node(Generic[CoreT]):
         self._is_entered = True
         self._loop = asyncio.get_running_loop()
         try:
+            self._saved = await self._load()
             await self._open_sockets()
         except BaseException:
             await self.aclose()
@@ -82,7 +91,10 @@ class Node(Generic[CoreT]):
             first.pair(second)
             second.pair(first)
         for driver in self._drivers:
-            self._join(driver)
+            if not self._restore(driver):
+                self._join(driver)
+        if self._state is not None:
+            self._spawn(self._save_regularly(self._state))
         return self
 
     async def __aexit__(
@@ -96,6 +108,8 @@ class Node(Generic[CoreT]):
         for driver in drivers:
             driver.close()
         self._release()
+        if self._state is not None and drivers:
+            self._state.save(self._snapshots(drivers))  # at once: who closes in a hurry may not wait for a thread
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -186,7 +200,7 @@ class Node(Generic[CoreT]):
 
     # For derived classes.
 
-    def _make_core(self, local: Address) -> CoreT:
+    def _make_core(self, local: Address, node_id: Key | None) -> CoreT:
         raise NotImplementedError
 
     def _key(self, value: bytes | Key) -> Key:
@@ -297,10 +311,38 @@ class Node(Generic[CoreT]):
 
     # Sockets, joining and names.
 
+    async def _load(self) -> dict[bool, NetworkSnapshot]:
+        """What an earlier run left, by whether it is IPv6."""
+        if self._state is None:
+            return {}
+        saved = await self._loop.run_in_executor(None, self._state.load)
+        return {network.is_ipv6: network for network in saved if network.node_id.bits == self._key_bits}
+
+    async def _save_regularly(self, state: StateFile) -> None:
+        while True:
+            await asyncio.sleep(self._config.snapshot_interval_s)
+            await self._loop.run_in_executor(None, state.save, self._snapshots(self._drivers))
+
+    def _snapshots(self, drivers: Iterable[CoreDriver[CoreT]]) -> list[NetworkSnapshot]:
+        """The networks as they are, or as they were found if nobody has answered since."""
+        snapshots = [driver.core.snapshot() for driver in drivers]
+        return [self._saved.get(each.is_ipv6, each) if not each.contacts else each for each in snapshots]
+
+    def _restore(self, driver: CoreDriver[CoreT]) -> bool:
+        """Whether there is anybody from an earlier run to begin with."""
+        saved = self._saved.get(driver.core.is_ipv6)
+        if saved is None or not saved.contacts:
+            return False
+        driver.core.restore(saved.contacts, now=driver.now)
+        self._loop.call_soon(driver.drive)
+        return True
+
     async def _open_sockets(self) -> None:
         missing: OSError | None = None
         for local in self._locals:
-            driver = CoreDriver(self._make_core(local), on_event=self._report, on_lost=self._lose)
+            saved = self._saved.get(local.is_ipv6)
+            node_id = self._node_id or (saved.node_id if saved is not None else None)
+            driver = CoreDriver(self._make_core(local, node_id), on_event=self._report, on_lost=self._lose)
             try:
                 await driver.open(local)
             except OSError as error:

@@ -48,6 +48,7 @@ class NodeConfig:
         max_datagram_bytes: longer datagrams are dropped unread.
         token_rotation_s: age of a secret when the next one replaces it; tokens hold for one to two such spans.
         resolve_timeout_s: patience with the name service when bootstrap addresses are names.
+        snapshot_interval_s: how often a node with a state file saves whom it knows; it does so when it closes, too.
         version: four bytes that name this implementation in each message, as BEP 5 describes.
         is_read_only: asks but does not answer, and tells others to keep it out of their tables (BEP 43).
     """
@@ -67,13 +68,15 @@ class NodeConfig:
     max_datagram_bytes: int = 4096
     token_rotation_s: float = 300.0
     resolve_timeout_s: float = 4.0
+    snapshot_interval_s: float = 600.0
     version: bytes = b"KC\x00\x01"
     is_read_only: bool = False
 
     def __post_init__(self) -> None:
         if self.query_timeout_s <= self.lookup.short_timeout_s:
             raise ValueError("query_timeout_s must be longer than the lookup's short_timeout_s")
-        if min(self.upkeep_interval_s, self.token_rotation_s, self.resolve_timeout_s) <= 0 or self.join_attempts < 1:
+        intervals = (self.upkeep_interval_s, self.token_rotation_s, self.resolve_timeout_s, self.snapshot_interval_s)
+        if min(intervals) <= 0 or self.join_attempts < 1:
             raise ValueError("intervals and join_attempts must be positive")
         if not 0 < self.join_retry_s <= self.join_retry_max_s:
             raise ValueError("join_retry_s must be positive and at most join_retry_max_s")

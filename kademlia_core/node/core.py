@@ -14,6 +14,7 @@ from kademlia_core.node.messages import ErrorReply, FindNode, Message, MessageEr
 from kademlia_core.node.queries import DirectQuery
 from kademlia_core.node.rate_limit import SourceLimiter
 from kademlia_core.node.searches import Search
+from kademlia_core.node.snapshot import MAX_CONTACTS, NetworkSnapshot
 from kademlia_core.node.stats import NodeCounters, NodeStats
 from kademlia_core.node.tokens import TokenIssuer
 from kademlia_core.node.transactions import Transactions
@@ -123,6 +124,21 @@ class NodeCore:
         """
         self._joining.join(tuple(filter(self._is_reachable, addresses)), alone=alone, now=now)
         self._report_joining()
+
+    def restore(self, contacts: tuple[Contact, ...], *, now: float) -> None:
+        """Enters the network through whom this node knew when it last ran; instead of `join`, which follows if wanted.
+
+        Nobody is taken at their word: all are asked again.
+        """
+        usable = tuple(contact for contact in contacts if self._is_reachable(contact.address))
+        self._joining.restore(usable, now=now)
+        self._upkeep.restore(usable, now=now)
+        self._report_joining()
+
+    def snapshot(self) -> NetworkSnapshot:
+        """What to remember for `restore`: the contacts that answer, closest first."""
+        contacts = self.table.closest(self.node_id, MAX_CONTACTS)
+        return NetworkSnapshot(self.node_id, self.is_ipv6, tuple(contacts))
 
     def add_node(self, address: Address, *, now: float) -> None:
         """A hint that a node may be at `address`; it is pinged, and kept if it answers."""

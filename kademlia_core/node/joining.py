@@ -48,6 +48,7 @@ class Joining:
         self._retry_s = config.join_retry_s
         self._can_retry = False
         self._is_far_filled = False
+        self._is_restoring = False
         self.state = JoinState.IDLE
         self.changed = False
         self.is_wanted = False
@@ -64,6 +65,12 @@ class Joining:
             self._enter(JoinState.JOINED)
         elif not self._awaited:
             self._settle(now)
+
+    def restore(self, contacts: tuple[Contact, ...], *, now: float) -> None:
+        """Tries whom the node knew when it last ran. Bootstrap addresses are wanted only if none of them answers."""
+        self._can_retry = self._is_restoring = True
+        self._enter(JoinState.JOINING)
+        self._look_up_own_key(list(contacts), now)
 
     def on_response(self, transaction: Transaction, response: Response, *, now: float) -> None:
         self._awaited.pop(transaction.address, None)
@@ -145,6 +152,9 @@ class Joining:
             return
         if self._has_contacts():
             self._joined()
+        elif self._is_restoring:
+            self._is_restoring = False
+            self.is_wanted = True
         elif not self._awaited and self.state is not JoinState.FAILED:
             self._enter(JoinState.FAILED)
             self._retry_later(now)
@@ -154,6 +164,7 @@ class Joining:
         return bool(self._table.closest(self._table.own_key, 1, max_failures=self._table.config.bad_after_failures - 1))
 
     def _joined(self) -> None:
+        self._is_restoring = False
         self._retry_at = None
         self._retry_s = self._config.join_retry_s
         self._enter(JoinState.JOINED)

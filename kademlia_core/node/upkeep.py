@@ -36,12 +36,18 @@ class TableUpkeep:
         self._pinged: set[Address] = set()
         self._refresh: Search | None = None
         self._targets: deque[Key] = deque()  # of refreshes to come; at most max_join_refreshes
+        self._restored: deque[Contact] = deque()  # from an earlier run, to be pinged; at most as given
         self._next_round_at = now + config.upkeep_interval_s
 
     def hint(self, address: Address, contact: Contact | None, *, now: float) -> None:
         """Somebody may be at `address`: a ping decides. Dropped when it could not be of use anyway."""
         if contact is None or self._table.wants(contact.key):
             self._ping(address, None, now)
+
+    def restore(self, contacts: tuple[Contact, ...], *, now: float) -> None:
+        """Pings whom the node knew when it last ran, `max_hints` at a time."""
+        self._restored.extend(contacts)
+        self._ping_restored(now)
 
     def fill_far_buckets(self, *, now: float) -> bool:
         """Refreshes all buckets farther away than the neighbours. Returns whether there were any.
@@ -65,12 +71,14 @@ class TableUpkeep:
 
     def on_response(self, transaction: Transaction, response: Response, *, now: float) -> None:
         self._pinged.discard(transaction.address)
+        self._ping_restored(now)
 
     def on_failure(self, transaction: Transaction, *, error: ErrorReply | None = None, now: float) -> None:
         """BEP 5: a doubtful node gets a second chance before it gives way to a replacement."""
         self._pinged.discard(transaction.address)
         if transaction.contact is not None:
             self.on_crowding(transaction.contact, now=now)
+        self._ping_restored(now)
 
     def on_found(self, search: Search, found: tuple[object, ...]) -> None:
         """A lookup of nodes finds nothing else."""
@@ -120,6 +128,11 @@ class TableUpkeep:
             own_key=self._table.own_key,
         )
         self._refresh.start(now=now)
+
+    def _ping_restored(self, now: float) -> None:
+        while self._restored and len(self._pinged) < self._config.max_hints:
+            contact = self._restored.popleft()
+            self.hint(contact.address, contact, now=now)
 
     def _ping(self, address: Address, contact: Contact | None, now: float) -> None:
         if address in self._pinged or len(self._pinged) >= self._config.max_hints or not is_usable_peer(address):

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from kademlia_core import Key, LookupConfig, MainlineConfig, MainlineNode
+from kademlia_core.aio.state_file import StateFile
+
+FAST = MainlineConfig(
+    lookup=LookupConfig(short_timeout_s=0.05), query_timeout_s=0.15, join_retry_s=0.1, upkeep_interval_s=0.05
+)
+NOWHERE = [("127.0.0.1", 9)]
+
+
+async def test_a_node_comes_back_as_itself_to_whom_it_knew(tmp_path: Path) -> None:
+    state_file = tmp_path / "folder that is made" / "node.state"
+    async with MainlineNode(host="127.0.0.1", bootstrap=(), config=FAST) as other:
+        async with MainlineNode(
+            host="127.0.0.1", bootstrap=[other.address], config=FAST, state_file=state_file
+        ) as node:
+            await node.wait_joined()
+            first_id = node.node_id
+        assert [file.name for file in state_file.parent.iterdir()] == ["node.state"]
+        async with MainlineNode(host="127.0.0.1", bootstrap=NOWHERE, config=FAST, state_file=state_file) as node:
+            await node.wait_joined()
+            assert node.node_id == first_id
+            assert [contact.key for contact in await node.find_node(bytes(20))] == [other.node_id]
+        own_id = Key(1, 160)
+        async with MainlineNode(
+            host="127.0.0.1", bootstrap=NOWHERE, config=FAST, state_file=state_file, node_id=own_id
+        ) as node:
+            assert node.node_id == own_id
+
+
+async def test_a_run_without_a_network_does_not_forget_the_last_one(tmp_path: Path) -> None:
+    state_file = tmp_path / "node.state"
+    async with MainlineNode(host="127.0.0.1", bootstrap=(), config=FAST) as other:
+        for bootstrap in ([other.address], NOWHERE):
+            async with MainlineNode(host="127.0.0.1", bootstrap=bootstrap, config=FAST, state_file=state_file) as node:
+                await node.wait_joined() if bootstrap is not NOWHERE else None
+        (saved,) = StateFile(state_file).load()
+        assert [contact.key for contact in saved.contacts] == [other.node_id]
+
+
+async def test_a_damaged_file_is_a_fresh_start_with_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    state_file = tmp_path / "node.state"
+    state_file.write_bytes(b"d4:junk")
+    with caplog.at_level(logging.WARNING, "kademlia_core"):
+        async with MainlineNode(host="127.0.0.1", bootstrap=(), config=FAST, state_file=state_file) as node:
+            await node.wait_joined()
+    assert f"starting without the nodes known before: {state_file}: the snapshot is damaged" in caplog.text
+    (saved,) = StateFile(state_file).load()
+    assert saved.contacts == ()
+
+
+async def test_a_place_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    with caplog.at_level(logging.WARNING, "kademlia_core"):
+        async with MainlineNode(
+            host="127.0.0.1", bootstrap=(), config=FAST, state_file=tmp_path / "file" / "node.state"
+        ):
+            pass
+    assert "could not be saved" in caplog.text
