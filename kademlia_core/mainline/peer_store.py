@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from kademlia_core.mainline.bloom import BloomFilter
 
 if TYPE_CHECKING:
     from random import Random
@@ -12,48 +15,90 @@ if TYPE_CHECKING:
     from kademlia_core.mainline.config import PeerStoreConfig
     from transfer.address import Address
 
+FILTERS_REFRESH_S = 30.0  # making the filters of 500 peers takes a millisecond, too much for each of many queries
+
+
+@dataclass(frozen=True, slots=True)
+class SwarmFilters:
+    """The addresses announced for one info-hash, in a form to be counted (BEP 33)."""
+
+    seeds: BloomFilter
+    downloaders: BloomFilter
+
 
 class PeerStore:
     """Announced peers by info-hash.
 
+    BEP 33 wants one peer of each IP address in a torrent. Here it may be a few, since many share the address of a NAT;
+    the filters count addresses all the same.
+
     Invariants: every bound of the config holds; no torrent is empty; torrents and the peers of each are in the order of
-    their last announce, so the oldest is always first.
+    their last announce, so the oldest is always first; seeds are peers.
     """
 
     def __init__(self, config: PeerStoreConfig, *, rng: Random) -> None:
         self._config = config
         self._rng = rng
-        self._torrents: dict[Key, dict[Address, float]] = {}  # the number is when the announce ceases to count
+        self._torrents: dict[Key, _Swarm] = {}
         self._entries_of: Counter[str] = Counter()
         self._size = 0
 
-    def add(self, info_hash: Key, peer: Address, *, now: float) -> bool:
+    def add(self, info_hash: Key, peer: Address, *, is_seed: bool = False, now: float) -> bool:
         """Takes an announce, and makes room for it where a bound says so.
+
+        Args:
+            is_seed: what this announce said; it replaces what earlier ones of the same peer said (BEP 33).
 
         Returns:
             False when the host of `peer` already has all the entries it may have.
         """
-        peers = self._torrents.get(info_hash)
-        if peers is None or peer not in peers:
+        swarm = self._torrents.get(info_hash)
+        if swarm is None or peer not in swarm.peers:
             self.expire(now=now)
             if self._entries_of[peer.host] >= self._config.max_entries_per_host:
                 return False
             self._make_room(info_hash, peer)
-        peers = self._torrents.pop(info_hash, {})
-        if peers.pop(peer, None) is None:
+        swarm = self._torrents.pop(info_hash, None) or _Swarm()
+        if swarm.peers.pop(peer, None) is None:
             self._size += 1
             self._entries_of[peer.host] += 1
-        peers[peer] = now + self._config.lifetime_s
-        self._torrents[info_hash] = peers
+        swarm.peers[peer] = now + self._config.lifetime_s
+        if is_seed:
+            swarm.seeds[peer] = None
+        else:
+            swarm.seeds.pop(peer, None)
+        self._torrents[info_hash] = swarm
         return True
 
-    def sample(self, info_hash: Key, count: int, *, now: float) -> list[Address]:
-        """Up to `count` peers that count now, drawn at random, in random order."""
-        peers = self._torrents.get(info_hash)
-        if peers is None:
+    def sample(self, info_hash: Key, count: int, *, only_downloaders: bool = False, now: float) -> list[Address]:
+        """Up to `count` peers that count now, drawn at random, in random order.
+
+        Args:
+            only_downloaders: leave out those that said they are seeds (`noseed` of BEP 33).
+        """
+        swarm = self._swarm(info_hash, now)
+        if swarm is None:
             return []
-        self._expire_torrent(info_hash, now)
-        return self._rng.sample(list(peers), min(count, len(peers)))
+        peers = [peer for peer in swarm.peers if peer not in swarm.seeds] if only_downloaders else list(swarm.peers)
+        return self._rng.sample(peers, min(count, len(peers)))
+
+    def filters(self, info_hash: Key, *, now: float) -> SwarmFilters | None:
+        """The Bloom filters of BEP 33, up to `FILTERS_REFRESH_S` old; None when nothing is stored."""
+        swarm = self._swarm(info_hash, now)
+        if swarm is None:
+            return None
+        if swarm.filters is None or not swarm.filtered_at <= now < swarm.filtered_at + FILTERS_REFRESH_S:
+            swarm.filters = SwarmFilters(
+                BloomFilter(peer.host for peer in swarm.seeds),
+                BloomFilter(peer.host for peer in swarm.peers if peer not in swarm.seeds),
+            )
+            swarm.filtered_at = now
+        return swarm.filters
+
+    def sample_info_hashes(self, count: int, *, now: float) -> list[Key]:
+        """Up to `count` info-hashes that have peers now, drawn at random, in random order. Cost: O(torrents)."""
+        self.expire(now=now)
+        return self._rng.sample(list(self._torrents), min(count, len(self._torrents)))
 
     def expire(self, *, now: float) -> None:
         """Forgets what is too old. Cost: O(1) and what is forgotten, except for peers behind a younger torrent."""
@@ -78,9 +123,11 @@ class PeerStore:
         assert len(self._torrents) <= config.max_torrents
         hosts: Counter[str] = Counter()
         newest = []
-        for peers in self._torrents.values():
+        for swarm in self._torrents.values():
+            peers = swarm.peers
             assert 0 < len(peers) <= config.max_peers_per_torrent
             assert list(peers.values()) == sorted(peers.values())
+            assert swarm.seeds.keys() <= peers.keys()
             newest.append(max(peers.values()))
             shares = Counter(peer.host for peer in peers)
             assert max(shares.values()) <= config.max_ports_per_host
@@ -90,22 +137,28 @@ class PeerStore:
         assert hosts.total() == self._size
         assert all(count <= config.max_entries_per_host for count in hosts.values())
 
+    def _swarm(self, info_hash: Key, now: float) -> _Swarm | None:
+        if info_hash not in self._torrents:
+            return None
+        self._expire_torrent(info_hash, now)
+        return self._torrents.get(info_hash)
+
     def _make_room(self, info_hash: Key, peer: Address) -> None:
-        peers = self._torrents.get(info_hash)
-        if peers is None:
+        swarm = self._torrents.get(info_hash)
+        if swarm is None:
             while len(self._torrents) >= self._config.max_torrents:
                 oldest = next(iter(self._torrents))
-                for other in list(self._torrents[oldest]):
+                for other in list(self._torrents[oldest].peers):
                     self._forget(oldest, other)
             return
-        same_host = [other for other in peers if other.host == peer.host]
+        same_host = [other for other in swarm.peers if other.host == peer.host]
         if len(same_host) >= self._config.max_ports_per_host:
             self._forget(info_hash, same_host[0])
-        elif len(peers) >= self._config.max_peers_per_torrent:
-            self._forget(info_hash, next(iter(peers)))
+        elif len(swarm.peers) >= self._config.max_peers_per_torrent:
+            self._forget(info_hash, next(iter(swarm.peers)))
 
     def _expire_torrent(self, info_hash: Key, now: float) -> None:
-        peers = self._torrents[info_hash]
+        peers = self._torrents[info_hash].peers
         while peers:
             oldest, ends_at = next(iter(peers.items()))
             if ends_at > now:
@@ -113,11 +166,24 @@ class PeerStore:
             self._forget(info_hash, oldest)
 
     def _forget(self, info_hash: Key, peer: Address) -> None:
-        peers = self._torrents[info_hash]
-        del peers[peer]
-        if not peers:
+        swarm = self._torrents[info_hash]
+        del swarm.peers[peer]
+        swarm.seeds.pop(peer, None)
+        if not swarm.peers:
             del self._torrents[info_hash]
         self._size -= 1
         self._entries_of[peer.host] -= 1
         if not self._entries_of[peer.host]:
             del self._entries_of[peer.host]
+
+
+class _Swarm:
+    """What is known of one info-hash."""
+
+    __slots__ = ("filtered_at", "filters", "peers", "seeds")
+
+    def __init__(self) -> None:
+        self.peers: dict[Address, float] = {}  # the number is when the announce ceases to count
+        self.seeds: dict[Address, None] = {}
+        self.filters: SwarmFilters | None = None
+        self.filtered_at = 0.0

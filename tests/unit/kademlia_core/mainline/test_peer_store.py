@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 
 from kademlia_core import Key
+from kademlia_core.mainline.bloom import BloomFilter
 from kademlia_core.mainline.config import PeerStoreConfig
-from kademlia_core.mainline.peer_store import PeerStore
+from kademlia_core.mainline.peer_store import FILTERS_REFRESH_S, PeerStore
 from transfer.address import Address
 
 CONFIG = PeerStoreConfig(
@@ -79,14 +80,69 @@ def test_samples_are_random_and_no_larger_than_asked() -> None:
     assert store.sample(Key(9, 160), 2, now=0.0) == []
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(1, 4), st.floats(0, 40)), max_size=120))
-def test_bounds_hold_for_any_announces(announces: list[tuple[int, int, int, float]]) -> None:
+def test_seeds_can_be_left_out() -> None:
+    store = store_with(peer(1), peer(2))
+    store.add(TORRENT, peer(3), is_seed=True, now=0.0)
+    assert known(store) == {peer(1), peer(2), peer(3)}
+    assert set(store.sample(TORRENT, 9, only_downloaders=True, now=0.0)) == {peer(1), peer(2)}
+    assert len(store.sample(TORRENT, 1, only_downloaders=True, now=0.0)) == 1
+
+
+def test_the_latest_announce_says_who_is_a_seed() -> None:
+    store = store_with(peer(1), peer(2))
+    store.add(TORRENT, peer(1), is_seed=True, now=1.0)
+    assert store.sample(TORRENT, 9, only_downloaders=True, now=1.0) == [peer(2)]
+    store.add(TORRENT, peer(1), now=2.0)
+    assert set(store.sample(TORRENT, 9, only_downloaders=True, now=2.0)) == {peer(1), peer(2)}
+
+
+def test_filters_count_the_addresses_of_each_kind() -> None:
+    store = store_with(peer(1), peer(7, 1), peer(7, 2))
+    store.add(TORRENT, peer(4), is_seed=True, now=0.0)
+    filters = store.filters(TORRENT, now=0.0)
+    assert filters is not None
+    assert filters.seeds == BloomFilter(["192.0.2.4"])
+    assert filters.downloaders == BloomFilter(["192.0.2.1", "192.0.2.7"])
+    assert store.filters(Key(9, 160), now=0.0) is None
+
+
+def test_filters_are_made_anew_only_once_in_a_while() -> None:
+    store = store_with(peer(1))
+    first = store.filters(TORRENT, now=0.0)
+    store.add(TORRENT, peer(2), now=1.0)
+    assert store.filters(TORRENT, now=FILTERS_REFRESH_S - 1) is first
+    second = store.filters(TORRENT, now=FILTERS_REFRESH_S)
+    assert second is not None
+    assert second.downloaders == BloomFilter(["192.0.2.1", "192.0.2.2"])
+    assert store.filters(TORRENT, now=100.0) is not None
+    assert store.filters(TORRENT, now=101.0) is None, "and a swarm that has expired has none"
+
+
+def test_info_hashes_are_drawn_from_those_that_have_peers() -> None:
+    store = PeerStore(CONFIG, rng=Random(1))
+    for number, now in ((1, 0.0), (2, 50.0), (3, 60.0)):
+        store.add(Key(number, 160), peer(number), now=now)
+    assert set(store.sample_info_hashes(9, now=99.0)) == {Key(1, 160), Key(2, 160), Key(3, 160)}
+    assert set(store.sample_info_hashes(9, now=100.0)) == {Key(2, 160), Key(3, 160)}
+    assert {tuple(store.sample_info_hashes(1, now=100.0)) for _ in range(50)} == {(Key(2, 160),), (Key(3, 160),)}
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.integers(0, 4), st.integers(1, 4), st.booleans(), st.floats(0, 40)),
+        max_size=120,
+    )
+)
+def test_bounds_hold_for_any_announces(announces: list[tuple[int, int, int, bool, float]]) -> None:
     store, now = PeerStore(CONFIG, rng=Random(1)), 0.0
-    for torrent, host, port, pause in announces:
+    for torrent, host, port, is_seed, pause in announces:
         now += pause
-        was_taken = store.add(Key(torrent, 160), peer(host, port), now=now)
+        key = Key(torrent, 160)
+        was_taken = store.add(key, peer(host, port), is_seed=is_seed, now=now)
         store.check_invariants()
-        assert (peer(host, port) in known(store, Key(torrent, 160), now)) is was_taken
+        assert (peer(host, port) in known(store, key, now)) is was_taken
+        downloads = peer(host, port) in store.sample(key, 100, only_downloaders=True, now=now)
+        assert downloads is (was_taken and not is_seed)
 
 
 @pytest.mark.parametrize("bad", [{"max_torrents": 0}, {"max_peers_per_torrent": 0}, {"lifetime_s": 0}])
