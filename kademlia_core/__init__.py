@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kademlia_core.any_lookup import AnyLookup, new_lookup
 from kademlia_core.config import LookupConfig, RoutingTableConfig
 from kademlia_core.contact import Contact
+from kademlia_core.disjoint import DisjointLookup
 from kademlia_core.errors import BootstrapError, InvalidKeyError, KademliaError, NoAnswerError, NodeClosedError
 from kademlia_core.key import Key
-from kademlia_core.lookup import LookupCore, LookupStats
+from kademlia_core.lookup import LookupCore
+from kademlia_core.lookup_stats import LookupStats
 from kademlia_core.routing_table import RoutingTable
 
 if TYPE_CHECKING:
@@ -24,8 +27,10 @@ if TYPE_CHECKING:
 __all__ = [
     "PUBLIC_ROUTERS",
     "AnnounceReport",
+    "AnyLookup",
     "BootstrapError",
     "Contact",
+    "DisjointLookup",
     "InvalidKeyError",
     "KademliaError",
     "Key",
@@ -41,6 +46,7 @@ __all__ = [
     "PeerLookup",
     "RoutingTable",
     "RoutingTableConfig",
+    "new_lookup",
 ]
 
 _LAZY = {

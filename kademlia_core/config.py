@@ -37,13 +37,22 @@ class RoutingTableConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookupConfig:
-    """Width, patience and bounds of one lookup.
+    """Width, patience, defences and bounds of one lookup.
 
     Args:
         k: contacts that must have answered, and the length of the result.
-        alpha: queries that may be awaited at once; slow ones do not count.
+        alpha: queries that may be awaited at once, over all paths together; slow ones do not count.
+        paths: disjoint paths of S/Kademlia, each of which must end; 1 is the plain lookup.
+        aggressive: only queries to contacts that are still in the running count towards `alpha`, so that the closest
+            known ones never wait for the farther ones that were asked before.
         short_timeout_s: silence after which a contact counts as slow (libtorrent: 1 s).
-        max_queries: end of a lookup that liars lead on with ever closer inventions.
+        patience_s: silence after which a slow contact holds up the end no more, if `k` others have answered.
+        max_per_subnet: contacts of one IPv4 /24 or IPv6 /64 among the k, unless there are no others; private ranges
+            and loopback are exempt. libtorrent admits one.
+        untrusted_share: share of the k that may go to contacts which the `is_trusted` of the lookup turns down, unless
+            there are no others.
+        max_extra: contacts beyond k that a lookup with a `radius` may ask for and return.
+        max_queries: end of a lookup that liars lead on with ever closer inventions; paths share it.
         max_unqueried: candidates kept in reserve; the farthest are forgotten first.
         max_contacts_per_response: contacts read from one answer; the rest is ignored.
         max_keys_per_address: keys under which one endpoint may be queried, so that nobody can aim a lookup at a victim.
@@ -51,7 +60,13 @@ class LookupConfig:
 
     k: int = 8
     alpha: int = 4
+    paths: int = 1
+    aggressive: bool = False
     short_timeout_s: float = 1.0
+    patience_s: float = 2.0
+    max_per_subnet: int = 2
+    untrusted_share: float = 0.5
+    max_extra: int = 24
     max_queries: int = 256
     max_unqueried: int = 128
     max_contacts_per_response: int = 32
@@ -60,7 +75,21 @@ class LookupConfig:
     def __post_init__(self) -> None:
         if self.k < 1 or self.alpha < 1 or self.short_timeout_s <= 0:
             raise ValueError("k, alpha and short_timeout_s must be positive")
-        if self.max_queries < self.k or self.max_unqueried < self.k:
-            raise ValueError("max_queries and max_unqueried must be at least k")
+        if not 1 <= self.paths <= MOST_PATHS:
+            raise ValueError(f"paths must be from 1 to {MOST_PATHS}")
+        if self.patience_s < self.short_timeout_s:
+            raise ValueError("patience_s must be at least short_timeout_s")
+        if self.max_per_subnet < 1 or not 0 <= self.untrusted_share <= 1 or self.max_extra < 0:
+            raise ValueError("max_per_subnet must be positive, untrusted_share from 0 to 1, max_extra not negative")
+        if self.max_queries < self.k * self.paths or self.max_unqueried < self.k:
+            raise ValueError("max_queries must be at least k for each path, and max_unqueried at least k")
         if self.max_contacts_per_response < 1 or self.max_keys_per_address < 1:
             raise ValueError("max_contacts_per_response and max_keys_per_address must be positive")
+
+    @property
+    def max_untrusted(self) -> int:
+        """How many of the k may be untrusted."""
+        return int(self.k * self.untrusted_share)
+
+
+MOST_PATHS = 32

@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 from kademlia_core.errors import NodeClosedError
-from kademlia_core.lookup import LookupStats
+from kademlia_core.lookup_stats import LookupStats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable

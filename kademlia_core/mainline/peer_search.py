@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kademlia_core.contact import Contact
-    from kademlia_core.lookup import LookupStats
+    from kademlia_core.lookup_stats import LookupStats
     from kademlia_core.node import messages
     from kademlia_core.node.messages import Request
     from transfer.address import Address

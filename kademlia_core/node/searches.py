@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from kademlia_core.lookup import LookupCore, LookupStats
+from kademlia_core.lookup import LookupCore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kademlia_core.contact import Contact
     from kademlia_core.key import Key
+    from kademlia_core.lookup_stats import LookupStats
     from kademlia_core.node.config import NodeConfig
     from kademlia_core.node.dialect import Harvest, Placement
     from kademlia_core.node.messages import ErrorReply, Request, Response

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from kademlia_core import Contact, Key, LookupConfig, LookupCore, LookupStats
+from tests.lookup_network import has_ended
 from transfer.address import Address
 
 TARGET = Key(0, 8)
@@ -40,9 +43,19 @@ def test_a_failed_contact_makes_way_for_the_next() -> None:
     assert lookup.queries_to_send(0.0) == [contact(1)]  # one place among the k closest: the second is not needed yet
     lookup.on_failure(contact(1), 0.5)
     assert lookup.queries_to_send(0.5) == [contact(2)]
-    lookup.on_response(contact(2), [], 0.6)
+    lookup.on_response(contact(2), [], 0.75)
     assert lookup.is_finished
-    assert lookup.stats == LookupStats(hops=1, queries=2, responses=1, failures=1)
+    lookup.add_traffic(sent_bytes=200, received_bytes=300)
+    assert lookup.stats == LookupStats(
+        hops=1,
+        queries=2,
+        responses=1,
+        failures=1,
+        sent_bytes=200,
+        received_bytes=300,
+        rtts_s=(0.25,),
+        duration_s=0.75,
+    )
 
 
 def test_hops_are_the_depth_of_the_closest_that_answered() -> None:
@@ -83,18 +96,106 @@ def test_the_farthest_is_forgotten_when_there_are_too_many() -> None:
     assert lookup.is_finished
 
 
+def test_one_silent_contact_holds_up_the_end_only_while_there_is_patience() -> None:
+    config = LookupConfig(k=2, short_timeout_s=1.0, patience_s=2.0)
+    lookup = LookupCore(TARGET, [contact(1), contact(2), contact(3)], config=config)
+    assert lookup.queries_to_send(0.0) == [contact(1), contact(2)]
+    lookup.on_response(contact(2), [], 0.1)
+    assert lookup.queries_to_send(1.0) == [contact(3)]  # 1 is slow by now
+    lookup.on_response(contact(3), [], 1.1)
+    assert not has_ended(lookup)
+    assert lookup.next_timer() == 2.0
+    lookup.handle_timer(2.0)
+    assert lookup.is_finished
+    assert lookup.result() == [contact(2), contact(3)]
+
+
+def test_with_too_few_others_the_silent_are_waited_for() -> None:
+    config = LookupConfig(k=2, short_timeout_s=1.0, patience_s=2.0)
+    lookup = LookupCore(TARGET, [contact(1), contact(2)], config=config)
+    assert lookup.queries_to_send(0.0) == [contact(1), contact(2)]
+    lookup.on_response(contact(2), [], 0.1)
+    lookup.handle_timer(2.0)
+    assert not has_ended(lookup)
+    assert lookup.next_timer() is None  # only the driver knows when an answer can come no more
+    lookup.on_response(contact(1), [], 4.0)
+    assert lookup.is_finished
+    assert lookup.result() == [contact(1), contact(2)]
+
+
+def test_an_aggressive_lookup_asks_closer_ones_while_farther_ones_are_awaited() -> None:
+    config = LookupConfig(k=2, alpha=2, aggressive=True)
+    lookup = LookupCore(TARGET, [contact(100), contact(101)], config=config)
+    assert lookup.queries_to_send(0.0) == [contact(100), contact(101)]
+    lookup.on_response(contact(101), [contact(3), contact(4)], 0.1)
+    assert lookup.queries_to_send(0.1) == [contact(3), contact(4)]  # 100 is awaited, but out of the running
+    assert LookupCore(TARGET, [], config=config).stats == LookupStats()
+
+
+def test_a_subnet_has_its_share_of_the_result_and_gives_way_to_others() -> None:
+    crowd = [Contact(Key(value, 8), Address(f"9.9.9.{value}", 6881)) for value in range(1, 5)]
+    other, farther = Contact(Key(90, 8), Address("8.8.8.8", 6881)), Contact(Key(91, 8), Address("host.example", 6881))
+    config = LookupConfig(k=3, alpha=3, max_per_subnet=1)
+    lookup = LookupCore(TARGET, [*crowd, other, farther], config=config)
+    assert lookup.queries_to_send(0.0) == [crowd[0], other, farther]
+    for asked in (crowd[0], other, farther):
+        lookup.on_response(asked, [], 0.1)
+    assert lookup.is_finished
+    assert lookup.result() == [crowd[0], other, farther]
+
+
+def test_a_network_of_one_subnet_is_no_smaller_for_that() -> None:
+    crowd = [Contact(Key(value, 8), Address(f"9.9.9.{value}", 6881)) for value in range(1, 5)]
+    lookup = LookupCore(TARGET, crowd, config=LookupConfig(k=3, alpha=3, max_per_subnet=1))
+    assert lookup.queries_to_send(0.0) == crowd[:3]
+    for asked in crowd[:3]:
+        lookup.on_response(asked, [], 0.1)
+    assert lookup.result() == crowd[:3]
+
+
+def test_the_untrusted_have_their_share_of_the_result() -> None:
+    liars, honest = [contact(1), contact(2), contact(3)], [contact(50), contact(60), contact(70)]
+    config = LookupConfig(k=4, alpha=4, untrusted_share=0.25)
+    lookup = LookupCore(TARGET, [*liars, *honest], config=config, is_trusted=lambda other: other not in liars)
+    assert lookup.queries_to_send(0.0) == [liars[0], *honest]
+    lookup.on_failure(honest[2], 0.1)
+    assert lookup.queries_to_send(0.1) == [liars[1]]  # no others are left
+
+
+def test_a_radius_takes_in_more_than_k_up_to_a_bound() -> None:
+    contacts = [contact(value) for value in range(1, 9)]
+    lookup = LookupCore(TARGET, contacts, config=LookupConfig(k=2, alpha=8, max_extra=3), radius=5)
+    assert lookup.queries_to_send(0.0) == contacts[:4]
+    wide = LookupCore(TARGET, contacts, config=LookupConfig(k=2, alpha=8, max_extra=3), radius=9)
+    assert wide.queries_to_send(0.0) == contacts[:5]
+
+
+def test_forgetting_a_candidate_gives_its_address_back() -> None:
+    config = LookupConfig(k=1, max_unqueried=1, max_keys_per_address=2)
+    lookup = LookupCore(TARGET, [contact(value, port=9) for value in (9, 8, 7)], config=config)
+    lookup.check_invariants()
+    assert lookup.queries_to_send(0.0) == [contact(7, port=9)]
+
+
 @pytest.mark.parametrize(
     "bad",
     [
         {"k": 0},
         {"alpha": 0},
         {"short_timeout_s": 0.0},
+        {"paths": 0},
+        {"paths": 33},
+        {"patience_s": 0.5},
+        {"max_per_subnet": 0},
+        {"untrusted_share": 1.5},
+        {"max_extra": -1},
         {"max_queries": 7},
+        {"max_queries": 15, "paths": 2},
         {"max_unqueried": 7},
         {"max_contacts_per_response": 0},
         {"max_keys_per_address": 0},
     ],
 )
-def test_senseless_configurations_are_refused(bad: dict[str, int]) -> None:
+def test_senseless_configurations_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must|at least"):
         LookupConfig(**bad)

@@ -1,0 +1,176 @@
+"""The contacts a lookup knows, in order of distance, and which of them are in the running for the result."""
+
+from __future__ import annotations
+
+from bisect import insort
+from enum import IntEnum
+from operator import attrgetter
+from typing import TYPE_CHECKING
+
+from kademlia_core.subnet import subnet_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from kademlia_core.config import LookupConfig
+    from kademlia_core.contact import Contact
+    from kademlia_core.key import Key
+    from transfer.address import Address
+
+
+class State(IntEnum):
+    """Where a candidate stands; the higher, the less is to be expected of it."""
+
+    ANSWERED = 0
+    WAITING = 1
+    UNQUERIED = 2
+    SLOW = 3  # silent for the short time-out: others are asked in its stead, but the lookup still waits
+    OVERDUE = 4  # silent for longer than the lookup has patience, yet an answer would be welcome
+    FAILED = 5
+
+
+class Candidate:
+    """A contact and what became of it in this lookup."""
+
+    __slots__ = ("contact", "depth", "distance", "is_borrowed", "is_trusted", "sent_at", "state", "subnet")
+
+    def __init__(self, contact: Contact, distance: int, depth: int, subnet: bytes | None, is_trusted: bool) -> None:
+        self.contact = contact
+        self.distance = distance
+        self.depth = depth
+        self.subnet = subnet
+        self.is_trusted = is_trusted
+        self.sent_at = 0.0
+        self.state = State.UNQUERIED
+        self.is_borrowed = False  # another path of the same lookup asks it
+
+
+class CandidateList:
+    """Candidates in order of distance to `target`.
+
+    Invariants: each contact occurs once; no address occurs under more than `max_keys_per_address` keys; at most
+    `max_unqueried` candidates have not been queried, the closest ones that were ever added.
+    """
+
+    def __init__(
+        self,
+        target: Key,
+        *,
+        config: LookupConfig,
+        own_key: Key | None,
+        is_trusted: Callable[[Contact], bool] | None,
+        radius: int,
+    ) -> None:
+        self.unqueried = 0
+        self._target = target
+        self._config = config
+        self._own_key = own_key
+        self._is_trusted = is_trusted
+        self._radius = radius
+        self._ordered: list[Candidate] = []
+        self._by_contact: dict[Contact, Candidate] = {}
+        self._keys_at: dict[Address, int] = {}
+
+    def __iter__(self) -> Iterator[Candidate]:
+        return iter(self._ordered)
+
+    def __len__(self) -> int:
+        return len(self._ordered)
+
+    def __contains__(self, contact: Contact) -> bool:
+        return contact in self._by_contact
+
+    def find(self, contact: Contact) -> Candidate | None:
+        return self._by_contact.get(contact)
+
+    def add(self, contact: Contact, depth: int) -> None:
+        """A contact that is not in the list yet; whoever may not be queried is passed over."""
+        key, address = contact.key, contact.address
+        if key.bits != self._target.bits or key == self._own_key:
+            return
+        if self._keys_at.get(address, 0) >= self._config.max_keys_per_address:
+            return
+        distance = key ^ self._target
+        if self.unqueried >= self._config.max_unqueried and not self._forget_farther_than(distance):
+            return
+        is_trusted = self._is_trusted is None or self._is_trusted(contact)
+        candidate = Candidate(contact, distance, depth, _subnet_of(address.host), is_trusted)
+        insort(self._ordered, candidate, key=BY_DISTANCE)
+        self._by_contact[contact] = candidate
+        self._keys_at[address] = self._keys_at.get(address, 0) + 1  # forgetting one may have changed it
+        self.unqueried += 1
+
+    def front(self, worst: State) -> Iterator[Candidate]:
+        """The candidates in the running for the result, out of those whose state is no worse than `worst`."""
+        return front(self._ordered, worst, config=self._config, radius=self._radius)
+
+    def check_invariants(self) -> None:
+        """Asserts what the class promises."""
+        distances = [candidate.distance for candidate in self]
+        assert distances == sorted(distances)
+        assert len(self._ordered) == len(self._by_contact)
+        assert all(candidate is self._by_contact[candidate.contact] for candidate in self)
+        assert sum(candidate.state is State.UNQUERIED for candidate in self) == self.unqueried
+        assert self.unqueried <= self._config.max_unqueried
+        assert sum(self._keys_at.values()) == len(self._ordered)
+        assert max(self._keys_at.values(), default=0) <= self._config.max_keys_per_address
+
+    def _forget_farther_than(self, distance: int) -> bool:
+        """Makes room by forgetting the farthest candidate not queried yet, if it is farther than the new one."""
+        for index in range(len(self._ordered) - 1, -1, -1):
+            other = self._ordered[index]
+            if other.distance <= distance:
+                return False
+            if other.state is State.UNQUERIED:
+                del self._ordered[index]
+                del self._by_contact[other.contact]
+                self._keys_at[other.contact.address] -= 1
+                self.unqueried -= 1
+                return True
+        return False
+
+
+def front(ordered: Iterable[Candidate], worst: State, *, config: LookupConfig, radius: int) -> Iterator[Candidate]:
+    """The leading candidates, closest first: `k` of them, then up to `max_extra` closer than `radius`.
+
+    A subnet that has `max_per_subnet` of them, and the untrusted once there are `max_untrusted`, give way to others
+    farther away. When there are no others, those who gave way follow last.
+    """
+    spare: list[Candidate] = []
+    subnets: dict[bytes, int] = {}
+    count, untrusted = 0, 0
+    k, most, most_untrusted, most_in_subnet = (
+        config.k,
+        config.k + config.max_extra,
+        config.max_untrusted,
+        config.max_per_subnet,
+    )
+    for candidate in ordered:
+        if candidate.state > worst:
+            continue
+        if count >= k and (candidate.distance >= radius or count >= most):
+            return
+        if not candidate.is_trusted and untrusted >= most_untrusted:
+            spare.append(candidate)
+            continue
+        subnet = candidate.subnet
+        if subnet is not None:
+            there = subnets.get(subnet, 0)
+            if there >= most_in_subnet:
+                spare.append(candidate)
+                continue
+            subnets[subnet] = there + 1
+        untrusted += not candidate.is_trusted
+        count += 1
+        yield candidate
+    yield from spare[: max(k - count, 0)]
+
+
+def _subnet_of(host: str) -> bytes | None:
+    try:
+        return subnet_of(host)
+    except ValueError:  # a name: other networks than mainline may use them
+        return None
+
+
+BY_DISTANCE = attrgetter("distance")
