@@ -10,6 +10,7 @@ from kademlia_core import Key
 from kademlia_core.mainline.bloom import BloomFilter
 from kademlia_core.mainline.items import ImmutableItem, MutableItem, signed_bytes, target_of
 from kademlia_core.mainline.node_id import crc32c, is_valid_for, node_id_for
+from kademlia_core.mainline.pointer import PointerLink
 from kademlia_core.mainline.signing import SigningKey, is_signed
 
 # BEP 33, "Test Vectors".
@@ -52,6 +53,18 @@ ITEMS = [
             "6834284b6b24c3204eb2fea824d82f88883a3d95e8b4a21b8c0ded553d17d17d"
             "df9a8a7104b1258f30bed3787e6cb896fca78c58f8e03b5f18f14951a87d9a08"
         ),
+    ),
+]
+
+# BEP 46, "Test Vectors".
+POINTERS = [
+    (
+        "magnet:?xs=urn:btpk:8543d3e6115f0f98c944077a4493dcd543e49c739fd998550a1f614ab36ed63e",
+        "cc3f9d90b572172053626f9980ce261a850d050b",
+    ),
+    (
+        "magnet:?xs=urn:btpk:8543d3e6115f0f98c944077a4493dcd543e49c739fd998550a1f614ab36ed63e&s=6e",
+        "59ee7c2cb9b4f7eb1986ee2d18fd2fdb8a56554f",
     ),
 ]
 
@@ -137,6 +150,13 @@ def test_bep44_immutable_item() -> None:
     item = ImmutableItem.of("Hello World!")
     assert item == ImmutableItem(VALUE)
     assert item.target == Key.from_hex("e5f96f6f38320f0f33959cb4d3d656452117aadb")
+
+
+@pytest.mark.parametrize(("text", "target"), POINTERS, ids=["unsalted", "salted"])
+def test_bep46_links(text: str, target: str) -> None:
+    link = PointerLink.parse(text)
+    assert link.target == Key.from_hex(target)
+    assert str(link) == text
 
 
 @pytest.mark.parametrize(("seed", "public_key", "message", "signature"), SIGNATURES)
