@@ -24,6 +24,10 @@ class MagnetError(BitTorrentError, DecodeError):
     """A text is not a usable magnet link."""
 
 
+class ResumeError(BitTorrentError, DecodeError):
+    """Bytes are not the stored state of a torrent: hash what is on disk instead."""
+
+
 class WireError(BitTorrentError, RemoteProtocolError):
     """A peer broke the peer wire protocol: drop the connection."""
 

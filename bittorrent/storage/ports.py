@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from bittorrent.metainfo.files import FileEntry
 
@@ -68,6 +68,74 @@ class Storage(Protocol):
 
     def close(self) -> None:
         """Releases what is held; may be called twice. Any later access raises LocalProtocolError."""
+        ...
+
+
+class FileStamp(NamedTuple):
+    """By what a file is seen to be the same as before, without reading it."""
+
+    size: int
+    modified_ns: int
+
+
+@runtime_checkable
+class FileBacked(Protocol):
+    """What a storage can do besides `Storage` when there are files behind it. A session offers it where it is there.
+
+    No other call runs at the same time as one of these, which the caller sees to; they may take as long as copying all
+    the data does.
+    """
+
+    @property
+    def paths(self) -> tuple[tuple[str, ...], ...]:
+        """Where each file is below the directory, in the order of the torrent: `rename` changes it."""
+        ...
+
+    def stamps(self) -> tuple[FileStamp | None, ...]:
+        """For each file, and last for the part file: None for what does not exist."""
+        ...
+
+    def select(self, wanted: Sequence[bool], *, part_file: str) -> None:
+        """Says which files shall exist, one choice for each file of the torrent. At the start all are wanted.
+
+        What is written to a file that is neither wanted nor there already goes to the part file, whose path relative to
+        the directory is `part_file`, and moves to its place when the file becomes wanted.
+
+        Raises:
+            StorageError: the system refused; the call can be repeated.
+        """
+        ...
+
+    def allocate(self) -> None:
+        """Reserves the room for all wanted files, where the system can do that.
+
+        Raises:
+            StorageError: there is not enough room, or the system refused.
+        """
+        ...
+
+    def move(self, root: str | os.PathLike[str]) -> None:
+        """Brings all files below another directory, which may be on another file system.
+
+        Raises:
+            StorageError: something is there already, or the system refused; everything is where it was.
+        """
+        ...
+
+    def rename(self, number: int, path: tuple[str, ...]) -> None:
+        """Gives one file another path below the directory.
+
+        Raises:
+            StorageError: no safe path, something is there already, or the system refused; nothing has changed.
+        """
+        ...
+
+    def delete(self) -> None:
+        """Removes all files and the folders that are left empty.
+
+        Raises:
+            StorageError: the system refused.
+        """
         ...
 
 

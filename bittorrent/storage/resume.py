@@ -1,4 +1,4 @@
-"""What a second start needs and cannot find elsewhere: the metadata behind a magnet link."""
+"""What a second start needs and cannot find elsewhere: the metadata behind a magnet link, and what was verified."""
 
 from __future__ import annotations
 
@@ -6,18 +6,19 @@ import errno
 import os
 from contextlib import suppress
 
-from bittorrent.errors import MetainfoError, StorageError
+from bittorrent.errors import MetainfoError, ResumeError, StorageError
 from bittorrent.metainfo.paths import STATE_FOLDER
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.storage.durable import remove_file, remove_folder_if_empty, write_durably
+from bittorrent.storage.resume_state import MAX_STATE_BYTES, ResumeState
 
 
 class ResumeStore:
-    """Torrents in the hidden folder `.kad` of a download directory, one `<info-hash>.torrent` each.
+    """Torrents in the hidden folder `.kad` of a directory: of each `<info-hash>.torrent` and `<info-hash>.resume`.
 
-    Which pieces are done is deliberately not kept. After a kill or a loss of power such a note may be ahead of what
-    reached the disk, and between two runs anybody may change the files; then corrupt data would be served to others.
-    Hashing what is there is always right, and as fast as the disk. For the same reason a stored torrent counts only
-    when its info-hash is the one asked for.
+    Each file is written so that a kill at any moment leaves the old one, the new one or none. What is there and is not
+    right counts as not there, and is removed: a torrent whose info-hash is not the one asked for, a state of another
+    version or with a wrong checksum.
     """
 
     __slots__ = ("_folder",)
@@ -26,31 +27,20 @@ class ResumeStore:
         self._folder = os.path.join(os.path.abspath(directory), STATE_FOLDER)
 
     def save(self, metainfo: Metainfo) -> None:
-        """Stores a torrent durably; a kill at any moment leaves the old file, the new one or none.
+        """Stores a torrent durably.
 
         Raises:
             StorageError: the system refused.
         """
-        path = self._path(metainfo.info_hash)
-        unfinished = path + _UNFINISHED
-        try:
-            os.makedirs(self._folder, exist_ok=True)
-            with open(os.open(unfinished, _FLAGS, 0o666), "wb") as file:
-                file.write(metainfo.to_bytes())
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(unfinished, path)
-            _sync_folder(self._folder)
-        except OSError as error:
-            raise StorageError.from_os_error("write", path, error) from None
+        write_durably(self._path(metainfo.info_hash, ".torrent"), metainfo.to_bytes())
 
     def load(self, info_hash: bytes) -> Metainfo | None:
-        """The stored torrent, or None. What is there but is not that torrent is removed.
+        """The stored torrent, or None.
 
         Raises:
             StorageError: it is there and cannot be read.
         """
-        path = self._path(info_hash)
+        path = self._path(info_hash, ".torrent")
         try:
             metainfo = Metainfo.from_file(path)
         except MetainfoError:
@@ -61,47 +51,51 @@ class ResumeStore:
             raise
         if metainfo is None or metainfo.info_hash != info_hash:
             with suppress(StorageError):  # only tidying up: it is not used either way
-                self._remove(path)
+                remove_file(path)
             return None
         return metainfo
 
-    def forget(self, info_hash: bytes) -> None:
-        """Removes a stored torrent, and the folder with the last one. Nothing there is fine.
+    def save_state(self, state: ResumeState) -> None:
+        """Stores what was verified. What it says must be on disk by then.
 
         Raises:
             StorageError: the system refused.
         """
-        path = self._path(info_hash)
-        self._remove(path)
-        self._remove(path + _UNFINISHED)
-        try:
-            os.rmdir(self._folder)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENOTEMPTY, errno.EEXIST):
-                raise StorageError.from_os_error("remove", self._folder, error) from None
+        write_durably(self._path(state.info_hash, ".resume"), state.to_bytes())
 
-    def _path(self, info_hash: bytes) -> str:
-        return os.path.join(self._folder, f"{info_hash.hex()}.torrent")
-
-    def _remove(self, path: str) -> None:
+    def load_state(self, info_hash: bytes) -> ResumeState | None:
+        """What was stored about a torrent, or None. It is never an error not to know: then everything is hashed."""
+        path = self._path(info_hash, ".resume")
         try:
-            os.unlink(path)
-        except (FileNotFoundError, NotADirectoryError):
+            with open(path, "rb") as file:
+                state = ResumeState.from_bytes(file.read(MAX_STATE_BYTES + 1))
+            if state.info_hash == info_hash:
+                return state
+        except ResumeError:
             pass
-        except OSError as error:
-            raise StorageError.from_os_error("remove", path, error) from None
+        except OSError:
+            return None
+        with suppress(StorageError):
+            remove_file(path)
+        return None
 
+    def forget_state(self, info_hash: bytes) -> None:
+        """Removes what was verified: from the next start on everything is hashed.
 
-def _sync_folder(folder: str) -> None:
-    """A new name is durable only with its folder; Windows cannot open one and needs no such call."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+        Raises:
+            StorageError: the system refused.
+        """
+        remove_file(self._path(info_hash, ".resume"))
 
+    def forget(self, info_hash: bytes) -> None:
+        """Removes everything about a torrent, and the folder with the last one. Nothing there is fine.
 
-_UNFINISHED = ".part"
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+        Raises:
+            StorageError: the system refused.
+        """
+        remove_file(self._path(info_hash, ".torrent"))
+        remove_file(self._path(info_hash, ".resume"))
+        remove_folder_if_empty(self._folder)
+
+    def _path(self, info_hash: bytes, ending: str) -> str:
+        return os.path.join(self._folder, info_hash.hex() + ending)

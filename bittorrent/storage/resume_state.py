@@ -1,0 +1,175 @@
+"""What a torrent knew about its files when it was last flushed: bytes for a file, and how far to believe them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+from bittorrent.errors import MetainfoError, ResumeError
+from bittorrent.metainfo.paths import check_path
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.picker.bitfield import Bitfield, BitfieldError
+from bittorrent.storage.ports import FileStamp
+from transfer.wire import bencode
+
+if TYPE_CHECKING:
+    from transfer.wire.bencode import Encodable, Value
+
+VERSION = 1
+MAX_STATE_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeState:
+    """A torrent at a moment when everything verified was safely on disk.
+
+    Attributes:
+        info_hash: 20 bytes.
+        have: the verified pieces, high bit first as on the wire.
+        stamps: of each file, and last of the part file; None for what did not exist.
+        priorities: of each file, from 0 (not wanted) to 7; empty when all have the usual one.
+        paths: of the files that were renamed, by their number.
+        downloaded_bytes, uploaded_bytes: over all runs.
+    """
+
+    info_hash: bytes
+    have: bytes
+    stamps: tuple[FileStamp | None, ...]
+    priorities: tuple[int, ...] = ()
+    paths: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    downloaded_bytes: int = 0
+    uploaded_bytes: int = 0
+
+    def to_bytes(self) -> bytes:
+        """A checksum, then bencode."""
+        values: dict[bytes, Encodable] = {
+            b"version": VERSION,
+            b"info-hash": self.info_hash,
+            b"have": self.have,
+            b"stamps": [list(stamp) if stamp is not None else [] for stamp in self.stamps],
+            b"priorities": bytes(self.priorities),
+            b"paths": [[number, list(path)] for number, path in sorted(self.paths.items())],
+            b"downloaded": self.downloaded_bytes,
+            b"uploaded": self.uploaded_bytes,
+        }
+        content = bencode.encode(values)
+        return _checksum(content) + content
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> ResumeState:
+        """Reads what `to_bytes` wrote.
+
+        Raises:
+            ResumeError: anything else, and any other version.
+        """
+        if len(data) > MAX_STATE_BYTES:
+            raise ResumeError(f"the stored state is larger than {MAX_STATE_BYTES} bytes")
+        content = data[_CHECKSUM_SIZE:]
+        if data[:_CHECKSUM_SIZE] != _checksum(content):
+            raise ResumeError("the stored state is damaged: its checksum is wrong")
+        try:
+            values = bencode.decode_dict(content)
+        except bencode.BencodeError as error:
+            raise ResumeError(f"the stored state is not readable: {error}") from None
+        if values.get(b"version") != VERSION:
+            raise ResumeError(f"the stored state has version {values.get(b'version')!r:.20}, not {VERSION}")
+        try:
+            return cls(
+                info_hash=_bytes(values, b"info-hash"),
+                have=_bytes(values, b"have"),
+                stamps=tuple(map(_stamp, _list(values, b"stamps"))),
+                priorities=_priorities(_bytes(values, b"priorities")),
+                paths=dict(map(_renamed, _list(values, b"paths"))),
+                downloaded_bytes=_count(values, b"downloaded"),
+                uploaded_bytes=_count(values, b"uploaded"),
+            )
+        except (MetainfoError, UnicodeDecodeError):
+            raise ResumeError("the stored state names an unsafe path") from None
+
+    def fits(self, metainfo: Metainfo) -> bool:
+        """Whether this is about that torrent at all."""
+        try:
+            Bitfield.from_wire(self.have, metainfo.piece_count)
+        except BitfieldError:
+            return False
+        return (
+            self.info_hash == metainfo.info_hash
+            and len(self.stamps) == len(metainfo.files) + 1
+            and len(self.priorities) in (0, len(metainfo.files))
+            and all(0 <= number < len(metainfo.files) for number in self.paths)
+        )
+
+    def trusted(self, metainfo: Metainfo, stamps: Sequence[FileStamp | None]) -> tuple[Bitfield, list[int]]:
+        """What can be believed now: the pieces that are certainly there, and those to be hashed, in order.
+
+        A file is as it was when it has the same size and the same time of its last change. A piece is believed, either
+        way, when all files that it reaches into are as they were; what lies in the part file stands and falls with it.
+        """
+        have = Bitfield.from_wire(self.have, metainfo.piece_count)
+        changed = Bitfield(metainfo.piece_count)
+        part_is_same = self.stamps[-1] == stamps[-1]
+        for number, entry in enumerate(metainfo.files):
+            if entry.is_padding or not entry.length:
+                continue
+            if self.stamps[number] == stamps[number] and (stamps[number] is not None or part_is_same):
+                continue
+            first, last = entry.offset // metainfo.piece_length, (entry.end - 1) // metainfo.piece_length
+            for index in range(first, last + 1):
+                changed.set(index)
+        for index in changed:
+            have.clear(index)
+        return have, list(changed)
+
+
+def _checksum(content: bytes) -> bytes:
+    return blake2b(content, digest_size=_CHECKSUM_SIZE).digest()
+
+
+def _bytes(values: dict[bytes, Value], key: bytes) -> bytes:
+    value = values.get(key)
+    if not isinstance(value, bytes):
+        raise ResumeError(f"the stored state lacks {key.decode()}")
+    return value
+
+
+def _list(values: dict[bytes, Value], key: bytes) -> list[Value]:
+    value = values.get(key)
+    if not isinstance(value, list):
+        raise ResumeError(f"the stored state lacks {key.decode()}")
+    return value
+
+
+def _count(values: dict[bytes, Value], key: bytes) -> int:
+    value = values.get(key)
+    if not isinstance(value, int) or value < 0:
+        raise ResumeError(f"the stored state lacks {key.decode()}")
+    return value
+
+
+def _stamp(value: Value) -> FileStamp | None:
+    match value:
+        case []:
+            return None
+        case [int(size), int(modified_ns)]:
+            return FileStamp(size, modified_ns)
+    raise ResumeError("the stored state has a stamp that is none")
+
+
+def _priorities(raw: bytes) -> tuple[int, ...]:
+    if raw and max(raw) > 7:
+        raise ResumeError("the stored state has a priority above 7")
+    return tuple(raw)
+
+
+def _renamed(value: Value) -> tuple[int, tuple[str, ...]]:
+    match value:
+        case [int(number), list(elements)]:
+            path = tuple(element.decode() for element in elements if isinstance(element, bytes))
+            check_path(path)
+            return number, path
+    raise ResumeError("the stored state has a path that is none")
+
+
+_CHECKSUM_SIZE = 16
