@@ -4,36 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 
 from bittorrent.errors import WireError
 from bittorrent.peer_config import PeerConfig
-from bittorrent.peer_events import (
-    ChokeChanged,
-    DhtPortReceived,
-    ExtensionsReceived,
-    HandshakeReceived,
-    InterestChanged,
-    MetadataArrived,
-    PeerEvent,
-    PeerHas,
-    PeerHasMany,
-)
+from bittorrent.peer_events import HandshakeReceived, MetadataArrived, PeerEvent, RequestRejected
+from bittorrent.peer_metadata import MetadataAccount
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Block, Geometry
+from bittorrent.remote_peer import RemotePeer
+from bittorrent.upload_requests import UploadRequests
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import EXTENDED_HANDSHAKE, UT_METADATA, ExtendedHandshake, packed_ip
 from bittorrent.wire.frames import FrameBuffer
 from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake, is_handshake_prefix
-from bittorrent.wire.metadata import (
-    METADATA_PIECE_SIZE,
-    MetadataData,
-    MetadataReject,
-    MetadataRequest,
-    answer_request,
-    decode_metadata,
-    encode_metadata,
-)
+from bittorrent.wire.metadata import MetadataRequest, decode_metadata, encode_metadata
 from transfer.address import Address
 from transfer.errors import LocalProtocolError
 from transfer.limits.token_bucket import TokenBucket
@@ -52,22 +36,20 @@ class PeerCore:
 
     Invariants:
         once closed: no output, no events, no upload queue
-        upload_queue is empty while the peer is choked by us, and never longer than config.request_queue
+        the upload queue is never longer than config.request_queue
         the peer's bits are known only when the geometry is
+        with the fast extension each request of the peer gets one block or one reject (unless the connection ends)
     """
 
     def __init__(self, *, handshake: Handshake | None, address: Address, config: PeerConfig, now: float) -> None:
         self.address = address
         self.remote: Handshake | None = None
-        self.extensions = ExtendedHandshake()
-        self.bits: Bitfield | None = None
         self.am_choking = True
         self.am_interested = False
-        self.is_choked = True
-        self.is_interested = False
-        self.upload_queue: deque[Block] = deque()
+        self.said = RemotePeer(config)
+        self.uploads = UploadRequests(limit=config.request_queue)
+        self.metadata = MetadataAccount(copies=config.metadata_copies)
         self.block_sink: Callable[[int, int, memoryview], None] = _ignore_block
-        self.info_bytes: bytes | None = None  # what metadata requests are answered from
         self.closed_because: str | None = None
         self._config = config
         self._ours = handshake
@@ -75,11 +57,8 @@ class PeerCore:
         self._input = FrameBuffer(max_frame_bytes=config.max_frame_bytes)
         self._output: list[bytes] = []
         self._events: deque[PeerEvent] = deque()
-        self._early_bits = b""
-        self._early_haves: set[int] = set()
+        self._haves: list[int] = []  # announced, not written yet
         self._control = TokenBucket(rate_per_s=config.control_rate_per_s, burst=config.control_burst, now=now)
-        self._metadata_owed = 0  # answers to our requests that have not come
-        self._metadata_served = 0  # pieces
         self._opened_at = self._received_at = self._sent_at = now
         self._now = now
         if handshake is not None:
@@ -133,6 +112,7 @@ class PeerCore:
         if self._ours is not None or self.remote is None:
             raise LocalProtocolError("only an incoming connection that sent its handshake can be welcomed")
         self._ours = handshake
+        self.said.is_fast = handshake.supports_fast and self.remote.supports_fast
         self._put(handshake.to_bytes())
         self._read()
 
@@ -140,8 +120,12 @@ class PeerCore:
         """The first messages after both handshakes: what we have, extensions, our DHT port."""
         if self.remote is None or self._ours is None:
             raise LocalProtocolError("the handshakes come first")
-        if have is not None and have.count:
-            self._send(wire.Pieces(have.to_wire()))  # BEP 3: before anything else
+        if self.is_fast and (have is None or not have.count):  # one of the three comes first (BEP 3, BEP 6)
+            self._send(wire.HaveNone())
+        elif self.is_fast and have is not None and have.is_full:
+            self._send(wire.HaveAll())
+        elif have is not None and have.count:
+            self._send(wire.Pieces(have.to_wire()))
         self.announce_extensions(listen_port=listen_port)
         if dht_port and self.remote.supports_dht:
             self._send(wire.Port(dht_port))
@@ -154,7 +138,7 @@ class PeerCore:
             extensions={UT_METADATA: OUR_UT_METADATA},
             client=self._config.client,
             request_queue=self._config.request_queue,
-            metadata_size=len(self.info_bytes) if self.info_bytes else None,
+            metadata_size=len(self.metadata.info_bytes) if self.metadata.info_bytes else None,
             listen_port=listen_port,
             your_ip=packed_ip(self.address.host),
         )
@@ -166,20 +150,9 @@ class PeerCore:
             return
         self._geometry = geometry
         try:
-            self.bits = Bitfield.from_wire(self._early_bits, geometry.piece_count) if self._early_bits else None
-        except ValueError:
-            self.close("the peer's bitfield does not fit the torrent")
-            return
-        if self.bits is None:
-            self.bits = Bitfield(geometry.piece_count)
-        for index in sorted(self._early_haves):
-            if index >= geometry.piece_count:
-                self.close(f"the peer announced piece {index} of {geometry.piece_count}")
-                return
-            self.bits.set(index)
-        self._early_bits, self._early_haves = b"", set()
-        if self.bits.count:
-            self._events.append(PeerHasMany(self.bits))
+            self._events += self.said.set_piece_count(geometry.piece_count)
+        except WireError as error:
+            self.close(str(error))
 
     def set_interested(self, wanted: bool) -> None:
         """Tells the peer whether we want anything; says nothing twice."""
@@ -188,11 +161,25 @@ class PeerCore:
             self._send(wire.Interested() if wanted else wire.NotInterested())
 
     def set_choking(self, choking: bool) -> None:
-        """Chokes (and forgets what the peer asked for) or unchokes."""
+        """Chokes (and forgets or, with the fast extension, refuses what the peer asked for) or unchokes."""
         if choking != self.am_choking:
             self.am_choking = choking
-            self.upload_queue.clear()
             self._send(wire.Choke() if choking else wire.Unchoke())
+            if choking:
+                self.reject(self.uploads.choke())
+
+    def allow_fast(self, pieces: Iterable[int]) -> None:
+        """Lets the peer ask for these pieces while it is choked; nothing without the fast extension."""
+        if self.is_fast and self._geometry is not None:
+            allowed = [(index, self._geometry.piece_size(index)) for index in pieces]
+            self.uploads.allow(allowed)
+            for index, _ in allowed:
+                self._send(wire.AllowedFast(index))
+
+    def suggest(self, index: int) -> None:
+        """Asks the peer to ask for this piece first; nothing without the fast extension."""
+        if self.is_fast:
+            self._send(wire.SuggestPiece(index))
 
     def request(self, blocks: list[Block]) -> None:
         """Asks for blocks; how many are sensible is the caller's decision."""
@@ -204,9 +191,22 @@ class PeerCore:
         self._send(wire.Cancel(block))
 
     def announce_have(self, index: int) -> None:
-        """Tells the peer about a piece of ours, unless it has it itself."""
-        if self.bits is None or index not in self.bits:
-            self._send(wire.Have(index))
+        """Tells the peer about a piece of ours, unless it has it itself when the message is written."""
+        self.announce_many((index,))
+
+    def announce_many(self, indices: Iterable[int]) -> None:
+        """`announce_have` for each. A peer that does not read costs a number for each piece, and no more."""
+        if not self.is_closed:
+            self._haves += indices
+
+    def may_serve(self, block: Block) -> bool:
+        """Whether the peer may get a block now."""
+        return not self.am_choking or self.uploads.is_allowed(block.piece)
+
+    def reject(self, blocks: list[Block]) -> None:
+        """Says of requests that they will not be answered; without the fast extension silence says so."""
+        if blocks and self.is_fast:
+            self._put(wire.encode_rejects(blocks))
 
     def send_block(self, block: Block, data: bytes) -> None:
         """Answers a request."""
@@ -218,7 +218,7 @@ class PeerCore:
         number = self.extensions.extensions.get(UT_METADATA, 0)
         if number:
             for request in requests:
-                self._metadata_owed += 1
+                self.metadata.requested()
                 self._send(wire.Extended(number, encode_metadata(request)))
 
     def close(self, reason: str) -> None:
@@ -226,13 +226,25 @@ class PeerCore:
         if self.closed_because is None:
             self.closed_because = reason
             self._output.clear()
+            self._haves.clear()
             self._events.clear()
-            self.upload_queue.clear()
+            self.uploads.queue.clear()
+
+    def count_nuisance(self, cost: float = 1.0) -> None:
+        """Something came that an honest peer sends rarely, if at all: too much of it ends the connection."""
+        if not self._control.spend(cost, now=self._now):
+            self.close("the peer floods us with messages")
 
     # Outputs
 
     def data_to_send(self) -> bytes:
         """Everything that waits to be written, in order; empty when nothing does."""
+        if self._haves:
+            bits = self.bits
+            news = [index for index in self._haves if bits is None or index not in bits]
+            self._haves.clear()
+            if news:
+                self._put(wire.encode_haves(news))
         data = b"".join(self._output)
         self._output.clear()
         return data
@@ -254,26 +266,45 @@ class PeerCore:
 
     @property
     def has_output(self) -> bool:
-        return bool(self._output)
+        return bool(self._output or self._haves)
 
     @property
-    def request_limit(self) -> int:
-        """How many requests the peer keeps: its `reqq`, or what clients that do not say so are known to take."""
-        return self.extensions.request_queue or self._config.default_request_limit
+    def bits(self) -> Bitfield | None:
+        """What the peer has; None before the geometry is known."""
+        return self.said.pieces.bits
 
     @property
-    def metadata_size(self) -> int | None:
-        """How large the peer says the metadata is, if it offers it and that is within our bound."""
-        size = self.extensions.metadata_size
-        offers = self.extensions.extensions.get(UT_METADATA, 0)
-        return size if offers and size and size <= self._config.max_metadata_bytes else None
+    def is_choked(self) -> bool:
+        """Whether the peer chokes us."""
+        return self.said.is_choking
+
+    @property
+    def is_interested(self) -> bool:
+        """Whether the peer wants something of us."""
+        return self.said.is_interested
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether both sides speak the fast extension (BEP 6)."""
+        return self.said.is_fast
+
+    @property
+    def extensions(self) -> ExtendedHandshake:
+        """What the peer's extension handshakes said."""
+        return self.said.extensions
+
+    @property
+    def upload_queue(self) -> deque[Block]:
+        """The requests of the peer that wait to be served."""
+        return self.uploads.queue
 
     def check_invariants(self) -> None:
         """Asserts what the class docstring promises."""
-        assert len(self.upload_queue) <= self._config.request_queue
-        assert not (self.am_choking and self.upload_queue)
+        assert len(self.uploads.queue) <= self._config.request_queue
+        if self.am_choking:
+            assert all(self.uploads.is_allowed(block.piece) for block in self.uploads.queue)
         assert (self.bits is None) == (self._geometry is None) or self.is_closed
-        assert not self.is_closed or not (self._output or self._events or self.upload_queue)
+        assert not self.is_closed or not (self.has_output or self._events or self.uploads.queue)
 
     # Reading
 
@@ -308,6 +339,7 @@ class PeerCore:
                 raise WireError("the peer answered for another torrent")
             if remote.peer_id == self._ours.peer_id:
                 raise WireError("connected to ourselves")
+            self.said.is_fast = self._ours.supports_fast and remote.supports_fast
         self._events.append(HandshakeReceived(remote))
         return True
 
@@ -317,11 +349,16 @@ class PeerCore:
                 self._receive_request(block)
                 return
             case wire.Cancel(block):
-                with suppress(ValueError):  # it may be answered already
-                    self.upload_queue.remove(block)
+                if self.uploads.cancel(block):
+                    self.reject([block])  # the duty to answer remains (BEP 6)
             case wire.Have(index):
-                if self._receive_have(index):
+                is_news, events = self.said.receive_have(index)
+                self._events += events
+                if is_news:
                     return
+            case wire.RejectRequest(block) if self.is_fast:  # whether it was due only our caller knows
+                self._events.append(RequestRejected(block))
+                return
             case wire.Extended(number, payload) if number == OUR_UT_METADATA:
                 if self._receive_metadata(payload):
                     return
@@ -329,66 +366,18 @@ class PeerCore:
         # cancels come by the hundred, at the end of a download.
         if not self._control.spend(0.1 if isinstance(message, wire.Cancel) else 1.0, now=self._now):
             raise WireError("the peer floods us with messages")
-        match message:
-            case wire.Choke() | wire.Unchoke():
-                self.is_choked = isinstance(message, wire.Choke)
-                self._events.append(ChokeChanged(self.is_choked))
-            case wire.Interested() | wire.NotInterested():
-                interested = isinstance(message, wire.Interested)
-                if interested != self.is_interested:
-                    self.is_interested = interested
-                    self._events.append(InterestChanged(interested))
-            case wire.Pieces(bits):
-                self._receive_bits(bits)
-            case wire.Port(port):
-                if port:
-                    self._events.append(DhtPortReceived(port))
-            case wire.Extended(number, payload) if number == EXTENDED_HANDSHAKE:
-                self.extensions = self.extensions.updated(ExtendedHandshake.from_bytes(payload))
-                self._events.append(ExtensionsReceived())
+        self._events += self.said.receive(message)
 
     def _receive_request(self, block: Block) -> None:
         if self._geometry is None or not self._geometry.contains(*block) or block.length > self._config.max_block_bytes:
             raise WireError(f"the peer requested {block.length} bytes at {block.begin} of piece {block.piece}")
-        if self.am_choking:  # sent before our choke arrived, most likely
-            if not self._control.spend(0.1, now=self._now):
+        if self.uploads.accept(block, is_choked=self.am_choking):
+            return
+        if not self._control.spend(0.1, now=self._now):  # some are sent before our choke arrives
+            if self.am_choking:
                 raise WireError("the peer keeps requesting while choked")
-        elif len(self.upload_queue) >= self._config.request_queue:
-            if not self._control.spend(0.1, now=self._now):
-                raise WireError(f"the peer has more than {self._config.request_queue} requests outstanding")
-        else:
-            self.upload_queue.append(block)
-
-    def _receive_have(self, index: int) -> bool:
-        """Whether it was news."""
-        if self.bits is None:
-            if index > MAX_PIECE_INDEX:
-                raise WireError(f"the peer announced piece {index}")
-            if index in self._early_haves or len(self._early_haves) >= self._config.max_early_haves:
-                return False
-            self._early_haves.add(index)
-            return True
-        if index >= self.bits.size:
-            raise WireError(f"the peer announced piece {index} of {self.bits.size}")
-        if index in self.bits:
-            return False
-        self.bits.set(index)
-        self._events.append(PeerHas(index))
-        return True
-
-    def _receive_bits(self, bits: bytes) -> None:
-        if self._geometry is None:
-            self._early_bits = bits
-            return
-        try:
-            known = Bitfield.from_wire(bits, self._geometry.piece_count)
-        except ValueError:
-            raise WireError("the peer's bitfield does not fit the torrent") from None
-        assert self.bits is not None
-        if self.bits.count:  # BEP 3 allows it as the first message only; those who send it later add nothing new
-            return
-        self.bits = known
-        self._events.append(PeerHasMany(known))
+            raise WireError(f"the peer has more than {self._config.request_queue} requests outstanding")
+        self.reject([block])
 
     def _receive_metadata(self, payload: bytes) -> bool:
         """Whether it was due: an answer that we wait for, or a request for what one peer may fetch."""
@@ -398,24 +387,14 @@ class PeerCore:
         if message is None:
             return False
         self._events.append(MetadataArrived(message))
-        was_due = self._metadata_owed > 0
-        self._metadata_owed -= was_due
-        return was_due
+        return self.metadata.answered()
 
     def _answer_metadata_request(self, index: int) -> bool:
         number = self.extensions.extensions.get(UT_METADATA, 0)
         if not number:
             return False
-        answer = answer_request(self.info_bytes, index)
-        was_due = False
-        if isinstance(answer, MetadataData):
-            piece_count = -(-answer.total_size // METADATA_PIECE_SIZE)
-            is_read = sum(map(len, self._output)) < self._config.max_output_bytes
-            was_due = is_read and self._metadata_served < self._config.metadata_copies * piece_count
-            if was_due:
-                self._metadata_served += 1
-            else:
-                answer = MetadataReject(index)
+        is_read = sum(map(len, self._output)) < self._config.max_output_bytes
+        answer, was_due = self.metadata.answer(index, is_read=is_read)
         self._send(wire.Extended(number, encode_metadata(answer)))
         return was_due
 
@@ -435,4 +414,3 @@ def _ignore_block(index: int, begin: int, data: memoryview) -> None:
 
 
 OUR_UT_METADATA = 1  # the number under which we want to receive ut_metadata messages
-MAX_PIECE_INDEX = 1 << 24

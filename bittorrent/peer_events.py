@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bittorrent.picker.bitfield import Bitfield
+from bittorrent.picker.geometry import Block
 from bittorrent.wire.handshake import Handshake
 from bittorrent.wire.metadata import MetadataData, MetadataReject
 
@@ -24,7 +25,8 @@ class ExtensionsReceived:
 
 @dataclass(frozen=True, slots=True)
 class ChokeChanged:
-    """The peer choked us (requests on the way are forgotten) or unchoked us."""
+    """The peer choked us (without the fast extension it forgot our requests, with it it will answer them) or unchoked
+    us."""
 
     is_choked: bool
 
@@ -51,6 +53,27 @@ class PeerHasMany:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestRejected:
+    """The peer will not send a block: perhaps one that we asked for (BEP 6)."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class FastAllowed:
+    """We may ask for one more piece while the peer chokes us: see `PeerCore.allowed_fast` (BEP 6)."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class PieceSuggested:
+    """The peer would like to be asked for a piece: see `PeerCore.suggested` (BEP 6)."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class DhtPortReceived:
     """The peer runs a DHT node on this UDP port (BEP 5)."""
 
@@ -65,6 +88,6 @@ class MetadataArrived:
 
 
 PeerEvent: TypeAlias = (
-    HandshakeReceived | ExtensionsReceived | ChokeChanged | InterestChanged | PeerHas | PeerHasMany | DhtPortReceived
-    | MetadataArrived
+    HandshakeReceived | ExtensionsReceived | ChokeChanged | InterestChanged | PeerHas | PeerHasMany | RequestRejected
+    | FastAllowed | PieceSuggested | DhtPortReceived | MetadataArrived
 )  # fmt: skip

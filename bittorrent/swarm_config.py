@@ -18,18 +18,20 @@ class SwarmConfig:
         max_buffered_bytes: about how much memory unfinished pieces may take.
         metadata_sources: peers asked for a magnet link's metadata at a time.
         max_contributions: peers remembered in the statistics of who sent what.
+        allowed_fast_pieces: pieces that a peer with fewer than that may fetch while choked (BEP 6: 10).
     """
 
     max_unverified_bytes: int = 64 << 20
     max_buffered_bytes: int = 256 << 20
     metadata_sources: int = 3
     max_contributions: int = 1000
+    allowed_fast_pieces: int = 10
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
     choker: ChokerConfig = field(default_factory=ChokerConfig)
 
     def __post_init__(self) -> None:
         numbers = (self.max_unverified_bytes, self.max_buffered_bytes, self.metadata_sources, self.max_contributions)
-        if min(numbers) <= 0:
+        if min(numbers) <= 0 or self.allowed_fast_pieces < 0:
             raise ValueError("the bounds of a swarm must be positive")
 
     def max_partial_pieces(self, piece_length: int) -> int:

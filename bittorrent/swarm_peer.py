@@ -1,22 +1,13 @@
-"""What a swarm remembers about one connected peer, and about whoever contributed."""
+"""What a swarm remembers about one connected peer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from bittorrent.peer import PeerCore
 from bittorrent.pipeline import PipelineConfig, RequestPipeline
 from bittorrent.rate import RateMeter
 from transfer.address import Address
-
-
-@dataclass(slots=True)
-class Contribution:
-    """What one source gave: verified pieces put down to it, and their size."""
-
-    pieces: int = 0
-    size_bytes: int = 0
 
 
 class Sender(NamedTuple):
@@ -36,11 +27,13 @@ class SwarmPeer:
         "core",
         "download",
         "downloaded_bytes",
+        "is_refusing",
         "number",
         "pipeline",
         "sender",
         "upload",
         "uploaded_bytes",
+        "was_allowed_fast",
     )
 
     def __init__(self, *, number: int, core: PeerCore, config: PipelineConfig, now: float) -> None:
@@ -53,6 +46,8 @@ class SwarmPeer:
         self.downloaded_bytes = 0
         self.uploaded_bytes = 0
         self.sender = Sender(number, core.address, core.address)
+        self.is_refusing = False  # it rejected a request although it unchokes us: nothing more until the next tick
+        self.was_allowed_fast = False
         self._unexpected = 0
 
     def extensions_changed(self) -> None:

@@ -19,8 +19,16 @@ RIGHT_ID = b"-KC0100-right-------"
 EventType = TypeVar("EventType")
 
 
-def handshake(peer_id: bytes, *, info_hash: bytes = INFO_HASH, extensions: bool = True, dht: bool = False) -> Handshake:
-    return Handshake(info_hash=info_hash, peer_id=peer_id, supports_extensions=extensions, supports_dht=dht)
+def handshake(
+    peer_id: bytes, *, info_hash: bytes = INFO_HASH, extensions: bool = True, dht: bool = False, fast: bool = False
+) -> Handshake:
+    return Handshake(
+        info_hash=info_hash,
+        peer_id=peer_id,
+        supports_extensions=extensions,
+        supports_dht=dht,
+        supports_fast=fast,
+    )
 
 
 def feed(core: PeerCore, data: bytes, *, now: float, chunk_bytes: int = 1 << 30) -> None:
@@ -154,18 +162,19 @@ class Victim(Side):
         geometry: Geometry | None = None,
         extensions: bool = True,
         dht: bool = False,
+        fast: bool = False,
     ) -> None:
         self.now = 1000.0
         super().__init__(
             PeerCore(
-                handshake=handshake(LEFT_ID, dht=True),
+                handshake=handshake(LEFT_ID, dht=True, fast=fast),
                 address=Address("10.0.0.2", 2),
                 config=config or PeerConfig(),
                 now=self.now,
             )
         )
         self.core.data_to_send()
-        self.hear_bytes(handshake(RIGHT_ID, extensions=extensions, dht=dht).to_bytes())
+        self.hear_bytes(handshake(RIGHT_ID, extensions=extensions, dht=dht, fast=fast).to_bytes())
         if geometry is not None:
             self.core.set_geometry(geometry)
         self.drain()

@@ -13,8 +13,9 @@ from bittorrent.peer_config import PeerConfig
 from bittorrent.peer_events import HandshakeReceived
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Geometry
-from bittorrent.swarm import MetadataCompleted, PeerBanned, PieceCompleted, SwarmCore
+from bittorrent.swarm import SwarmCore
 from bittorrent.swarm_config import SwarmConfig
+from bittorrent.swarm_events import MetadataCompleted, PeerBanned, PieceCompleted
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
 
@@ -59,9 +60,11 @@ class SwarmNet:
         config: SwarmConfig | None = None,
         never_answers: bool = False,
         rate_bytes_per_s: float | None = None,
+        fast: bool = True,
     ) -> Host:
         """A participant. `have` None means nothing; `corrupts(piece, begin)` names the blocks it sends wrongly."""
         host = Host(self, len(self.hosts), config or SwarmConfig(), corrupts, never_answers)
+        host.is_fast = fast
         host.rate_bytes_per_s = rate_bytes_per_s or self.rate_bytes_per_s
         self.hosts.append(host)
         if not magnet:
@@ -114,13 +117,14 @@ class Host:
         never_answers: bool,
     ) -> None:
         self.net = net
-        self.address = Address(f"10.0.0.{number + 1}", 6881)
+        self.address = Address(f"10.0.{number + 1}.1", 6881)
         self.peer_id = b"-TEST00-" + number.to_bytes(12, "big")
         self.core = SwarmCore(info_hash=net.info_hash, rng=Random(net.rng.random()), config=config)
         self.banned: list[Address] = []
         self.ends: dict[int, End] = {}
         self.corrupts = corrupts or (lambda piece, begin: False)
         self.never_answers = never_answers
+        self.is_fast = True
         self.rate_bytes_per_s = net.rate_bytes_per_s
 
     def __str__(self) -> str:
@@ -184,7 +188,7 @@ class End:
         self.number = 0
         self.is_gone = False
         self._free_at = 0.0
-        self._handshake = Handshake(info_hash=host.net.info_hash, peer_id=host.peer_id)
+        self._handshake = Handshake(info_hash=host.net.info_hash, peer_id=host.peer_id, supports_fast=host.is_fast)
         ours = self._handshake if is_dialler else None
         self.core = PeerCore(handshake=ours, address=remote, config=PeerConfig(), now=host.net.now)
 

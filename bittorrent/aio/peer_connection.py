@@ -50,7 +50,8 @@ class PeerConnection(asyncio.BufferedProtocol):
         self._config = config
         self._transport: asyncio.Transport | None = None
         self._watermark = 0
-        self._waiting_bytes = 0
+        self._written_bytes = 0
+        self._sent_bytes = 0  # when it was last looked at
         self._waiting_since = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -95,7 +96,9 @@ class PeerConnection(asyncio.BufferedProtocol):
         if self.core.is_closed:
             self.abort()
         elif self.core.has_output and self.is_writable:
-            self._transport.write(self.core.data_to_send())
+            data = self.core.data_to_send()
+            self._written_bytes += len(data)
+            self._transport.write(data)
 
     def finish(self, reason: str) -> None:
         """Ends the connection when what waits has been written; `connection_lost` follows from the event loop."""
@@ -129,10 +132,10 @@ class PeerConnection(asyncio.BufferedProtocol):
 
     def is_stalled(self, timeout_s: float, *, now: float) -> bool:
         """Whether nothing of what waits to be sent has left for so long. To be asked about once a second."""
-        waiting_bytes = 0 if self.is_writable else self.unsent_bytes  # nothing is added while the transport is full
-        if not waiting_bytes or waiting_bytes != self._waiting_bytes:
-            self._waiting_bytes, self._waiting_since = waiting_bytes, now
-        return waiting_bytes > 0 and now - self._waiting_since >= timeout_s
+        sent_bytes = self._written_bytes - self.unsent_bytes
+        if self.is_writable or sent_bytes != self._sent_bytes:
+            self._sent_bytes, self._waiting_since = sent_bytes, now
+        return now - self._waiting_since >= timeout_s
 
     @property
     def unsent_bytes(self) -> int:

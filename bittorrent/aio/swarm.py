@@ -12,7 +12,8 @@ from bittorrent.peer import PeerCore
 from bittorrent.peer_events import HandshakeReceived
 from bittorrent.peer_list import PeerList, PeerSource
 from bittorrent.picker.geometry import Block
-from bittorrent.swarm import SwarmCore, SwarmEvent
+from bittorrent.swarm import SwarmCore
+from bittorrent.swarm_events import SwarmEvent
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
 from transfer.aio.tasks import TaskSet

@@ -25,7 +25,8 @@ from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.stats import SourceStats, TorrentState, TorrentStats
 from bittorrent.storage.ports import OpenStorage
 from bittorrent.storage.resume import ResumeStore
-from bittorrent.swarm import DhtNodeFound, MetadataCompleted, PeerBanned, PieceCompleted, SwarmCore, SwarmEvent
+from bittorrent.swarm import SwarmCore
+from bittorrent.swarm_events import DhtNodeFound, MetadataCompleted, PeerBanned, PieceCompleted, SwarmEvent
 from bittorrent.wire.handshake import Handshake
 from kademlia_core.errors import NodeClosedError
 from transfer.address import Address, is_ip_address
@@ -92,7 +93,9 @@ class Torrent:
         self.swarm = Swarm(
             core=self._core,
             peers=PeerList(rng=rng),
-            handshake=Handshake(info_hash=self.info_hash, peer_id=peer_id, supports_dht=self._dht is not None),
+            handshake=Handshake(
+                info_hash=self.info_hash, peer_id=peer_id, supports_dht=self._dht is not None, supports_fast=True
+            ),
             config=config,
             room=room,
             on_event=self._handle,

@@ -97,6 +97,15 @@ class PeerPieces:
             view.interesting = 0
             self._availability.add_seed()
 
+    def clear_piece(self, view: PeerView, index: int) -> None:
+        if view.is_seed:
+            pieces = Bitfield.full(self._have.size)
+            pieces.clear(index)
+            self.set_pieces(view, pieces)
+        elif view.pieces.clear(index):
+            self._availability.remove_all(Bitfield(self._have.size, [index]))
+            view.interesting -= index not in self._have
+
     def gained(self, index: int) -> None:
         """We have one piece more."""
         for view in self._peers.values():

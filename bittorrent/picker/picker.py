@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import KeysView
+from collections.abc import Iterable, KeysView
 from random import Random
 
 from bittorrent.picker.availability import Availability
@@ -80,6 +80,16 @@ class PiecePicker:
         """A peer has everything (BEP 6 `have all`). Cost: O(1) for a peer that had nothing."""
         self._peers.set_all(self._peers.view(peer))
 
+    def peer_lost(self, peer: int, index: int) -> None:
+        """A peer does not have a piece any more (BEP 54): what was asked of it is free again. Cost: O(pieces).
+
+        Raises:
+            IndexError: the torrent has no such piece (the peer's fault: to be checked before).
+        """
+        for block in [block for block in self._in_flight.blocks_of(peer) if block.piece == index]:
+            self.release(peer, block)
+        self._peers.clear_piece(self._peers.view(peer), index)
+
     # Choosing
 
     def pick(self, peer: int, count: int, *, now: float) -> list[Block]:
@@ -103,6 +113,20 @@ class PiecePicker:
             self._assign(piece, peer, count - len(blocks), blocks, now=now)
         if len(blocks) < count and self.is_endgame:
             self._duplicate(view, count - len(blocks), blocks, now=now)
+        return blocks
+
+    def pick_from(self, peer: int, indices: Iterable[int], count: int, *, now: float) -> list[Block]:
+        """Like `pick`, but only blocks of the named pieces, in their order: those that a peer suggests, or all that it
+        gives while it chokes us (BEP 6). Numbers of pieces that the peer does not have are skipped.
+        """
+        view = self._peers.view(peer)
+        blocks: list[Block] = []
+        for index in indices:
+            if len(blocks) >= count:
+                break
+            piece = self._named(view, index)
+            if piece is not None:
+                self._assign(piece, peer, count - len(blocks), blocks, now=now)
         return blocks
 
     # What became of requests
@@ -348,6 +372,17 @@ class PiecePicker:
                 return self._start(index, view)
         return None
 
+    def _named(self, view: PeerView, index: int) -> PieceProgress | None:
+        """A piece with free blocks that this peer may be asked for, begun if need be."""
+        if not view.has(index) or self._is_suspect(view, index):
+            return None
+        piece = self._pieces.partial.get(index)
+        if piece is None:
+            return self._start(index, view) if self.state(index) is PieceState.MISSING else None
+        if not piece.free or (piece.exclusive and piece.owner not in (None, view.id)):
+            return None
+        return self._adopt(piece, view) if piece.owner is None else piece
+
     def _start(self, index: int, view: PeerView) -> PieceProgress | None:
         return self._pieces.start(index, view.id) if self._make_room() else None
 
@@ -422,7 +457,7 @@ class PiecePicker:
         return is_many or count * self.geometry.piece_length > self.config.max_open_blocks * BLOCK_SIZE
 
     def _is_suspect(self, view: PeerView, index: int) -> bool:
-        return view.id in self._pieces.suspects[index]
+        return view.id in self._pieces.suspects.get(index, ())
 
 
 _STORE = BlockReceived(True, True, False, ())

@@ -1,4 +1,4 @@
-"""The 68 bytes that open every peer connection (BEP 3), with the reserved bits of BEP 5 and BEP 10."""
+"""The 68 bytes that open every peer connection (BEP 3), with the reserved bits of BEP 5, 6 and 10."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ class Handshake:
     peer_id: bytes
     supports_extensions: bool = True
     supports_dht: bool = False
+    supports_fast: bool = False
 
     def __post_init__(self) -> None:
         if len(self.info_hash) != 20 or len(self.peer_id) != 20:
@@ -25,6 +26,7 @@ class Handshake:
         reserved = bytearray(8)
         reserved[5] |= EXTENSION_BIT if self.supports_extensions else 0
         reserved[7] |= DHT_BIT if self.supports_dht else 0
+        reserved[7] |= FAST_BIT if self.supports_fast else 0
         return PREAMBLE + reserved + self.info_hash + self.peer_id
 
     @classmethod
@@ -41,6 +43,7 @@ class Handshake:
             peer_id=data[48:68],
             supports_extensions=bool(data[25] & EXTENSION_BIT),
             supports_dht=bool(data[27] & DHT_BIT),
+            supports_fast=bool(data[27] & FAST_BIT),
         )
 
 
@@ -53,3 +56,4 @@ HANDSHAKE_SIZE = 68
 PREAMBLE = b"\x13BitTorrent protocol"
 EXTENSION_BIT = 0x10  # reserved byte 5, BEP 10
 DHT_BIT = 0x01  # reserved byte 7, BEP 5
+FAST_BIT = 0x04  # reserved byte 7, BEP 6

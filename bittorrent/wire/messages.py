@@ -1,4 +1,4 @@
-"""The messages of the peer wire protocol (BEP 3, BEP 5 `port`, BEP 10 `extended`): values, and frames of bytes.
+"""The messages of the peer wire protocol (BEP 3, 5, 6 and 10): values, and frames of bytes.
 
 `decode_message` is the reference, used for everything that is rare. Blocks, the one thing that is not, are taken
 apart by `split_piece` without being copied.
@@ -85,6 +85,37 @@ class Port:
 
 
 @dataclass(frozen=True, slots=True)
+class SuggestPiece:
+    """The sender would like the receiver to ask for piece `index` first (BEP 6)."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class HaveAll:
+    """The sender has everything: instead of a bitfield (BEP 6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class HaveNone:
+    """The sender has nothing: instead of a bitfield (BEP 6)."""
+
+
+@dataclass(frozen=True, slots=True)
+class RejectRequest:
+    """The sender will not answer a request (BEP 6)."""
+
+    block: Block
+
+
+@dataclass(frozen=True, slots=True)
+class AllowedFast:
+    """The receiver may ask for blocks of piece `index` while it is choked; it may be one the sender lacks (BEP 6)."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Extended:
     """A message of the extension protocol (BEP 10); `extension` is the receiver's number for it, 0 the handshake."""
 
@@ -102,7 +133,7 @@ class Unknown:
 
 Message: TypeAlias = (
     KeepAlive | Choke | Unchoke | Interested | NotInterested | Have | Pieces | Request | Piece | Cancel | Port
-    | Extended | Unknown
+    | SuggestPiece | HaveAll | HaveNone | RejectRequest | AllowedFast | Extended | Unknown
 )  # fmt: skip
 
 
@@ -119,15 +150,14 @@ def decode_message(frame: bytes | memoryview) -> Message:
         _expect(kind, payload, 0)
         return _EMPTY[kind]
     match kind:
-        case 4:
+        case 4 | 13 | 17:
             _expect(kind, payload, 4)
-            return Have(int.from_bytes(payload, "big"))
+            return _INDEXED[kind](int.from_bytes(payload, "big"))
         case 5:
             return Pieces(payload)
-        case 6 | 8:
+        case 6 | 8 | 16:
             _expect(kind, payload, 12)
-            block = Block(*_THREE.unpack(payload))
-            return Request(block) if kind == 6 else Cancel(block)
+            return _BLOCKED[kind](Block(*_THREE.unpack(payload)))
         case 7:
             index, begin, data = split_piece(frame)
             return Piece(index, begin, bytes(data))
@@ -147,18 +177,16 @@ def encode_message(message: Message) -> bytes:
     match message:
         case KeepAlive():
             return _frame(b"")
-        case Choke() | Unchoke() | Interested() | NotInterested():
+        case Choke() | Unchoke() | Interested() | NotInterested() | HaveAll() | HaveNone():
             return _frame(bytes([_EMPTY_KINDS[type(message)]]))
-        case Have(index):
-            return _frame(b"\x04" + index.to_bytes(4, "big"))
+        case Have(index) | SuggestPiece(index) | AllowedFast(index):
+            return _INDEX_FRAME.pack(5, _INDEXED_KINDS[type(message)], index)
         case Pieces(bits):
             return _frame(b"\x05" + bits)
-        case Request(block):
-            return _BLOCK_FRAME.pack(13, 6, *block)
+        case Request(block) | Cancel(block) | RejectRequest(block):
+            return _BLOCK_FRAME.pack(13, _BLOCKED_KINDS[type(message)], *block)
         case Piece(index, begin, data):
             return piece_header(index, begin, len(data)) + data
-        case Cancel(block):
-            return _BLOCK_FRAME.pack(13, 8, *block)
         case Port(port):
             return _frame(b"\x09" + port.to_bytes(2, "big"))
         case Extended(extension, payload):
@@ -171,6 +199,18 @@ def encode_requests(blocks: Iterable[Block]) -> bytes:
     """Many `request` frames in one go: a fast peer is asked for hundreds at a time."""
     pack = _BLOCK_FRAME.pack
     return b"".join([pack(13, 6, *block) for block in blocks])
+
+
+def encode_haves(indices: Iterable[int]) -> bytes:
+    """Many `have` frames in one go."""
+    pack = _INDEX_FRAME.pack
+    return b"".join([pack(5, 4, index) for index in indices])
+
+
+def encode_rejects(blocks: Iterable[Block]) -> bytes:
+    """Many `reject request` frames in one go: a choke refuses all that was asked for (BEP 6)."""
+    pack = _BLOCK_FRAME.pack
+    return b"".join([pack(13, 16, *block) for block in blocks])
 
 
 def piece_header(index: int, begin: int, length: int) -> bytes:
@@ -200,9 +240,16 @@ def _frame(body: bytes) -> bytes:
 
 
 PIECE = 7
-_EMPTY: dict[int, Message] = {0: Choke(), 1: Unchoke(), 2: Interested(), 3: NotInterested()}
+_EMPTY: dict[int, Message] = {
+    0: Choke(), 1: Unchoke(), 2: Interested(), 3: NotInterested(), 14: HaveAll(), 15: HaveNone()
+}  # fmt: skip
 _EMPTY_KINDS = {type(message): kind for kind, message in _EMPTY.items()}
+_INDEXED: dict[int, type[Have | SuggestPiece | AllowedFast]] = {4: Have, 13: SuggestPiece, 17: AllowedFast}
+_INDEXED_KINDS = {message: kind for kind, message in _INDEXED.items()}
+_BLOCKED: dict[int, type[Request | Cancel | RejectRequest]] = {6: Request, 8: Cancel, 16: RejectRequest}
+_BLOCKED_KINDS = {message: kind for kind, message in _BLOCKED.items()}
 _THREE = struct.Struct(">III")
+_INDEX_FRAME = struct.Struct(">IBI")
 _BLOCK_FRAME = struct.Struct(">IBIII")
 _PIECE_HEADER = struct.Struct(">IBII")
 _TWO_AFTER_KIND = struct.Struct(">xII")

@@ -25,7 +25,7 @@ from transfer.wire import bencode
 
 GEOMETRY = Geometry(total_bytes=5 * BLOCK_SIZE + 9, piece_length=2 * BLOCK_SIZE)
 INFO = b"d6:lengthi5e4:name1:xe"
-CONFIG = PeerConfig(control_burst=40, request_queue=20, max_early_haves=30)
+CONFIG = PeerConfig(control_burst=40, request_queue=20, max_early_haves=30, max_fast_pieces=2)
 
 near = st.sampled_from([0, 1, 2, 3, 8, 9, 16383, BLOCK_SIZE, BLOCK_SIZE + 1, 2 * BLOCK_SIZE, 2**31, 2**32 - 1])
 blocks = st.builds(Block, near, near, near)
@@ -56,7 +56,11 @@ handshake_like = st.builds(
 )
 messages: st.SearchStrategy[wire.Message] = st.one_of(
     st.sampled_from([wire.KeepAlive(), wire.Choke(), wire.Unchoke(), wire.Interested(), wire.NotInterested()]),
+    st.sampled_from([wire.HaveAll(), wire.HaveNone()]),
     st.builds(wire.Have, near),
+    st.builds(wire.SuggestPiece, near),
+    st.builds(wire.AllowedFast, near),
+    st.builds(wire.RejectRequest, blocks),
     st.builds(wire.Pieces, st.binary(max_size=3) | st.just(Bitfield(3, [0, 2]).to_wire())),
     st.builds(wire.Request, blocks | st.sampled_from(GEOMETRY.blocks(0))),
     st.builds(wire.Cancel, blocks | st.sampled_from(GEOMETRY.blocks(0))),
@@ -91,20 +95,27 @@ def mutated(draw: st.DrawFn) -> bytes:
 class PeerMachine(RuleBasedStateMachine):
     """A peer that sends anything, a program that issues any command, and a clock, in any order."""
 
-    @initialize(incoming=st.booleans(), knows_geometry=st.booleans(), has_metadata=st.booleans(), honest=st.booleans())
-    def start(self, incoming: bool, knows_geometry: bool, has_metadata: bool, honest: bool) -> None:
+    @initialize(
+        incoming=st.booleans(),
+        knows_geometry=st.booleans(),
+        has_metadata=st.booleans(),
+        honest=st.booleans(),
+        fast=st.booleans(),
+    )
+    def start(self, incoming: bool, knows_geometry: bool, has_metadata: bool, honest: bool, fast: bool) -> None:
+        self.fast = fast
         self.now = 100.0
         self.core = PeerCore(
-            handshake=None if incoming else handshake(LEFT_ID, dht=True),
+            handshake=None if incoming else handshake(LEFT_ID, dht=True, fast=fast),
             address=Address("10.0.0.1", 1),
             config=CONFIG,
             now=self.now,
         )
-        self.core.info_bytes = INFO if has_metadata else None
+        self.core.metadata.info_bytes = INFO if has_metadata else None
         if honest:
-            self.deliver(handshake(RIGHT_ID, dht=True).to_bytes(), chunk=50)
+            self.deliver(handshake(RIGHT_ID, dht=True, fast=fast).to_bytes(), chunk=50)
             if incoming:
-                self.core.welcome(handshake(LEFT_ID))
+                self.core.welcome(handshake(LEFT_ID, fast=fast))
             if knows_geometry:
                 self.core.set_geometry(GEOMETRY)
 
@@ -129,7 +140,7 @@ class PeerMachine(RuleBasedStateMachine):
 
     @rule(cut=st.integers(0, 68), flip=st.integers(0, 67), by=st.sampled_from([0, 0, 0, 1, 128]))
     def peer_shakes_hands(self, cut: int, flip: int, by: int) -> None:
-        data = bytearray(handshake(RIGHT_ID, dht=True).to_bytes())
+        data = bytearray(handshake(RIGHT_ID, dht=True, fast=self.fast).to_bytes())
         data[flip] ^= by
         self.deliver(bytes(data[:cut]), 30)
 
@@ -142,7 +153,7 @@ class PeerMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.core.remote is not None and self.core._ours is None)
     @rule()
     def welcome(self) -> None:
-        self.core.welcome(handshake(LEFT_ID, dht=True))
+        self.core.welcome(handshake(LEFT_ID, dht=True, fast=self.fast))
 
     @precondition(lambda self: self.core.is_ready)
     @rule(have=st.none() | st.just(Bitfield(3, [1])), port=st.none() | st.just(6881))
@@ -169,11 +180,18 @@ class PeerMachine(RuleBasedStateMachine):
         self.core.request_metadata([MetadataRequest(0)])
 
     @precondition(lambda self: self.core.is_ready)
+    @rule(pieces=st.sets(st.integers(0, 2)))
+    def allow(self, pieces: set[int]) -> None:
+        self.core.allow_fast(pieces)
+        self.core.suggest(2)
+
+    @precondition(lambda self: self.core.is_ready)
     @rule()
     def serve(self) -> None:
         if self.core.upload_queue:
             block = self.core.upload_queue.popleft()
             assert GEOMETRY.contains(*block)
+            assert self.core.may_serve(block)
             self.core.send_block(block, bytes(block.length))
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 11.0, 100.0, 160.0]))
@@ -199,7 +217,8 @@ class PeerMachine(RuleBasedStateMachine):
         if core is not None:
             core.check_invariants()
             assert len(core._events) < 5000
-            assert len(core._early_haves) <= CONFIG.max_early_haves
+            assert len(core.said.pieces._early_haves) <= CONFIG.max_early_haves
+            assert max(len(core.said.allowed_fast), len(core.said.suggested)) <= CONFIG.max_fast_pieces
             assert core.closed_because is None or "\n" not in core.closed_because
             buffer = core.get_buffer(-1)
             assert len(buffer) > 0

@@ -43,7 +43,12 @@ messages: st.SearchStrategy[wire.Message] = st.one_of(
 )
 hashes = st.binary(min_size=20, max_size=20)
 handshakes = st.builds(
-    Handshake, info_hash=hashes, peer_id=hashes, supports_extensions=st.booleans(), supports_dht=st.booleans()
+    Handshake,
+    info_hash=hashes,
+    peer_id=hashes,
+    supports_extensions=st.booleans(),
+    supports_dht=st.booleans(),
+    supports_fast=st.booleans(),
 )
 extended_handshakes = st.builds(
     ExtendedHandshake,
@@ -132,7 +137,7 @@ def test_handshakes_round_trip(handshake: Handshake, cut: int) -> None:
 def test_reserved_bits_of_others_change_nothing(handshake: Handshake, noise: bytes) -> None:
     data = bytearray(handshake.to_bytes())
     for at in range(8):
-        ours = {5: 0x10, 7: 0x01}.get(at, 0)
+        ours = {5: 0x10, 7: 0x05}.get(at, 0)
         data[20 + at] |= noise[at] & ~ours
     assert Handshake.from_bytes(bytes(data)) == handshake
 

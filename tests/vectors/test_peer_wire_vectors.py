@@ -1,9 +1,10 @@
-"""Byte strings written out by hand from the texts of BEP 3, 5, 9 and 10 (https://www.bittorrent.org/beps/)."""
+"""Byte strings written out by hand from the texts of BEP 3, 5, 6, 9 and 10 (https://www.bittorrent.org/beps/)."""
 
 from __future__ import annotations
 
 import pytest
 
+from bittorrent.allowed_fast import allowed_fast_set
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Block
 from bittorrent.wire import messages as wire
@@ -32,6 +33,8 @@ HANDSHAKES = [
         Handshake(info_hash=INFO_HASH, peer_id=PEER_ID, supports_extensions=False, supports_dht=True),
     ),
     ("0000000000100001", Handshake(info_hash=INFO_HASH, peer_id=PEER_ID, supports_dht=True)),
+    # BEP 6: reserved[7] |= 0x04.
+    ("0000000000100004", Handshake(info_hash=INFO_HASH, peer_id=PEER_ID, supports_fast=True)),
 ]
 
 MESSAGES: list[tuple[str, wire.Message]] = [
@@ -48,11 +51,17 @@ MESSAGES: list[tuple[str, wire.Message]] = [
     ("0000000d 08 00000001 00004000 00004000", wire.Cancel(Block(1, 16384, 16384))),
     # BEP 5: "it is composed of 0x09 and the port number in network byte order".
     ("00000003 09 1ae1", wire.Port(6881)),
+    # BEP 6, the message formats, each with its length and its op-code.
+    ("00000005 0d 0000000a", wire.SuggestPiece(10)),
+    ("00000001 0e", wire.HaveAll()),
+    ("00000001 0f", wire.HaveNone()),
+    ("0000000d 10 00000001 00004000 00004000", wire.RejectRequest(Block(1, 16384, 16384))),
+    ("00000005 11 0000000a", wire.AllowedFast(10)),
     # BEP 10: length prefix, 20, extended message id.
     ("00000004 14 00 6465", wire.Extended(0, b"de")),
     ("00000002 14 03", wire.Extended(3, b"")),
     # BEP 6 (have all), not negotiated here.
-    ("00000001 0e", wire.Unknown(14, b"")),
+    ("00000001 0c", wire.Unknown(12, b"")),
 ]
 
 METADATA: list[tuple[bytes, MetadataMessage]] = [
@@ -122,3 +131,10 @@ def test_metadata_messages(payload: bytes, message: MetadataMessage) -> None:
 def test_the_data_message_as_bep_9_prints_it() -> None:
     payload = b"d8:msg_typei1e5:piecei0e10:total_sizei34256eexxxxxxxx"
     assert decode_metadata(payload) == MetadataData(0, b"xxxxxxxx", 34256)
+
+
+def test_allowed_fast_set_of_bep_6() -> None:
+    """BEP 6, "Allowed Fast Set Generation": the examples with seven and nine pieces."""
+    nine = (1059, 431, 808, 1217, 287, 376, 1188, 353, 508)
+    assert allowed_fast_set(b"\xaa" * 20, "80.4.4.200", piece_count=1313, count=7) == nine[:7]
+    assert allowed_fast_set(b"\xaa" * 20, "80.4.4.200", piece_count=1313, count=9) == nine

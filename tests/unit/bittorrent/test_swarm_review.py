@@ -9,8 +9,9 @@ from bittorrent.peer_config import PeerConfig
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.pipeline import PipelineConfig
-from bittorrent.swarm import PieceCompleted, SwarmCore
+from bittorrent.swarm import SwarmCore
 from bittorrent.swarm_config import SwarmConfig
+from bittorrent.swarm_events import PieceCompleted
 from bittorrent.wire import messages as wire
 from bittorrent.wire.handshake import Handshake
 from tests.peer_pair import feed

@@ -31,7 +31,14 @@ def test_a_stranger_is_known_by_the_first_wrong_byte() -> None:
 
 @pytest.mark.parametrize("extensions", [True, False])
 @pytest.mark.parametrize("dht", [True, False])
-def test_reserved_bits(extensions: bool, dht: bool) -> None:
-    handshake = Handshake(info_hash=b"h" * 20, peer_id=b"p" * 20, supports_extensions=extensions, supports_dht=dht)
+@pytest.mark.parametrize("fast", [True, False])
+def test_reserved_bits(extensions: bool, dht: bool, fast: bool) -> None:
+    handshake = Handshake(
+        info_hash=b"h" * 20,
+        peer_id=b"p" * 20,
+        supports_extensions=extensions,
+        supports_dht=dht,
+        supports_fast=fast,
+    )
     reserved = handshake.to_bytes()[20:28]
-    assert reserved == bytes([0, 0, 0, 0, 0, 0x10 * extensions, 0, dht])
+    assert reserved == bytes([0, 0, 0, 0, 0, 0x10 * extensions, 0, dht + 4 * fast])

@@ -1,0 +1,191 @@
+"""The taking side of a swarm: which blocks to ask from whom, and what becomes of those that come."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from random import Random
+
+from bittorrent.assembly import Blame, PieceAssembly
+from bittorrent.contributions import Contributions
+from bittorrent.picker.bitfield import Bitfield
+from bittorrent.picker.config import PickerConfig
+from bittorrent.picker.geometry import Block, Geometry
+from bittorrent.picker.picker import PiecePicker
+from bittorrent.swarm_config import SwarmConfig
+from bittorrent.swarm_events import PeerBanned, PieceCompleted, SwarmEvent
+from bittorrent.swarm_peer import Sender, SwarmPeer
+
+
+class SwarmDownloads:
+    """Requests, unfinished pieces, and the blame for bad ones.
+
+    Args:
+        peers: of the swarm, by number: live.
+        touch: to be called for a peer that has something to write now.
+        events: where finished pieces and bans are reported.
+        have: what is on disk.
+        rng: for the picker.
+
+    Invariants:
+        unverified_bytes is the size of the pieces that were handed out and not yet reported back
+    """
+
+    def __init__(
+        self,
+        peers: dict[int, SwarmPeer],
+        touch: Callable[[SwarmPeer], None],
+        events: deque[SwarmEvent],
+        *,
+        geometry: Geometry,
+        have: Bitfield,
+        rng: Random,
+        config: SwarmConfig,
+    ) -> None:
+        self.now = 0.0  # kept up by the swarm
+        self.downloaded_bytes = 0
+        self.wasted_bytes = 0
+        self.failed_pieces = 0
+        self.unverified_bytes = 0
+        self.contributions = Contributions(max_sources=config.max_contributions)
+        self.picker = PiecePicker(
+            geometry,
+            rng=rng,
+            config=PickerConfig(max_partial_pieces=config.max_partial_pieces(geometry.piece_length)),
+        )
+        for index in have:
+            self.picker.mark_have(index)
+        self._peers = peers
+        self._touch = touch
+        self._events = events
+        self._config = config
+        self._assembly = PieceAssembly(geometry)
+        self._blame = Blame()
+
+    def sink_for(self, peer: SwarmPeer) -> Callable[[int, int, memoryview], None]:
+        """Where the blocks of a peer go."""
+        return lambda index, begin, data: self.receive_block(peer, index, begin, data)
+
+    def receive_block(self, peer: SwarmPeer, index: int, begin: int, data: memoryview) -> None:
+        """The hot path: called from inside `PeerCore.buffer_updated`, once for each block."""
+        size = len(data)
+        block = Block(index, begin, size)
+        received = self.picker.block_received(peer.number, block)
+        self._drop_given_up()
+        if not received.is_new:
+            self.wasted_bytes += size
+            if not received.is_expected and not peer.forgive_unexpected():
+                peer.core.close("the peer keeps sending blocks that nobody asked for")
+            return
+        self._assembly.write(block, data, peer.sender)
+        self.downloaded_bytes += size
+        peer.downloaded_bytes += size
+        peer.download.add(size, now=self.now)
+        outstanding = len(self.picker.requested_from(peer.number))
+        peer.pipeline.block_received(size, outstanding=outstanding, now=self.now)
+        for number in received.cancel_for:
+            other = self._peers[number]
+            other.core.cancel(block)
+            self._note_owed(other)
+            self._touch(other)
+        if received.is_piece_complete:
+            buffer, senders = self._assembly.take(index)
+            self.unverified_bytes += len(buffer)
+            self._events.append(PieceCompleted(index, buffer, senders))
+
+    def request_from(self, peer: SwarmPeer) -> None:
+        """Asks a peer for as much as is sensible; also while it chokes us, for what it then allows (BEP 6)."""
+        core = peer.core
+        if core.is_closed or peer.is_refusing or self.unverified_bytes >= self._config.max_unverified_bytes:
+            return
+        if core.is_choked and not core.said.allowed_fast:
+            return
+        outstanding = len(self.picker.requested_from(peer.number))
+        wanted = min(peer.pipeline.target, core.said.request_limit) - outstanding
+        if wanted > 0 and (wanted * 4 >= outstanding or wanted >= 32):  # a few at a time, not one for each block
+            blocks = self._pick(peer, wanted)
+            self._drop_given_up()
+            if blocks:
+                core.request(blocks)
+                peer.pipeline.requests_sent(now=self.now)
+                self._touch(peer)
+
+    def request_from_all(self) -> None:
+        """`request_from` for each."""
+        for peer in self._peers.values():
+            self.request_from(peer)
+
+    def choked(self, peer: SwarmPeer) -> None:
+        """The peer choked us: what it owed is forgotten, unless it says so of each request (BEP 6)."""
+        if not peer.core.is_fast:
+            self.release_all(peer)
+
+    def release_all(self, peer: SwarmPeer) -> None:
+        """Nothing that was asked from a peer will come."""
+        self.picker.release_all(peer.number)
+        peer.pipeline.nothing_owed()
+
+    def rejected(self, peer: SwarmPeer, block: Block) -> None:
+        """The peer will not send a block. While it unchokes us it is left alone for a moment: it may refuse all."""
+        if not self.picker.release(peer.number, block):
+            peer.core.count_nuisance(0.1)  # the answer to a request that was taken back, unless there are too many
+            return
+        self._note_owed(peer)
+        if peer.core.is_choked:
+            peer.core.said.allowed_fast.pop(block.piece, None)
+        else:
+            peer.core.said.suggested.pop(block.piece, None)
+            peer.is_refusing = True
+
+    def piece_verified(self, completed: PieceCompleted) -> None:
+        """The piece has its hash and is on disk: only now it counts."""
+        self.unverified_bytes -= len(completed.buffer)
+        self.picker.piece_verified(completed.index)
+        for liar in self._blame.piece_verified(completed.index, completed.buffer):
+            self._ban(liar)
+        self.contributions.credit(completed.senders.values(), len(completed.buffer))
+        self._assembly.recycle(completed.buffer)
+
+    def piece_failed(self, completed: PieceCompleted) -> None:
+        """The piece has another hash: it is fetched again, and whoever must have lied is dropped."""
+        self.unverified_bytes -= len(completed.buffer)
+        self.failed_pieces += 1
+        self.wasted_bytes += len(completed.buffer)
+        self.picker.piece_failed(completed.index)
+        geometry = self.picker.geometry
+        for liar in self._blame.piece_failed(completed.index, completed.buffer, completed.senders, geometry):
+            self._ban(liar)
+        self._assembly.recycle(completed.buffer)
+
+    @property
+    def buffered_bytes(self) -> int:
+        """How much memory unfinished pieces take."""
+        return self._assembly.buffered_bytes
+
+    @property
+    def is_held_back(self) -> bool:
+        """Whether so much waits for the disk that nothing more is asked for."""
+        return self.unverified_bytes >= self._config.max_unverified_bytes
+
+    def _pick(self, peer: SwarmPeer, wanted: int) -> list[Block]:
+        said = peer.core.said
+        if said.is_choking:
+            return self.picker.pick_from(peer.number, said.allowed_fast, wanted, now=self.now)
+        blocks = self.picker.pick_from(peer.number, said.suggested, wanted, now=self.now) if said.suggested else []
+        return blocks + self.picker.pick(peer.number, wanted - len(blocks), now=self.now)
+
+    def _note_owed(self, peer: SwarmPeer) -> None:
+        if not self.picker.requested_from(peer.number):
+            peer.pipeline.nothing_owed()
+
+    def _ban(self, liar: Sender) -> None:
+        self._events.append(PeerBanned(liar.address))
+        peer = self._peers.get(liar.number)
+        if peer is not None:
+            peer.core.close("the peer sent data with a wrong hash")
+            self._touch(peer)
+
+    def _drop_given_up(self) -> None:
+        """Frees the memory of unfinished pieces that had to make room for others."""
+        for index in self.picker.take_given_up():
+            self._assembly.drop(index)

@@ -1,0 +1,42 @@
+"""What a `SwarmCore` asks its shell to do: one class for each thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bittorrent.swarm_peer import Sender
+from transfer.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataCompleted:
+    """A magnet link's info dictionary is here, its hash checked."""
+
+    info_bytes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PieceCompleted:
+    """All blocks of a piece are here: hash it, write it if it is right, and say `piece_verified` or `piece_failed`."""
+
+    index: int
+    buffer: bytearray
+    senders: dict[int, Sender]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerBanned:
+    """This peer certainly lied; its connection is closed already."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class DhtNodeFound:
+    """A peer told us about its DHT node."""
+
+    address: Address
+
+
+SwarmEvent: TypeAlias = MetadataCompleted | PieceCompleted | PeerBanned | DhtNodeFound

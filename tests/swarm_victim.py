@@ -1,0 +1,87 @@
+"""A `SwarmCore` whose peers are played by the test, message by message."""
+
+from __future__ import annotations
+
+from random import Random
+
+from bittorrent.peer import PeerCore
+from bittorrent.peer_config import PeerConfig
+from bittorrent.peer_events import HandshakeReceived
+from bittorrent.picker.bitfield import Bitfield
+from bittorrent.picker.geometry import Geometry
+from bittorrent.picker.picker import PiecePicker
+from bittorrent.swarm import SwarmCore
+from bittorrent.swarm_config import SwarmConfig
+from bittorrent.swarm_events import SwarmEvent
+from bittorrent.wire import messages as wire
+from tests.peer_pair import INFO_HASH, LEFT_ID, handshake
+from transfer.address import Address
+
+
+class SwarmVictim:
+    """The swarm, its clock, and what it reported."""
+
+    def __init__(self, geometry: Geometry, have: Bitfield, *, config: SwarmConfig | None = None) -> None:
+        self.now = 1000.0
+        self.core = SwarmCore(info_hash=INFO_HASH, rng=Random(1), config=config or SwarmConfig())
+        self.core.begin(geometry, have, b"d4:name1:xe", now=self.now)
+        self.events: list[SwarmEvent] = []
+
+    @property
+    def picker(self) -> PiecePicker:
+        assert self.core.picker is not None
+        return self.core.picker
+
+    def join(self, *, fast: bool = True, host: str | None = None, config: PeerConfig | None = None) -> Actor:
+        """A peer connects; what it heard by then is waiting in `says`."""
+        return Actor(self, host or f"10.0.{len(self.core.peers)}.1", fast=fast, config=config or PeerConfig())
+
+    def later(self, seconds: float) -> None:
+        """Time passes, and the timer fires."""
+        self.now += seconds
+        self.core.handle_timer(now=self.now)
+        self.drain()
+
+    def drain(self) -> None:
+        while (event := self.core.next_event()) is not None:
+            self.events.append(event)
+        self.core.check_invariants()
+
+
+class Actor:
+    """One of its peers."""
+
+    def __init__(self, swarm: SwarmVictim, host: str, *, fast: bool, config: PeerConfig) -> None:
+        self.swarm = swarm
+        self.core = PeerCore(
+            handshake=handshake(LEFT_ID, fast=True), address=Address(host, 6881), config=config, now=swarm.now
+        )
+        self.core.data_to_send()
+        number = len(swarm.core.peers) + 1
+        self._fill(handshake(b"-XX0000-" + number.to_bytes(12, "big"), fast=fast).to_bytes())
+        assert isinstance(self.core.next_event(), HandshakeReceived)
+        self.number = swarm.core.add_peer(self.core, listen_port=6881, dht_port=None, now=swarm.now)
+
+    def hear(self, *messages: wire.Message) -> None:
+        """The peer says this."""
+        data = b"".join(map(wire.encode_message, messages))
+        while data and not self.core.is_closed:
+            buffer = self.core.get_buffer()
+            size = min(len(buffer), len(data))
+            buffer[:size] = data[:size]
+            self.swarm.core.receive(self.number, size, now=self.swarm.now)
+            data = data[size:]
+        self.swarm.drain()
+
+    def says(self) -> list[wire.Message]:
+        """What the swarm wants to tell this peer, taken apart."""
+        data, messages = self.core.data_to_send(), []
+        while data:
+            end = 4 + int.from_bytes(data[:4], "big")
+            messages.append(wire.decode_message(data[4:end]))
+            data = data[end:]
+        return messages
+
+    def _fill(self, data: bytes) -> None:
+        self.core.get_buffer()[: len(data)] = data
+        self.core.buffer_updated(len(data), now=self.swarm.now)
