@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kademlia_core.any_lookup import AnyLookup, new_lookup
+from kademlia_core.bucket import NodeState
 from kademlia_core.config import LookupConfig, RoutingTableConfig
 from kademlia_core.contact import Contact
 from kademlia_core.disjoint import DisjointLookup
@@ -15,7 +16,7 @@ from kademlia_core.errors import BootstrapError, InvalidKeyError, KademliaError,
 from kademlia_core.key import Key
 from kademlia_core.lookup import LookupCore
 from kademlia_core.lookup_stats import LookupStats
-from kademlia_core.routing_table import RoutingTable
+from kademlia_core.routing_table import RoutingTable, Sighting
 
 if TYPE_CHECKING:
     from kademlia_core.aio.lookups import PeerLookup
@@ -43,9 +44,11 @@ __all__ = [
     "MainlineStats",
     "NoAnswerError",
     "NodeClosedError",
+    "NodeState",
     "PeerLookup",
     "RoutingTable",
     "RoutingTableConfig",
+    "Sighting",
     "new_lookup",
 ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,6 @@ from kademlia_core.subnet import subnet_of
 if TYPE_CHECKING:
     from kademlia_core.config import RoutingTableConfig
     from kademlia_core.contact import Contact
-    from kademlia_core.key import Key
 
 
 class NodeState(Enum):
@@ -25,21 +23,17 @@ class NodeState(Enum):
 class Entry:
     """A node that has answered us at least once, and when it last showed life."""
 
-    __slots__ = ("contact", "failures", "seen_at", "subnet")
+    __slots__ = ("bucket", "contact", "failures", "is_verified", "seen_at", "subnet", "value")
 
-    def __init__(self, contact: Contact, now: float) -> None:
+    bucket: Bucket
+
+    def __init__(self, contact: Contact, now: float, *, is_verified: bool = False) -> None:
         self.contact = contact
+        self.value = contact.key.value
         self.subnet = subnet_of(contact.address.host)
+        self.is_verified = is_verified
         self.seen_at = now
         self.failures = 0
-
-    def answered(self, now: float) -> None:
-        self.seen_at = now
-        self.failures = 0
-
-    def queried_us(self, now: float) -> None:
-        """Counts as life for BEP 5, since the node has answered before; it does not excuse unanswered queries."""
-        self.seen_at = now
 
     def state(self, now: float, config: RoutingTableConfig) -> NodeState:
         if self.failures >= config.bad_after_failures:
@@ -49,19 +43,96 @@ class Entry:
         return NodeState.GOOD
 
 
-@dataclass(slots=True, eq=False)
 class Bucket:
-    """Entries by key in order of arrival, replacements likewise (the newest is promoted first).
+    """Entries by the value of their key in order of arrival, replacements likewise.
 
     `changed_at` is BEP 5's "last changed": an answer from, or a change of, one of the entries.
+
+    The entries that left no query unanswered are kept a second time, in cells of about `cell_size` each, by the bits
+    that follow those which all keys of the bucket share: so a bucket of 128 costs a search no more than one of 8.
+
+    Invariants: each entry is either among the failing or, if it has no failures, in the cell of its key.
     """
 
-    entries: dict[Key, Entry]
-    replacements: dict[Key, Entry]
-    changed_at: float
+    __slots__ = ("_cell_shift", "_cells", "_failing", "capacity", "changed_at", "entries", "replacements")
 
-    def find(self, key: Key) -> Entry | None:
-        return self.entries.get(key) or self.replacements.get(key)
+    def __init__(self, *, capacity: int, changed_at: float) -> None:
+        self.capacity = capacity
+        self.changed_at = changed_at
+        self.entries: dict[int, Entry] = {}
+        self.replacements: dict[int, Entry] = {}
+        self._cells: list[dict[int, Contact]] = [{}]
+        self._cell_shift = 0
+        self._failing: dict[int, Entry] = {}
+
+    def enlarge(self, capacity: int, *, cell_size: int, free_bits: int) -> None:
+        """Grows to `capacity`, now that all keys of the bucket agree in all but the last `free_bits` bits."""
+        self.capacity = capacity
+        cell_bits = min(free_bits, max(0, (capacity // cell_size).bit_length() - 1))
+        self._cells = [{} for _ in range(1 << cell_bits)]
+        self._cell_shift = free_bits - cell_bits
+        for value, entry in self.entries.items():
+            if not entry.failures:
+                self._cell_of(value)[value] = entry.contact
+
+    @property
+    def is_full(self) -> bool:
+        return len(self.entries) >= self.capacity
+
+    def add(self, entry: Entry) -> None:
+        entry.bucket = self
+        self.entries[entry.value] = entry
+        if entry.failures:
+            self._failing[entry.value] = entry
+        else:
+            self._cell_of(entry.value)[entry.value] = entry.contact
+
+    def remove(self, entry: Entry) -> None:
+        del self.entries[entry.value]
+        if entry.failures:
+            del self._failing[entry.value]
+        else:
+            del self._cell_of(entry.value)[entry.value]
+
+    def reserve(self, entry: Entry) -> None:
+        entry.bucket = self
+        self.replacements[entry.value] = entry
+
+    def find(self, value: int) -> Entry | None:
+        return self.entries.get(value) or self.replacements.get(value)
+
+    def answered(self, entry: Entry, now: float) -> bool:
+        """Returns whether the node has a place here, not only in the reserve."""
+        entry.seen_at = now
+        is_placed = entry.value in self.entries
+        if is_placed:
+            self.changed_at = now
+            if entry.failures:
+                del self._failing[entry.value]
+                self._cell_of(entry.value)[entry.value] = entry.contact
+        entry.failures = 0
+        return is_placed
+
+    def failed(self, entry: Entry) -> None:
+        """A query stayed unanswered."""
+        if not entry.failures and entry.value in self.entries:
+            del self._cell_of(entry.value)[entry.value]
+            self._failing[entry.value] = entry
+        entry.failures += 1
+
+    def closest(self, target: int, count: int, max_failures: int) -> list[Contact]:
+        """The contacts with at most `max_failures` whose keys are closest to the value `target`, closest first."""
+        cells = self._cells
+        home = target >> self._cell_shift & len(cells) - 1
+        found = _closest(cells[home], target, count)
+        for step in range(1, len(cells)):  # cells are to one another as their numbers are: XOR orders both alike
+            if len(found) >= count:
+                break
+            found += _closest(cells[home ^ step], target, count - len(found))
+        if max_failures and self._failing:
+            found += [entry.contact for entry in self._failing.values() if entry.failures <= max_failures]
+            found = sorted(found, key=lambda contact: contact.key.value ^ target)[:count]
+        return found
 
     def questionable(self, now: float, config: RoutingTableConfig) -> Entry | None:
         """The questionable entry that has been silent longest."""
@@ -70,5 +141,43 @@ class Bucket:
 
     def bad(self, config: RoutingTableConfig) -> Entry | None:
         """The bad entry with the most failures."""
-        worst = max(self.entries.values(), key=lambda entry: entry.failures, default=None)
+        worst = max(self._failing.values(), key=lambda entry: entry.failures, default=None)
         return worst if worst is not None and worst.failures >= config.bad_after_failures else None
+
+    def unverified(self, now: float, config: RoutingTableConfig) -> list[Entry]:
+        """The entries that give way to a verified node: questionable ones first, then whoever came last.
+
+        Among good nodes the oldest stay, since who has long been there will probably stay longest (the Kademlia paper,
+        section 2.2).
+        """
+        newest_first = [entry for entry in reversed(self.entries.values()) if not entry.is_verified]
+        return sorted(newest_first, key=lambda entry: entry.state(now, config) is NodeState.GOOD)
+
+    def next_replacement(self) -> Entry:
+        """The newest one in reserve, a verified one if there is any."""
+        newest_first = list(reversed(self.replacements.values()))
+        return next((entry for entry in newest_first if entry.is_verified), newest_first[0])
+
+    def last_replacement(self) -> Entry:
+        """Whom the reserve can best do without: the oldest, an unverified one if there is any."""
+        oldest_first = list(self.replacements.values())
+        return next((entry for entry in oldest_first if not entry.is_verified), oldest_first[0])
+
+    def check_invariants(self) -> None:
+        """Asserts what the class promises."""
+        assert len(self.entries) <= self.capacity
+        assert all(entry.bucket is self for entry in (*self.entries.values(), *self.replacements.values()))
+        assert all(value == entry.contact.key.value for value, entry in self.entries.items())
+        assert all(value == entry.contact.key.value for value, entry in self.replacements.items())
+        assert self._failing == {value: entry for value, entry in self.entries.items() if entry.failures}
+        assert sum(map(len, self._cells)) + len(self._failing) == len(self.entries)
+        for value, entry in self.entries.items():
+            assert entry.failures or self._cell_of(value)[value] is entry.contact
+
+    def _cell_of(self, value: int) -> dict[int, Contact]:
+        return self._cells[value >> self._cell_shift & len(self._cells) - 1]
+
+
+def _closest(contacts: dict[int, Contact], target: int, count: int) -> list[Contact]:
+    """Sorting distances and finding their contacts again is quicker than sorting contacts by a key function."""
+    return [contacts[distance ^ target] for distance in sorted([value ^ target for value in contacts])[:count]]

@@ -11,28 +11,42 @@ class RoutingTableConfig:
 
     Args:
         bucket_size: the `k` of the paper; 8 in BEP 5.
+        first_bucket_sizes: sizes of the farthest buckets, beginning with the half of the space that is not ours, like
+            (128, 64, 32, 16); all others have `bucket_size`. Larger ones make first steps of lookups longer, at the
+            price of more nodes to keep an eye on (Jimenez et al., "Sub-second lookups on a large-scale Kademlia-based
+            overlay", 2011).
         replacements: contacts each full bucket keeps in reserve.
         good_for_s: how long a sign of life keeps a node good, and a bucket fresh (BEP 5: 15 minutes).
         bad_after_failures: unanswered queries in a row that make a node bad. One lost datagram must not evict anybody.
-        max_per_subnet_in_bucket: contacts from one IPv4 /24 or IPv6 /64 in a bucket, and again among its replacements;
+        max_per_subnet_in_bucket: contacts from one IPv4 /24 or IPv6 /48 in a bucket, and again among its replacements;
             private ranges and loopback are exempt.
         max_per_subnet: the same for the whole table.
+        prefer_verified: whether a node that the table's `is_verified` approves of may take the place of one that it
+            does not. Without that argument it makes no difference.
     """
 
     bucket_size: int = 8
+    first_bucket_sizes: tuple[int, ...] = ()
     replacements: int = 8
     good_for_s: float = 900.0
     bad_after_failures: int = 2
     max_per_subnet_in_bucket: int = 2
     max_per_subnet: int = 10
+    prefer_verified: bool = True
 
     def __post_init__(self) -> None:
         if self.bucket_size < 1 or self.replacements < 0:
             raise ValueError("a bucket holds at least one contact, and no negative number of replacements")
+        if any(size < self.bucket_size for size in self.first_bucket_sizes):
+            raise ValueError("first_bucket_sizes must be at least bucket_size")
         if self.good_for_s <= 0 or self.bad_after_failures < 1:
             raise ValueError("good_for_s and bad_after_failures must be positive")
         if not 1 <= self.max_per_subnet_in_bucket <= self.max_per_subnet:
             raise ValueError("a bucket's share for one subnet must be from 1 to the table's")
+
+    def size_of_bucket(self, index: int) -> int:
+        """How many contacts may share exactly `index` leading bits with the table's own key."""
+        return self.first_bucket_sizes[index] if index < len(self.first_bucket_sizes) else self.bucket_size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, final
 from kademlia_core.errors import InvalidKeyError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from random import Random
 
 
@@ -31,8 +32,8 @@ class Key:
         """
         if bits <= 0 or value < 0 or value >> bits:
             raise InvalidKeyError(f"{value} is not a key of {bits} bits")
-        object.__setattr__(self, "bits", bits)
-        object.__setattr__(self, "value", value)
+        _SET_BITS(self, bits)
+        _SET_VALUE(self, value)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Key:
@@ -41,7 +42,12 @@ class Key:
         Raises:
             InvalidKeyError: `data` is empty.
         """
-        return cls(int.from_bytes(data, "big"), 8 * len(data))
+        if not data:
+            raise InvalidKeyError("a key has at least one byte")
+        self = _NEW(cls)  # what __init__ checks holds already
+        _SET_BITS(self, 8 * len(data))
+        _SET_VALUE(self, int.from_bytes(data, "big"))
+        return self
 
     @classmethod
     def from_hex(cls, text: str) -> Key:
@@ -84,7 +90,7 @@ class Key:
         return bytes(self).hex()
 
     def __bytes__(self) -> bytes:
-        return self.value.to_bytes((self.bits + 7) // 8, "big")
+        return self.value.to_bytes(self.bits + 7 >> 3, "big")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Key) and self.value == other.value and self.bits == other.bits
@@ -115,3 +121,9 @@ class Key:
 
     def __reduce__(self) -> tuple[type[Key], tuple[int, int]]:
         return Key, (self.value, self.bits)
+
+
+# The slots' own setters pass by the `__setattr__` that refuses, quicker than `object.__setattr__`, which takes a name.
+_NEW = object.__new__
+_SET_BITS: Callable[[Key, int], None] = Key.__dict__["bits"].__set__
+_SET_VALUE: Callable[[Key, int], None] = Key.__dict__["value"].__set__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import hypothesis.strategies as st
@@ -10,11 +11,17 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from kademlia_core import Contact, Key, RoutingTable, RoutingTableConfig
 from kademlia_core.bucket import NodeState
+from kademlia_core.distance import random_key_sharing
 from transfer.address import Address
 
 BITS = 8
 CONFIG = RoutingTableConfig(bucket_size=3, replacements=2, good_for_s=100.0, bad_after_failures=2)
 values = st.integers(0, 255)
+first_sizes = st.sampled_from([(), (12, 6), (3, 20, 4), (5, 5, 5, 5, 5, 5, 5, 5)])
+
+
+def is_verified(contact: Contact) -> bool:
+    return contact.key.value % 3 == 0
 
 
 class Node:
@@ -22,6 +29,7 @@ class Node:
 
     def __init__(self, contact: Contact, now: float) -> None:
         self.contact = contact
+        self.is_verified = is_verified(contact)
         self.seen_at = now
         self.failures = 0
 
@@ -38,8 +46,10 @@ class Model:
     Splitting buckets are only a way to store this: whatever shares a bucket before a split still fits after it.
     """
 
-    def __init__(self, own_key: Key) -> None:
+    def __init__(self, own_key: Key, sizes: tuple[int, ...], *, prefers_verified: bool) -> None:
         self.own_key = own_key
+        self.size = dict.fromkeys(range(BITS), CONFIG.bucket_size) | dict(enumerate(sizes))
+        self.prefers_verified = prefers_verified
         self.nodes: dict[int, list[Node]] = {length: [] for length in range(BITS)}
         self.reserve: dict[int, list[Node]] = {length: [] for length in range(BITS)}
 
@@ -58,8 +68,18 @@ class Model:
             self.reserve[length].remove(node)
             return
         self.nodes[length].remove(node)
-        if self.reserve[length]:
-            self.nodes[length].append(self.reserve[length].pop())
+        reserve = self.reserve[length]
+        if reserve:
+            verified = [node for node in reserve if node.is_verified and self.prefers_verified]
+            self.nodes[length].append(reserve.pop(reserve.index((verified or reserve)[-1])))
+
+    def keep(self, node: Node, length: int) -> None:
+        """In reserve, where an unverified one never pushes out a verified one."""
+        reserve = self.reserve[length]
+        reserve.append(node)
+        if len(reserve) > CONFIG.replacements:
+            others = [node for node in reserve if not (node.is_verified and self.prefers_verified)]
+            reserve.remove((others or reserve)[0])
 
     def respond(self, contact: Contact, now: float) -> None:
         if contact.key == self.own_key:
@@ -77,16 +97,22 @@ class Model:
             if node.contact.address == contact.address:
                 self.remove(node)
         length = contact.key.shared_prefix_length(self.own_key)
-        nodes, reserve, new = self.nodes[length], self.reserve[length], Node(contact, now)
+        nodes, new = self.nodes[length], Node(contact, now)
         bad = [node for node in nodes if node.state(now) is NodeState.BAD]
-        if len(nodes) < CONFIG.bucket_size:
+        others = [node for node in nodes if not node.is_verified]
+        if len(nodes) < self.size[length]:
             nodes.append(new)
         elif bad:
             nodes.remove(max(bad, key=lambda node: node.failures))
             nodes.append(new)
+        elif self.prefers_verified and new.is_verified and others:
+            doubtful = [node for node in others if node.state(now) is NodeState.QUESTIONABLE]
+            leaving = (doubtful or others)[-1]
+            nodes.remove(leaving)
+            nodes.append(new)
+            self.keep(leaving, length)
         else:
-            reserve.append(new)
-            del reserve[: -CONFIG.replacements]
+            self.keep(new, length)
 
     def fail(self, contact: Contact, now: float) -> None:
         node = self.find(contact)
@@ -99,12 +125,13 @@ class Model:
 
 
 class TableAgainstModel(RuleBasedStateMachine):
-    @initialize(own=values)
-    def begin(self, own: int) -> None:
+    @initialize(own=values, sizes=first_sizes, prefers_verified=st.booleans())
+    def begin(self, own: int, sizes: tuple[int, ...], prefers_verified: bool) -> None:
         self.now = 0.0
         self.own_key = Key(own, BITS)
-        self.table = RoutingTable(self.own_key, config=CONFIG, now=self.now)
-        self.model = Model(self.own_key)
+        config = replace(CONFIG, first_bucket_sizes=sizes, prefer_verified=prefers_verified)
+        self.table = RoutingTable(self.own_key, config=config, now=self.now, is_verified=is_verified)
+        self.model = Model(self.own_key, sizes, prefers_verified=prefers_verified)
         self.rng = Random(own)
 
     def contact(self, value: int, home: int) -> Contact:
@@ -176,6 +203,9 @@ class TableAgainstModel(RuleBasedStateMachine):
             node.contact.address: node.contact for node in nodes
         }
         assert len(self.table) == len(nodes)
+        for length, reserve in self.model.reserve.items():
+            if self.model.prefers_verified and any(node.is_verified for node in reserve):
+                assert all(node.is_verified for node in self.model.nodes[length])
         for node in nodes:
             assert self.table.state_of(node.contact, now=self.now) is node.state(self.now)
         questionable = [node for node in nodes if node.state(self.now) is NodeState.QUESTIONABLE]
@@ -189,18 +219,51 @@ TestTableAgainstModel = TableAgainstModel.TestCase
 TestTableAgainstModel.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
 
 
-@given(own=values, size=st.integers(1, 10), first=st.integers(2, 5), order=st.randoms(use_true_random=False))
-def test_every_target_of_the_space_gets_the_true_closest(own: int, size: int, first: int, order: Random) -> None:
+@given(
+    own=values,
+    size=st.integers(1, 10),
+    first=st.lists(st.integers(1, 12), max_size=4),
+    order=st.randoms(use_true_random=False),
+)
+def test_every_target_of_the_space_gets_the_true_closest(own: int, size: int, first: list[int], order: Random) -> None:
     """Also targets in the top bucket, where a well-known implementation returned 10 of 20."""
-    table = RoutingTable(Key(own, BITS), config=RoutingTableConfig(bucket_size=size * first))
+    config = RoutingTableConfig(bucket_size=size, first_bucket_sizes=tuple(size * factor for factor in first))
+    table = RoutingTable(Key(own, BITS), config=config)
     everybody = [Contact(Key(value, BITS), Address("127.0.0.1", 1 + value)) for value in range(256) if value != own]
     order.shuffle(everybody)
     for contact in everybody:
         table.on_response(contact, now=0.0)
+    for contact in order.sample(everybody, 40):
+        table.on_failure(contact, now=0.0)
+    table.check_invariants()
     held = list(table)
-    for value in range(0, 256, 5):
+    usable = [contact for contact in held if table.state_of(contact, now=0.0) is NodeState.GOOD]
+    for value in range(order.randrange(11), 256, 11):
         target = Key(value, BITS)
         for count in (1, size, 20):
+            assert table.closest(target, count) == sorted(usable, key=lambda contact: contact.key ^ target)[:count]
+            expected = sorted(held, key=lambda contact: contact.key ^ target)[:count]
+            assert table.closest(target, count, max_failures=1) == expected
+
+
+@given(
+    bits=st.sampled_from([20, 64, 160, 256]),
+    sizes=st.sampled_from([(), (64, 32, 16)]),
+    seed=st.integers(0, 1 << 32),
+    near=st.integers(0, 20),
+)
+@settings(max_examples=30, deadline=None)
+def test_keys_may_have_any_width(bits: int, sizes: tuple[int, ...], seed: int, near: int) -> None:
+    rng = Random(seed)
+    own_key = Key.random(bits, rng)
+    table = RoutingTable(own_key, config=RoutingTableConfig(first_bucket_sizes=sizes))
+    for number in range(400):
+        key = Key.random(bits, rng) if number % 2 else random_key_sharing(own_key, number % 20, rng, exactly=True)
+        table.on_response(Contact(key, Address("127.0.0.1", 1 + number)), now=0.0)
+    table.check_invariants()
+    held = list(table)
+    for target in (Key.random(bits, rng), random_key_sharing(own_key, near, rng, exactly=False), own_key):
+        for count in (1, 8, 50):
             assert table.closest(target, count) == sorted(held, key=lambda contact: contact.key ^ target)[:count]
 
 

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
+import copy
 import pickle
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError
 
 import pytest
 
 from kademlia_core import Contact, Key
-from transfer.address import Address
+from transfer.address import Address, AddressError
 
 KEY, ADDRESS = Key(5, 160), Address("10.0.0.1", 6881)
 
@@ -26,8 +26,22 @@ def test_equal_are_those_with_the_same_key_and_address() -> None:
 
 
 def test_it_cannot_be_changed() -> None:
-    with pytest.raises(FrozenInstanceError):
-        Contact(KEY, ADDRESS).key = Key(6, 160)  # type: ignore[misc]
+    contact = Contact(KEY, ADDRESS)
+    for name in ("key", "address", "_hash", "another"):
+        with pytest.raises(AttributeError, match="immutable"):
+            setattr(contact, name, KEY)
+    with pytest.raises(AttributeError, match="immutable"):
+        del contact.key
+    assert contact == copy.deepcopy(contact)
+
+
+def test_the_compact_form_is_the_key_and_the_endpoint() -> None:
+    contact = Contact(KEY, ADDRESS)
+    assert contact.compact() == bytes(19) + b"\x05\x0a\x00\x00\x01\x1a\xe1"
+    assert contact.compact() is contact.compact()
+    assert Contact(Key(5, 8), Address("::1", 1)).compact() == b"\x05" + bytes(15) + b"\x01\x00\x01"
+    with pytest.raises(AddressError):
+        Contact(KEY, Address("localhost", 1)).compact()
 
 
 def test_its_hash_is_that_of_the_process_it_is_in() -> None:

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 
-from kademlia_core import Contact, Key, RoutingTable, RoutingTableConfig
+from kademlia_core import Contact, InvalidKeyError, Key, RoutingTable, RoutingTableConfig
 from kademlia_core.bucket import NodeState
 from kademlia_core.subnet import subnet_of
 from transfer.address import Address
@@ -109,18 +110,18 @@ def test_a_restarted_node_replaces_its_former_self() -> None:
 def test_the_own_key_never_enters() -> None:
     table = RoutingTable(OWN, config=CONFIG)
     assert not table.on_response(contact(0), now=0.0)
-    assert not table.wants(OWN)
+    assert not table.wants(contact(0))
     assert len(table) == 0
 
 
 def test_wants_nobody_where_there_is_no_room() -> None:
     table = RoutingTable(OWN, config=CONFIG)
     for value in (200, 201, 202, 203):
-        assert table.wants(Key(value, 8))
+        assert table.wants(contact(value))
         table.on_response(contact(value), now=0.0)
     table.on_response(contact(100), now=0.0)
-    assert not table.wants(Key(204, 8))
-    assert table.wants(Key(1, 8))
+    assert not table.wants(contact(204))
+    assert table.wants(contact(1))
 
 
 def test_stale_buckets_are_named_oldest_first() -> None:
@@ -152,6 +153,43 @@ def test_a_subnet_has_its_share_of_a_bucket_and_of_the_table() -> None:
     assert not table.on_response(contact(101, "8.8.8.5"), now=0.0)
 
 
+def test_an_ipv6_site_is_one_subnet() -> None:
+    table = RoutingTable(OWN, config=RoutingTableConfig(bucket_size=8, max_per_subnet_in_bucket=2))
+    kept = [table.on_response(contact(200 + n, f"2a00:1450:4001:{n:x}::1"), now=0.0) for n in range(3)]
+    assert kept == [True, True, False]
+    assert table.on_response(contact(210, "2a00:1450:4002::1"), now=0.0)
+
+
+def test_the_first_buckets_may_be_larger() -> None:
+    table = RoutingTable(OWN, config=RoutingTableConfig(bucket_size=2, first_bucket_sizes=(16, 5), replacements=2))
+    for value in range(255, 0, -1):
+        table.on_response(contact(value), now=0.0)
+    table.check_invariants()
+    shared = [node.key.shared_prefix_length(OWN) for node in table]
+    assert [shared.count(length) for length in range(8)] == [16, 5, 2, 2, 2, 2, 2, 1]
+
+
+def test_a_table_of_another_width_is_no_place() -> None:
+    table = RoutingTable(OWN, config=CONFIG)
+    stranger = Contact(Key(5, 160), Address("127.0.0.1", 1))
+    with pytest.raises(InvalidKeyError):
+        table.on_response(stranger, now=0.0)
+    with pytest.raises(InvalidKeyError):
+        table.closest(stranger.key, 8)
+
+
+def test_sightings_are_the_nodes_that_are_not_bad() -> None:
+    table = RoutingTable(OWN, config=CONFIG)
+    for value in (200, 100, 50):
+        table.on_response(contact(value), now=float(value))
+    for _ in range(2):
+        table.on_failure(contact(100), now=300.0)
+    seen = {sighting.contact: sighting for sighting in table.sightings(now=200.0 + QUARTER_HOUR_S - 1)}
+    assert list(seen) == [contact(200), contact(50)]
+    assert (seen[contact(200)].seen_at, seen[contact(200)].state) == (200.0, NodeState.GOOD)
+    assert (seen[contact(50)].seen_at, seen[contact(50)].state) == (50.0, NodeState.QUESTIONABLE)
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
@@ -160,8 +198,18 @@ def test_a_subnet_has_its_share_of_a_bucket_and_of_the_table() -> None:
         ("192.168.0.9", None),
         ("::1", None),
         ("fe80::1", None),
+        ("172.31.255.255", None),
+        ("169.254.1.1", None),
+        ("fdff::1", None),
+        ("febf::1", None),
         ("8.8.4.4", bytes([8, 8, 4])),
-        ("2a00:1450:4001:81b::200e", bytes.fromhex("2a0014504001081b")),
+        ("172.32.0.1", bytes([172, 32, 0])),
+        ("192.167.0.1", bytes([192, 167, 0])),
+        ("169.253.0.1", bytes([169, 253, 0])),
+        ("240.1.2.3", bytes([240, 1, 2])),  # reserved: nobody has it, a liar may claim it
+        ("2a00:1450:4001:81b::200e", bytes.fromhex("2a0014504001")),
+        ("fec0::1", bytes.fromhex("fec000000000")),
+        ("2002:808:404::1", bytes.fromhex("2002080804")),  # 6to4 of 8.8.4.4
     ],
 )
 def test_subnets(host: str, expected: bytes | None) -> None:
@@ -172,6 +220,7 @@ def test_subnets(host: str, expected: bytes | None) -> None:
     "bad",
     [
         {"bucket_size": 0},
+        {"first_bucket_sizes": (16, 7)},
         {"replacements": -1},
         {"good_for_s": 0.0},
         {"bad_after_failures": 0},
@@ -179,6 +228,6 @@ def test_subnets(host: str, expected: bytes | None) -> None:
         {"max_per_subnet_in_bucket": 11},
     ],
 )
-def test_senseless_configurations_are_refused(bad: dict[str, int]) -> None:
+def test_senseless_configurations_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must|at least"):
         RoutingTableConfig(**bad)
