@@ -17,6 +17,9 @@ from kademlia_core.keyvalue.messages import (
 from kademlia_core.node.messages import ErrorReply, FindNode, Ping
 
 if TYPE_CHECKING:
+    from random import Random
+
+    from kademlia_core.contact import Contact
     from kademlia_core.key import Key
     from kademlia_core.keyvalue.config import KeyValueConfig
     from kademlia_core.keyvalue.records import Record, RecordStore
@@ -73,6 +76,17 @@ class KeyValueDialect:
                     return ErrorReply(query.transaction_id, ERROR_REFUSED, "a newer value is kept, or there is no room")
                 return self._response(query, source, view)
         return ErrorReply(query.transaction_id, ERROR_METHOD_UNKNOWN, "method unknown")
+
+    def node_id_for(self, host: str, rng: Random) -> Key | None:
+        """Any key will do."""
+        return None
+
+    def is_trusted(self, contact: Contact) -> bool:
+        """Whoever knows the network's name."""
+        return True
+
+    def moved(self, own_key: Key) -> None:
+        """Never: any key will do."""
 
     def expire(self, *, now: float) -> None:
         self.records.expire(now=now)

@@ -249,7 +249,7 @@ def test_an_ipv6_subscriber_is_one_source() -> None:
     store.put(items[0], source="2a00:1450:1:2::1", now=0.0)
     with pytest.raises(StoreFullError):
         store.put(items[1], source="2a00:1450:1:2:ffff::1", now=0.0)
-    store.put(items[1], source="2a00:1450:1:3::1", now=0.0)
+    store.put(items[1], source="2a00:1450:2::1", now=0.0)
 
 
 def test_local_addresses_are_sources_each() -> None:

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from kademlia_core.mainline.external_address import ExternalAddress, ExternalAddressConfig
+from kademlia_core.node.external_address import ExternalAddress, ExternalAddressConfig
 from transfer.address import Address
 
 OURS, NEW, LIE = Address("8.8.4.4", 6881), Address("9.9.9.9", 6881), Address("6.6.6.6", 6881)
@@ -107,8 +107,8 @@ def test_ipv6_networks_are_what_one_subscriber_has() -> None:
     for host in range(9):
         vote.on_vote(Address(f"2a02:1:2:3::{host:x}", 1), ours, now=0.0)
     assert vote.agreed is None
-    vote.on_vote(Address("2a02:1:2:4::1", 1), Address("8.8.4.4", 1), now=0.0)
-    assert vote.on_vote(Address("2a02:1:2:4::1", 1), ours, now=0.0)
+    vote.on_vote(Address("2a02:1:3::1", 1), Address("8.8.4.4", 1), now=0.0)
+    assert vote.on_vote(Address("2a02:1:3::1", 1), ours, now=0.0)
     assert vote.agreed == ours.host
 
 
