@@ -21,6 +21,8 @@ from bittorrent.stats import SessionStats, TorrentState
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.ports import OpenStorage
 from transfer.address import Address
+from transfer.aio.tcp import TcpTransport
+from transfer.aio.transports import Listener, StreamTransport
 from transfer.errors import LocalProtocolError
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ class Session:
         config: bounds and times.
         rng: where choices come from; by default the system's random source.
         open_storage: makes the storage of each torrent; by default files below the download directory.
+        transport: carries the connections with peers; by default TCP.
 
     Raises:
         OSError: on entry, when the address cannot be listened on.
@@ -55,6 +58,7 @@ class Session:
         config: SessionConfig | None = None,
         rng: Random | None = None,
         open_storage: OpenStorage = FileStorage,
+        transport: StreamTransport | None = None,
     ) -> None:
         self.download_dir = Path(download_dir)
         self.torrents: dict[bytes, Torrent] = {}
@@ -64,19 +68,19 @@ class Session:
         self._config = config or SessionConfig()
         self._rng = rng or Random(SystemRandom().getrandbits(128))
         self._open_storage = open_storage
+        self._transport = transport or TcpTransport()
         self._peer_id = PEER_ID_PREFIX + self._rng.randbytes(12)
-        self._server: asyncio.Server | None = None
+        self._listener: Listener | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._trackers: TrackerClient | None = None
         self._reception: _Reception | None = None
         self._closing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        if self._server is not None:
+        if self._listener is not None:
             raise LocalProtocolError("a session can be entered only once; make a new one")
         self._reception = _Reception(self, self._config)
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._reception.new_connection, self._host or None, self._port)
+        self._listener = await self._transport.listen(self._reception.new_connection, Address(self._host, self._port))
         self._executor = ThreadPoolExecutor(self._config.disk_threads, thread_name_prefix="disk")
         self._trackers = TrackerClient()
         return self
@@ -89,9 +93,9 @@ class Session:
     @property
     def address(self) -> Address:
         """Where the session listens."""
-        if self._server is None or self._closing is not None:
+        if self._listener is None or self._closing is not None:
             raise LocalProtocolError(NOT_OPEN)
-        return Address.from_socket(self._server.sockets[0].getsockname())
+        return self._listener.addresses[0]
 
     @property
     def connection_count(self) -> int:
@@ -136,6 +140,7 @@ class Session:
                 trackers=self._trackers,
                 executor=self._executor,
                 open_storage=self._open_storage,
+                transport=self._transport,
                 room=lambda: self._config.max_connections - self.connection_count,
                 config=self._config,
                 rng=Random(self._rng.getrandbits(64)),
@@ -170,23 +175,23 @@ class Session:
 
         Cancellation: closing goes on; call again to wait for its end.
         """
-        if self._server is None:
+        if self._listener is None:
             return
         if self._closing is None:
-            self._closing = asyncio.get_running_loop().create_task(self._close(self._server), name="close session")
+            self._closing = asyncio.get_running_loop().create_task(self._close(self._listener), name="close session")
         await asyncio.shield(self._closing)
 
-    async def _close(self, server: asyncio.Server) -> None:
+    async def _close(self, listener: Listener) -> None:
         assert self._reception is not None
         assert self._trackers is not None
         assert self._executor is not None
-        server.close()
+        listener.close()
         await self._reception.aclose()
         torrents = list(self.torrents.values())
         ended = await asyncio.gather(*(torrent.aclose() for torrent in torrents), return_exceptions=True)
         await self._trackers.aclose()
         self._executor.shutdown()
-        await server.wait_closed()
+        await listener.wait_closed()
         for error in ended:
             if error is not None:
                 raise error

@@ -17,6 +17,7 @@ from bittorrent.swarm_events import SwarmEvent
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
 from transfer.aio.tasks import TaskSet
+from transfer.aio.transports import StreamTransport
 
 
 class Swarm:
@@ -30,6 +31,7 @@ class Swarm:
         room: for how many more connections the session has room.
         on_event: the torrent's part: pieces, metadata, bans.
         read_blocks: reads from disk for uploads.
+        transport: dials.
         tasks: where dials and uploads run; their errors stop the torrent.
     """
 
@@ -43,6 +45,7 @@ class Swarm:
         room: Callable[[], int],
         on_event: Callable[[SwarmEvent], None],
         read_blocks: Callable[[Sequence[Block]], Awaitable[list[bytes]]],
+        transport: StreamTransport,
         tasks: TaskSet,
     ) -> None:
         self.core = core
@@ -56,6 +59,7 @@ class Swarm:
         self._room = room
         self._on_event = on_event
         self._read_blocks = read_blocks
+        self._transport = transport
         self._tasks = tasks
         self._loop = asyncio.get_running_loop()
         self._connections: dict[int, PeerConnection] = {}
@@ -228,7 +232,7 @@ class Swarm:
         connection.dialled = address
         try:
             async with asyncio.timeout(self._config.connect_timeout_s):
-                await self._loop.create_connection(lambda: connection, address.host, address.port)
+                await self._transport.connect(lambda: connection, address)
         except (OSError, TimeoutError):
             if not connection.abandon():
                 self.peers.failed(address, now=self._loop.time())

@@ -31,6 +31,7 @@ from bittorrent.wire.handshake import Handshake
 from kademlia_core.errors import NodeClosedError
 from transfer.address import Address, is_ip_address
 from transfer.aio.tasks import TaskSet
+from transfer.aio.transports import StreamTransport
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +60,7 @@ class Torrent:
         trackers: TrackerClient,
         executor: Executor,
         open_storage: OpenStorage,
+        transport: StreamTransport,
         room: Callable[[], int],
         config: SessionConfig,
         rng: Random,
@@ -100,6 +102,7 @@ class Torrent:
             room=room,
             on_event=self._handle,
             read_blocks=self._read_blocks,
+            transport=transport,
             tasks=self._tasks,
         )
         self.swarm.listen_port = listen_port

@@ -26,12 +26,9 @@ class Asker(Protocol):
         ...
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Transaction:
-    """One query on its way. `contact` is None when the key behind `address` is not known yet.
-
-    `answer_bytes` is the size of the datagram that answered it.
-    """
+    """One query on its way. `contact` is None when the key behind `address` is not known yet."""
 
     transaction_id: bytes
     address: Address
@@ -39,7 +36,6 @@ class Transaction:
     request: Request
     asker: Asker
     deadline: float
-    answer_bytes: int = 0
 
 
 class Transactions:

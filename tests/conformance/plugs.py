@@ -11,11 +11,12 @@ from typing import Generic, TypeVar
 from tests.conformance.protocols import Record, Recorder
 from transfer.address import Address
 from transfer.aio.memory import MemoryConfig, MemoryNetwork, MemoryTransport
-from transfer.aio.tcp import TcpTransport
+from transfer.aio.tcp import TcpListener, TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
 
 A = TypeVar("A", bound=Record)
 B = TypeVar("B", bound=Record)
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,22 @@ class Pair(Generic[A, B]):
                 await receiver.has(len(receiver.data) + 1)
 
 
+class LoopTcp:
+    """TCP of the running loop and nothing else: what our own sockets are held to as well."""
+
+    async def connect(self, protocol_factory: Callable[[], P], address: Address) -> tuple[asyncio.Transport, P]:
+        return await asyncio.get_running_loop().create_connection(protocol_factory, address.host, address.port)
+
+    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> TcpListener:
+        loop = asyncio.get_running_loop()
+        return TcpListener(await loop.create_server(protocol_factory, address.host, address.port, backlog=512))
+
+
+@asynccontextmanager
+async def loop_tcp() -> AsyncIterator[Plug]:
+    yield Plug(LoopTcp(), "127.0.0.1")
+
+
 @asynccontextmanager
 async def tcp_ipv4() -> AsyncIterator[Plug]:
     yield Plug(TcpTransport(), "127.0.0.1")
@@ -134,8 +151,9 @@ async def memory_network(config: MemoryConfig, host: str) -> AsyncIterator[Plug]
     assert (network.streams, network.listeners) == (0, 0)
 
 
-# TCP comes first: what it does not do, no other transport may be asked to do.
+# The loop's TCP comes first: what it does not do, no other transport may be asked to do.
 PLUGS: dict[str, Callable[[], AbstractAsyncContextManager[Plug]]] = {
+    "loop-tcp": loop_tcp,
     "tcp-ipv4": tcp_ipv4,
     "tcp-ipv6": tcp_ipv6,
     "memory": memory,

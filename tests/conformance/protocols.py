@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from transfer.aio.scatter import ScatterProtocol
 
 
 class Record(asyncio.BaseProtocol):
@@ -165,6 +167,35 @@ class BufferedRecorder(Record, asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self._expect(0 < nbytes <= len(self._buffer), f"buffer_updated({nbytes})")
         self._receive(memoryview(self._buffer)[:nbytes])
+
+
+class ScatterRecorder(BufferedRecorder, ScatterProtocol):
+    """Lends several buffers of these sizes to a transport that can fill them at once, and one to any other.
+
+    Attributes:
+        reads: how often several were filled, and how often one.
+    """
+
+    def __init__(self, *, sizes: Sequence[int] = (13, 4096, 1, 700), **options: Any) -> None:
+        super().__init__(buffer_bytes=sum(sizes), **options)
+        self.reads = {"scattered": 0, "plain": 0}
+        self._sizes = sizes
+
+    def get_buffer(self, sizehint: int) -> bytearray:
+        self.reads["plain"] += 1
+        return super().get_buffer(sizehint)
+
+    def get_buffers(self) -> list[memoryview]:
+        view, at = memoryview(super().get_buffer(-1)), 0
+        self.reads["scattered"] += 1
+        buffers = []
+        for size in self._sizes:
+            buffers.append(view[at : at + size])
+            at += size
+        return buffers
+
+    def buffers_updated(self, nbytes: int) -> None:
+        self.buffer_updated(nbytes)
 
 
 def recorders_into(records: list[Recorder]) -> Callable[[], Recorder]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from types import ModuleType
 
-from tests.conformance.checks import closing, data, flow, half_close, opening, streams
+from tests.conformance.checks import closing, data, flow, half_close, opening, scatter, streams
 from tests.conformance.plugs import Plug, judge
 
 Check = Callable[[Plug], Awaitable[None]]
@@ -22,7 +22,7 @@ def checks_of(module: ModuleType) -> dict[str, Check]:
 
 CHECKS: dict[str, Check] = {
     name: check
-    for module in (opening, data, flow, half_close, closing, streams)
+    for module in (opening, data, flow, half_close, closing, scatter, streams)
     for name, check in checks_of(module).items()
 }
 

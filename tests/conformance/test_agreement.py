@@ -78,15 +78,15 @@ def told(record: Record) -> Told:
 @example(program=[("server", "close"), ("client", "write"), ("client", "write")], keep_open=(False, True))
 @example(program=[("server", "pause"), ("client", "close"), ("server", "write")], keep_open=NO)
 @example(program=[("server", "pause"), ("client", "write"), ("client", "pause"), ("server", "close")], keep_open=NO)
-def test_memory_tells_what_tcp_tells(program: list[Step], keep_open: tuple[bool, bool]) -> None:
+def test_memory_and_our_sockets_tell_what_tcp_tells(program: list[Step], keep_open: tuple[bool, bool]) -> None:
     histories: list[list[tuple[Told, Told]]] = []
 
     async def check(plug: Plug) -> None:
         histories.append(await observe(plug, program, keep_open))
 
-    for plug in ("tcp-ipv4", "memory"):
+    for plug in ("loop-tcp", "tcp-ipv4", "memory"):
         asyncio.run(run_check(check, PLUGS[plug]))
-    assert histories[0] == histories[1]
+    assert histories[0] == histories[1] == histories[2]
 
 
 @settings(max_examples=40, derandomize=True)
@@ -98,7 +98,7 @@ def test_the_simulation_tells_what_tcp_tells(program: list[Step], keep_open: tup
     async def check(plug: Plug) -> None:
         histories.append(await observe(plug, program, keep_open))
 
-    asyncio.run(run_check(check, PLUGS["tcp-ipv4"]))
+    asyncio.run(run_check(check, PLUGS["loop-tcp"]))
     simulation.run(lambda _: run_check(check, PLUGS["tcp-ipv4"]))
     real, simulated = histories
     is_reset = [client.is_broken or server.is_broken for client, server in simulated]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conformance.plugs import PLUGS, Plug
-from tests.conformance.protocols import BufferedRecorder, Record, Recorder
+from tests.conformance.protocols import BufferedRecorder, Record, Recorder, ScatterRecorder
 from tests.conformance.suite import run_check
 
 sizes = st.lists(st.integers(0, 300) | st.integers(0, 100_000), max_size=12)
@@ -19,9 +19,11 @@ buffers = st.none() | st.integers(1, 20) | st.integers(1, 100_000)
 
 @pytest.mark.parametrize("plug", PLUGS)
 @settings(max_examples=20)
-@given(writes=sizes, joined=st.booleans(), buffer_bytes=buffers, pause_every=st.integers(1, 20))
+@given(
+    writes=sizes, joined=st.booleans(), buffer_bytes=buffers, pause_every=st.integers(1, 20), scattered=st.booleans()
+)
 def test_bytes_are_the_same(
-    plug: str, writes: list[int], joined: bool, buffer_bytes: int | None, pause_every: int
+    plug: str, writes: list[int], joined: bool, buffer_bytes: int | None, pause_every: int, scattered: bool
 ) -> None:
     content = random.Random(len(writes)).randbytes(sum(writes))
     if buffer_bytes is not None:
@@ -41,6 +43,8 @@ def test_bytes_are_the_same(
         def server() -> Record:
             if buffer_bytes is None:
                 return Recorder(on_data=breathe)
+            if scattered:
+                return ScatterRecorder(sizes=(1, buffer_bytes, 13, buffer_bytes), on_data=breathe)
             return BufferedRecorder(buffer_bytes=buffer_bytes, on_data=breathe)
 
         async with running.pair(server, Recorder) as pair:

@@ -12,7 +12,8 @@ import pytest
 from tests.conformance.plugs import PLUGS, Plug
 from tests.conformance.suite import CHECKS, run_check
 from transfer.address import Address
-from transfer.aio.tcp import TcpListener, TcpTransport
+from transfer.aio.tcp import TcpTransport
+from transfer.aio.transports import Listener
 from transfer.simulation import Link, Simulation, run
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
@@ -32,7 +33,7 @@ class BetweenHosts:
         with self._simulation.host("10.0.0.1"):
             return await self._tcp.connect(protocol_factory, address)
 
-    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> TcpListener:
+    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> Listener:
         with self._simulation.host("10.0.0.2"):
             return await self._tcp.listen(protocol_factory, address)
 

@@ -1,14 +1,19 @@
-"""TCP as a stream transport: `create_connection` and `create_server` of whatever loop is running."""
+"""TCP as a stream transport: sockets of our own where the running loop can watch them, and what it offers elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
+import socket
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from transfer.address import Address, is_ip_address
+from transfer.aio.socket_listener import SocketListener, bind_listening_sockets
+from transfer.aio.sockets import SocketTransport
+from transfer.aio.transports import Listener
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -38,7 +43,11 @@ class TcpConfig:
 
 
 class TcpTransport:
-    """A `StreamTransport` over the sockets of the running event loop, simulated or real."""
+    """A `StreamTransport` over the sockets of the running event loop, simulated or real.
+
+    On asyncio's selector loop and on uvloop connections are `SocketTransport`s, which know `ScatterProtocol`. Any other
+    loop, and a host name that has to be resolved, gets the loop's `create_connection` and `create_server`.
+    """
 
     __slots__ = ("_config",)
 
@@ -49,22 +58,50 @@ class TcpTransport:
         """As `StreamTransport.connect`; host names are resolved."""
         loop = asyncio.get_running_loop()
         config = self._config
+        is_ip = is_ip_address(address.host)
+        if is_ip and watches_descriptors(loop):
+            return await self._connect_socket(loop, protocol_factory, address)
         options: dict[str, Any] = {}
         if config.local_host is not None:
             options["local_addr"] = (config.local_host, 0)
         has_happy_eyeballs = isinstance(loop, asyncio.BaseEventLoop)  # other loops do not know the argument
-        if has_happy_eyeballs and config.happy_eyeballs_delay_s is not None and not is_ip_address(address.host):
+        if has_happy_eyeballs and config.happy_eyeballs_delay_s is not None and not is_ip:
             options["happy_eyeballs_delay"] = config.happy_eyeballs_delay_s
         return await loop.create_connection(protocol_factory, address.host, address.port, **options)
 
-    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> TcpListener:
+    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> Listener:
         """As `StreamTransport.listen`; an empty host stands for all addresses of both families."""
         loop = asyncio.get_running_loop()
-        options: dict[str, Any] = {"reuse_port": True} if self._config.reuse_port else {}
+        config = self._config
+        if watches_descriptors(loop):
+            sockets = await bind_listening_sockets(address, backlog=config.backlog, reuse_port=config.reuse_port)
+            return SocketListener(loop, sockets, protocol_factory)
+        options: dict[str, Any] = {"reuse_port": True} if config.reuse_port else {}
         server = await loop.create_server(
-            protocol_factory, address.host or None, address.port, backlog=self._config.backlog, **options
+            protocol_factory, address.host or None, address.port, backlog=config.backlog, **options
         )
         return TcpListener(server)
+
+    async def _connect_socket(
+        self, loop: asyncio.AbstractEventLoop, protocol_factory: Callable[[], P], address: Address
+    ) -> tuple[asyncio.Transport, P]:
+        sock = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.setblocking(False)
+            if self._config.local_host is not None:
+                sock.bind((self._config.local_host, 0))
+            await loop.sock_connect(sock, address)
+            protocol = protocol_factory()
+            return SocketTransport(loop, sock, protocol), protocol
+        except BaseException:
+            sock.close()
+            raise
+
+
+def watches_descriptors(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether `loop` has `add_reader` for real sockets, and the system reads into several buffers."""
+    is_known = isinstance(loop, asyncio.SelectorEventLoop) or "uvloop" in {kind.__module__ for kind in type(loop).mro()}
+    return is_known and sys.platform != "win32" and hasattr(socket.socket, "recvmsg_into")
 
 
 class TcpListener:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.plugs import Plug
-from tests.conformance.protocols import Recorder
+from tests.conformance.protocols import Recorder, ScatterRecorder
 from transfer.address import Address
 from transfer.aio.tcp import TcpConfig, TcpTransport
 
@@ -28,6 +28,15 @@ async def test_connections_come_from_the_address_that_was_asked_for() -> None:
     plug = Plug(TcpTransport(TcpConfig(local_host="127.0.0.2")), "127.0.0.1")
     async with plug.pair(Recorder, Recorder) as pair:
         assert pair.server.transport.get_extra_info("peername")[0] == "127.0.0.2"
+
+
+async def test_our_sockets_fill_several_buffers_in_one_read() -> None:
+    async with Plug(TcpTransport(), "127.0.0.1").pair(ScatterRecorder, ScatterRecorder) as pair:
+        for here, there in ((pair.client, pair.server), (pair.server, pair.client)):
+            here.transport.writelines([bytes(10), bytes(10), bytes(10)])
+            await there.has(30)
+            assert there.reads["plain"] == 0
+            assert 1 <= there.reads["scattered"] <= 30
 
 
 @pytest.mark.parametrize("delay_s", [0.25, None])
