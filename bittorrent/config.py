@@ -26,7 +26,7 @@ class SessionConfig:
         dht_first_interval_s: while peers are few the DHT is asked again after so long, then twice as long each time,
             up to a minute.
         dht_interval_s: an announcement that was taken is repeated after so long (BEP 5).
-        disk_threads: worker threads for hashing and files.
+        disk_threads: worker threads for hashing and files, at least one for each core.
     """
 
     max_connections: int = 200

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from typing import Any, TypeVar
 
@@ -27,12 +28,16 @@ class DiskJobs:
         self._executor = executor
         self._running: set[asyncio.Future[Any]] = set()
 
-    async def run(self, job: Callable[[], T]) -> T:
-        """What `job` returns or raises."""
+    def start(self, job: Callable[[], T]) -> asyncio.Future[T]:
+        """What `job` will return or raise. Not to be cancelled."""
         future = asyncio.get_running_loop().run_in_executor(self._executor, job)
         self._running.add(future)
         future.add_done_callback(self._finished)
-        return await asyncio.shield(future)
+        return future
+
+    async def run(self, job: Callable[[], T]) -> T:
+        """What `job` returns or raises."""
+        return await asyncio.shield(self.start(job))
 
     async def wait_idle(self) -> None:
         """Returns when nothing runs any more."""
@@ -53,6 +58,8 @@ class Disk:
         self._storage = storage
         self._jobs = jobs
         self._stop_check = False
+        self._gate: asyncio.Event | None = None  # closed while something changes that needs to be alone
+        self._changes: set[asyncio.Task[Any]] = set()
 
     async def check(self, on_piece: Callable[[int], None] | None = None) -> Bitfield:
         """Hashes what is on disk; returns the pieces that are right.
@@ -63,22 +70,32 @@ class Disk:
         Raises:
             StorageError: what is there is not usable.
         """
-        await self._jobs.run(self._storage.prepare)
+        await self.run(self._storage.prepare)
+        if not await self.run(self._storage.exists_any):
+            return Bitfield(self._metainfo.piece_count)
+        return await self.verify(range(self._metainfo.piece_count), on_piece)
+
+    async def verify(self, pieces: Sequence[int], on_piece: Callable[[int], None] | None = None) -> Bitfield:
+        """Hashes some pieces, in all threads at once; returns those that are right.
+
+        Raises:
+            StorageError: what is there is not usable.
+        """
         have = Bitfield(self._metainfo.piece_count)
-        if not self._storage.exists_any():
-            return have
-        pieces = verify_pieces(self._metainfo, self._storage)
+        size = max(1, CHECK_BATCH_BYTES // self._metainfo.piece_length)
+        batches = deque(pieces[start : start + size] for start in range(0, len(pieces), size))
+        waiting: deque[asyncio.Future[list[tuple[int, bool]]]] = deque()
         looked_at = 0
-        while True:
-            batch = await self._jobs.run(lambda: self._take(pieces))
-            if not batch:
-                return have
-            for index, is_right in batch:
+        while (batches or waiting) and not self._stop_check:
+            while batches and len(waiting) < CHECK_BACKLOG:
+                waiting.append(await self._start(self._verification(batches.popleft())))
+            for index, is_right in await asyncio.shield(waiting.popleft()):
+                looked_at += 1
                 if is_right:
                     have.set(index)
-            looked_at += len(batch)
             if on_piece is not None:
                 on_piece(looked_at)
+        return have
 
     async def store(self, index: int, buffer: bytearray) -> bool:
         """Hashes a piece and writes it if it is right; True when it is on disk, False when the hash is wrong.
@@ -86,7 +103,7 @@ class Disk:
         Raises:
             StorageError: it could not be written.
         """
-        return await self._jobs.run(lambda: self._verify_and_write(index, buffer))
+        return await self.run(lambda: self._verify_and_write(index, buffer))
 
     async def read(self, blocks: Sequence[Block]) -> list[bytes]:
         """The bytes of blocks, in the same order: one trip to a thread for all of them.
@@ -94,7 +111,7 @@ class Disk:
         Raises:
             StorageError: they cannot be read.
         """
-        return await self._jobs.run(lambda: self._read(blocks))
+        return await self.run(lambda: self._read(blocks))
 
     async def flush(self) -> None:
         """Waits until everything written has left the caches of the system.
@@ -102,24 +119,55 @@ class Disk:
         Raises:
             StorageError: it could not be written after all.
         """
-        await self._jobs.run(self._storage.flush)
+        await self.run(self._storage.flush)
+
+    async def run(self, job: Callable[[], T]) -> T:
+        """Runs `job` in a thread, beside others."""
+        return await asyncio.shield(await self._start(job))
+
+    async def change(self, job: Callable[[], T]) -> T:
+        """Runs `job` in a thread while nothing else uses the storage; others wait.
+
+        Cancellation: the job is not interrupted.
+        """
+        task = asyncio.get_running_loop().create_task(self._change(job), name="change storage")
+        self._changes.add(task)
+        task.add_done_callback(self._changes.discard)
+        return await asyncio.shield(task)
 
     async def aclose(self) -> None:
         """Waits for what runs, then closes the files."""
         self._stop_check = True
+        if self._changes:
+            await asyncio.wait(self._changes)
         await self._jobs.wait_idle()
         self._storage.close()
 
-    def _take(self, pieces: Iterator[tuple[int, bool]]) -> list[tuple[int, bool]]:
-        """Some pieces of a check: enough that the trip between threads costs nothing beside the hashing."""
-        batch: list[tuple[int, bool]] = []
-        size = 0
-        for index, is_right in pieces:
-            batch.append((index, is_right))
-            size += self._metainfo.piece_length
-            if size >= CHECK_BATCH_BYTES or self._stop_check:
-                break
-        return batch
+    async def _start(self, job: Callable[[], T]) -> asyncio.Future[T]:
+        while self._gate is not None:
+            await self._gate.wait()
+        return self._jobs.start(job)
+
+    async def _change(self, job: Callable[[], T]) -> T:
+        while self._gate is not None:
+            await self._gate.wait()
+        self._gate = asyncio.Event()
+        try:
+            await self._jobs.wait_idle()
+            return await self._jobs.run(job)
+        finally:
+            gate, self._gate = self._gate, None
+            gate.set()
+
+    def _verification(self, pieces: Sequence[int]) -> Callable[[], list[tuple[int, bool]]]:
+        def verify() -> list[tuple[int, bool]]:
+            found: list[tuple[int, bool]] = []
+            results = verify_pieces(self._metainfo, self._storage, pieces=pieces)
+            while not self._stop_check and (result := next(results, None)) is not None:
+                found.append(result)
+            return found
+
+        return verify
 
     def _verify_and_write(self, index: int, buffer: bytearray) -> bool:
         if hashlib.sha1(buffer, usedforsecurity=False).digest() != self._metainfo.piece_hash(index):
@@ -132,4 +180,5 @@ class Disk:
         return [self._storage.read(block.piece * length + block.begin, block.length) for block in blocks]
 
 
-CHECK_BATCH_BYTES = 16 << 20
+CHECK_BATCH_BYTES = 4 << 20  # enough that the trip between threads costs nothing beside the hashing
+CHECK_BACKLOG = 16  # keeps that many threads busy, and lets others wait no longer than it takes to hash so much

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 from types import TracebackType
@@ -15,11 +16,14 @@ from bittorrent.aio.peer_connection import PeerConnection
 from bittorrent.aio.torrent import Torrent
 from bittorrent.aio.tracker import TrackerClient
 from bittorrent.config import SessionConfig
+from bittorrent.errors import StorageError
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.stats import SessionStats, TorrentState
+from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.ports import OpenStorage
+from bittorrent.storage.resume import ResumeStore
 from transfer.address import Address
 from transfer.aio.tcp import TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
@@ -43,6 +47,8 @@ class Session:
         rng: where choices come from; by default the system's random source.
         open_storage: makes the storage of each torrent; by default files below the download directory.
         transport: carries the connections with peers; by default TCP.
+        state_dir: where is kept what was verified of each torrent, so that the next start need not hash what has not
+            changed. Without it, that is kept beside the files, and only while a download is unfinished.
 
     Raises:
         OSError: on entry, when the address cannot be listened on.
@@ -59,6 +65,7 @@ class Session:
         rng: Random | None = None,
         open_storage: OpenStorage = FileStorage,
         transport: StreamTransport | None = None,
+        state_dir: str | os.PathLike[str] | None = None,
     ) -> None:
         self.download_dir = Path(download_dir)
         self.torrents: dict[bytes, Torrent] = {}
@@ -69,6 +76,8 @@ class Session:
         self._rng = rng or Random(SystemRandom().getrandbits(128))
         self._open_storage = open_storage
         self._transport = transport or TcpTransport()
+        self._state_dir = Path(state_dir) if state_dir is not None else None
+        self._claims = PathClaims()
         self._peer_id = PEER_ID_PREFIX + self._rng.randbytes(12)
         self._listener: Listener | None = None
         self._executor: ThreadPoolExecutor | None = None
@@ -81,7 +90,9 @@ class Session:
             raise LocalProtocolError("a session can be entered only once; make a new one")
         self._reception = _Reception(self, self._config)
         self._listener = await self._transport.listen(self._reception.new_connection, Address(self._host, self._port))
-        self._executor = ThreadPoolExecutor(self._config.disk_threads, thread_name_prefix="disk")
+        self._executor = ThreadPoolExecutor(
+            max(self._config.disk_threads, os.cpu_count() or 1), thread_name_prefix="disk"
+        )
         self._trackers = TrackerClient()
         return self
 
@@ -120,7 +131,8 @@ class Session:
 
         Raises:
             MetainfoError, MagnetError: the source is not usable.
-            StorageError: the .torrent file cannot be read.
+            StorageError: the .torrent file cannot be read, or another torrent writes to the same place (behind a magnet
+                link that is seen later, and stops the torrent).
         """
         if self._executor is None or self._trackers is None or self._closing is not None:
             raise LocalProtocolError(NOT_OPEN)
@@ -130,9 +142,13 @@ class Session:
         if self._closing is not None:
             raise LocalProtocolError(NOT_OPEN)
         if torrent is None:
+            directory = Path(download_dir) if download_dir is not None else self.download_dir
+            if isinstance(parsed, Metainfo):
+                self._claim(parsed, directory, seed_only)
             torrent = Torrent(
                 source=parsed,
-                download_dir=Path(download_dir) if download_dir is not None else self.download_dir,
+                download_dir=directory,
+                state_dir=self._state_dir,
                 seed_only=seed_only,
                 peer_id=self._peer_id,
                 listen_port=self.address.port,
@@ -141,6 +157,7 @@ class Session:
                 executor=self._executor,
                 open_storage=self._open_storage,
                 transport=self._transport,
+                claims=self._claims,
                 room=lambda: self._config.max_connections - self.connection_count,
                 config=self._config,
                 rng=Random(self._rng.getrandbits(64)),
@@ -195,6 +212,18 @@ class Session:
         for error in ended:
             if error is not None:
                 raise error
+
+    def _claim(self, metainfo: Metainfo, directory: Path, seed_only: bool) -> None:
+        """Now, and not when the files are opened: the first to be added is the first to have them."""
+        made_by = self._open_storage.func if isinstance(self._open_storage, partial) else self._open_storage
+        if isinstance(made_by, type) and issubclass(made_by, FileStorage):
+            paths = [entry.path for entry in metainfo.files if not entry.is_padding]
+            try:
+                self._claims.claim(metainfo.info_hash, directory, paths, name=metainfo.name, writable=not seed_only)
+            except StorageError:
+                if ResumeStore(directory, state_dir=self._state_dir).load_state(metainfo.info_hash) is None:
+                    raise
+                # Its files may have other names since the last run: that is seen when they are opened.
 
     async def _parse(self, source: str | os.PathLike[str] | Metainfo | Magnet) -> Metainfo | Magnet:
         if isinstance(source, Metainfo | Magnet):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import Executor
@@ -11,8 +12,9 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
+from bittorrent.aio.content import Content, Totals
 from bittorrent.aio.discovery import Discovery
-from bittorrent.aio.disk import Disk, DiskJobs
+from bittorrent.aio.disk import DiskJobs
 from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.swarm import Swarm
 from bittorrent.aio.tracker import TrackerAnnouncer, TrackerClient, TransferTotals
@@ -23,6 +25,7 @@ from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer_list import PeerList, PeerSource
 from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.stats import SourceStats, TorrentState, TorrentStats
+from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.ports import OpenStorage
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.swarm import SwarmCore
@@ -45,6 +48,7 @@ class Torrent:
     Args:
         source: what to fetch or seed.
         download_dir: where its files are.
+        state_dir: where its state is kept for good.
         seed_only: never write; stop with StorageError unless every piece is on disk already.
     """
 
@@ -53,6 +57,7 @@ class Torrent:
         *,
         source: Metainfo | Magnet,
         download_dir: Path,
+        state_dir: Path | None,
         seed_only: bool,
         peer_id: bytes,
         listen_port: int,
@@ -61,17 +66,20 @@ class Torrent:
         executor: Executor,
         open_storage: OpenStorage,
         transport: StreamTransport,
+        claims: PathClaims,
         room: Callable[[], int],
         config: SessionConfig,
         rng: Random,
     ) -> None:
         self.info_hash = source.info_hash
         self.metainfo = source if isinstance(source, Metainfo) else None
-        self.download_dir = download_dir
+        self._download_dir = download_dir
+        self._state_dir = state_dir
         self._source = source
         self._seed_only = seed_only
         self._jobs = DiskJobs(executor)
         self._open_storage = open_storage
+        self._claims = claims
         self._config = config
         self._state = TorrentState.METADATA if self.metainfo is None else TorrentState.CHECKING
         self._error: BaseException | None = None
@@ -86,7 +94,7 @@ class Torrent:
         self._checked_pieces = 0
         self._resolving = 0
         self._unresolved: list[str] = []  # names of peers that have no address
-        self._disk: Disk | None = None
+        self._content: Content | None = None
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
         self._tasks = TaskSet(self._stop)
@@ -125,6 +133,11 @@ class Torrent:
     def name(self) -> str:
         """The name of the file or folder; for a magnet link what the link calls it, or the info-hash."""
         return self.metainfo.name if self.metainfo is not None else self._source.name or self.info_hash.hex()
+
+    @property
+    def download_dir(self) -> Path:
+        """Where the files are."""
+        return self._content.download_dir if self._content is not None else self._download_dir
 
     @property
     def accepts_peers(self) -> bool:
@@ -198,6 +211,22 @@ class Torrent:
                 self._resolving += 1
                 self._tasks.start(self._resolve(host, port), name=f"resolve {host}")
 
+    async def move(self, directory: str | os.PathLike[str]) -> None:
+        """Brings the files to another directory, on any file system, while the torrent goes on.
+
+        Raises:
+            StorageError: something is there already, or the system refused; everything is where it was.
+        """
+        await self._need_content("move").move(Path(directory))
+
+    async def rename_file(self, number: int, path: str) -> None:
+        """Gives the file `metainfo.files[number]` another path below the download directory, while the torrent goes on.
+
+        Raises:
+            StorageError: no safe path, something is there already, or the system refused.
+        """
+        await self._need_content("rename a file of").rename(number, tuple(path.split("/")))
+
     def statistics(self) -> TorrentStats:
         """A snapshot; costs a look at every connected peer."""
         now = self._loop.time()
@@ -244,7 +273,7 @@ class Torrent:
         await asyncio.shield(self._ending)
 
     async def _run(self) -> None:
-        resume = ResumeStore(self.download_dir)
+        resume = ResumeStore(self._download_dir, state_dir=self._state_dir)
         metainfo = self.metainfo or await self._jobs.run(lambda: resume.load(self.info_hash))
         if metainfo is None:
             self._find_peers()
@@ -257,9 +286,17 @@ class Torrent:
         self.metainfo = metainfo
         self._state = TorrentState.CHECKING
         self._metadata_known.reach()
-        storage = self._open_storage(metainfo.files, self.download_dir, writable=not self._seed_only)
-        self._disk = Disk(metainfo, storage, self._jobs)
-        have = await self._disk.check(self._note_checked)
+        content = self._content = Content(
+            metainfo,
+            download_dir=self._download_dir,
+            state_dir=self._state_dir,
+            seed_only=self._seed_only,
+            open_storage=self._open_storage,
+            claims=self._claims,
+            jobs=self._jobs,
+            state=await self._jobs.run(lambda: resume.load_state(self.info_hash)),
+        )
+        have = await content.check(self._note_checked)
         if self._seed_only and not have.is_full:
             missing = metainfo.piece_count - have.count
             raise StorageError(
@@ -276,12 +313,31 @@ class Torrent:
         self.swarm.pump()
         await self._all_verified.wait()
         if not self._seed_only:
-            await self._disk.flush()  # a disk that is full, or far away, may say so only now
-            with suppress(StorageError):  # a note that stays behind is of no use and does no harm
-                await self._jobs.run(lambda: resume.forget(self.info_hash))
+            await content.disk.flush()  # a disk that is full, or far away, may say so only now
+            if not resume.is_lasting:
+                with suppress(StorageError):  # a note that stays behind is of no use and does no harm
+                    await self._jobs.run(lambda: resume.forget(self.info_hash))
+        await self._remember()
         self._completed.reach()
         if not was_complete:
             self._discovery.completed()
+
+    async def _remember(self) -> None:
+        """Stores what the next start can believe; without it everything is hashed then."""
+        picker = self._core.picker
+        if self._content is not None and picker is not None:
+            before = self._content.totals
+            totals = Totals(
+                downloaded_bytes=before.downloaded_bytes + self._core.downloaded_bytes,
+                uploaded_bytes=before.uploaded_bytes + self._core.uploaded_bytes,
+            )
+            with suppress(StorageError):
+                await self._content.remember(picker.have, totals)
+
+    def _need_content(self, action: str) -> Content:
+        if self._content is None or self._ending is not None:
+            raise StorageError(f"cannot {action} {self.name}: its files are not open")
+        return self._content
 
     def _make_announcer(self, client: TrackerClient, peer_id: bytes, port: int) -> TrackerAnnouncer | None:
         tiers = _tiers(self._source)
@@ -356,8 +412,8 @@ class Torrent:
                         self._dht.add_node(address)
 
     async def _store(self, piece: PieceCompleted) -> None:
-        assert self._disk is not None
-        is_right = await self._disk.store(piece.index, piece.buffer)
+        assert self._content is not None
+        is_right = await self._content.disk.store(piece.index, piece.buffer)
         if is_right:
             self._core.piece_verified(piece, now=self._loop.time())
             self._finish_if_complete()
@@ -366,8 +422,8 @@ class Torrent:
         self.swarm.pump()
 
     async def _read_blocks(self, blocks: Sequence[Block]) -> list[bytes]:
-        assert self._disk is not None
-        return await self._disk.read(blocks)
+        assert self._content is not None
+        return await self._content.disk.read(blocks)
 
     def _note_checked(self, pieces: int) -> None:
         self._checked_pieces = pieces
@@ -390,8 +446,10 @@ class Torrent:
         goodbye = self._loop.create_task(self._discovery.aclose(), name=f"leave {self.info_hash.hex()}")
         await self._tasks.aclose()  # first: a dial that has just succeeded is a connection to be closed
         await self.swarm.aclose()
-        if self._disk is not None:
-            await self._disk.aclose()
+        await self._remember()
+        if self._content is not None:
+            await self._content.aclose()
+        self._claims.release(self.info_hash)
         await self._jobs.wait_idle()
         await goodbye
 

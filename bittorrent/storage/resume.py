@@ -16,15 +16,21 @@ from bittorrent.storage.resume_state import MAX_STATE_BYTES, ResumeState
 class ResumeStore:
     """Torrents in the hidden folder `.kad` of a directory: of each `<info-hash>.torrent` and `<info-hash>.resume`.
 
+    Args:
+        directory: where downloads go.
+        state_dir: keeps them there instead, and for good: not only while a download is unfinished.
+
     Each file is written so that a kill at any moment leaves the old one, the new one or none. What is there and is not
     right counts as not there, and is removed: a torrent whose info-hash is not the one asked for, a state of another
     version or with a wrong checksum.
     """
 
-    __slots__ = ("_folder",)
+    __slots__ = ("_folder", "is_lasting")
 
-    def __init__(self, directory: str | os.PathLike[str]) -> None:
-        self._folder = os.path.join(os.path.abspath(directory), STATE_FOLDER)
+    def __init__(self, directory: str | os.PathLike[str], *, state_dir: str | os.PathLike[str] | None = None) -> None:
+        self.is_lasting = state_dir is not None
+        hidden = os.path.join(os.path.abspath(directory), STATE_FOLDER)
+        self._folder = os.path.abspath(state_dir) if state_dir is not None else hidden
 
     def save(self, metainfo: Metainfo) -> None:
         """Stores a torrent durably.

@@ -226,15 +226,24 @@ async def test_a_seed_whose_file_was_cut_stops_with_the_reason_and_others_go_on(
         assert waiting.state is TorrentState.DOWNLOADING
 
 
-async def test_two_torrents_of_the_same_file_both_complete(tmp_path: Path, shared: Metainfo) -> None:
+async def test_two_torrents_do_not_write_to_the_same_file(tmp_path: Path, shared: Metainfo) -> None:
     other = make_shared(tmp_path, piece_length=1 << 15)
     assert other.info_hash != shared.info_hash
     async with seeding(tmp_path, shared) as (seed, _), Session(tmp_path / "leech", host="127.0.0.1") as leech:
-        await complete(await seed.add(other, seed_only=True))
-        both = [await leech.add(one, peers=[seed.address]) for one in (shared, other)]
-        for torrent in both:
-            await complete(torrent)
-    assert content(tmp_path, "leech") == content(tmp_path, "seed")
+        await complete(await seed.add(other, seed_only=True))  # two that only read disturb nobody
+        first = await leech.add(shared, peers=[seed.address])
+        with pytest.raises(StorageError, match=r"would both be stored in .*choose another directory"):
+            await leech.add(other, peers=[seed.address])
+        late = await leech.add(other.magnet_link(), peers=[seed.address])
+        with pytest.raises(StorageError, match=r"would both be stored in .*choose another directory"):
+            await complete(late)
+        await complete(first)
+        elsewhere = await leech.add(other, peers=[seed.address], download_dir=tmp_path / "elsewhere")
+        await complete(elsewhere)
+        await leech.remove(first)
+        await leech.remove(elsewhere)
+        await complete(await leech.add(other))
+    assert content(tmp_path, "leech") == content(tmp_path, "elsewhere") == content(tmp_path, "seed")
 
 
 # Metadata

@@ -1,0 +1,243 @@
+"""The files of one torrent, from the first check to the state that is left for the next start."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bittorrent.aio.disk import Disk, DiskJobs
+from bittorrent.errors import StorageError
+from bittorrent.metainfo.paths import STATE_FOLDER
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.picker.bitfield import Bitfield
+from bittorrent.storage.claims import PathClaims
+from bittorrent.storage.ports import FileBacked, OpenStorage, Storage
+from bittorrent.storage.resume import ResumeStore
+from bittorrent.storage.resume_state import ResumeState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What is remembered beside the pieces: bytes over all runs."""
+
+    downloaded_bytes: int = 0
+    uploaded_bytes: int = 0
+
+
+class Content:
+    """Opens, checks, changes and remembers what a torrent has on disk. To be closed with `aclose`.
+
+    Args:
+        metainfo: what there should be.
+        download_dir: where.
+        state_dir: where the state is kept for good; without it only while a download is unfinished, beside the files.
+        seed_only: nothing is ever written, except to `state_dir`.
+        open_storage: makes the storage.
+        claims: who uses which place, over all torrents of the session, by their info-hash; to be released afterwards.
+        jobs: run what blocks.
+
+    Raises:
+        StorageError: on construction, when another torrent uses the same place.
+    """
+
+    def __init__(
+        self,
+        metainfo: Metainfo,
+        *,
+        download_dir: Path,
+        state_dir: Path | None,
+        seed_only: bool,
+        open_storage: OpenStorage,
+        claims: PathClaims,
+        jobs: DiskJobs,
+        state: ResumeState | None,
+    ) -> None:
+        self.download_dir = download_dir
+        self.priorities: tuple[int, ...] = ()
+        self.totals = Totals()
+        self._metainfo = metainfo
+        self._state_dir = state_dir
+        self._seed_only = seed_only
+        self._claims = claims
+        self._jobs = jobs
+        self._remembered: object = None
+        self._state = state if state is not None and state.fits(metainfo) else None
+        files = metainfo.files
+        if self._state is not None:
+            self.priorities = self._state.priorities
+            self.totals = Totals(
+                downloaded_bytes=self._state.downloaded_bytes, uploaded_bytes=self._state.uploaded_bytes
+            )
+            paths = self._state.paths
+            files = tuple(replace(entry, path=paths.get(number, entry.path)) for number, entry in enumerate(files))
+        self._storage: Storage = open_storage(files, download_dir, writable=not seed_only)
+        self._files = self._storage if isinstance(self._storage, FileBacked) else None
+        if self._files is not None:
+            self._claim(self._files.paths, download_dir)
+        self.disk = Disk(metainfo, self._storage, jobs)
+
+    @staticmethod
+    async def load_state(
+        info_hash: bytes, *, download_dir: Path, state_dir: Path | None, jobs: DiskJobs
+    ) -> ResumeState | None:
+        """What an earlier run has left."""
+        return await jobs.run(lambda: ResumeStore(download_dir, state_dir=state_dir).load_state(info_hash))
+
+    async def check(self, on_piece: Callable[[int], None]) -> Bitfield:
+        """The pieces that are there. What was remembered of files that have not changed since is believed.
+
+        Raises:
+            StorageError: what is there is not usable.
+        """
+        files, state = self._files, self._state
+        if files is None:
+            return await self.disk.check(on_piece)
+        if not self._seed_only:
+            await self._select_as_remembered()
+        if state is None:
+            return await self.disk.check(on_piece)
+        await self.disk.run(self._storage.prepare)
+        have, doubtful = state.trusted(self._metainfo, await self.disk.run(files.stamps))
+        believed = self._metainfo.piece_count - len(doubtful)
+        for index in await self.disk.verify(doubtful, lambda count: on_piece(believed + count)):
+            have.set(index)
+        return have
+
+    async def recheck(self, on_piece: Callable[[int], None]) -> Bitfield:
+        """The pieces that are there; nothing is believed.
+
+        Raises:
+            StorageError: what is there is not usable.
+        """
+        return await self.disk.verify(range(self._metainfo.piece_count), on_piece)
+
+    async def select(self, priorities: Sequence[int]) -> None:
+        """Files of priority 0 are not created; see `FileBacked.select`. Other storages keep everything.
+
+        Raises:
+            StorageError: the system refused; the call can be repeated.
+        """
+        files = self._files
+        if files is not None and not self._seed_only:
+            wanted = [priority > 0 for priority in priorities]
+            await self.disk.change(lambda: files.select(wanted, part_file=self._part_file))
+        self.priorities = tuple(priorities)
+
+    async def allocate(self) -> None:
+        """Reserves room for all wanted files.
+
+        Raises:
+            StorageError: there is not enough.
+        """
+        files = self._need_files("reserve room for")
+        await self.disk.change(files.allocate)
+
+    async def move(self, directory: Path) -> None:
+        """Brings all files below another directory; transfers wait meanwhile.
+
+        Raises:
+            StorageError: something is there already, or the system refused; everything is where it was.
+        """
+        files = self._need_files("move")
+        old, paths = self.download_dir, files.paths
+        self._claim(paths, directory)
+        try:
+            await self.disk.change(lambda: files.move(directory))
+        except StorageError:
+            self._claim(paths, old)
+            raise
+        self.download_dir = directory
+        with suppress(StorageError):  # it would only be believed where it is looked for
+            await self._jobs.run(lambda: self._store_at(old).forget(self._metainfo.info_hash))
+
+    async def rename(self, number: int, path: tuple[str, ...]) -> None:
+        """Gives one file another path below the download directory.
+
+        Raises:
+            StorageError: no safe path, something is there already, or the system refused.
+        """
+        files = self._need_files("rename")
+        if not 0 <= number < len(self._metainfo.files) or self._metainfo.files[number].is_padding:
+            raise StorageError(f"cannot rename file {number} of {self._metainfo.name}: there is none")
+        old = files.paths
+        self._claim([*old[:number], path, *old[number + 1 :]] if path else old, self.download_dir)
+        try:
+            await self.disk.change(lambda: files.rename(number, path))
+        except StorageError:
+            self._claim(old, self.download_dir)
+            raise
+
+    async def remember(self, have: Bitfield, totals: Totals) -> None:
+        """Stores what was verified, for the next start. When that is not worth a file, there is none afterwards.
+
+        Raises:
+            StorageError: what was written could not be brought to the disk, or the state not stored.
+        """
+        files = self._files
+        store = self._store_at(self.download_dir)
+        if files is None or (self._seed_only and not store.is_lasting):
+            return
+        if not store.is_lasting and (have.is_full or not have.count):
+            await self._jobs.run(lambda: store.forget_state(self._metainfo.info_hash))
+            return
+        news = (have.count, totals, self.priorities, files.paths)
+        if news == self._remembered:
+            return
+        if not self._seed_only:
+            await self.disk.flush()
+        stamps = await self.disk.run(files.stamps)
+        moved = zip(self._metainfo.files, files.paths, strict=True)
+        state = ResumeState(
+            info_hash=self._metainfo.info_hash,
+            have=have.to_wire(),
+            stamps=stamps,
+            priorities=self.priorities,
+            paths={number: path for number, (entry, path) in enumerate(moved) if entry.path != path},
+            downloaded_bytes=totals.downloaded_bytes,
+            uploaded_bytes=totals.uploaded_bytes,
+        )
+        await self._jobs.run(lambda: store.save_state(state))
+        self._remembered = news
+
+    async def delete(self) -> None:
+        """Removes all files, and what is remembered of them.
+
+        Raises:
+            StorageError: the system refused.
+        """
+        files = self._need_files("delete")
+        await self.disk.change(files.delete)
+        await self._jobs.run(lambda: self._store_at(self.download_dir).forget(self._metainfo.info_hash))
+
+    async def aclose(self) -> None:
+        """Waits for what runs and closes the files."""
+        await self.disk.aclose()
+
+    @property
+    def _part_file(self) -> str:
+        return f"{STATE_FOLDER}/{self._metainfo.info_hash.hex()}.parts"
+
+    async def _select_as_remembered(self) -> None:
+        files = self._files
+        assert files is not None
+        has_parts = (self.download_dir / self._part_file).exists
+        if any(priority == 0 for priority in self.priorities) or await self.disk.run(has_parts):
+            await self.select(self.priorities or [1] * len(self._metainfo.files))
+
+    def _claim(self, paths: Sequence[tuple[str, ...]], directory: Path) -> None:
+        entries = zip(paths, self._metainfo.files, strict=True)
+        own = [path for path, entry in entries if not entry.is_padding]
+        self._claims.claim(
+            self._metainfo.info_hash, directory, own, name=self._metainfo.name, writable=not self._seed_only
+        )
+
+    def _store_at(self, directory: Path) -> ResumeStore:
+        return ResumeStore(directory, state_dir=self._state_dir)
+
+    def _need_files(self, action: str) -> FileBacked:
+        if self._files is None or self._seed_only:
+            reason = "it is only seeded" if self._seed_only else "its storage is not made of files"
+            raise StorageError(f"cannot {action} {self._metainfo.name}: {reason}")
+        return self._files

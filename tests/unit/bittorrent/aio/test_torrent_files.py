@@ -1,0 +1,202 @@
+"""What a torrent remembers of its files between two runs, and what can be done with them while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from bittorrent import Metainfo, Session, Torrent, create_metainfo
+from bittorrent.errors import StorageError
+from bittorrent.storage import check
+from bittorrent.storage.memory import MemoryStorage
+
+SIZES = {"a.bin": 300_000, "sub/b.bin": 200_001, "sub/c.bin": 5}
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Metainfo:
+    rng = random.Random(1)
+    for name, size in SIZES.items():
+        path = tmp_path / "seed" / "album" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(rng.randbytes(size))
+    return create_metainfo(tmp_path / "seed" / "album", piece_length=1 << 16)
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The pieces that are hashed on disk from now on."""
+    seen: list[int] = []
+    real = check.verify_pieces
+
+    def watch(*arguments: object, **options: object) -> object:
+        for result in real(*arguments, **options):  # type: ignore[arg-type]
+            seen.append(result[0])
+            yield result
+
+    monkeypatch.setattr("bittorrent.aio.disk.verify_pieces", watch)
+    return seen
+
+
+@asynccontextmanager
+async def seeding(tmp_path: Path, shared: Metainfo) -> AsyncIterator[Session]:
+    async with Session(tmp_path / "seed", host="127.0.0.1") as session:
+        await complete(await session.add(shared, seed_only=True))
+        yield session
+
+
+async def complete(torrent: Torrent) -> None:
+    async with asyncio.timeout(20):
+        await torrent.wait_complete()
+
+
+def files(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+# Resuming
+
+
+async def fetch(tmp_path: Path, shared: Metainfo, **options: Path) -> None:
+    async with (
+        seeding(tmp_path, shared) as seed,
+        Session(tmp_path / "leech", host="127.0.0.1", **options) as leech,  # type: ignore[arg-type]
+    ):
+        await complete(await leech.add(shared, peers=[seed.address]))
+
+
+async def test_with_a_state_dir_nothing_that_has_not_changed_is_hashed_again(
+    tmp_path: Path, shared: Metainfo, hashed: list[int]
+) -> None:
+    await fetch(tmp_path, shared, state_dir=tmp_path / "state")
+    assert set(files(tmp_path / "leech")) == {f"album/{name}" for name in SIZES}
+    hashed.clear()
+    for _ in range(2):
+        async with Session(tmp_path / "leech", host="127.0.0.1", state_dir=tmp_path / "state") as session:
+            torrent = await session.add(shared, seed_only=True)
+            await complete(torrent)
+            assert torrent.statistics().checked_pieces == shared.piece_count
+    assert hashed == []
+
+
+async def test_a_file_that_changed_is_hashed_and_only_that(tmp_path: Path, shared: Metainfo, hashed: list[int]) -> None:
+    await fetch(tmp_path, shared, state_dir=tmp_path / "state")
+    path = tmp_path / "leech" / "album" / "a.bin"
+    content = bytearray(path.read_bytes())
+    content[0] ^= 1
+    status = path.stat()
+    path.write_bytes(content)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    hashed.clear()
+    async with Session(tmp_path / "leech", host="127.0.0.1", state_dir=tmp_path / "state") as session:
+        torrent = await session.add(shared)
+        await until(lambda: torrent.statistics().done_pieces == shared.piece_count - 1)
+        assert hashed == list(range(-(-SIZES["a.bin"] // (1 << 16))))
+        async with seeding(tmp_path, shared) as seed:
+            torrent.add_peers([seed.address])
+            await complete(torrent)
+    assert files(tmp_path / "leech") == files(tmp_path / "seed")
+
+
+async def test_without_a_state_dir_an_unfinished_download_is_remembered_and_a_finished_one_leaves_nothing(
+    tmp_path: Path, shared: Metainfo, hashed: list[int]
+) -> None:
+    half = tmp_path / "leech" / "album" / "a.bin"
+    half.parent.mkdir(parents=True)
+    half.write_bytes((tmp_path / "seed" / "album" / "a.bin").read_bytes())
+    for _ in range(2):
+        async with Session(tmp_path / "leech", host="127.0.0.1") as leech:
+            torrent = await leech.add(shared)
+            await until(lambda torrent=torrent: torrent.statistics().done_pieces == 4)  # type: ignore[misc]
+        assert [path.suffix for path in (tmp_path / "leech" / ".kad").iterdir()] == [".resume"]
+    assert hashed == list(range(shared.piece_count)), "only the first run had to"
+    await fetch(tmp_path, shared)
+    assert files(tmp_path / "leech") == files(tmp_path / "seed")
+
+
+async def test_a_seed_writes_nothing_without_a_state_dir(tmp_path: Path, shared: Metainfo) -> None:
+    before = files(tmp_path / "seed")
+    async with seeding(tmp_path, shared):
+        pass
+    assert files(tmp_path / "seed") == before
+
+
+# Changes while it runs
+
+
+async def test_a_torrent_moves_while_it_is_downloaded(tmp_path: Path, shared: Metainfo) -> None:
+    async with seeding(tmp_path, shared) as seed, Session(tmp_path / "leech", host="127.0.0.1") as leech:
+        torrent = await leech.add(shared, peers=[seed.address])
+        await until(lambda: torrent.statistics().state.value != "checking")
+        await torrent.move(tmp_path / "elsewhere")
+        assert torrent.download_dir == tmp_path / "elsewhere"
+        await torrent.rename_file(2, "album/renamed.bin")
+        await complete(torrent)
+        # Its old place is free, and its new one is not.
+        again = create_metainfo(tmp_path / "seed" / "album", piece_length=1 << 15)
+        with pytest.raises(StorageError, match="would both be stored"):
+            await leech.add(again, download_dir=tmp_path / "elsewhere")
+        await complete(await leech.add(again, seed_only=True, download_dir=tmp_path / "seed"))
+    expected = {name.replace("sub/c.bin", "renamed.bin"): data for name, data in files(tmp_path / "seed").items()}
+    assert files(tmp_path / "elsewhere") == expected
+    assert files(tmp_path / "leech") == {}
+
+
+async def test_new_names_are_remembered(tmp_path: Path, shared: Metainfo, hashed: list[int]) -> None:
+    await fetch(tmp_path, shared, state_dir=tmp_path / "state")
+    async with Session(tmp_path / "leech", host="127.0.0.1", state_dir=tmp_path / "state") as session:
+        torrent = await session.add(shared)
+        await complete(torrent)
+        await torrent.rename_file(0, "elsewhere/first.bin")
+    hashed.clear()
+    async with Session(tmp_path / "leech", host="127.0.0.1", state_dir=tmp_path / "state") as session:
+        torrent = await session.add(shared)
+        await complete(torrent)
+        with pytest.raises(StorageError, match="in the way"):
+            await torrent.rename_file(1, "elsewhere/first.bin/below")
+        with pytest.raises(StorageError, match="there is none"):
+            await torrent.rename_file(3, "x")
+    assert hashed == []
+    assert set(files(tmp_path / "leech")) == {"elsewhere/first.bin", "album/sub/b.bin", "album/sub/c.bin"}
+
+
+async def test_what_cannot_be_moved_says_why(tmp_path: Path, shared: Metainfo) -> None:
+    async with Session(tmp_path / "seed", host="127.0.0.1") as session:
+        torrent = await session.add(shared, seed_only=True)
+        await complete(torrent)
+        with pytest.raises(StorageError, match="only seeded"):
+            await torrent.move(tmp_path / "elsewhere")
+        await session.remove(torrent)
+        with pytest.raises(StorageError, match="not open"):
+            await torrent.move(tmp_path / "elsewhere")
+
+
+async def test_a_download_into_memory(tmp_path: Path, shared: Metainfo) -> None:
+    storages: list[MemoryStorage] = []
+
+    def open_storage(*arguments: object, writable: bool) -> MemoryStorage:
+        storages.append(MemoryStorage(*arguments, writable=writable))  # type: ignore[arg-type]
+        return storages[-1]
+
+    async with (
+        seeding(tmp_path, shared) as seed,
+        Session(tmp_path / "leech", host="127.0.0.1", open_storage=open_storage) as leech,
+    ):
+        torrent = await leech.add(shared, peers=[seed.address])
+        await complete(torrent)
+        with pytest.raises(StorageError, match="not made of files"):
+            await torrent.move(tmp_path / "elsewhere")
+    assert {name: storages[0].content(name) for name in files(tmp_path / "seed")} == files(tmp_path / "seed")
+    assert not (tmp_path / "leech").exists()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  # a check has no event of its own
+            await asyncio.sleep(0.01)
