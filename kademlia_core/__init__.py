@@ -19,8 +19,10 @@ from kademlia_core.lookup_stats import LookupStats
 from kademlia_core.routing_table import RoutingTable, Sighting
 
 if TYPE_CHECKING:
+    from kademlia_core.aio.keyvalue import KeyValueNode
     from kademlia_core.aio.lookups import PeerLookup
     from kademlia_core.aio.mainline import MainlineNode
+    from kademlia_core.keyvalue.config import KeyValueConfig
     from kademlia_core.mainline.config import PUBLIC_ROUTERS, MainlineConfig
     from kademlia_core.mainline.core import MainlineCore, MainlineStats
     from kademlia_core.mainline.peer_search import AnnounceReport
@@ -35,6 +37,8 @@ __all__ = [
     "InvalidKeyError",
     "KademliaError",
     "Key",
+    "KeyValueConfig",
+    "KeyValueNode",
     "LookupConfig",
     "LookupCore",
     "LookupStats",
@@ -54,6 +58,8 @@ __all__ = [
 
 _LAZY = {
     "AnnounceReport": "kademlia_core.mainline.peer_search",
+    "KeyValueConfig": "kademlia_core.keyvalue.config",
+    "KeyValueNode": "kademlia_core.aio.keyvalue",
     "MainlineConfig": "kademlia_core.mainline.config",
     "MainlineCore": "kademlia_core.mainline.core",
     "MainlineNode": "kademlia_core.aio.mainline",

@@ -140,7 +140,7 @@ class Bucket:
         return min(unsure, key=lambda entry: entry.seen_at, default=None)
 
     def bad(self, config: RoutingTableConfig) -> Entry | None:
-        """The bad entry with the most failures."""
+        """The bad entry with the most failures; among equals the one whose failures began first."""
         worst = max(self._failing.values(), key=lambda entry: entry.failures, default=None)
         return worst if worst is not None and worst.failures >= config.bad_after_failures else None
 

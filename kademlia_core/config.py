@@ -61,7 +61,7 @@ class LookupConfig:
             known ones never wait for the farther ones that were asked before.
         short_timeout_s: silence after which a contact counts as slow (libtorrent: 1 s).
         patience_s: silence after which a slow contact holds up the end no more, if `k` others have answered.
-        max_per_subnet: contacts of one IPv4 /24 or IPv6 /64 among the k, unless there are no others; private ranges
+        max_per_subnet: contacts of one IPv4 /24 or IPv6 /48 among the k, unless there are no others; private ranges
             and loopback are exempt. libtorrent admits one.
         untrusted_share: share of the k that may go to contacts which the `is_trusted` of the lookup turns down, unless
             there are no others.

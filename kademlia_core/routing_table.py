@@ -112,6 +112,19 @@ class RoutingTable:
         """A refresh of the bucket that `target` falls into begins; the bucket is fresh whatever the refresh finds."""
         self._buckets[self._index_of(target)].changed_at = now
 
+    def move(self, own_key: Key, *, now: float) -> None:
+        """The node has another key now: the nodes are sorted anew, and those that find no room near it are dropped."""
+        held = [entry for bucket in self._buckets for entry in bucket.entries.values()]
+        held += [entry for bucket in self._buckets for entry in bucket.replacements.values()]
+        self.own_key = own_key
+        self._buckets = [Bucket(capacity=self.config.bucket_size, changed_at=now)]
+        self._by_address.clear()
+        self._subnets.clear()
+        self._size = 0
+        for entry in held:
+            if entry.contact.key != own_key:
+                self._insert(entry, now)
+
     def closest(self, target: Key, count: int, *, max_failures: int = 0) -> list[Contact]:
         """The `count` contacts closest to `target`, closest first, out of all that left no query unanswered since.
 

@@ -112,6 +112,7 @@ class MainlineNode(Node[MainlineCore]):
             node_id=node_id,
             config=self._mainline_config,
             is_ipv6=local.is_ipv6,
+            keeps_id=self._node_id is not None,
         )
 
     @property

@@ -40,13 +40,16 @@ class MainlineCore(NodeCore):
         node_id: Key | None = None,
         config: MainlineConfig | None = None,
         is_ipv6: bool = False,
+        keeps_id: bool = False,
     ) -> None:
         """Raises:
         ValueError: `node_id` has not 160 bits.
         """
         config = config or MainlineConfig()
         self._mainline = MainlineDialect(config, rng=rng)
-        super().__init__(self._mainline, rng=rng, now=now, node_id=node_id, config=config, is_ipv6=is_ipv6)
+        super().__init__(
+            self._mainline, rng=rng, now=now, node_id=node_id, config=config, is_ipv6=is_ipv6, keeps_id=keeps_id
+        )
 
     def find_peers(self, info_hash: Key, *, announcement: Announcement | None = None, now: float) -> Search:
         """Looks for peers, and announces to the closest nodes if asked to.

@@ -22,10 +22,12 @@ from kademlia_core.mainline.messages import (
     UnknownRequest,
 )
 from kademlia_core.mainline.peer_store import PeerStore
+from kademlia_core.node.node_id import is_valid_for, node_id_for
 
 if TYPE_CHECKING:
     from random import Random
 
+    from kademlia_core.contact import Contact
     from kademlia_core.key import Key
     from kademlia_core.mainline.config import MainlineConfig
     from kademlia_core.node import messages
@@ -78,6 +80,17 @@ class MainlineDialect:
             case UnknownRequest() if request.target is not None:
                 return self._response(query, source, view, near=request.target)
         return self._refuse(query, ERROR_METHOD_UNKNOWN, "Method Unknown")
+
+    def node_id_for(self, host: str, rng: Random) -> Key | None:
+        """BEP 42's key for an address."""
+        return node_id_for(host, rng)
+
+    def is_trusted(self, contact: Contact) -> bool:
+        """BEP 42: the key proves that its holder has the address, at least."""
+        return is_valid_for(contact.key, contact.address.host)
+
+    def moved(self, own_key: Key) -> None:
+        """Peers are kept whatever our key is."""
 
     def expire(self, *, now: float) -> None:
         self.peers.expire(now=now)

@@ -25,7 +25,7 @@ Item: TypeAlias = ImmutableItem | MutableItem
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ItemStoreConfig:
-    """Bounds of what other nodes put here. A source is a network, as a routing table counts them: a /24 or a /64.
+    """Bounds of what other nodes put here. A source is a network, as a routing table counts them: a /24 or a /48.
 
     Args:
         max_items, max_bytes: of the whole store; values and salts count as bytes.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kademlia_core.config import LookupConfig, RoutingTableConfig
+from kademlia_core.node.amplification import AmplificationConfig
+from kademlia_core.node.external_address import ExternalAddressConfig
 
 MIN_DATAGRAM_BYTES = 1024  # BEP 32: what a node must be able to take
 
@@ -56,6 +58,8 @@ class NodeConfig:
     routing_table: RoutingTableConfig = field(default_factory=RoutingTableConfig)
     lookup: LookupConfig = field(default_factory=LookupConfig)
     rate_limit: RateLimitConfig = field(default_factory=RateLimitConfig)
+    amplification: AmplificationConfig = field(default_factory=AmplificationConfig)
+    external_address: ExternalAddressConfig = field(default_factory=ExternalAddressConfig)
     query_timeout_s: float = 5.0
     join_attempts: int = 2
     join_retry_s: float = 15.0

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from kademlia_core.contact import Contact
 from kademlia_core.key import Key
+from kademlia_core.node.amplification import AmplificationBudget
 from kademlia_core.node.config import NodeConfig
 from kademlia_core.node.events import Event, Found, JoinStateChanged, JoinWanted, QueryFinished, SearchFinished
+from kademlia_core.node.external_address import ExternalAddress
 from kademlia_core.node.joining import Joining, JoinState
 from kademlia_core.node.messages import ErrorReply, FindNode, Message, MessageError, Ping, Query, Response
 from kademlia_core.node.queries import DirectQuery
@@ -47,19 +49,26 @@ class NodeCore:
         node_id: Key | None = None,
         config: NodeConfig | None = None,
         is_ipv6: bool = False,
+        keeps_id: bool = False,
     ) -> None:
-        """Raises:
-        ValueError: `node_id` is not as wide as the dialect's keys.
+        """`keeps_id` says that `node_id` stays even if the network would have another one at this address.
+
+        Raises:
+            ValueError: `node_id` is not as wide as the dialect's keys.
         """
         self.config = config = config or NodeConfig()
         if node_id is not None and node_id.bits != dialect.key_bits:
             raise ValueError(f"a node id has {dialect.key_bits} bits here, not {node_id.bits}")
         self.node_id = node_id or Key.random(dialect.key_bits, rng)
         self.is_ipv6 = is_ipv6
-        self.table = RoutingTable(self.node_id, config=config.routing_table, now=now)
+        self.table = RoutingTable(self.node_id, config=config.routing_table, now=now, is_verified=dialect.is_trusted)
         self.tokens = TokenIssuer(rng=rng, rotation_s=config.token_rotation_s, now=now)
         self._dialect = dialect
         self._sibling: NodeCore | None = None
+        self._rng = rng
+        self._keeps_id = keeps_id
+        self._external = ExternalAddress(config.external_address, is_ipv6=is_ipv6)
+        self._budget = AmplificationBudget(config.amplification, now=now)
         self._transactions = Transactions(rng=rng, timeout_s=config.query_timeout_s, limit=config.max_pending_queries)
         self._limiter = SourceLimiter(config.rate_limit, now=now)
         self._upkeep = TableUpkeep(self.table, network=self, config=config, rng=rng, now=now)
@@ -89,9 +98,9 @@ class NodeCore:
                 self._send(ErrorReply(error.transaction_id, error.code, error.reason, self.config.version), source)
             return
         if not isinstance(message, Query):
-            self._receive_reply(message, source, now)
+            self._receive_reply(message, source, len(data), now)
         elif not is_awaited or self._limiter.admit(source.host, now=now):
-            self._receive_query(message, source, now)
+            self._receive_query(message, source, len(data), now)
         else:
             count.dropped_limit += 1
         self._report_joining()
@@ -221,6 +230,11 @@ class NodeCore:
         return self._events.popleft() if self._events else None
 
     @property
+    def external_host(self) -> str | None:
+        """The IP address that the network sees this node at; None until enough nodes agree."""
+        return self._external.agreed
+
+    @property
     def join_state(self) -> JoinState:
         return self._joining.state
 
@@ -244,6 +258,8 @@ class NodeCore:
         self._dialect.check_invariants()
         assert len(self._transactions) <= self.config.max_pending_queries
         assert len(self._searches) <= self.config.max_searches
+        self._budget.check_invariants()
+        self._external.check_invariants()
         assert self._limiter.host_count <= self.config.rate_limit.max_hosts
 
     # What a dialect sees of the node (dialect.NodeView).
@@ -259,17 +275,18 @@ class NodeCore:
         return (other, own) if self.is_ipv6 else (own, other)
 
     def prove(self, source: Address, *, now: float) -> None:
-        """`source` receives what is sent to it."""
+        """`source` receives what is sent to it: it may get larger answers."""
+        self._budget.prove(source.host, now=now)
 
     # What the parts need from the node (searches.Network, searches.SearchOwner).
 
     def ask(
         self, address: Address, request: Request, asker: Asker, *, contact: Contact | None = None, now: float
-    ) -> bool:
-        """Sends a query on behalf of a part; False when too many are on their way."""
+    ) -> int:
+        """Sends a query on behalf of a part; returns its size, 0 when too many are on their way."""
         transaction = self._transactions.open(address, contact, request, asker, now=now)
         if transaction is None:
-            return False
+            return 0
         self._count.queries_sent += 1
         query = Query(
             transaction.transaction_id,
@@ -279,8 +296,11 @@ class NodeCore:
             self.config.version,
             BOTH_FAMILIES if self._sibling is not None else (),
         )
-        self._send(query, address)
-        return True
+        return self._send(query, address)
+
+    def is_trusted(self, contact: Contact) -> bool:
+        """Whether the key of a contact suits its address."""
+        return self._dialect.is_trusted(contact)
 
     def contacts_in(self, response: Response, *, now: float) -> tuple[Contact, ...]:
         """The usable contacts of this node's address family; those of the other help a lonely sibling."""
@@ -296,19 +316,45 @@ class NodeCore:
         self._searches.pop(search, None)
         self._events.append(SearchFinished(search))
 
-    def _receive_query(self, query: Query, source: Address, now: float) -> None:
+    def _receive_query(self, query: Query, source: Address, size_bytes: int, now: float) -> None:
         self._count.queries_received += 1
         contact = Contact(query.sender, source)
         if not query.is_read_only and not self.table.on_query(contact, now=now):
             self._upkeep.hint(source, contact, now=now)
         if not self.config.is_read_only:
-            self._send(self._dialect.answer(query, source, self, now=now), source)
+            self._answer(self._dialect.answer(query, source, self, now=now), source, size_bytes, now)
 
-    def _receive_reply(self, reply: Response | ErrorReply, source: Address, now: float) -> None:
+    def _answer(self, reply: Response | ErrorReply, source: Address, query_bytes: int, now: float) -> None:
+        """Sends an answer that whoever may have forged the query's source address cannot use as a weapon.
+
+        One that is too large for its source shrinks to nodes and token, with which an honest node gets on.
+        """
+        data = self._dialect.encode(reply)
+        if not self._budget.allow(source.host, answer_bytes=len(data), query_bytes=query_bytes, now=now):
+            self._count.dropped_limit += 1
+            if not isinstance(reply, Response):
+                return
+            short = Response(
+                reply.transaction_id,
+                reply.sender,
+                reply.nodes,
+                reply.nodes6,
+                reply.token,
+                reply.external_address,
+                reply.version,
+            )
+            data = self._dialect.encode(short)
+            if not self._budget.allow(source.host, answer_bytes=len(data), query_bytes=query_bytes, now=now):
+                return
+        self._send_data(data, source)
+
+    def _receive_reply(self, reply: Response | ErrorReply, source: Address, size_bytes: int, now: float) -> None:
         transaction = self._transactions.close(reply.transaction_id, source)
         if transaction is None:
             self._count.dropped_unexpected += 1
             return
+        transaction.answer_bytes = size_bytes
+        self._budget.prove(source.host, now=now)
         if isinstance(reply, ErrorReply):
             self._count.errors_received += 1
             if transaction.contact is not None and isinstance(transaction.request, Ping):
@@ -320,6 +366,8 @@ class NodeCore:
         if contact.key == self.node_id:  # we asked ourselves
             transaction.asker.on_failure(transaction, now=now)
             return
+        if reply.external_address is not None and self._external.on_vote(source, reply.external_address, now=now):
+            self._on_external_address(now)
         is_kept = self.table.on_response(contact, now=now)
         if transaction.contact is None or transaction.contact.key == contact.key:
             transaction.asker.on_response(transaction, reply, now=now)
@@ -330,8 +378,25 @@ class NodeCore:
         else:
             self._upkeep.on_crowding(contact, now=now)
 
-    def _send(self, message: Message, address: Address) -> None:
+    def _on_external_address(self, now: float) -> None:
+        """The network agrees on where we are: take a key that suits it (BEP 42)."""
+        host = self._external.agreed
+        if host is None or self._keeps_id or self._dialect.is_trusted(Contact(self.node_id, Address(host, 1))):
+            return
+        node_id = self._dialect.node_id_for(host, self._rng)
+        if node_id is None:
+            return
+        self.node_id = node_id
+        self.table.move(node_id, now=now)
+        self._dialect.moved(node_id)
+        self._joining.move(now=now)
+
+    def _send(self, message: Message, address: Address) -> int:
         data = self._dialect.encode(message)
+        self._send_data(data, address)
+        return len(data)
+
+    def _send_data(self, data: bytes, address: Address) -> None:
         self._count.datagrams_sent += 1
         self._count.sent_bytes += len(data)
         self._outbox.append((data, address))

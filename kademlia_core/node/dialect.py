@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from random import Random
 
     from kademlia_core.contact import Contact
     from kademlia_core.key import Key
@@ -39,6 +40,18 @@ class Dialect(Protocol):
 
     def answer(self, query: Query, source: Address, view: NodeView, *, now: float) -> Response | ErrorReply:
         """What to say to a query from `source`, `Ping` and `FindNode` included."""
+        ...
+
+    def node_id_for(self, host: str, rng: Random) -> Key | None:
+        """A key that suits a node at this address; None where every key does."""
+        ...
+
+    def is_trusted(self, contact: Contact) -> bool:
+        """Whether the key suits the address. Tables and lookups prefer such contacts."""
+        ...
+
+    def moved(self, own_key: Key) -> None:
+        """The node has another key now."""
         ...
 
     def expire(self, *, now: float) -> None:

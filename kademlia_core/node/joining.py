@@ -72,6 +72,13 @@ class Joining:
         self._enter(JoinState.JOINING)
         self._look_up_own_key(list(contacts), now)
 
+    def move(self, *, now: float) -> None:
+        """The node has another key now: it makes itself known to its new neighbours."""
+        self._is_far_filled = False
+        if self._search is not None:
+            self._search.cancel()
+        self._look_up_own_key([], now)
+
     def on_response(self, transaction: Transaction, response: Response, *, now: float) -> None:
         self._awaited.pop(transaction.address, None)
         contacts = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from kademlia_core.lookup import LookupCore
+from kademlia_core.any_lookup import new_lookup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +24,12 @@ class Network(Protocol):
 
     def ask(
         self, address: Address, request: Request, asker: Asker, *, contact: Contact | None = None, now: float
-    ) -> bool:
-        """Sends a query; False, and no call of the asker later, when too many queries are on their way."""
+    ) -> int:
+        """Sends a query; returns its size in bytes, 0 when too many are on their way and none was sent."""
+        ...
+
+    def is_trusted(self, contact: Contact) -> bool:
+        """Whether the key of a contact suits its address."""
         ...
 
     def contacts_in(self, response: Response, *, now: float) -> tuple[Contact, ...]:
@@ -63,7 +67,9 @@ class Search:
     ) -> None:
         self.request = request
         self.target = target
-        self._lookup = LookupCore(target, contacts, config=config.lookup, own_key=own_key)
+        self._lookup = new_lookup(
+            target, contacts, config=config.lookup, own_key=own_key, is_trusted=network.is_trusted
+        )
         self._network = network
         self._owner = owner
         self._harvest = harvest
@@ -98,6 +104,7 @@ class Search:
                 found = self._harvest.on_response(contact, response)
                 if found:
                     self._owner.on_found(self, found)
+            self._lookup.add_traffic(received_bytes=transaction.answer_bytes)
             self._lookup.on_response(contact, self._network.contacts_in(response, now=now), now)
         self._advance(now)
 
@@ -171,4 +178,7 @@ class Search:
             self._placing += self._ask(contact, request, now)
 
     def _ask(self, contact: Contact, request: Request, now: float) -> bool:
-        return self._network.ask(contact.address, request, self, contact=contact, now=now)
+        size_bytes = self._network.ask(contact.address, request, self, contact=contact, now=now)
+        if request is self.request:
+            self._lookup.add_traffic(sent_bytes=size_bytes)
+        return size_bytes > 0

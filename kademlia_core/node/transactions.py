@@ -26,9 +26,12 @@ class Asker(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Transaction:
-    """One query on its way. `contact` is None when the key behind `address` is not known yet."""
+    """One query on its way. `contact` is None when the key behind `address` is not known yet.
+
+    `answer_bytes` is the size of the datagram that answered it.
+    """
 
     transaction_id: bytes
     address: Address
@@ -36,6 +39,7 @@ class Transaction:
     request: Request
     asker: Asker
     deadline: float
+    answer_bytes: int = 0
 
 
 class Transactions:

@@ -32,6 +32,7 @@ class Node:
         self.is_verified = is_verified(contact)
         self.seen_at = now
         self.failures = 0
+        self.doubtful_since = 0  # which failure in all was the first in its row
 
     def state(self, now: float) -> NodeState:
         if self.failures >= CONFIG.bad_after_failures:
@@ -50,6 +51,7 @@ class Model:
         self.own_key = own_key
         self.size = dict.fromkeys(range(BITS), CONFIG.bucket_size) | dict(enumerate(sizes))
         self.prefers_verified = prefers_verified
+        self.failures = 0
         self.nodes: dict[int, list[Node]] = {length: [] for length in range(BITS)}
         self.reserve: dict[int, list[Node]] = {length: [] for length in range(BITS)}
 
@@ -103,7 +105,7 @@ class Model:
         if len(nodes) < self.size[length]:
             nodes.append(new)
         elif bad:
-            nodes.remove(max(bad, key=lambda node: node.failures))
+            nodes.remove(max(bad, key=lambda node: (node.failures, -node.doubtful_since)))
             nodes.append(new)
         elif self.prefers_verified and new.is_verified and others:
             doubtful = [node for node in others if node.state(now) is NodeState.QUESTIONABLE]
@@ -118,6 +120,8 @@ class Model:
         node = self.find(contact)
         if node is None:
             return
+        self.failures += 1
+        node.doubtful_since = node.doubtful_since if node.failures else self.failures
         node.failures += 1
         length = contact.key.shared_prefix_length(self.own_key)
         if node in self.reserve[length] or (node.state(now) is NodeState.BAD and self.reserve[length]):

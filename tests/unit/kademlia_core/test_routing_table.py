@@ -231,3 +231,22 @@ def test_subnets(host: str, expected: bytes | None) -> None:
 def test_senseless_configurations_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"must|at least"):
         RoutingTableConfig(**bad)
+
+
+def test_a_table_that_moves_keeps_whom_it_has_room_for() -> None:
+    rng = Random(5)
+    table = RoutingTable(Key(0, 160))
+    contacts = [Contact(Key.random(160, rng), Address("127.0.0.1", 1 + number)) for number in range(300)]
+    for contact in contacts:
+        table.on_response(contact, now=1.0)
+    table.on_failure(contacts[0], now=2.0)
+    before = set(table)
+    new_key = contacts[5].key if contacts[5] in table else Key.random(160, rng)
+    table.move(new_key, now=3.0)
+    table.check_invariants()
+    assert table.own_key == new_key
+    assert set(table) <= before | set(contacts)
+    assert len(table) >= 0.8 * len(before)
+    assert new_key not in {contact.key for contact in table}
+    target = Key.random(160, rng)
+    assert table.closest(target, 8, max_failures=1) == sorted(table, key=lambda contact: contact.key ^ target)[:8]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 from kademlia_core.mainline.config import MainlineConfig
 from kademlia_core.mainline.core import MainlineCore
@@ -21,16 +22,20 @@ class VirtualNetwork:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.cores: dict[Address, MainlineCore] = {}
+        self.cores: dict[Address, Any] = {}
         self.events: dict[Address, list[Event]] = {}
         self.outsiders: list[tuple[bytes, Address, Address]] = []
         self.losses = 0
         self._in_flight: list[tuple[float, bytes, Address, Address]] = []
 
     def add(self, number: int, *, config: MainlineConfig | None = None) -> Address:
-        """A new core at 10.0.x.y:6881."""
+        """A new mainline core at 10.0.x.y:6881."""
+        return self.add_core(number, MainlineCore(rng=Random(number), now=self.now, config=config))
+
+    def add_core(self, number: int, core: Any) -> Address:
+        """The same for a core of any dialect."""
         address = Address(f"10.0.{number // 250}.{number % 250 + 1}", 6881)
-        self.cores[address] = MainlineCore(rng=Random(number), now=self.now, config=config)
+        self.cores[address] = core
         self.events[address] = []
         return address
 
@@ -44,7 +49,8 @@ class VirtualNetwork:
 
     def command(self, address: Address) -> MainlineCore:
         """The core at `address`, for a command; what it sends goes out at the next `run`."""
-        return self.cores[address]
+        core: MainlineCore = self.cores[address]
+        return core
 
     def run(self, duration_s: float) -> None:
         """Lets so much virtual time pass."""

@@ -244,12 +244,12 @@ def test_one_network_has_a_share_of_the_store() -> None:
     store.check_invariants()
 
 
-def test_an_ipv6_subscriber_is_one_source() -> None:
+def test_an_ipv6_site_is_one_source() -> None:
     store, items = store_of(max_items_per_source=1), immutables(3)
     store.put(items[0], source="2a00:1450:1:2::1", now=0.0)
     with pytest.raises(StoreFullError):
-        store.put(items[1], source="2a00:1450:1:2:ffff::1", now=0.0)
-    store.put(items[1], source="2a00:1450:1:3::1", now=0.0)
+        store.put(items[1], source="2a00:1450:1:ffff::1", now=0.0)
+    store.put(items[1], source="2a00:1450:2:2::1", now=0.0)
 
 
 def test_local_addresses_are_sources_each() -> None:

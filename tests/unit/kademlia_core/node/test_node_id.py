@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from kademlia_core import Key
-from kademlia_core.mainline.node_id import crc32c, is_exempt, is_valid_for, node_id_for
+from kademlia_core.node.node_id import crc32c, is_exempt, is_valid_for, node_id_for
 from transfer.address import AddressError
 
 

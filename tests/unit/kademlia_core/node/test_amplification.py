@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 from kademlia_core import Contact, Key
-from kademlia_core.mainline.amplification import AmplificationBudget, AmplificationConfig
+from kademlia_core.node.amplification import AmplificationBudget, AmplificationConfig
 from transfer.address import Address
 
 VICTIM, OTHER = "5.6.7.8", "9.9.9.9"

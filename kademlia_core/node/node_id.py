@@ -11,7 +11,6 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from kademlia_core.key import Key
-from kademlia_core.mainline.config import KEY_BITS
 from transfer.address import packed_host
 
 if TYPE_CHECKING:
@@ -120,3 +119,4 @@ _EXEMPT_IPV4 = _ranges(
 _EXEMPT_IPV6 = _ranges("::1/128", "fe80::/10", "fc00::/7")
 _CRC_TABLE = _crc_table()
 _CHANGES = {len(mask): _changes(len(mask)) for mask in (_IPV4_MASK, _IPV6_MASK)}
+KEY_BITS = 160  # BEP 42 is for the keys of the mainline

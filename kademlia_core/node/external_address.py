@@ -6,7 +6,7 @@ from collections import Counter, OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kademlia_core.mainline.node_id import is_exempt
+from kademlia_core.node.node_id import is_exempt
 from kademlia_core.subnet import subnet_of
 from transfer.address import is_usable_peer
 
@@ -38,7 +38,7 @@ class ExternalAddressConfig:
 class ExternalAddress:
     """The address that more than two thirds of the networks heard from lately name, and at least `quorum` of them.
 
-    A network is a /24 or a /64 and has one vote, its latest: however many nodes somebody runs in one of them, they
+    A network is a /24 or a /48 and has one vote, its latest: however many nodes somebody runs in one of them, they
     count as one. Votes are taken only from nodes that answer our queries, whose choice is ours. To be believed, liars
     have to be two thirds of the networks we ask, and agree. A plain majority would not do: a node hears hundreds of
     thousands of votes, and if three in ten of all networks lie, one in 4000 runs of 64 has a majority of liars. Two

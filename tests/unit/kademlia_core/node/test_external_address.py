@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from kademlia_core.mainline.external_address import ExternalAddress, ExternalAddressConfig
+from kademlia_core.node.external_address import ExternalAddress, ExternalAddressConfig
 from transfer.address import Address
 
 OURS, NEW, LIE = Address("8.8.4.4", 6881), Address("9.9.9.9", 6881), Address("6.6.6.6", 6881)
@@ -101,14 +101,14 @@ def test_local_nodes_have_no_vote() -> None:
     assert vote.agreed is None
 
 
-def test_ipv6_networks_are_what_one_subscriber_has() -> None:
+def test_ipv6_networks_are_what_one_site_has() -> None:
     vote = ExternalAddress(ExternalAddressConfig(quorum=2), is_ipv6=True)
     ours = Address("2a00:1450:4001:830::200e", 1)
     for host in range(9):
-        vote.on_vote(Address(f"2a02:1:2:3::{host:x}", 1), ours, now=0.0)
+        vote.on_vote(Address(f"2a02:1:2:{host:x}::1", 1), ours, now=0.0)
     assert vote.agreed is None
-    vote.on_vote(Address("2a02:1:2:4::1", 1), Address("8.8.4.4", 1), now=0.0)
-    assert vote.on_vote(Address("2a02:1:2:4::1", 1), ours, now=0.0)
+    vote.on_vote(Address("2a02:1:3::1", 1), Address("8.8.4.4", 1), now=0.0)
+    assert vote.on_vote(Address("2a02:1:3::1", 1), ours, now=0.0)
     assert vote.agreed == ours.host
 
 

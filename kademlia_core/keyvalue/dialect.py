@@ -1,0 +1,109 @@
+"""Key-value as a dialect: its datagrams, and the records that a node keeps for its network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kademlia_core.keyvalue import codec
+from kademlia_core.keyvalue.config import KEY_BITS
+from kademlia_core.keyvalue.messages import (
+    ERROR_METHOD_UNKNOWN,
+    ERROR_PROTOCOL,
+    ERROR_REFUSED,
+    FindValue,
+    Response,
+    Store,
+)
+from kademlia_core.node.messages import ErrorReply, FindNode, Ping
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from kademlia_core.contact import Contact
+    from kademlia_core.key import Key
+    from kademlia_core.keyvalue.config import KeyValueConfig
+    from kademlia_core.keyvalue.records import Record, RecordStore
+    from kademlia_core.node.dialect import NodeView
+    from kademlia_core.node.messages import Message, Query
+    from transfer.address import Address
+
+
+class KeyValueDialect:
+    """PING, FIND_NODE, FIND_VALUE and STORE.
+
+    Deviations from the paper: an answer to FIND_VALUE names nodes beside the value, so that a search can go on and
+    compare versions; STORE needs a token, so that nobody can fill stores under somebody else's address; a record has a
+    version, so that a value can be replaced.
+    """
+
+    key_bits = KEY_BITS
+    max_answer_contacts = 8
+
+    def __init__(self, config: KeyValueConfig, records: RecordStore) -> None:
+        self.records = records
+        self._network = config.network
+
+    def decode(self, data: bytes) -> Message:
+        """Raises:
+        CodecError: no valid message of this network.
+        """
+        return codec.decode(data, self._network)
+
+    def encode(self, message: Message) -> bytes:
+        return codec.encode(message, self._network)
+
+    def answer(self, query: Query, source: Address, view: NodeView, *, now: float) -> Response | ErrorReply:
+        request = query.request
+        match request:
+            case Ping():
+                return self._response(query, source, view)
+            case FindNode():
+                return self._response(query, source, view, near=request.target)
+            case FindValue():
+                return self._response(
+                    query,
+                    source,
+                    view,
+                    near=request.key,
+                    token=view.tokens.issue(source.host, request.key, now=now),
+                    record=self.records.get(request.key, now=now),
+                )
+            case Store():
+                if not view.tokens.is_valid(request.token, source.host, request.record.key, now=now):
+                    return ErrorReply(query.transaction_id, ERROR_PROTOCOL, "invalid token")
+                view.prove(source, now=now)
+                if not self.records.put(request.record, host=source.host, now=now):
+                    return ErrorReply(query.transaction_id, ERROR_REFUSED, "a newer value is kept, or there is no room")
+                return self._response(query, source, view)
+        return ErrorReply(query.transaction_id, ERROR_METHOD_UNKNOWN, "method unknown")
+
+    def node_id_for(self, host: str, rng: Random) -> Key | None:
+        """Any key will do."""
+        return None
+
+    def is_trusted(self, contact: Contact) -> bool:
+        """Whoever knows the network's name."""
+        return True
+
+    def moved(self, own_key: Key) -> None:
+        """Never: any key will do."""
+
+    def expire(self, *, now: float) -> None:
+        self.records.expire(now=now)
+
+    def check_invariants(self) -> None:
+        """Asserts what the store promises."""
+        self.records.check_invariants()
+
+    def _response(
+        self,
+        query: Query,
+        source: Address,
+        view: NodeView,
+        *,
+        near: Key | None = None,
+        token: bytes | None = None,
+        record: Record | None = None,
+    ) -> Response:
+        nodes, nodes6 = view.nodes_for(near, query) if near is not None else ((), ())
+        return Response(query.transaction_id, view.node_id, nodes, nodes6, token, source, record=record)
