@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kademlia_core.mainline.items import MAX_SALT_BYTES, MAX_VALUE_BYTES
 from kademlia_core.node.config import NodeConfig
 from transfer.address import Address
 
@@ -15,6 +16,7 @@ PUBLIC_ROUTERS: tuple[Address, ...] = (
 )
 KEY_BITS = 160
 MAX_REPLY_BYTES = 1024  # BEP 32: larger datagrams risk fragmentation
+MAX_SAMPLE_INTERVAL_S = 21600  # BEP 51: six hours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +45,76 @@ class PeerStoreConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ItemStoreConfig:
+    """Bounds of what other nodes put here. A source is a network, as a routing table counts them: a /24 or a /48.
+
+    Args:
+        max_items, max_bytes: of the whole store; values and salts count as bytes.
+        max_items_per_source, max_bytes_per_source: of whoever put the present version of an item.
+        lifetime_s: an item that nobody puts again is forgotten. BEP 44: two hours.
+        verifications_per_s, verification_burst: signatures checked, in all. One costs about 150 us of CPU.
+        verifications_per_source_per_s: signatures of one source that are checked in the long run.
+        bad_signature_cost_s: how long one bad signature keeps a source from having another one checked, once its
+            credit is used up.
+        source_credit_s: how far ahead of both rates a source may be.
+        max_sources: sources remembered for these two rates; the one heard from longest ago is forgotten first.
+    """
+
+    max_items: int = 4096
+    max_bytes: int = 2 << 20
+    max_items_per_source: int = 256
+    max_bytes_per_source: int = 128 << 10
+    lifetime_s: float = 7200.0
+    verifications_per_s: float = 200.0
+    verification_burst: float = 400.0
+    verifications_per_source_per_s: float = 5.0
+    bad_signature_cost_s: float = 10.0
+    source_credit_s: float = 20.0
+    max_sources: int = 4096
+
+    def __post_init__(self) -> None:
+        if min(self.max_items, self.max_items_per_source, self.max_sources) < 1:
+            raise ValueError("each bound of the item store must be at least 1")
+        if min(self.max_bytes, self.max_bytes_per_source) < MAX_VALUE_BYTES + MAX_SALT_BYTES:
+            raise ValueError("max_bytes and max_bytes_per_source must leave room for one item of the largest size")
+        if min(self.lifetime_s, self.verifications_per_s, self.verifications_per_source_per_s) <= 0:
+            raise ValueError("lifetime_s and rates must be positive")
+        if self.verification_burst < 1 or min(self.bad_signature_cost_s, self.source_credit_s) < 0:
+            raise ValueError("verification_burst must be at least 1, cost and credit not negative")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingConfig:
+    """Both sides of BEP 51.
+
+    Args:
+        interval_s: whole seconds for which a sample stays the same, 0 to 21600.
+        max_visits: nodes remembered that are not to be asked again yet.
+    """
+
+    interval_s: int = 3600
+    max_visits: int = 100_000
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.interval_s <= MAX_SAMPLE_INTERVAL_S:
+            raise ValueError(f"interval_s must be between 0 and {MAX_SAMPLE_INTERVAL_S}")
+        if self.max_visits < 1:
+            raise ValueError("max_visits must be at least 1")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MainlineConfig(NodeConfig):
     """One mainline node.
 
     Args:
-        peer_store: bounds of what other nodes announce to us.
+        peer_store, item_store: bounds of what other nodes announce to us and put here.
+        sampling: how the info-hashes announced to us are told, and others asked for theirs (BEP 51).
         max_peers_per_search: peers one search reports; further ones are dropped.
     """
 
     peer_store: PeerStoreConfig = field(default_factory=PeerStoreConfig)
+    item_store: ItemStoreConfig = field(default_factory=ItemStoreConfig)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
     max_peers_per_search: int = 10_000
 
     def __post_init__(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kademlia_core.mainline.config import MainlineConfig
+from kademlia_core.key import Key
+from kademlia_core.mainline.config import KEY_BITS, MainlineConfig
 from kademlia_core.mainline.dialect import MainlineDialect
 from kademlia_core.mainline.messages import GetPeers
 from kademlia_core.mainline.peer_search import Announcement, PeerHarvest
@@ -15,7 +16,6 @@ from kademlia_core.node.stats import NodeStats
 if TYPE_CHECKING:
     from random import Random
 
-    from kademlia_core.key import Key
     from kademlia_core.node.searches import Search
 
 
@@ -46,7 +46,8 @@ class MainlineCore(NodeCore):
         ValueError: `node_id` has not 160 bits.
         """
         config = config or MainlineConfig()
-        self._mainline = MainlineDialect(config, rng=rng)
+        node_id = node_id or Key.random(KEY_BITS, rng)
+        self._mainline = MainlineDialect(config, own_key=node_id, rng=rng, now=now)
         super().__init__(
             self._mainline, rng=rng, now=now, node_id=node_id, config=config, is_ipv6=is_ipv6, keeps_id=keeps_id
         )

@@ -5,23 +5,28 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kademlia_core.mainline import krpc
-from kademlia_core.mainline.config import KEY_BITS, MAX_REPLY_BYTES
-from kademlia_core.mainline.krpc import MAX_TRANSACTION_ID_BYTES
+from kademlia_core.mainline.config import KEY_BITS
+from kademlia_core.mainline.exchange import Exchange
+from kademlia_core.mainline.item_answers import ItemAnswers
+from kademlia_core.mainline.item_store import ItemStore
 from kademlia_core.mainline.messages import (
     ERROR_METHOD_UNKNOWN,
-    ERROR_PROTOCOL,
-    ERROR_SERVER,
     AnnouncePeer,
     ErrorReply,
     FindNode,
+    GetItem,
     GetPeers,
     Message,
     Ping,
+    PutItem,
     Query,
     Response,
+    SampleInfoHashes,
     UnknownRequest,
 )
+from kademlia_core.mainline.peer_answers import PeerAnswers
 from kademlia_core.mainline.peer_store import PeerStore
+from kademlia_core.mainline.sampling import InfoHashSampler
 from kademlia_core.node.node_id import is_valid_for, node_id_for
 
 if TYPE_CHECKING:
@@ -36,17 +41,17 @@ if TYPE_CHECKING:
 
 
 class MainlineDialect:
-    """BEP 5 and its extensions. Answers come from the routing table and the stores and fit `MAX_REPLY_BYTES`.
-
-    `get_peers` is answered with nodes even when there are peers, as libtorrent does against the letter of BEP 5:
-    otherwise a lookup that meets one stale store ends there.
-    """
+    """BEP 5 and its extensions. Answers come from the routing table and the stores."""
 
     key_bits = KEY_BITS
     max_answer_contacts = 8  # BEP 5's k: also with larger buckets an answer stays within one datagram
 
-    def __init__(self, config: MainlineConfig, *, rng: Random) -> None:
+    def __init__(self, config: MainlineConfig, *, own_key: Key, rng: Random, now: float) -> None:
         self.peers = PeerStore(config.peer_store, rng=rng)
+        self.items = ItemStore(config.item_store, own_key, now=now)
+        self._peer_answers = PeerAnswers(self.peers)
+        self._item_answers = ItemAnswers(self.items)
+        self._sampler = InfoHashSampler(self.peers, config.sampling)
         self._version = config.version
 
     def decode(self, data: bytes) -> Message:
@@ -59,27 +64,26 @@ class MainlineDialect:
         return krpc.encode(message)
 
     def answer(self, query: Query, source: Address, view: NodeView, *, now: float) -> Response | ErrorReply:
+        exchange = Exchange(query, source, view, self._version)
         request = query.request
         match request:
             case Ping():
-                return self._response(query, source, view)
+                return exchange.respond()
             case FindNode():
-                return self._response(query, source, view, near=request.target)
+                return exchange.respond(exchange.nodes_near(request.target))
             case GetPeers():
-                room = _max_values(query, is_ipv6=view.is_ipv6)
-                return self._response(
-                    query,
-                    source,
-                    view,
-                    near=request.info_hash,
-                    peers=tuple(self.peers.sample(request.info_hash, room, now=now)),
-                    token=view.tokens.issue(source.host, request.info_hash, now=now),
-                )
+                return self._peer_answers.get_peers(exchange, request, now=now)
             case AnnouncePeer():
-                return self._announce(query, request, source, view, now=now)
+                return self._peer_answers.announce(exchange, request, now=now)
+            case GetItem():
+                return self._item_answers.get(exchange, request, now=now)
+            case PutItem():
+                return self._item_answers.put(exchange, request, now=now)
+            case SampleInfoHashes():
+                return self._sample(exchange, request, now=now)
             case UnknownRequest() if request.target is not None:
-                return self._response(query, source, view, near=request.target)
-        return self._refuse(query, ERROR_METHOD_UNKNOWN, "Method Unknown")
+                return exchange.respond(exchange.nodes_near(request.target))
+        return exchange.refuse(ERROR_METHOD_UNKNOWN, "Method Unknown")
 
     def node_id_for(self, host: str, rng: Random) -> Key | None:
         """BEP 42's key for an address."""
@@ -90,56 +94,22 @@ class MainlineDialect:
         return is_valid_for(contact.key, contact.address.host)
 
     def moved(self, own_key: Key) -> None:
-        """Peers are kept whatever our key is."""
+        """Peers are kept whatever our key is; of items, others are far away now."""
+        self.items.move(own_key)
 
     def expire(self, *, now: float) -> None:
         self.peers.expire(now=now)
+        self.items.expire(now=now)
 
     def check_invariants(self) -> None:
         """Asserts what the stores promise."""
         self.peers.check_invariants()
+        self.items.check_invariants()
 
-    def _announce(
-        self, query: Query, request: AnnouncePeer, source: Address, view: NodeView, *, now: float
-    ) -> Response | ErrorReply:
-        if not view.tokens.is_valid(request.token, source.host, request.info_hash, now=now):
-            return self._refuse(query, ERROR_PROTOCOL, "invalid token")
-        view.prove(source, now=now)
-        peer = source if request.implied_port else source._replace(port=request.port)
-        if not self.peers.add(request.info_hash, peer, now=now):
-            return self._refuse(query, ERROR_SERVER, "too many announces from this address")
-        return self._response(query, source, view)
-
-    def _response(
-        self,
-        query: Query,
-        source: Address,
-        view: NodeView,
-        *,
-        near: Key | None = None,
-        peers: tuple[Address, ...] = (),
-        token: bytes | None = None,
-    ) -> Response:
-        nodes, nodes6 = view.nodes_for(near, query) if near is not None else ((), ())
-        return Response(
-            query.transaction_id,
-            view.node_id,
-            nodes=nodes,
-            nodes6=nodes6,
-            peers=peers,
-            token=token,
-            external_address=source,
-            version=self._version,
-        )
-
-    def _refuse(self, query: Query, code: int, text: str) -> ErrorReply:
-        return ErrorReply(query.transaction_id, code, text, self._version)
+    def _sample(self, exchange: Exchange, request: SampleInfoHashes, *, now: float) -> Response:
+        nodes = exchange.nodes_near(request.target)
+        room_bytes = exchange.room_bytes(nodes) - SAMPLE_NAMES_BYTES
+        return exchange.respond(nodes, sample=self._sampler.sample(room_bytes=room_bytes, now=now))
 
 
-def _max_values(query: Query, *, is_ipv6: bool) -> int:
-    """How many peers fit beside everything else that a `get_peers` answer may hold."""
-    families = query.want or ((6,) if is_ipv6 else (4,))
-    nodes_bytes = MainlineDialect.max_answer_contacts * sum(38 if family == 6 else 26 for family in families)
-    fixed = 160 + MAX_TRANSACTION_ID_BYTES  # keys and names of the dictionaries, id, token, ip, version
-    peer_bytes = 21 if is_ipv6 else 8  # with the length prefix of bencode
-    return max(1, (MAX_REPLY_BYTES - fixed - nodes_bytes) // peer_bytes)
+SAMPLE_NAMES_BYTES = len(b"8:intervali21600e3:numi4294967295e7:samples1000:")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from kademlia_core.key import Key
 from kademlia_core.mainline.item_errors import (
@@ -15,51 +14,15 @@ from kademlia_core.mainline.item_errors import (
     StaleSequenceError,
     StoreFullError,
 )
-from kademlia_core.mainline.items import MAX_SALT_BYTES, MAX_VALUE_BYTES, ImmutableItem, MutableItem
+from kademlia_core.mainline.items import ImmutableItem, MutableItem
 from kademlia_core.subnet import subnet_of
 from transfer.address import packed_host
 from transfer.limits.token_bucket import TokenBucket
 
+if TYPE_CHECKING:
+    from kademlia_core.mainline.config import ItemStoreConfig
+
 Item: TypeAlias = ImmutableItem | MutableItem
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ItemStoreConfig:
-    """Bounds of what other nodes put here. A source is a network, as a routing table counts them: a /24 or a /48.
-
-    Args:
-        max_items, max_bytes: of the whole store; values and salts count as bytes.
-        max_items_per_source, max_bytes_per_source: of whoever put the present version of an item.
-        lifetime_s: an item that nobody puts again is forgotten. BEP 44: two hours.
-        verifications_per_s, verification_burst: signatures checked, in all. One costs about 150 us of CPU.
-        verifications_per_source_per_s: signatures of one source that are checked in the long run.
-        bad_signature_cost_s: how long one bad signature keeps a source from having another one checked, once its
-            credit is used up.
-        source_credit_s: how far ahead of both rates a source may be.
-        max_sources: sources remembered for these two rates; the one heard from longest ago is forgotten first.
-    """
-
-    max_items: int = 4096
-    max_bytes: int = 2 << 20
-    max_items_per_source: int = 256
-    max_bytes_per_source: int = 128 << 10
-    lifetime_s: float = 7200.0
-    verifications_per_s: float = 200.0
-    verification_burst: float = 400.0
-    verifications_per_source_per_s: float = 5.0
-    bad_signature_cost_s: float = 10.0
-    source_credit_s: float = 20.0
-    max_sources: int = 4096
-
-    def __post_init__(self) -> None:
-        if min(self.max_items, self.max_items_per_source, self.max_sources) < 1:
-            raise ValueError("each bound of the item store must be at least 1")
-        if min(self.max_bytes, self.max_bytes_per_source) < MAX_VALUE_BYTES + MAX_SALT_BYTES:
-            raise ValueError("max_bytes and max_bytes_per_source must leave room for one item of the largest size")
-        if min(self.lifetime_s, self.verifications_per_s, self.verifications_per_source_per_s) <= 0:
-            raise ValueError("lifetime_s and rates must be positive")
-        if self.verification_burst < 1 or min(self.bad_signature_cost_s, self.source_credit_s) < 0:
-            raise ValueError("verification_burst must be at least 1, cost and credit not negative")
 
 
 class ItemStore:

@@ -3,41 +3,84 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from kademlia_core.key import Key
 from kademlia_core.node import messages
 from kademlia_core.node.messages import ErrorReply, FindNode, Message, Ping, Query, Request
-from transfer.address import Address
+
+if TYPE_CHECKING:
+    from kademlia_core.key import Key
+    from kademlia_core.mainline.items import ImmutableItem, MutableItem
+    from kademlia_core.mainline.peer_store import SwarmFilters
+    from kademlia_core.mainline.sampling import InfoHashSample
+    from transfer.address import Address
 
 __all__ = [
     "AnnouncePeer",
     "ErrorReply",
     "FindNode",
+    "GetItem",
     "GetPeers",
     "Message",
     "Ping",
+    "PutItem",
     "Query",
     "Request",
     "Response",
+    "SampleInfoHashes",
+    "StoredItem",
     "UnknownRequest",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class GetPeers(Request):
-    """Who shares `info_hash`, and which nodes do you know closest to it?"""
+    """Who shares `info_hash`, and which nodes do you know closest to it?
+
+    `no_seeds` asks for peers that still download, `wants_filters` for Bloom filters of all of them (BEP 33).
+    """
 
     info_hash: Key
+    no_seeds: bool = False
+    wants_filters: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class AnnouncePeer(Request):
-    """The sender shares `info_hash` on `port`, or on the port it sent this from when `implied_port` is set."""
+    """The sender shares `info_hash` on `port`, or on the port it sent this from when `implied_port` is set.
+
+    `is_seed` says that it has all of it (BEP 33).
+    """
 
     info_hash: Key
     port: int
     token: bytes
     implied_port: bool = False
+    is_seed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GetItem(Request):
+    """What is stored under `target` (BEP 44)? With `seq`, only a mutable item newer than that is wanted."""
+
+    target: Key
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PutItem(Request):
+    """Store `item` (BEP 44); if `cas` is given, only in place of the version with that sequence number."""
+
+    item: ImmutableItem | MutableItem
+    token: bytes
+    cas: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleInfoHashes(Request):
+    """Which info-hashes do you store, and which nodes do you know closest to `target` (BEP 51)?"""
+
+    target: Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +92,38 @@ class UnknownRequest(Request):
 
 
 @dataclass(frozen=True, slots=True)
-class Response(messages.Response):
-    """An answer on the mainline; what its method does not give is empty.
+class StoredItem:
+    """What a node says it has under the target of a `GetItem`; nothing of it has been checked.
 
-    `peers` share the info-hash asked for.
+    `value` is raw bencode. It is None when only the sequence number was told, because the asker has that version.
+    """
+
+    value: bytes | None = None
+    seq: int | None = None
+    public_key: bytes | None = None
+    signature: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Response(messages.Response):
+    """An answer on the mainline; what its method does not give is empty or None.
+
+    `peers` share the info-hash asked for, and `filters` count them.
     """
 
     peers: tuple[Address, ...] = ()
+    filters: SwarmFilters | None = None
+    item: StoredItem | None = None
+    sample: InfoHashSample | None = None
 
 
+# BEP 5 defines the first four, BEP 44 the others.
 ERROR_GENERIC = 201
 ERROR_SERVER = 202
 ERROR_PROTOCOL = 203
 ERROR_METHOD_UNKNOWN = 204
+ERROR_VALUE_TOO_BIG = 205
+ERROR_SIGNATURE = 206
+ERROR_SALT_TOO_BIG = 207
+ERROR_CAS_MISMATCH = 301
+ERROR_SEQUENCE = 302

@@ -6,35 +6,16 @@ from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from kademlia_core.mainline.config import KEY_BITS, MAX_REPLY_BYTES
+from kademlia_core.mainline.config import KEY_BITS, MAX_REPLY_BYTES, MAX_SAMPLE_INTERVAL_S
 
 if TYPE_CHECKING:
     from kademlia_core.key import Key
+    from kademlia_core.mainline.config import SamplingConfig
     from kademlia_core.mainline.peer_store import PeerStore
     from transfer.address import Address
 
-MAX_INTERVAL_S = 21600  # BEP 51: six hours
 INFO_HASH_BYTES = KEY_BITS // 8
 MAX_SAMPLES = MAX_REPLY_BYTES // INFO_HASH_BYTES
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SamplingConfig:
-    """Both sides of BEP 51.
-
-    Args:
-        interval_s: whole seconds for which a sample stays the same, 0 to 21600.
-        max_visits: nodes remembered that are not to be asked again yet.
-    """
-
-    interval_s: int = 3600
-    max_visits: int = 100_000
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.interval_s <= MAX_INTERVAL_S:
-            raise ValueError(f"interval_s must be between 0 and {MAX_INTERVAL_S}")
-        if self.max_visits < 1:
-            raise ValueError("max_visits must be at least 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +65,7 @@ class SampleVisits:
 
     Forgetting a visit early would be impolite, so beyond `max_visits` it is unknown nodes that have to wait.
 
-    Invariants: at most `max_visits` nodes are remembered, each once and none longer than `MAX_INTERVAL_S`.
+    Invariants: at most `max_visits` nodes are remembered, each once and none longer than `MAX_SAMPLE_INTERVAL_S`.
     """
 
     def __init__(self, config: SamplingConfig) -> None:
@@ -105,7 +86,7 @@ class SampleVisits:
                 does not know the query, which is not asked again for the longest time. Of two answers the first holds.
         """
         self._forget(now)
-        wait_s = MAX_INTERVAL_S if interval_s is None else max(0, min(MAX_INTERVAL_S, interval_s))
+        wait_s = MAX_SAMPLE_INTERVAL_S if interval_s is None else max(0, min(MAX_SAMPLE_INTERVAL_S, interval_s))
         if wait_s == 0 or node in self._free_at or self.is_full:
             return
         self._free_at[node] = now + wait_s
@@ -125,7 +106,7 @@ class SampleVisits:
     def check_invariants(self, *, now: float) -> None:
         """Asserts what the class promises."""
         assert len(self._free_at) <= self._max_visits
-        assert all(free_at <= now + MAX_INTERVAL_S for free_at in self._free_at.values())
+        assert all(free_at <= now + MAX_SAMPLE_INTERVAL_S for free_at in self._free_at.values())
         assert sorted(self._queue) == sorted((free_at, node) for node, free_at in self._free_at.items())
 
     def _forget(self, now: float) -> None:

@@ -9,38 +9,57 @@ from hypothesis import example, given, settings
 
 from kademlia_core import Contact, Key
 from kademlia_core.mainline import krpc
+from kademlia_core.mainline.bloom import BloomFilter
 from kademlia_core.mainline.config import MAX_REPLY_BYTES, MainlineConfig, PeerStoreConfig
 from kademlia_core.mainline.core import MainlineCore
+from kademlia_core.mainline.items import ImmutableItem, MutableItem
 from kademlia_core.mainline.messages import (
     AnnouncePeer,
     ErrorReply,
     FindNode,
+    GetItem,
     GetPeers,
     Message,
     Ping,
+    PutItem,
     Query,
     Response,
+    SampleInfoHashes,
+    StoredItem,
     UnknownRequest,
 )
 from kademlia_core.mainline.peer_search import Announcement
+from kademlia_core.mainline.peer_store import SwarmFilters
+from kademlia_core.mainline.sampling import InfoHashSample
+from kademlia_core.mainline.signing import SigningKey
 from kademlia_core.node.config import RateLimitConfig
 from transfer.address import Address
 from transfer.wire import bencode
 
 KEY, OTHER = Key.from_bytes(b"k" * 20), Key.from_bytes(b"o" * 20)
+ITEM = MutableItem.sign(SigningKey(b"s" * 32), {"ih": bytes(20)}, seq=3, salt=b"salt")
 CONTACTS = tuple(Contact(Key(number, 160), Address("192.0.2.7", 1 + number)) for number in range(3))
 SEEDS: list[Message] = [
     Query(b"aa", KEY, Ping(), version=b"LT\x01\x02"),
     Query(b"aa", KEY, FindNode(OTHER), is_read_only=True),
     Query(b"", KEY, GetPeers(OTHER)),
     Query(b"aa", KEY, AnnouncePeer(OTHER, 6881, b"token", implied_port=True)),
-    Query(b"aa", KEY, UnknownRequest(b"sample_infohashes", OTHER)),
+    Query(b"aa", KEY, UnknownRequest(b"vote", OTHER)),
+    Query(b"aa", KEY, GetPeers(OTHER, no_seeds=True, wants_filters=True), want=(4, 6)),
+    Query(b"aa", KEY, SampleInfoHashes(OTHER)),
+    Query(b"aa", KEY, GetItem(OTHER, seq=3)),
+    Query(b"aa", KEY, PutItem(ImmutableItem(b"li1e3:abcd1:ai-1eee"), b"token")),
+    Query(b"aa", KEY, PutItem(ITEM, b"token", cas=2)),
     Response(
         b"aa", KEY, CONTACTS, peers=(Address("192.0.2.1", 1),), token=b"t", external_address=Address("192.0.2.1", 2)
     ),
     Response(b"aa", KEY, nodes6=(Contact(OTHER, Address("2001:db8::1", 6881)),), peers=(Address("2001:db8::2", 1),)),
     ErrorReply(b"aa", 203, "Protocol Error"),
+    Response(b"aa", KEY, CONTACTS, item=StoredItem(ITEM.value, ITEM.seq, ITEM.public_key, ITEM.signature), token=b"t"),
+    Response(b"aa", KEY, CONTACTS, sample=InfoHashSample((KEY, OTHER), 7, 60)),
+    Response(b"aa", KEY, filters=SwarmFilters(BloomFilter(["192.0.2.1"]), BloomFilter()), token=b"t"),
 ]
+ANSWERS = [number for number, seed in enumerate(SEEDS) if not isinstance(seed, Query)]
 mutations = st.lists(
     st.tuples(
         st.sampled_from(["flip", "cut", "insert", "double", "number"]), st.integers(0, 400), st.binary(max_size=6)
@@ -140,7 +159,7 @@ steps = st.lists(
     st.one_of(
         st.tuples(st.just("garbage"), st.binary(max_size=60), sources),
         st.tuples(st.just("mutant"), st.builds(mutate, st.sampled_from(SEEDS).map(krpc.encode), mutations), sources),
-        st.tuples(st.just("answer"), st.sampled_from([5, 6, 7]), st.integers(0, 2**32)),
+        st.tuples(st.just("answer"), st.sampled_from(ANSWERS), st.integers(0, 2**32)),
         st.tuples(st.just("wait"), st.floats(0, 2000), st.none()),
         st.tuples(st.just("search"), st.binary(min_size=20, max_size=20), st.none()),
     ),

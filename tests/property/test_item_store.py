@@ -8,8 +8,9 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from kademlia_core import Key
+from kademlia_core.mainline.config import ItemStoreConfig
 from kademlia_core.mainline.item_errors import ItemError
-from kademlia_core.mainline.item_store import Item, ItemStore, ItemStoreConfig
+from kademlia_core.mainline.item_store import Item, ItemStore
 from kademlia_core.mainline.items import ImmutableItem, MutableItem
 from kademlia_core.mainline.signing import SigningKey
 

@@ -10,19 +10,30 @@ from hypothesis import given
 
 from kademlia_core import Contact, Key
 from kademlia_core.mainline import krpc
+from kademlia_core.mainline.bloom import BloomFilter
+from kademlia_core.mainline.config import MAX_SAMPLE_INTERVAL_S
+from kademlia_core.mainline.items import ImmutableItem, MutableItem
 from kademlia_core.mainline.messages import (
     ERROR_GENERIC,
     ERROR_PROTOCOL,
+    ERROR_SALT_TOO_BIG,
+    ERROR_VALUE_TOO_BIG,
     AnnouncePeer,
     ErrorReply,
     FindNode,
+    GetItem,
     GetPeers,
     Message,
     Ping,
+    PutItem,
     Query,
     Response,
+    SampleInfoHashes,
+    StoredItem,
     UnknownRequest,
 )
+from kademlia_core.mainline.peer_store import SwarmFilters
+from kademlia_core.mainline.sampling import InfoHashSample
 from transfer.address import Address
 from transfer.wire import bencode
 
@@ -32,18 +43,52 @@ ports = st.integers(0, 65535)
 ipv4 = st.builds(Address, st.integers(0, 2**32 - 1).map(lambda value: str(IPv4Address(value))), ports)
 ipv6 = st.builds(Address, st.integers(0, 2**128 - 1).map(lambda value: str(IPv6Address(value))), ports)
 versions = st.binary(max_size=6)
-methods = st.binary(min_size=1, max_size=12).filter(
-    lambda name: name not in (b"ping", b"find_node", b"get_peers", b"announce_peer")
+leaves = st.integers(-(2**62), 2**62) | st.binary(max_size=40)
+values = st.recursive(
+    leaves,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.binary(max_size=8), inner, max_size=4),
+    max_leaves=12,
 )
+ARGUMENTS = b"id target info_hash token port implied_port noseed want v k sig seq cas salt".split()
+VALUES = b"id nodes nodes6 values token BFsd BFpe samples num interval v k sig seq".split()
+METHODS = (b"ping", b"find_node", b"get_peers", b"announce_peer", b"get", b"put", b"sample_infohashes")
+methods = st.binary(min_size=1, max_size=12).filter(lambda name: name not in METHODS)
+raw_values = values.map(bencode.encode).filter(lambda raw: len(raw) <= 1000)
+seqs = st.integers(0, 2**63 - 1)
+public_keys, signatures = st.binary(min_size=32, max_size=32), st.binary(min_size=64, max_size=64)
+items = st.builds(ImmutableItem, raw_values)
+mutable_items = st.builds(MutableItem, public_keys, seqs, raw_values, signatures, st.binary(max_size=64))
+tokens = st.binary(max_size=40)
 requests = st.one_of(
     st.just(Ping()),
     st.builds(FindNode, keys),
-    st.builds(GetPeers, keys),
-    st.builds(AnnouncePeer, keys, st.integers(1, 65535), st.binary(max_size=40), st.booleans()),
+    st.builds(GetPeers, keys, st.booleans(), st.booleans()),
+    st.builds(AnnouncePeer, keys, st.integers(1, 65535), tokens, st.booleans(), st.booleans()),
+    st.builds(GetItem, keys, st.none() | seqs),
+    st.builds(PutItem, items, tokens),
+    st.builds(PutItem, mutable_items, tokens, st.none() | seqs),
+    st.builds(SampleInfoHashes, keys),
     st.builds(UnknownRequest, methods, st.none() | keys),
+)
+filters = st.binary(min_size=256, max_size=256).map(BloomFilter.from_bytes)
+stored_items = st.builds(
+    StoredItem, st.none() | raw_values, st.none() | seqs, st.none() | public_keys, st.none() | signatures
+).filter(lambda item: item.value is not None or item.seq is not None)
+samples = st.builds(
+    InfoHashSample,
+    st.lists(keys, max_size=5).map(tuple),
+    st.integers(0, 10**6),
+    st.integers(0, MAX_SAMPLE_INTERVAL_S),
 )
 messages = st.one_of(
     st.builds(Query, tids, keys, requests, st.booleans(), versions),
+    st.builds(
+        Query,
+        tids,
+        keys,
+        st.builds(FindNode, keys) | st.builds(GetItem, keys) | st.builds(SampleInfoHashes, keys),
+        want=st.sampled_from([(4,), (6,), (4, 6)]),
+    ),
     st.builds(
         Response,
         tids,
@@ -54,15 +99,21 @@ messages = st.one_of(
         token=st.none() | st.binary(max_size=40),
         external_address=st.none() | ipv4 | ipv6,
         version=versions,
+        filters=st.none() | st.builds(SwarmFilters, filters, filters),
+        item=st.none() | stored_items,
+        sample=st.none() | samples,
     ),
     st.builds(ErrorReply, tids, st.integers(0, 999), st.text(max_size=40), versions),
 )
-leaves = st.integers(-(2**62), 2**62) | st.binary(max_size=40)
-values = st.recursive(
-    leaves,
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.binary(max_size=8), inner, max_size=4),
-    max_leaves=12,
-)
+
+SIGNED: dict[bytes, bencode.Value] = {
+    b"id": bytes(20),
+    b"token": b"x",
+    b"v": b"x",
+    b"seq": 1,
+    b"sig": bytes(64),
+    b"k": bytes(32),
+}
 
 
 @given(messages)
@@ -76,14 +127,14 @@ def test_round_trip(message: Message) -> None:
         optional={
             b"t": tids | values,
             b"y": st.sampled_from([b"q", b"r", b"e"]) | values,
-            b"q": st.sampled_from([b"ping", b"find_node", b"get_peers", b"announce_peer", b"vote"]) | values,
+            b"q": st.sampled_from([*METHODS, b"vote"]) | values,
             b"a": st.dictionaries(
-                st.sampled_from([b"id", b"target", b"info_hash", b"token", b"port", b"implied_port"]),
-                st.binary(min_size=20, max_size=20) | values,
+                st.sampled_from(ARGUMENTS),
+                st.binary(min_size=20, max_size=20) | public_keys | signatures | values,
             ),
             b"r": st.dictionaries(
-                st.sampled_from([b"id", b"nodes", b"nodes6", b"values", b"token"]),
-                st.binary(min_size=20, max_size=20) | values,
+                st.sampled_from(VALUES),
+                st.binary(min_size=20, max_size=20) | public_keys | signatures | values,
             ),
             b"e": values,
             b"v": values,
@@ -100,7 +151,7 @@ def test_any_dictionary_is_a_message_or_one_error(dictionary: dict[bytes, bencod
     elif error.transaction_id is not None:
         assert error.transaction_id == dictionary[b"t"]
         assert dictionary[b"y"] == b"q"
-        assert error.code == ERROR_PROTOCOL
+        assert error.code in (ERROR_PROTOCOL, ERROR_VALUE_TOO_BIG, ERROR_SALT_TOO_BIG)
         assert "\n" not in str(error)
 
 
@@ -140,6 +191,17 @@ def test_errors_of_any_shape_are_errors(body: bytes, code: int, text: str) -> No
         (b"announce_peer", {b"id": bytes(20), b"info_hash": bytes(20), b"port": 0, b"token": b"x"}),
         (b"announce_peer", {b"id": bytes(20), b"info_hash": bytes(20), b"port": 65536, b"token": b"x"}),
         (b"announce_peer", {b"id": bytes(20), b"info_hash": bytes(20), b"token": b"x"}),
+        (b"get", {b"id": bytes(20), b"info_hash": bytes(20)}),
+        (b"sample_infohashes", {b"id": bytes(20)}),
+        (b"put", {b"id": bytes(20), b"v": b"x"}),
+        (b"put", {b"id": bytes(20), b"token": b"x"}),
+        (b"put", {b"id": bytes(20), b"token": b"x", b"v": b"x", b"k": bytes(32)}),
+        (b"put", {b"id": bytes(20), b"token": b"x", b"v": b"x", b"seq": 1, b"sig": bytes(64)}),
+        (b"put", {b"id": bytes(20), b"token": b"x", b"v": b"x", b"seq": 1, b"sig": bytes(63), b"k": bytes(32)}),
+        (b"put", {b"id": bytes(20), b"token": b"x", b"v": b"x", b"seq": -1, b"sig": bytes(64), b"k": bytes(32)}),
+        (b"put", {**SIGNED, b"seq": 2**63}),
+        (b"put", {**SIGNED, b"salt": 7}),
+        (b"put", {**SIGNED, b"cas": b"1"}),
     ],
 )
 def test_bad_arguments_deserve_an_error_reply(method: bytes, arguments: dict[bytes, bencode.Value]) -> None:
@@ -148,6 +210,60 @@ def test_bad_arguments_deserve_an_error_reply(method: bytes, arguments: dict[byt
         krpc.decode(packet)
     assert caught.value.transaction_id == b"\x00tid"
     assert caught.value.code == ERROR_PROTOCOL
+
+
+@pytest.mark.parametrize(
+    ("extra", "code"),
+    [
+        ({b"v": bytes(997)}, ERROR_VALUE_TOO_BIG),  # four more with its length
+        ({b"v": [bytes(500), bytes(500)]}, ERROR_VALUE_TOO_BIG),
+        ({b"salt": bytes(65)}, ERROR_SALT_TOO_BIG),
+    ],
+)
+def test_items_that_are_too_big_deserve_their_own_error(extra: dict[bytes, bencode.Value], code: int) -> None:
+    packet = bencode.encode({b"t": b"x", b"y": b"q", b"q": b"put", b"a": {**SIGNED, **extra}})
+    with pytest.raises(krpc.KrpcError) as caught:
+        krpc.decode(packet)
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize("raw", [b"d1:bi1e1:ai2ee", b"ld1:bi1e1:ai2eee"])
+def test_a_value_is_handed_on_as_it_came_but_not_stored_unless_canonical(raw: bytes) -> None:
+    answer = b"d1:rd2:id20:" + bytes(20) + b"3:seqi1e1:v" + raw + b"e1:t1:x1:y1:re"
+    message = krpc.decode(answer)
+    assert isinstance(message, Response)
+    assert message.item == StoredItem(raw, 1)
+    assert krpc.encode(message) == answer
+
+    put = b"d1:ad2:id20:" + bytes(20) + b"5:token1:x1:v" + raw + b"e1:q3:put1:t1:x1:y1:qe"
+    with pytest.raises(krpc.KrpcError, match="canonical"):
+        krpc.decode(put)
+
+
+def test_what_a_storing_node_got_wrong_does_not_spoil_the_rest_of_its_answer() -> None:
+    values: dict[bytes, bencode.Encodable] = {
+        b"id": bytes(20),
+        b"nodes": bytes(26),
+        b"k": bytes(31),
+        b"sig": bytes(65),
+        b"seq": b"1",
+        b"v": b"value",
+        b"BFsd": bytes(255),
+        b"BFpe": bytes(256),
+        b"samples": bytes(41),
+        b"num": b"?",
+        b"interval": 10**9,
+    }
+    message = krpc.decode(bencode.encode({b"t": b"x", b"y": b"r", b"r": values}))
+    assert isinstance(message, Response)
+    assert message.item == StoredItem(b"5:value")
+    assert message.filters is None
+    assert message.sample == InfoHashSample((Key(0, 160), Key(0, 160)), 2, MAX_SAMPLE_INTERVAL_S)
+    assert len(message.nodes) == 1
+
+    too_big = krpc.decode(bencode.encode({b"t": b"x", b"y": b"r", b"r": {**values, b"v": bytes(1000)}}))
+    assert isinstance(too_big, Response)
+    assert too_big.item is None
 
 
 @pytest.mark.parametrize("port", [None, 0, 70_000, -1, b"x"])

@@ -134,6 +134,11 @@ def encode(value: Encodable) -> bytes:
         raise LocalProtocolError(f"cannot be bencoded: {error}") from None
 
 
+def join(raw_values: Mapping[bytes, bytes]) -> bytes:
+    """The dictionary of values that are bencoded already, each kept as it is: the inverse of `spans`."""
+    return b"d%se" % b"".join(b"%d:%s%s" % (len(key), key, raw_values[key]) for key in sorted(raw_values))
+
+
 def _encode_slowly(value: Encodable) -> bytes:
     encoded: bytes = _slow_codec.encode(_plain(value))
     return encoded

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from kademlia_core import Key
+from kademlia_core.mainline.config import ItemStoreConfig
 from kademlia_core.mainline.item_errors import (
     BadSignatureError,
     CasMismatchError,
@@ -12,7 +13,7 @@ from kademlia_core.mainline.item_errors import (
     StaleSequenceError,
     StoreFullError,
 )
-from kademlia_core.mainline.item_store import ItemStore, ItemStoreConfig
+from kademlia_core.mainline.item_store import ItemStore
 from kademlia_core.mainline.items import ImmutableItem, MutableItem
 from kademlia_core.mainline.signing import SigningKey
 

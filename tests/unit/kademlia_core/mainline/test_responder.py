@@ -13,41 +13,22 @@ from kademlia_core.mainline.messages import (
     ErrorReply,
     FindNode,
     GetPeers,
-    Message,
     Ping,
     Query,
-    Request,
     Response,
     UnknownRequest,
 )
+from tests.unit.kademlia_core.mainline.asking import OUTSIDER, OUTSIDER_KEY, TRANSACTION_ID, ask, exchange
 from tests.unit.kademlia_core.virtual_network import VirtualNetwork, joined
 from transfer.address import Address
 from transfer.wire import bencode
 
 INFO_HASH = Key.from_bytes(b"i" * 20)
-OUTSIDER, OUTSIDER_KEY = Address("10.9.9.9", 1234), Key.from_bytes(b"o" * 20)
-TRANSACTION_ID = b"\x00of any length\xff"
 
 
 @pytest.fixture
 def network() -> VirtualNetwork:
     return VirtualNetwork()
-
-
-def exchange(network: VirtualNetwork, address: Address, data: bytes, source: Address = OUTSIDER) -> list[bytes]:
-    """The datagrams other than queries that come back."""
-    network.outsiders.clear()
-    network.send(data, source, address)
-    network.run(0.2)
-    return [data for data, _, to in network.outsiders if to == source and not isinstance(krpc.decode(data), Query)]
-
-
-def ask(network: VirtualNetwork, address: Address, request: Request, source: Address = OUTSIDER) -> Message:
-    query = Query(TRANSACTION_ID, OUTSIDER_KEY, request, is_read_only=True)
-    (data,) = exchange(network, address, krpc.encode(query), source)
-    reply = krpc.decode(data)
-    assert reply.transaction_id == TRANSACTION_ID
-    return reply
 
 
 def closest(network: VirtualNetwork, address: Address, target: Key) -> tuple[Contact, ...]:

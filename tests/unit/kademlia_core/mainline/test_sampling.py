@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 
 from kademlia_core import Key
-from kademlia_core.mainline.config import PeerStoreConfig
+from kademlia_core.mainline.config import MAX_SAMPLE_INTERVAL_S, PeerStoreConfig, SamplingConfig
 from kademlia_core.mainline.peer_store import PeerStore
-from kademlia_core.mainline.sampling import MAX_INTERVAL_S, InfoHashSampler, SampleVisits, SamplingConfig
+from kademlia_core.mainline.sampling import InfoHashSampler, SampleVisits
 from transfer.address import Address
 
 PEER = Address("192.0.2.1", 1)
@@ -101,7 +101,7 @@ def test_nobody_is_asked_early(answers: list[tuple[int, int | None, float]]) -> 
         if visits.may_ask(node, now=now):
             assert now >= promised.get(node, 0.0)
             visits.on_answer(node, interval_s, now=now)
-            promised[node] = now + (MAX_INTERVAL_S if interval_s is None else max(0, interval_s))
+            promised[node] = now + (MAX_SAMPLE_INTERVAL_S if interval_s is None else max(0, interval_s))
         visits.check_invariants(now=now)
 
 

@@ -1,0 +1,88 @@
+"""The fields that KRPC messages are made of, and the one error for whatever is none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kademlia_core.contact import Contact
+from kademlia_core.key import Key
+from kademlia_core.mainline.messages import ERROR_PROTOCOL
+from kademlia_core.node.messages import MessageError
+from transfer.address import COMPACT_IPV4_SIZE, COMPACT_IPV6_SIZE, Address
+from transfer.wire import bencode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+KEY_SIZE = 20
+LIMITS = bencode.BencodeLimits(size_bytes=65536, tokens=8192)
+
+
+class KrpcError(MessageError):
+    """A datagram that is no valid message."""
+
+    def __init__(self, reason: str, *, transaction_id: bytes | None = None, code: int = ERROR_PROTOCOL) -> None:
+        super().__init__(f"invalid KRPC message: {reason}", reason, transaction_id=transaction_id, code=code)
+
+
+def key_of(values: dict[bytes, Any], name: bytes) -> Key:
+    """Raises:
+    KrpcError: no such key, or not 20 bytes.
+    """
+    value = values.get(name)
+    if not isinstance(value, bytes) or len(value) != KEY_SIZE:
+        raise KrpcError(f"{name.decode()} is not {KEY_SIZE} bytes")
+    return Key.from_bytes(value)
+
+
+def bytes_of(values: dict[bytes, Any], name: bytes) -> bytes | None:
+    """A string, or None for anything else."""
+    value = values.get(name)
+    return value if isinstance(value, bytes) else None
+
+
+def integer_of(values: dict[bytes, Any], name: bytes) -> int | None:
+    """An integer, or None for anything else."""
+    value = values.get(name)
+    return value if isinstance(value, int) else None
+
+
+def is_set(values: dict[bytes, Any], name: bytes) -> bool:
+    """Whether a flag is there and not zero."""
+    return values.get(name, 0) not in (0, b"")
+
+
+def addresses_of(values: dict[bytes, Any], name: bytes) -> tuple[Address, ...]:
+    """The compact endpoints in a list; entries that are none are left out."""
+    entries = values.get(name)
+    return tuple(map(Address.from_compact, filter(is_compact, entries))) if isinstance(entries, list) else ()
+
+
+def is_compact(value: object) -> bool:
+    return isinstance(value, bytes) and len(value) in (COMPACT_IPV4_SIZE, COMPACT_IPV6_SIZE)
+
+
+def split_nodes(data: bytes, *, ipv6: bool) -> tuple[Contact, ...]:
+    """The contacts of a `nodes` (26 bytes each) or `nodes6` (38 bytes each) string; a broken tail is ignored."""
+    stride = KEY_SIZE + (COMPACT_IPV6_SIZE if ipv6 else COMPACT_IPV4_SIZE)
+    return tuple(
+        Contact(Key.from_bytes(data[at : at + KEY_SIZE]), Address.from_compact(data[at + KEY_SIZE : at + stride]))
+        for at in range(0, len(data) - stride + 1, stride)
+    )
+
+
+def join_nodes(contacts: Iterable[Contact]) -> bytes:
+    """The inverse of `split_nodes`; all of one address family, which the caller sees to."""
+    return b"".join(bytes(contact.key) + contact.address.compact() for contact in contacts)
+
+
+def raw_value(data: bytes, body: bytes) -> bytes:
+    """The bytes of the value `v` as they came, inside the dictionary that the message `data` has under `body`.
+
+    Raises:
+        BencodeError: `data` is no such message.
+    """
+    start, end = bencode.spans(data, limits=LIMITS)[body]
+    inner = data[start:end]
+    start, end = bencode.spans(inner, limits=LIMITS)[b"v"]
+    return inner[start:end]
