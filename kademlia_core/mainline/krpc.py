@@ -99,7 +99,7 @@ def _query(transaction_id: bytes, message: dict[bytes, Any], data: bytes) -> Que
     except KrpcError as error:
         raise KrpcError(error.reason, transaction_id=transaction_id, code=error.code) from None
     version = bytes_of(message, b"v") or b""
-    return Query(transaction_id, sender, request, is_set(message, b"ro"), version, decode_want(arguments))
+    return Query(transaction_id, sender, request, is_set(message, b"ro"), version, decode_want(method, arguments))
 
 
 def _response(transaction_id: bytes, message: dict[bytes, Any], data: bytes) -> Response:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WANT_BY_FAMILY = {4: b"n4", 6: b"n6"}
-METHODS_WITH_NODES = frozenset((b"find_node", b"get_peers", b"get", b"sample_infohashes"))
+METHODS_WITHOUT_NODES = frozenset((b"ping", b"announce_peer", b"put"))
 
 
 def decode_request(method: bytes, arguments: dict[bytes, Any], data: bytes) -> Request:
@@ -80,17 +80,17 @@ def encode_request(request: Request) -> tuple[bytes, dict[bytes, Any]]:
     raise TypeError(f"{type(request).__name__} is no request of the mainline")
 
 
-def decode_want(arguments: dict[bytes, Any]) -> tuple[int, ...]:
-    """BEP 32's list of address families; what it does not know is ignored."""
+def decode_want(method: bytes, arguments: dict[bytes, Any]) -> tuple[int, ...]:
+    """BEP 32's list of address families; what it does not know, and where no nodes are answered, is ignored."""
     names = arguments.get(b"want")
-    if not isinstance(names, list):
+    if not isinstance(names, list) or method in METHODS_WITHOUT_NODES:
         return ()
     return tuple(family for family, name in WANT_BY_FAMILY.items() if name in names)
 
 
 def encode_want(method: bytes, families: tuple[int, ...]) -> dict[bytes, Any]:
     """The argument that asks for nodes of both families; none where no nodes are answered."""
-    return {b"want": [WANT_BY_FAMILY[family] for family in families]} if method in METHODS_WITH_NODES else {}
+    return {b"want": [WANT_BY_FAMILY[family] for family in families]} if method not in METHODS_WITHOUT_NODES else {}
 
 
 def _get_peers(arguments: dict[bytes, Any], data: bytes) -> GetPeers:

@@ -1,0 +1,264 @@
+"""What is fuzzed: each target takes any bytes, and fails with `AssertionError` or an undocumented error.
+
+A target returns a short text on what it made of its input. The campaign keeps inputs that bring out a new text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from bittorrent.errors import MagnetError, MetainfoError, ResumeError, TrackerError, WireError
+from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.peer import PeerCore
+from bittorrent.picker.bitfield import Bitfield
+from bittorrent.storage.resume_state import ResumeState
+from bittorrent.tracker.messages import parse_response
+from bittorrent.wire import messages as wire
+from bittorrent.wire.extended import UT_METADATA, ExtendedHandshake
+from bittorrent.wire.metadata import MetadataRequest, decode_metadata, encode_metadata
+from kademlia_core import Contact, Key
+from kademlia_core.keyvalue import codec as keyvalue
+from kademlia_core.keyvalue.messages import FindValue, Store
+from kademlia_core.keyvalue.messages import Response as KeyValueResponse
+from kademlia_core.keyvalue.records import Record
+from kademlia_core.mainline import krpc
+from kademlia_core.mainline.config import MAX_REPLY_BYTES, MainlineConfig, PeerStoreConfig
+from kademlia_core.mainline.core import MainlineCore
+from kademlia_core.node.config import RateLimitConfig
+from kademlia_core.node.messages import ErrorReply, FindNode, Message, Ping, Query
+from kademlia_core.node.snapshot import NetworkSnapshot, SnapshotError, decode_snapshot, encode_snapshot
+from tests.fuzz.test_krpc_fuzz import SEEDS as KRPC_SEEDS
+from tests.fuzz.test_metainfo_fuzz import TORRENTS
+from tests.fuzz.test_peer_fuzz import CONFIG, GEOMETRY, INFO
+from tests.fuzz.test_resume_fuzz import VALID as RESUME
+from tests.peer_pair import LEFT_ID, RIGHT_ID, handshake
+from transfer.address import Address
+from transfer.wire import bencode
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """`run` takes one input; `seeds` are where mutation starts."""
+
+    run: Callable[[bytes], str]
+    seeds: Callable[[], list[bytes]]
+
+
+def decoder(
+    decode: Callable[[bytes], Any], family: type[Exception], encode: Callable[[Any], bytes] | None
+) -> Callable[[bytes], str]:
+    """A target that decodes; what `encode` writes of it must be read as the same."""
+
+    def run(data: bytes) -> str:
+        try:
+            value = decode(data)
+        except family as error:
+            text = str(error)
+            assert "\n" not in text, "an error is one line"
+            return "refused: " + re.sub(r"[0-9]+|'.*'|b'.*'|\".*\"", "#", text)
+        if encode is not None:
+            again = decode(encode(value))
+            assert again == value, "what is written is read as the same"
+        return f"{type(value).__name__} {_shape(value)}"
+
+    return run
+
+
+def _shape(value: object) -> str:
+    """The kinds of a value's parts, not what they are."""
+    if isinstance(value, Query):
+        return f"{type(value.request).__name__} {value.want} {value.is_read_only}"
+    fields = getattr(value, "__dataclass_fields__", {})
+    return " ".join(name for name in fields if getattr(value, name, None) not in (None, (), b"", 0, ""))
+
+
+def run_node(data: bytes) -> str:
+    """A mainline node takes a script of datagrams, answers to its own queries, pauses and commands.
+
+    It answers queries only, to where they came from, within the size limit, and never more than it was asked; it
+    keeps its bounds.
+    """
+    core = MainlineCore(rng=Random(1), now=0.0, config=_NODE_CONFIG)
+    core.join((Address("192.0.2.1", 1),), now=0.0)
+    now, at = 0.0, 0
+    asked: list[tuple[bytes, Address]] = []
+    while at < len(data):
+        op, size = data[at], data[at + 1] if at + 1 < len(data) else 0
+        body, at = data[at + 2 : at + 2 + size], at + 2 + size
+        source = _SOURCES[op >> 3 & 7]
+        match op & 7:
+            case 0 | 1 | 2:
+                core.receive_datagram(body, source, now=now)
+            case 3 | 4 if asked and body:
+                transaction_id, source = asked[body[0] % len(asked)]
+                answer = _ANSWERS[size % len(_ANSWERS)].replace(b"TTTT", transaction_id) + body[1:]
+                core.receive_datagram(answer, source, now=now)
+            case 5:
+                now += size * size / 16
+                core.handle_timer(now=now)
+            case 6 if core.stats(now=now).searches < 2:
+                core.find_peers(Key.from_bytes((body + bytes(20))[:20]), now=now)
+            case 7:
+                core.add_node(source, now=now)
+            case _:
+                pass
+        replies = 0
+        for sent, to in core.datagrams_to_send():
+            assert len(sent) <= MAX_REPLY_BYTES
+            if b"1:y1:q" in sent:
+                asked = [*asked[-20:], (bencode.decode_dict(sent)[b"t"], to)]  # type: ignore[list-item]
+            else:
+                replies += 1
+                assert to == source, "a reply goes to where the query came from"
+        assert replies <= 1
+        while core.next_event() is not None:
+            pass
+    core.check_invariants()
+    stats = core.stats(now=now)
+    counts = (
+        stats.nodes,
+        stats.stored_peers,
+        stats.errors_received,
+        stats.timeouts,
+        stats.dropped_limit,
+        stats.searches,
+    )
+    return " ".join(str(count.bit_length()) for count in counts)
+
+
+def node_seeds() -> list[bytes]:
+    datagrams = [krpc.encode(message) for message in KRPC_SEEDS]
+    scripts = [bytes((0, len(each) & 255)) + each[:255] for each in datagrams]
+    answers = [bytes((3, number)) + bytes(number) for number in range(1, 6)]
+    return [
+        *scripts,
+        b"".join(scripts),
+        b"".join(answers) + b"\x05\x40" + bytes(64),
+        b"\x06\x14" + bytes(20) + answers[0],
+    ]
+
+
+def run_peer(data: bytes) -> str:
+    """A connection takes anything, in chunks, and closes itself or goes on; its memory stays bounded."""
+    core = PeerCore(handshake=handshake(LEFT_ID, dht=True), address=Address("10.0.0.1", 1), config=CONFIG, now=0.0)
+    core.metadata.info_bytes = INFO
+    if data[:1] > b"\x20":
+        core.set_geometry(GEOMETRY)
+    stream = handshake(RIGHT_ID, dht=True).to_bytes() + data[1:] if data[:1] != b"\0" else data[1:]
+    now = 0.0
+    while stream:
+        buffer = core.get_buffer(-1)
+        size = min(len(buffer), len(stream), 700)
+        assert size > 0
+        buffer[:size] = stream[:size]
+        core.buffer_updated(size, now=now)
+        stream, now = stream[size:], now + 0.01
+    core.check_invariants()
+    kinds = set()
+    while (event := core.next_event()) is not None:
+        kinds.add(type(event).__name__)
+    assert len(core.data_to_send()) < 1 << 20
+    return " ".join(sorted(kinds))
+
+
+def peer_seeds() -> list[bytes]:
+    blocks = GEOMETRY.blocks(0)
+    many: list[wire.Message] = [
+        wire.Pieces(Bitfield(3, [0, 2]).to_wire()),
+        wire.Interested(),
+        wire.Unchoke(),
+        wire.Have(1),
+        wire.Request(blocks[0]),
+        wire.Cancel(blocks[0]),
+        wire.Piece(0, 0, bytes(50)),
+        wire.Extended(0, ExtendedHandshake(extensions={UT_METADATA: 3}, metadata_size=len(INFO)).to_bytes()),
+        wire.Extended(1, encode_metadata(MetadataRequest(0))),
+        wire.Port(6881),
+        wire.KeepAlive(),
+    ]
+    encoded = [wire.encode_message(message) for message in many]
+    return [first + part for first in (b"\x10", b"\x30") for part in (*encoded, b"".join(encoded))]
+
+
+def _keyvalue_seeds() -> list[bytes]:
+    key, address = Key.from_bytes(b"k" * 20), Address("192.0.2.1", 1)
+    record = Record(key, b"value", 7, 60)
+    messages: list[Message] = [
+        *(Query(b"aa", key, each) for each in (Ping(), FindNode(key), FindValue(key), Store(record, b"token"))),
+        KeyValueResponse(b"aa", key, (Contact(key, address),), (), b"token", address, record=record),
+        ErrorReply(b"aa", 203, "no"),
+    ]
+    return [keyvalue.encode(message, b"n") for message in messages]
+
+
+_SOURCES = [Address(f"192.0.2.{number // 2}", 1 + number % 3) for number in range(1, 9)]
+_NODE_CONFIG = MainlineConfig(
+    peer_store=PeerStoreConfig(max_torrents=3, max_peers_per_torrent=3, max_entries_per_host=4),
+    rate_limit=RateLimitConfig(max_hosts=2, per_host_burst=5),
+    max_hints=3,
+    max_pending_queries=10,
+    max_searches=3,
+)
+_BODIES: list[dict[bytes, bencode.Encodable]] = [
+    {},
+    {b"token": b"t"},
+    {b"token": b"t", b"values": [b"\xc0\x00\x02\x01\x1a\xe1"]},
+    {b"nodes": b"N" * 20 + b"\xc0\x00\x02\x03\x00\x02", b"token": b"t"},
+    {b"nodes": bytes(range(26)) * 3},
+]
+_ANSWERS = [
+    bencode.encode({b"r": {b"id": bytes([65 + number]) * 20, **body}, b"t": b"TTTT", b"y": b"r"})
+    for number, body in enumerate(_BODIES)
+]
+_NETWORKS = [NetworkSnapshot(Key(5, 160), False, (Contact(Key(1, 160), Address("192.0.2.1", 1)),))]
+
+TARGETS = {
+    "bencode": Target(
+        decoder(bencode.decode, bencode.BencodeError, bencode.encode),
+        lambda: [b"d1:ad2:idi3eee", b"li-7e3:abcl1:xee", *map(krpc.encode, KRPC_SEEDS[:3])],
+    ),
+    "krpc": Target(
+        decoder(krpc.decode, krpc.KrpcError, krpc.encode),
+        lambda: [krpc.encode(message) for message in KRPC_SEEDS],
+    ),
+    "keyvalue": Target(
+        decoder(
+            lambda data: keyvalue.decode(data, b"n"),
+            keyvalue.CodecError,
+            lambda message: keyvalue.encode(message, b"n"),
+        ),
+        _keyvalue_seeds,
+    ),
+    "snapshot": Target(
+        decoder(decode_snapshot, SnapshotError, encode_snapshot),
+        lambda: [encode_snapshot(_NETWORKS), encode_snapshot([])],
+    ),
+    "node": Target(run_node, node_seeds),
+    "metainfo": Target(decoder(Metainfo.from_bytes, MetainfoError, None), lambda: TORRENTS),
+    "magnet": Target(
+        decoder(lambda data: Magnet.parse(data.decode("latin-1")), MagnetError, None),
+        lambda: [b"magnet:?xt=urn:btih:" + b"aB" * 20 + b"&dn=x&tr=udp://t:1&x.pe=1.2.3.4:5&so=0,2-4&ws=http://w/"],
+    ),
+    "resume": Target(decoder(ResumeState.from_bytes, ResumeError, None), lambda: [RESUME.to_bytes()]),
+    "tracker": Target(
+        decoder(parse_response, TrackerError, None),
+        lambda: [
+            b"d8:completei1e8:intervali1800e5:peers6:\x7f\x00\x00\x01\x1a\xe1e",
+            b"d8:intervali9e5:peersld2:ip9:127.0.0.14:porti1eeee",
+            b"d14:failure reason4:nopee",
+        ],
+    ),
+    "extended": Target(
+        decoder(ExtendedHandshake.from_bytes, WireError, lambda value: value.to_bytes()),
+        lambda: [ExtendedHandshake(extensions={UT_METADATA: 3}, metadata_size=99).to_bytes()],
+    ),
+    "ut_metadata": Target(
+        decoder(decode_metadata, WireError, None), lambda: [encode_metadata(MetadataRequest(3)), b"d8:msg_typei1ee123"]
+    ),
+    "peer": Target(run_peer, peer_seeds),
+}
