@@ -24,7 +24,7 @@ class Series:
 
     Args:
         color: number in the palette, so that what belongs together may share one; by default its place in the chart.
-        line: "solid", "dashed", "step" (each value holds until the next point), or "none" for points alone.
+        line: "solid", "dashed", "dotted", "step" (each value holds until the next point), or "none" for points alone.
         markers: a dot at each point, "hollow" for figures of others beside ours.
     """
 
@@ -178,7 +178,8 @@ def _legend_entry(series: Series, color: str, x: float, y: float) -> list[str]:
 
 
 def _stroke(series: Series, color: str) -> str:
-    dashes = ' stroke-dasharray="6 4"' if series.line == "dashed" else ""
+    pattern = {"dashed": "6 4", "dotted": "1.5 4"}.get(series.line)
+    dashes = f' stroke-dasharray="{pattern}"' if pattern else ""
     return f'fill="none" stroke="{color}" stroke-width="2" stroke-linejoin="round"{dashes}'
 
 
