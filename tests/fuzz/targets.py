@@ -16,7 +16,7 @@ from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer import PeerCore
 from bittorrent.picker.bitfield import Bitfield
-from bittorrent.storage.resume_state import ResumeState
+from bittorrent.storage.resume_state import ResumeState, _checksum
 from bittorrent.tracker.messages import parse_response
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import UT_METADATA, ExtendedHandshake
@@ -244,7 +244,10 @@ TARGETS = {
         decoder(lambda data: Magnet.parse(data.decode("latin-1")), MagnetError, None),
         lambda: [b"magnet:?xt=urn:btih:" + b"aB" * 20 + b"&dn=x&tr=udp://t:1&x.pe=1.2.3.4:5&so=0,2-4&ws=http://w/"],
     ),
-    "resume": Target(decoder(ResumeState.from_bytes, ResumeError, None), lambda: [RESUME.to_bytes()]),
+    "resume": Target(
+        decoder(lambda data: ResumeState.from_bytes(_checksum(data) + data), ResumeError, None),
+        lambda: [RESUME.to_bytes()[16:]],  # without a checksum that fits, nothing but that would be seen
+    ),
     "tracker": Target(
         decoder(parse_response, TrackerError, None),
         lambda: [
