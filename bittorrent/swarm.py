@@ -118,6 +118,7 @@ class SwarmCore:
             self._metadata.handle_timer(now=now)
             self._request_metadata()
         if self._downloads is not None:
+            self._downloads.measure()
             self._uploads.rechoke(now=now, seeding=self.is_complete)
             self._downloads.request_from_all()
 

@@ -110,6 +110,15 @@ class SwarmDownloads:
                 peer.pipeline.requests_sent(now=self.now)
                 self._touch(peer)
 
+    def measure(self) -> None:
+        """Tells the picker how fast the peers are. About once a second."""
+        rates = {
+            number: peer.download.rate_bytes_per_s(now=self.now)
+            for number, peer in self._peers.items()
+            if peer.downloaded_bytes
+        }
+        self.picker.set_rates(rates)
+
     def request_from_all(self) -> None:
         """`request_from` for each."""
         for peer in self._peers.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from transfer.errors import DecodeError
 
@@ -14,21 +14,20 @@ class BitfieldError(DecodeError):
 class Bitfield:
     """A set of piece indices below `size`.
 
-    It is kept twice where that pays: as the bytes of the wire, which make one bit cheap, and (made when first asked
-    for) as one integer, `mask`, which makes set algebra over a hundred thousand pieces cost microseconds. In both
-    forms the first piece is the highest bit: piece `i` is bit `width - 1 - i` of the mask, `width` being the size
-    rounded up to whole bytes.
+    It is kept as the bytes of the wire, which make one bit cheap, and (made when asked for) in pages: integers that
+    hold `PAGE_PIECES` pieces each. A page makes set algebra cheap, and is small enough that changing one piece costs
+    the same in a torrent of any size. The first piece is the highest bit: `page_bit` says which.
 
-    Invariants: `count` is the number of set bits; the spare bits behind the last piece are zero; mask and bytes agree.
+    Invariants: `count` is the number of set bits; the spare bits behind the last piece are zero; pages and bytes agree.
     """
 
-    __slots__ = ("_count", "_data", "_mask", "size")
+    __slots__ = ("_count", "_data", "_pages", "size")
 
     def __init__(self, size: int, indices: Iterable[int] = ()) -> None:
         self.size = size
         self._data = bytearray(-(-size // 8))
         self._count = 0
-        self._mask: int | None = 0
+        self._pages: dict[int, int] = {}
         for index in indices:
             self.set(index)
 
@@ -53,12 +52,19 @@ class Bitfield:
         return cls._from_mask(size, mask)
 
     @classmethod
+    def from_flags(cls, flags: bytes) -> Bitfield:
+        """The indices at which `flags` is not zero. Cost: a few passes over the bytes, in C."""
+        size, width = len(flags), -(-len(flags) // 8) * 8
+        digits = flags.translate(_DIGIT_OF_FLAG).ljust(width, b"0")
+        return cls._from_mask(size, int(digits, 2) if digits else 0)
+
+    @classmethod
     def _from_mask(cls, size: int, mask: int) -> Bitfield:
         made = cls.__new__(cls)
         made.size = size
         made._data = bytearray(mask.to_bytes(-(-size // 8), "big"))
         made._count = mask.bit_count()
-        made._mask = mask
+        made._pages = {}
         return made
 
     def to_wire(self) -> bytes:
@@ -67,8 +73,8 @@ class Bitfield:
 
     def copy(self) -> Bitfield:
         made = Bitfield.__new__(Bitfield)
-        made.size, made._count, made._mask = self.size, self._count, self._mask
-        made._data = self._data.copy()
+        made.size, made._count = self.size, self._count
+        made._data, made._pages = self._data.copy(), self._pages.copy()
         return made
 
     def set(self, index: int) -> bool:
@@ -77,12 +83,14 @@ class Bitfield:
         Raises:
             IndexError: no piece has this index.
         """
-        byte, bit = self._locate(index)
+        if not 0 <= index < self.size:
+            raise IndexError(f"piece {index} is not one of {self.size}")
+        byte, bit = index >> 3, 0x80 >> (index & 7)
         if self._data[byte] & bit:
             return False
         self._data[byte] |= bit
         self._count += 1
-        self._mask = None
+        self._pages.pop(index >> PAGE_SHIFT, None)
         return True
 
     def clear(self, index: int) -> bool:
@@ -91,12 +99,14 @@ class Bitfield:
         Raises:
             IndexError: no piece has this index.
         """
-        byte, bit = self._locate(index)
+        if not 0 <= index < self.size:
+            raise IndexError(f"piece {index} is not one of {self.size}")
+        byte, bit = index >> 3, 0x80 >> (index & 7)
         if not self._data[byte] & bit:
             return False
         self._data[byte] ^= bit
         self._count -= 1
-        self._mask = None
+        self._pages.pop(index >> PAGE_SHIFT, None)
         return True
 
     def __contains__(self, index: int) -> bool:
@@ -131,30 +141,52 @@ class Bitfield:
     def is_full(self) -> bool:
         return self._count == self.size
 
-    @property
-    def width(self) -> int:
-        """The bits of `mask`, spare ones included."""
-        return len(self._data) * 8
+    def page(self, number: int) -> int:
+        """The pieces from `number * PAGE_PIECES` on, as one integer; of the last page some bits stand for none."""
+        page = self._pages.get(number)
+        if page is None:
+            data = self._data[number * _PAGE_BYTES : (number + 1) * _PAGE_BYTES]
+            page = int.from_bytes(data, "big") << 8 * (_PAGE_BYTES - len(data))
+            self._pages[number] = page
+        return page
 
     @property
-    def mask(self) -> int:
-        """The whole set as an integer, first piece highest."""
-        if self._mask is None:
-            self._mask = int.from_bytes(self._data, "big")
-        return self._mask
+    def page_count(self) -> int:
+        return -(-self.size // PAGE_PIECES)
 
     def intersects(self, other: Bitfield) -> bool:
         """Whether both have a piece in common."""
-        return bool(self.mask & other.mask)
+        return bool(self._mask & other._mask)
 
     def count_missing_from(self, other: Bitfield) -> int:
         """How many pieces of this set `other` lacks."""
-        return (self.mask & ~other.mask).bit_count()
+        return (self._mask & ~other._mask).bit_count()
 
-    def _locate(self, index: int) -> tuple[int, int]:
-        if not 0 <= index < self.size:
-            raise IndexError(f"piece {index} is not one of {self.size}")
-        return index >> 3, 0x80 >> (index & 7)
+    def count_common(self, other: Bitfield) -> int:
+        """How many pieces are in both sets."""
+        return (self._mask & other._mask).bit_count()
+
+    def without(self, other: Bitfield) -> Bitfield:
+        """A new set of the pieces of this one that `other` lacks."""
+        return Bitfield._from_mask(self.size, self._mask & ~other._mask)
+
+    def spread(self, table: Sequence[bytes]) -> bytes:
+        """`table[byte]` for each byte of the wire form, joined: the bits in whatever width the caller needs."""
+        return b"".join(map(table.__getitem__, self._data))
+
+    @property
+    def _mask(self) -> int:
+        return int.from_bytes(self._data, "big")
 
 
+def page_bit(index: int) -> int:
+    """The bit of a piece in its page, which is page `index >> PAGE_SHIFT`."""
+    return 1 << (~index & PAGE_MASK)
+
+
+PAGE_SHIFT = 11
+PAGE_PIECES = 1 << PAGE_SHIFT
+PAGE_MASK = PAGE_PIECES - 1
+_PAGE_BYTES = PAGE_PIECES // 8
+_DIGIT_OF_FLAG = b"0" + b"1" * 255
 _BITS_OF_BYTE = [tuple(offset for offset in range(8) if byte & 0x80 >> offset) for byte in range(256)]

@@ -21,6 +21,11 @@ class PickerConfig:
             bytes: a piece that nobody works on is given up first, and without one no new piece is begun.
         endgame_requesters: how many peers one block is asked from at most, in the end-game.
         endgame_requests: a peer with this many requests outstanding is not given duplicates.
+        whole_piece_s: a peer that needs longer than this for a piece shares the pieces of others as slow as itself.
+        steal_factor: a piece is taken over from a peer that is so many times slower.
+        max_deadlines: how many pieces can have a deadline at a time.
+        critical_requesters: how many peers a block with a deadline is asked from at most, when it is late.
+        late_after_s: an answer may be so much later than the peer's rate lets expect.
         late_blocks: how many withdrawn requests of a peer are remembered, so that an answer under way still counts.
     """
 
@@ -31,6 +36,11 @@ class PickerConfig:
     max_partial_bytes: int = 512 << 20
     endgame_requesters: int = 2
     endgame_requests: int = 16
+    whole_piece_s: float = 20.0
+    steal_factor: float = 10.0
+    max_deadlines: int = 1024
+    critical_requesters: int = 3
+    late_after_s: float = 1.0
     late_blocks: int = 256
 
     def __post_init__(self) -> None:
@@ -41,8 +51,10 @@ class PickerConfig:
             or min(self.max_open_blocks, self.max_partial_pieces, self.max_partial_bytes) < 1
         ):
             raise ValueError("the bounds of unfinished pieces must be positive")
-        if self.endgame_requesters < 1 or self.endgame_requests < 1:
-            raise ValueError("the end-game needs at least one requester and one request")
+        if min(self.endgame_requesters, self.endgame_requests, self.critical_requesters, self.max_deadlines) < 1:
+            raise ValueError("there must be at least one requester, one request and one deadline")
+        if self.whole_piece_s <= 0 or self.late_after_s <= 0 or self.steal_factor <= 1:
+            raise ValueError("times must be positive and steal_factor greater than 1")
 
 
 DEFAULT_CONFIG = PickerConfig()
@@ -89,6 +101,7 @@ class PickerStats:
         duplicate_requests: requests for blocks that another peer was asked for too (the end-game's price).
         unneeded_blocks: blocks that came and were of no use.
         failed_pieces: how often a hash was wrong.
+        stolen_pieces: how often a fast peer took over what a slow one had begun.
     """
 
     missing_pieces: int
@@ -99,3 +112,4 @@ class PickerStats:
     duplicate_requests: int
     unneeded_blocks: int
     failed_pieces: int
+    stolen_pieces: int

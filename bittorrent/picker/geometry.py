@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from bittorrent.picker.bitfield import Bitfield
+
 BLOCK_SIZE = 16384  # BEP 3: peers drop a connection that asks for more
 
 
@@ -44,6 +46,12 @@ class Geometry:
         if index < self.piece_count - 1:
             return self.piece_length
         return self.total_bytes - index * self.piece_length
+
+    def size_of(self, pieces: Bitfield) -> int:
+        """The bytes of a set of pieces. Cost: O(1)."""
+        last = self.piece_count - 1
+        spare = self.piece_length - self.piece_size(last) if last in pieces else 0
+        return pieces.count * self.piece_length - spare
 
     def block_count(self, index: int) -> int:
         """How many blocks piece `index` has."""

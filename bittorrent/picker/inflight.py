@@ -1,26 +1,29 @@
-"""What is under way: which block was asked from whom and when, and how far each unfinished piece is."""
+"""What is under way: which block was asked from whom and when."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, KeysView
 
-from bittorrent.picker.geometry import BLOCK_SIZE, Block
+from bittorrent.picker.geometry import Block
 
 
 class InFlight:
     """The outstanding requests, by peer and by block.
 
-    Time never runs backwards, so the order of insertion of both dictionaries is the order of age: the stalest request
-    is always in front and nothing is ever sorted.
+    Time never runs backwards, so the order of insertion of the dictionaries is the order of age: the stalest request
+    is always in front and nothing is ever sorted. Blocks that were asked from `max_requesters` peers or more are kept
+    apart, so that looking for one to ask once more does not pass them by.
 
     Invariant: a block is listed under a peer exactly if the peer is listed under the block.
     """
 
-    __slots__ = ("_by_block", "_by_peer")
+    __slots__ = ("_by_block", "_by_peer", "_crowded", "_max_requesters")
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_requesters: int) -> None:
+        self._max_requesters = max_requesters
         self._by_peer: dict[int, dict[Block, float]] = {}
         self._by_block: dict[Block, tuple[int, ...]] = {}
+        self._crowded: dict[Block, tuple[int, ...]] = {}
 
     def add_peer(self, peer: int) -> None:
         self._by_peer[peer] = {}
@@ -32,23 +35,36 @@ class InFlight:
     def add(self, peer: int, block: Block, now: float) -> None:
         """Note a request. Asking a second peer makes the block the youngest again."""
         self._by_peer[peer][block] = now
-        others = self._by_block.pop(block, None)
-        self._by_block[block] = (peer,) if others is None else (*others, peer)
+        others = self._pop(block)
+        if others:
+            self._list(block, (*others, peer))
+        else:
+            self._by_block[block] = (peer,)
 
     def remove(self, peer: int, block: Block) -> bool:
-        """Forget one request; False when there was none."""
+        """Forget one request; False when there was none. If others are asked still, the block counts as touched."""
         if self._by_peer[peer].pop(block, None) is None:
             return False
-        requesters = self._by_block[block]
-        if len(requesters) == 1:
-            del self._by_block[block]
-        else:
-            self._by_block[block] = tuple(other for other in requesters if other != peer)
+        others = tuple(other for other in self._pop(block) if other != peer)
+        if others:
+            self._list(block, others)
         return True
 
-    def remove_block(self, block: Block) -> tuple[int, ...]:
-        """Forget all requests for a block; returns who they were made to."""
-        requesters = self._by_block.pop(block, ())
+    def answer(self, peer: int, block: Block) -> tuple[int, ...] | None:
+        """A block came: forget all requests for it; returns who else was asked. None: this peer was not."""
+        if self._by_peer[peer].pop(block, None) is None:
+            return None
+        requesters = self._pop(block)
+        if len(requesters) == 1:
+            return ()
+        others = tuple(other for other in requesters if other != peer)
+        for other in others:
+            del self._by_peer[other][block]
+        return others
+
+    def withdraw(self, block: Block) -> tuple[int, ...]:
+        """Forget all requests for a block; returns who was asked."""
+        requesters = self._pop(block)
         for peer in requesters:
             del self._by_peer[peer][block]
         return requesters
@@ -58,11 +74,15 @@ class InFlight:
         return self._by_peer[peer].keys()
 
     def requesters(self, block: Block) -> tuple[int, ...]:
-        return self._by_block.get(block, ())
+        return self._by_block.get(block) or self._crowded.get(block, ())
+
+    def asked_at(self, peer: int, block: Block) -> float:
+        """When a request that is outstanding was made."""
+        return self._by_peer[peer][block]
 
     def stalest_first(self) -> Iterator[tuple[Block, tuple[int, ...]]]:
-        """Each outstanding block with the peers it was asked from; the one untouched for longest comes first."""
-        return iter(self._by_block.items())
+        """The blocks that fewer than `max_requesters` were asked for; the one untouched for longest comes first."""
+        return iter(self._by_block.items()) if self._max_requesters > 1 else iter(())
 
     def stale(self, *, before: float) -> list[tuple[int, Block]]:
         """The requests made at or before a time. Cost: O(peers + result)."""
@@ -77,107 +97,26 @@ class InFlight:
     @property
     def block_count(self) -> int:
         """How many different blocks are outstanding."""
-        return len(self._by_block)
+        return len(self._by_block) + len(self._crowded)
+
+    def blocks(self) -> set[Block]:
+        """The outstanding blocks. Cost: O(result), for tests."""
+        return {*self._by_block, *self._crowded}
 
     def check_invariants(self) -> None:
+        by_block = {**self._by_block, **self._crowded}
+        assert len(by_block) == self.block_count
         pairs = {(peer, block) for peer, requests in self._by_peer.items() for block in requests}
-        assert pairs == {(peer, block) for block, peers in self._by_block.items() for peer in peers}
+        assert pairs == {(peer, block) for block, peers in by_block.items() for peer in peers}
         for requests in self._by_peer.values():
             times = list(requests.values())
             assert times == sorted(times), "requests of a peer are out of order"
+        for block, requesters in self._by_block.items():
+            assert len(requesters) < max(2, self._max_requesters), f"{block} is asked from many"
 
+    def _list(self, block: Block, requesters: tuple[int, ...]) -> None:
+        is_crowded = len(requesters) >= self._max_requesters
+        (self._crowded if is_crowded else self._by_block)[block] = requesters
 
-class PieceProgress:
-    """One piece of which a block was asked for or received.
-
-    `free` and `received` are sets of block numbers as integers (block `n` is bit `n`); a block in neither is
-    requested. `owner` is the peer that this piece is left to while others have something better to do. An `exclusive`
-    piece is never shared at all: it failed its hash before, and one peer alone shall answer for all of it.
-    """
-
-    __slots__ = ("block_count", "contributors", "exclusive", "free", "index", "owner", "received")
-
-    def __init__(self, index: int, block_count: int, *, owner: int | None, exclusive: bool) -> None:
-        self.index = index
-        self.block_count = block_count
-        self.owner = owner
-        self.exclusive = exclusive
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget what was received."""
-        self.free = (1 << self.block_count) - 1
-        self.received = 0
-        self.contributors: dict[int, None] = {}
-
-    def receive(self, block: Block, peer: int) -> None:
-        bit = 1 << block.begin // BLOCK_SIZE
-        self.free &= ~bit
-        self.received |= bit
-        self.contributors[peer] = None
-
-    @property
-    def is_complete(self) -> bool:
-        return self.received == (1 << self.block_count) - 1
-
-    @property
-    def is_outstanding(self) -> bool:
-        """Some block of it is requested."""
-        return self.free | self.received != (1 << self.block_count) - 1
-
-    @property
-    def is_untouched(self) -> bool:
-        """Nothing received and nothing requested."""
-        return self.free == (1 << self.block_count) - 1
-
-
-class OpenPieces:
-    """The unfinished pieces that have free blocks, grouped by owner (None: nobody's).
-
-    Invariant: exactly the partial pieces with free blocks are here, each once, under its owner.
-    """
-
-    __slots__ = ("_groups", "count")
-
-    def __init__(self) -> None:
-        self._groups: dict[int | None, dict[int, PieceProgress]] = {None: {}}
-        self.count = 0
-
-    def add_owner(self, owner: int) -> None:
-        self._groups[owner] = {}
-
-    def remove_owner(self, owner: int) -> None:
-        """Forget a peer, which owns no open piece any more."""
-        del self._groups[owner]
-
-    def put(self, piece: PieceProgress) -> None:
-        """List a piece if it has free blocks, unlist it if it has none. To be called after each change of `free`."""
-        group = self._groups[piece.owner]
-        if piece.free:
-            if piece.index not in group:
-                group[piece.index] = piece
-                self.count += 1
-        elif group.pop(piece.index, None) is not None:
-            self.count -= 1
-
-    def discard(self, piece: PieceProgress) -> None:
-        """Unlist a piece that is no longer partial."""
-        if self._groups[piece.owner].pop(piece.index, None) is not None:
-            self.count -= 1
-
-    def change_owner(self, piece: PieceProgress, owner: int | None) -> None:
-        self.discard(piece)
-        piece.owner = owner
-        if piece.free:
-            self.put(piece)
-
-    def of(self, owner: int | None) -> dict[int, PieceProgress]:
-        """The open pieces of one owner, oldest first: not to be changed."""
-        return self._groups[owner]
-
-    def shareable(self) -> Iterator[PieceProgress]:
-        """The open pieces that any peer may help with."""
-        for group in self._groups.values():
-            for piece in group.values():
-                if not piece.exclusive:
-                    yield piece
+    def _pop(self, block: Block) -> tuple[int, ...]:
+        return self._by_block.pop(block, ()) or (self._crowded.pop(block, ()) if self._crowded else ())

@@ -1,8 +1,8 @@
-"""Who has which piece, and whether that interests us."""
+"""Who has which piece, whether that interests us, and who is fast."""
 
 from __future__ import annotations
 
-from collections.abc import ItemsView
+from collections.abc import ItemsView, Mapping
 
 from bittorrent.picker.availability import Availability
 from bittorrent.picker.bitfield import Bitfield
@@ -13,11 +13,12 @@ from transfer.errors import LocalProtocolError
 class PeerView:
     """What is known of one peer.
 
-    `pieces` and `interesting` (how many of its pieces we do not have) are not kept up for a seed, which has
-    everything. `late` are the latest requests that were withdrawn: their answers may be under way.
+    `pieces` and `interesting` (how many of its pieces we need) are not kept up for a seed, which has everything.
+    `late` are the latest requests that were withdrawn: their answers may be under way. `rate_bytes_per_s` is None
+    until the peer has sent something.
     """
 
-    __slots__ = ("id", "interesting", "is_seed", "late", "pieces")
+    __slots__ = ("id", "interesting", "is_seed", "late", "pieces", "rate_bytes_per_s")
 
     def __init__(self, peer: int, pieces: Bitfield) -> None:
         self.id = peer
@@ -25,6 +26,7 @@ class PeerView:
         self.is_seed = False
         self.interesting = 0
         self.late: dict[Block, None] = {}
+        self.rate_bytes_per_s: float | None = None
 
     def has(self, index: int) -> bool:
         return self.is_seed or index in self.pieces
@@ -38,13 +40,17 @@ class PeerView:
 class PeerPieces:
     """The pieces of every peer, with `availability` kept in step.
 
-    Invariant: `interesting` of each peer that is no seed is the number of its pieces that are not in `have`.
+    `by_rate` are the peers whose rate is known, slowest first.
+
+    Invariant: `interesting` of each peer that is no seed is the number of its pieces that are in `needed`.
     """
 
-    __slots__ = ("_availability", "_have", "_peers")
+    __slots__ = ("_availability", "_needed", "_peers", "by_rate", "total_rate_bytes_per_s")
 
-    def __init__(self, have: Bitfield, availability: Availability) -> None:
-        self._have = have
+    def __init__(self, needed: Bitfield, availability: Availability) -> None:
+        self.by_rate: list[PeerView] = []
+        self.total_rate_bytes_per_s = 0.0
+        self._needed = needed
         self._availability = availability
         self._peers: dict[int, PeerView] = {}
 
@@ -66,16 +72,34 @@ class PeerPieces:
     def add(self, peer: int) -> None:
         if peer in self._peers:
             raise LocalProtocolError(f"peer {peer} is already known to the picker")
-        self._peers[peer] = PeerView(peer, Bitfield(self._have.size))
+        self._peers[peer] = PeerView(peer, Bitfield(self._needed.size))
 
     def remove(self, peer: int) -> None:
-        self._forget(self._peers.pop(peer))
+        view = self._peers.pop(peer)
+        self._forget(view)
+        if view.rate_bytes_per_s is not None:
+            self.by_rate.remove(view)
+            self.total_rate_bytes_per_s -= view.rate_bytes_per_s
+
+    def set_rates(self, rates: Mapping[int, float]) -> None:
+        for peer, rate in rates.items():
+            self.view(peer).rate_bytes_per_s = rate
+        self.by_rate = [view for view in self._peers.values() if view.rate_bytes_per_s is not None]
+        self.by_rate.sort(key=lambda view: view.rate_bytes_per_s or 0.0)
+        self.total_rate_bytes_per_s = sum(view.rate_bytes_per_s or 0.0 for view in self.by_rate)
+
+    def set_needed(self, needed: Bitfield) -> None:
+        """What we need has changed in more than one piece."""
+        self._needed = needed
+        for view in self._peers.values():
+            if not view.is_seed:
+                view.interesting = view.pieces.count_common(needed)
 
     def set_piece(self, view: PeerView, index: int) -> None:
         if view.is_seed or not view.pieces.set(index):
             return
         self._availability.add(index)
-        view.interesting += index not in self._have
+        view.interesting += index in self._needed
         if view.pieces.is_full:
             self.set_all(view)
 
@@ -86,7 +110,7 @@ class PeerPieces:
         self._forget(view)
         view.is_seed = False
         view.pieces = pieces.copy()
-        view.interesting = pieces.count_missing_from(self._have)
+        view.interesting = pieces.count_common(self._needed)
         self._availability.add_all(view.pieces)
 
     def set_all(self, view: PeerView) -> None:
@@ -99,35 +123,38 @@ class PeerPieces:
 
     def clear_piece(self, view: PeerView, index: int) -> None:
         if view.is_seed:
-            pieces = Bitfield.full(self._have.size)
+            pieces = Bitfield.full(self._needed.size)
             pieces.clear(index)
             self.set_pieces(view, pieces)
         elif view.pieces.clear(index):
-            self._availability.remove_all(Bitfield(self._have.size, [index]))
-            view.interesting -= index not in self._have
+            self._availability.remove_all(Bitfield(self._needed.size, [index]))
+            view.interesting -= index in self._needed
 
     def gained(self, index: int) -> None:
-        """We have one piece more."""
+        """A piece is needed no longer."""
         for view in self._peers.values():
             if not view.is_seed and index in view.pieces:
                 view.interesting -= 1
 
     def lost(self, index: int) -> None:
-        """We have one piece less."""
+        """A piece is needed again."""
         for view in self._peers.values():
             if not view.is_seed and index in view.pieces:
                 view.interesting += 1
 
     def interesting(self, view: PeerView) -> int:
-        """How many pieces this peer has that we do not have."""
-        return self._have.size - self._have.count if view.is_seed else view.interesting
+        """How many pieces this peer has that we need."""
+        return self._needed.count if view.is_seed else view.interesting
 
     def check_invariants(self) -> None:
         for view in self._peers.values():
-            wanted = sum(view.has(index) and index not in self._have for index in range(self._have.size))
-            assert self.interesting(view) == wanted
-        for index in range(self._have.size):
+            useful = sum(view.has(index) and index in self._needed for index in range(self._needed.size))
+            assert self.interesting(view) == useful
+        for index in range(self._needed.size):
             assert self._availability.count(index) == sum(view.has(index) for view in self._peers.values())
+        rates = [view.rate_bytes_per_s for view in self.by_rate]
+        known = [view.rate_bytes_per_s for view in self._peers.values() if view.rate_bytes_per_s is not None]
+        assert rates == sorted(known)
 
     def _forget(self, view: PeerView) -> None:
         if view.is_seed:

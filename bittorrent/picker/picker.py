@@ -1,15 +1,20 @@
-"""Which block to ask from which peer: rarest first, whole pieces, parole after a bad hash, and the end-game (BEP 3)."""
+"""Which block to ask from which peer: an account of every piece and every request, and the end-game (BEP 3)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, KeysView
+from collections.abc import Iterable, Iterator, KeysView, Mapping
+from itertools import islice
 from random import Random
 
-from bittorrent.picker.availability import Availability
+from bittorrent.picker.availability import MOST_PRIORITY, Availability
 from bittorrent.picker.bitfield import Bitfield
+from bittorrent.picker.choice import PieceChoice
 from bittorrent.picker.config import DEFAULT_CONFIG, BlockReceived, PickerConfig, PickerStats, PieceState
+from bittorrent.picker.critical import CriticalRequests
+from bittorrent.picker.deadlines import Deadlines
 from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
-from bittorrent.picker.inflight import InFlight, PieceProgress
+from bittorrent.picker.inflight import InFlight
+from bittorrent.picker.open_pieces import PieceProgress
 from bittorrent.picker.peers import PeerPieces, PeerView
 from bittorrent.picker.pieces import PieceTable
 
@@ -20,8 +25,10 @@ class PiecePicker:
     Peers are opaque integers. Each piece is in exactly one state of `PieceState`. Commands about a peer raise
     `LocalProtocolError` when it was not added.
 
-    Invariants (`check_invariants`): those of `PieceTable`, `PeerPieces`, `Availability` and `InFlight`; and the
-    outstanding requests are exactly for the blocks of PARTIAL pieces that are neither free nor received.
+    A piece of priority 0 is not fetched, and what is unfinished of it is dropped. Deadlines go before everything else.
+
+    Invariants (`check_invariants`): those of the parts; and the outstanding requests are exactly for the blocks of
+    PARTIAL pieces that are neither free nor received.
     """
 
     def __init__(self, geometry: Geometry, *, rng: Random, config: PickerConfig = DEFAULT_CONFIG) -> None:
@@ -31,9 +38,21 @@ class PiecePicker:
         self._pieces = PieceTable(geometry, self._availability)
         self._open = self._pieces.open
         self._have = self._pieces.have
-        self._peers = PeerPieces(self._have, self._availability)
-        self._in_flight = InFlight()
-        self._max_partial = max(1, min(config.max_partial_pieces, config.max_partial_bytes // geometry.piece_length))
+        self._peers = PeerPieces(self._pieces.needed, self._availability)
+        self._in_flight = InFlight(max_requesters=config.endgame_requesters)
+        self._policy = PieceChoice(
+            self._pieces, self._peers, availability=self._availability, geometry=geometry, config=config
+        )
+        self._deadlines = Deadlines(max_pieces=config.max_deadlines)
+        self._critical = CriticalRequests(
+            self._deadlines,
+            pieces=self._pieces,
+            peers=self._peers,
+            in_flight=self._in_flight,
+            policy=self._policy,
+            geometry=geometry,
+            config=config,
+        )
         self._duplicate_requests = 0
         self._unneeded_blocks = 0
         self._failed_pieces = 0
@@ -48,13 +67,11 @@ class PiecePicker:
         """
         self._peers.add(peer)
         self._in_flight.add_peer(peer)
-        self._open.add_owner(peer)
 
     def remove_peer(self, peer: int) -> None:
         """A peer is gone: what was asked from it is free again, what it has counts no longer."""
         self.release_all(peer)
         self._pieces.forget_suspect(peer)
-        self._open.remove_owner(peer)
         self._in_flight.remove_peer(peer)
         self._peers.remove(peer)
 
@@ -90,41 +107,99 @@ class PiecePicker:
             self.release(peer, block)
         self._peers.clear_piece(self._peers.view(peer), index)
 
+    def set_rates(self, rates: Mapping[int, float]) -> None:
+        """How many bytes per second peers send, of those that have sent something. About once a second."""
+        self._peers.set_rates(rates)
+
+    # What is wanted
+
+    def set_priorities(self, priorities: bytes) -> tuple[tuple[int, Block], ...]:
+        """The priority of every piece, from 0 (not wanted) to 7 (before all others).
+
+        Returns: the requests (peer, block) that are withdrawn by this; answers to them are of no use.
+
+        Raises:
+            ValueError: not one priority from 0 to 7 for each piece.
+        """
+        if len(priorities) != self.geometry.piece_count or max(priorities, default=0) > MOST_PRIORITY:
+            raise ValueError(f"{self.geometry.piece_count} pieces need as many priorities from 0 to {MOST_PRIORITY}")
+        unwanted = [piece for index, piece in self._pieces.partial.items() if not priorities[index]]
+        withdrawn: list[tuple[int, Block]] = []
+        for piece in unwanted:
+            for block in self.geometry.blocks(piece.index):
+                for peer in self._in_flight.requesters(block):
+                    self.release(peer, block)
+                    withdrawn.append((peer, block))
+            if piece.index in self._pieces.partial:
+                self._pieces.give_up(piece)
+        self._pieces.set_priorities(priorities)
+        self._peers.set_needed(self._pieces.needed)
+        return tuple(withdrawn)
+
+    def set_deadlines(self, reader: int, deadlines: Mapping[int, float]) -> None:
+        """When `reader` needs which pieces; they replace what it said before, and nothing at all withdraws them.
+
+        A piece whose priority is 0 is not fetched all the same.
+
+        Raises:
+            IndexError: the torrent has no such piece.
+        """
+        for index in deadlines:
+            if not 0 <= index < self.geometry.piece_count:
+                raise IndexError(f"piece {index} is not one of {self.geometry.piece_count}")
+        self._deadlines.replace(
+            reader, {index: at for index, at in deadlines.items() if self.state(index) is not PieceState.HAVE}
+        )
+
+    @property
+    def is_sequential(self) -> bool:
+        """Whether new pieces are begun in the order of the torrent instead of rarest first; may be set."""
+        return self._policy.is_sequential
+
+    @is_sequential.setter
+    def is_sequential(self, value: bool) -> None:
+        self._policy.is_sequential = value
+
     # Choosing
 
     def pick(self, peer: int, count: int, *, now: float) -> list[Block]:
         """Up to `count` blocks to ask from a peer that does not choke us; they are outstanding from now on.
 
-        In this order: the rest of what this peer began; unfinished pieces that nobody works on, unless a new one is
-        rarer; pieces that failed their hash; new pieces, rarest first; unfinished pieces that others work on; what
-        this peer may have spoilt itself. When no block is left that nobody was asked for: blocks that others were
-        asked for (the end-game).
+        What has a deadline comes first, then the order of `PieceChoice`. When no block is left that nobody was asked
+        for: blocks that others were asked for (the end-game).
 
-        Cost: one or two microseconds for each block, and some dozens for each piece begun among 100,000.
+        Cost: a few microseconds for each block, and about ten for each piece begun, in a torrent of any size.
         """
         view = self._peers.view(peer)
         blocks: list[Block] = []
         if not self._peers.interesting(view):
             return blocks
+        if self._deadlines.order:
+            self._critical.assign(
+                view, count, lambda piece, limit: self._assign(piece, peer, limit, blocks, now=now), now=now
+            )
+            self._duplicate(view, islice(self._critical.late(view, now=now), count - len(blocks)), blocks, now=now)
         while len(blocks) < count:
-            piece = self._choose(view)
+            piece = self._policy.choose(view)
             if piece is None:
                 break
             self._assign(piece, peer, count - len(blocks), blocks, now=now)
         if len(blocks) < count and self.is_endgame:
-            self._duplicate(view, count - len(blocks), blocks, now=now)
+            room = min(count - len(blocks), self.config.endgame_requests - len(self._in_flight.blocks_of(peer)))
+            if room > 0:
+                self._duplicate(view, islice(self._stalest(view), room), blocks, now=now)
         return blocks
 
     def pick_from(self, peer: int, indices: Iterable[int], count: int, *, now: float) -> list[Block]:
         """Like `pick`, but only blocks of the named pieces, in their order: those that a peer suggests, or all that it
-        gives while it chokes us (BEP 6). Numbers of pieces that the peer does not have are skipped.
+        gives while it chokes us (BEP 6). Pieces that the peer does not have, or nobody wants, are skipped.
         """
         view = self._peers.view(peer)
         blocks: list[Block] = []
         for index in indices:
             if len(blocks) >= count:
                 break
-            piece = self._named(view, index)
+            piece = self._policy.named(view, index)
             if piece is not None:
                 self._assign(piece, peer, count - len(blocks), blocks, now=now)
         return blocks
@@ -134,8 +209,9 @@ class PiecePicker:
     def block_received(self, peer: int, block: Block) -> BlockReceived:
         """A block came. Its three numbers may be anything that a stranger sent."""
         view = self._peers.view(peer)
-        if self._in_flight.remove(peer, block):
-            return self._receive(view, block, self._pieces.partial[block.piece])
+        others = self._in_flight.answer(peer, block)
+        if others is not None:
+            return self._receive(view, block, self._pieces.partial[block.piece], others)
         if block not in view.late:
             self._unneeded_blocks += 1
             return _UNEXPECTED
@@ -143,9 +219,9 @@ class PiecePicker:
         if not self._takes_late(block):
             self._unneeded_blocks += 1
             return _UNNEEDED
-        return self._receive(
-            view, block, self._pieces.partial.get(block.piece) or self._pieces.start(block.piece, None)
-        )
+        others = self._in_flight.withdraw(block)
+        piece = self._pieces.partial.get(block.piece) or self._pieces.start(block.piece, None)
+        return self._receive(view, block, piece, others)
 
     def release(self, peer: int, block: Block) -> bool:
         """One request will not be answered (rejected, or given up); False when there was none.
@@ -186,7 +262,7 @@ class PiecePicker:
             LocalProtocolError: the piece is not COMPLETE.
         """
         self._pieces.verify(index)
-        self._peers.gained(index)
+        self._gained(index)
 
     def piece_failed(self, index: int) -> tuple[int, ...]:
         """The hash of a COMPLETE piece is wrong: it is MISSING again; returns who sent blocks of it.
@@ -211,7 +287,7 @@ class PiecePicker:
             LocalProtocolError: the piece is PARTIAL or COMPLETE.
         """
         if self._pieces.find(index):
-            self._peers.gained(index)
+            self._gained(index)
 
     def mark_missing(self, index: int) -> None:
         """A verified piece cannot be read back: it has to be fetched.
@@ -220,7 +296,8 @@ class PiecePicker:
             LocalProtocolError: the piece is not HAVE.
         """
         self._pieces.lose(index)
-        self._peers.lost(index)
+        if self._pieces.is_wanted(index):
+            self._peers.lost(index)
 
     def take_given_up(self) -> tuple[int, ...]:
         """The pieces whose blocks were dropped to make room: free what is stored of them; it will be fetched again.
@@ -240,7 +317,13 @@ class PiecePicker:
 
     @property
     def is_complete(self) -> bool:
+        """Every piece is HAVE."""
         return self._have.is_full
+
+    @property
+    def is_finished(self) -> bool:
+        """Every piece that is wanted is HAVE."""
+        return not self._pieces.needed.count
 
     @property
     def is_endgame(self) -> bool:
@@ -250,13 +333,33 @@ class PiecePicker:
     @property
     def missing_bytes(self) -> int:
         """The bytes of all pieces that are not HAVE: what a tracker wants to know as `left`."""
-        return self._pieces.missing_bytes
+        return self.geometry.total_bytes - self.geometry.size_of(self._have)
+
+    @property
+    def needed_bytes(self) -> int:
+        """The bytes of all pieces that are wanted and not HAVE."""
+        return self.geometry.size_of(self._pieces.needed)
+
+    @property
+    def wanted_bytes(self) -> int:
+        """The bytes of all pieces that are wanted. Cost: O(pieces), in C."""
+        return self.geometry.size_of(Bitfield.from_flags(self._availability.priorities))
+
+    @property
+    def priorities(self) -> bytes:
+        """The priority of every piece."""
+        return self._availability.priorities
+
+    @property
+    def has_deadlines(self) -> bool:
+        """Whether somebody waits for a piece."""
+        return bool(self._deadlines.order)
 
     def state(self, index: int) -> PieceState:
         return self._pieces.state(index)
 
     def is_interesting(self, peer: int) -> bool:
-        """Whether a peer has a piece that is not HAVE. Cost: O(1)."""
+        """Whether a peer has a piece that is wanted and not HAVE. Cost: O(1)."""
         return bool(self._peers.interesting(self._peers.view(peer)))
 
     def is_seed(self, peer: int) -> bool:
@@ -300,6 +403,7 @@ class PiecePicker:
             duplicate_requests=self._duplicate_requests,
             unneeded_blocks=self._unneeded_blocks,
             failed_pieces=self._failed_pieces,
+            stolen_pieces=self._policy.stolen_pieces,
         )
 
     def check_invariants(self) -> None:
@@ -307,95 +411,22 @@ class PiecePicker:
         self._pieces.check_invariants()
         self._peers.check_invariants()
         self._in_flight.check_invariants()
+        self._deadlines.check_invariants()
+        assert not any(index in self._have for index in self._deadlines.of)
         requested = set()
         for piece in self._pieces.partial.values():
             for number in range(piece.block_count):
                 if not (piece.free | piece.received) >> number & 1:
                     requested.add(self.geometry.block(piece.index, number))
-        assert requested == {block for block, _ in self._in_flight.stalest_first()}
+        assert requested == self._in_flight.blocks()
 
-    # Choosing a piece
+    # Asking
 
-    def _choose(self, view: PeerView) -> PieceProgress | None:
-        """A PARTIAL piece with a free block that this peer has, begun if need be; the order is that of `pick`."""
-        for piece in self._open.of(view.id).values():
-            if view.has(piece.index):
-                return piece
-        is_early = self._have.count + len(self._pieces.complete) < self.config.random_first_pieces
-        left_over = self._left_over(view, is_early)
-        if left_over is not None:
-            return self._adopt(left_over, view)
-        for index in self._pieces.waiting:
-            if view.has(index) and not self._is_suspect(view, index):
-                return self._start(index, view)
-        if is_early or self._has_many_open:
-            return self._shared(view) or self._new(view, is_early) or self._last_resort(view)
-        return self._new(view, is_early) or self._shared(view) or self._last_resort(view)
-
-    def _left_over(self, view: PeerView, is_early: bool) -> PieceProgress | None:
-        """An unfinished piece that nobody works on, the rarest; none when a new piece is rarer still.
-
-        What is rare must be fetched while somebody has it: others can finish what is common. Only when too many are
-        unfinished, or nearly nothing is there to trade, whatever was begun comes first.
-        """
-        fitting = (
-            piece
-            for piece in self._open.of(None).values()
-            if view.has(piece.index) and not (piece.exclusive and self._is_suspect(view, piece.index))
-        )
-        if is_early or self._has_many_open:
-            return next(fitting, None)
-        rarest = min(fitting, key=lambda piece: self._availability.count(piece.index), default=None)
-        if rarest is None:
-            return None
-        lowest_new = self._availability.lowest_count(None if view.is_seed else view.pieces.mask)
-        is_rarer = lowest_new is not None and lowest_new < self._availability.count(rarest.index)
-        return None if is_rarer and not rarest.exclusive else rarest
-
-    def _new(self, view: PeerView, at_random: bool) -> PieceProgress | None:
-        choose = self._availability.random if at_random else self._availability.rarest
-        index = choose(None if view.is_seed else view.pieces.mask)
-        return None if index is None else self._start(index, view)
-
-    def _shared(self, view: PeerView) -> PieceProgress | None:
-        """The piece of another peer that has the fewest free blocks: it will be whole soonest."""
-        fitting = (piece for piece in self._open.shareable() if view.has(piece.index))
-        return min(fitting, key=lambda piece: piece.free.bit_count(), default=None)
-
-    def _last_resort(self, view: PeerView) -> PieceProgress | None:
-        """A failed piece that this peer may have spoilt itself: better from a suspect than from nobody."""
-        for piece in self._open.of(None).values():
-            if view.has(piece.index):
-                return self._adopt(piece, view)
-        for index in self._pieces.waiting:
-            if view.has(index):
-                return self._start(index, view)
-        return None
-
-    def _named(self, view: PeerView, index: int) -> PieceProgress | None:
-        """A piece with free blocks that this peer may be asked for, begun if need be."""
-        if not view.has(index) or self._is_suspect(view, index):
-            return None
-        piece = self._pieces.partial.get(index)
-        if piece is None:
-            return self._start(index, view) if self.state(index) is PieceState.MISSING else None
-        if not piece.free or (piece.exclusive and piece.owner not in (None, view.id)):
-            return None
-        return self._adopt(piece, view) if piece.owner is None else piece
-
-    def _start(self, index: int, view: PeerView) -> PieceProgress | None:
-        return self._pieces.start(index, view.id) if self._make_room() else None
-
-    def _adopt(self, piece: PieceProgress, view: PeerView) -> PieceProgress:
-        if piece.exclusive and not piece.contributors.keys() <= {view.id}:
-            piece.reset()  # its blocks came from somebody else, and only a piece from one peer proves who lies
-        self._open.change_owner(piece, view.id)
-        return piece
-
-    def _assign(self, piece: PieceProgress, peer: int, count: int, blocks: list[Block], *, now: float) -> None:
-        """Request up to `count` free blocks of a piece, in order."""
+    def _assign(self, piece: PieceProgress, peer: int, count: int, blocks: list[Block], *, now: float) -> int:
+        """Request up to `count` free blocks of a piece, in order; returns how many."""
         index, free, size = piece.index, piece.free, self.geometry.piece_size(piece.index)
         add = self._in_flight.add
+        before = len(blocks)
         for _ in range(count):
             if not free:
                 break
@@ -408,56 +439,43 @@ class PiecePicker:
         piece.free = free
         if not free:
             self._open.put(piece)
+        return len(blocks) - before
 
-    def _duplicate(self, view: PeerView, count: int, blocks: list[Block], *, now: float) -> None:
-        """Ask for blocks that others were asked for already, the longest untouched first."""
-        room = min(count, self.config.endgame_requests - len(self._in_flight.blocks_of(view.id)))
-        chosen: list[Block] = []
-        for block, requesters in self._in_flight.stalest_first():
-            if len(chosen) >= room:
-                break
-            if view.id in requesters or len(requesters) >= self.config.endgame_requesters:
-                continue
-            if view.has(block.piece) and not self._pieces.partial[block.piece].exclusive:
-                chosen.append(block)
-        for block in chosen:
+    def _duplicate(self, view: PeerView, chosen: Iterable[Block], blocks: list[Block], *, now: float) -> None:
+        """Ask for blocks that others were asked for already."""
+        for block in list(chosen):
             self._in_flight.add(view.id, block, now)
-        self._duplicate_requests += len(chosen)
-        blocks += chosen
+            self._duplicate_requests += 1
+            blocks.append(block)
+
+    def _stalest(self, view: PeerView) -> Iterator[Block]:
+        """Blocks of others that may be asked from this peer too, the longest untouched first."""
+        for block, requesters in self._in_flight.stalest_first():
+            if view.id not in requesters and view.has(block.piece) and not self._pieces.partial[block.piece].exclusive:
+                yield block
 
     # Receiving
 
-    def _receive(self, view: PeerView, block: Block, piece: PieceProgress) -> BlockReceived:
-        cancel_for = self._in_flight.remove_block(block)
-        for other in cancel_for:
+    def _receive(self, view: PeerView, block: Block, piece: PieceProgress, others: tuple[int, ...]) -> BlockReceived:
+        for other in others:
             self._peers.view(other).remember_late(block, self.config.late_blocks)
         if self._pieces.receive(piece, block, view.id):
-            return BlockReceived(True, True, True, cancel_for)
-        return BlockReceived(True, True, False, cancel_for) if cancel_for else _STORE
+            return BlockReceived(True, True, True, others)
+        return BlockReceived(True, True, False, others) if others else _STORE
 
     def _takes_late(self, block: Block) -> bool:
         """Whether the answer to a withdrawn request is of use: needed still, and of no piece on parole."""
-        if block.piece in self._pieces.suspects:
+        if block.piece in self._pieces.suspects or not self._pieces.is_wanted(block.piece):
             return False
         piece = self._pieces.partial.get(block.piece)
         if piece is not None:
             return not piece.received >> block.begin // BLOCK_SIZE & 1
-        return self.state(block.piece) is PieceState.MISSING and self._make_room()
+        return self.state(block.piece) is PieceState.MISSING and self._policy.make_room()
 
-    # Facts
-
-    def _make_room(self) -> bool:
-        """Whether one more piece may be begun, if need be at the price of one that nobody works on."""
-        return len(self._pieces.partial) < self._max_partial or self._pieces.give_up_one()
-
-    @property
-    def _has_many_open(self) -> bool:
-        count = self._open.count
-        is_many = count > self.config.open_pieces_per_peer * len(self._peers)
-        return is_many or count * self.geometry.piece_length > self.config.max_open_blocks * BLOCK_SIZE
-
-    def _is_suspect(self, view: PeerView, index: int) -> bool:
-        return view.id in self._pieces.suspects.get(index, ())
+    def _gained(self, index: int) -> None:
+        self._deadlines.discard(index)
+        if self._pieces.is_wanted(index):
+            self._peers.gained(index)
 
 
 _STORE = BlockReceived(True, True, False, ())

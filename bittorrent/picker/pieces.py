@@ -6,19 +6,20 @@ from bittorrent.picker.availability import Availability
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.config import PieceState
 from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
-from bittorrent.picker.inflight import OpenPieces, PieceProgress
+from bittorrent.picker.open_pieces import OpenPieces, PieceProgress
 from transfer.errors import LocalProtocolError
 
 
 class PieceTable:
-    """Where each piece stands. The candidates of `availability` are kept in step.
+    """Where each piece stands. The candidates of `availability` are kept in step; priorities are kept there.
 
-    A piece that failed its hash is on parole until it is verified: `suspects` names who may be to blame, and one peer
-    alone has to send all of it. While such a piece is MISSING it is in `waiting` (oldest failure first). `given_up` are
-    pieces whose received blocks were forgotten, until somebody asks or the piece is begun again.
+    A piece is wanted unless its priority is 0; `needed` are those that are wanted and not HAVE. A piece that failed its
+    hash is on parole until it is verified: `suspects` names who may be to blame, and one peer alone has to send all of
+    it. While such a piece is MISSING it is in `waiting` (oldest failure first). `given_up` are pieces whose received
+    blocks were forgotten, until somebody asks or the piece is begun again.
 
-    Invariants: a piece is in exactly one state; a MISSING piece is either a candidate or waiting; a block of a PARTIAL
-    piece is free, requested or received; the PARTIAL pieces with free blocks are those of `open`.
+    Invariants: a piece is in exactly one state; a MISSING piece is either a candidate or waiting; a PARTIAL piece is
+    wanted; a block of it is free, requested or received; the PARTIAL pieces with free blocks are those of `open`.
     """
 
     __slots__ = (
@@ -27,7 +28,7 @@ class PieceTable:
         "complete",
         "given_up",
         "have",
-        "missing_bytes",
+        "needed",
         "open",
         "partial",
         "suspects",
@@ -38,7 +39,7 @@ class PieceTable:
         self._geometry = geometry
         self._availability = availability
         self.have = Bitfield(geometry.piece_count)
-        self.missing_bytes = geometry.total_bytes
+        self.needed = Bitfield.full(geometry.piece_count)
         self.partial: dict[int, PieceProgress] = {}
         self.complete: dict[int, PieceProgress] = {}
         self.open = OpenPieces()
@@ -60,7 +61,20 @@ class PieceTable:
     @property
     def is_all_requested(self) -> bool:
         """No block is needed that nobody was asked for."""
-        return not self.open.count and not self._availability.candidates and not self.waiting
+        if self.open.count or self._availability.has_wanted:
+            return False
+        return not any(self.is_wanted(index) for index in self.waiting)
+
+    def priority(self, index: int) -> int:
+        return self._availability.priorities[index]
+
+    def is_wanted(self, index: int) -> bool:
+        return self._availability.priorities[index] > 0
+
+    def free_blocks(self, index: int) -> int:
+        """How many blocks of a piece that is neither COMPLETE nor HAVE nobody was asked for."""
+        piece = self.partial.get(index)
+        return piece.free.bit_count() if piece is not None else self._geometry.block_count(index)
 
     def start(self, index: int, owner: int | None) -> PieceProgress:
         """MISSING to PARTIAL; the caller requests or receives a block of it at once."""
@@ -127,15 +141,25 @@ class PieceTable:
         """HAVE to MISSING."""
         if not self.have.clear(index):
             raise LocalProtocolError(f"piece {index} is {self.state(index).value}: it cannot be lost")
-        self.missing_bytes += self._geometry.piece_size(index)
+        if self.is_wanted(index):
+            self.needed.set(index)
         self._availability.include(index)
+
+    def set_priorities(self, priorities: bytes) -> None:
+        """New priorities for all; no PARTIAL piece may be unwanted by them: `give_up` comes first."""
+        self._availability.set_priorities(priorities)
+        self.needed = Bitfield.from_flags(priorities).without(self.have)
+
+    def give_up(self, piece: PieceProgress) -> None:
+        """PARTIAL to MISSING for a piece of which nothing is outstanding: what came of it is forgotten."""
+        self._make_missing(piece)
+        self.given_up[piece.index] = None
 
     def give_up_one(self) -> bool:
         """PARTIAL to MISSING for the oldest piece that nobody works on: what came of it is forgotten."""
         for piece in self.open.of(None).values():
             if not piece.is_outstanding:
-                self._make_missing(piece)
-                self.given_up[piece.index] = None
+                self.give_up(piece)
                 return True
         return False
 
@@ -145,17 +169,17 @@ class PieceTable:
 
     def check_invariants(self) -> None:
         self._availability.check_invariants()
-        missing_bytes = 0
+        self.open.check_invariants()
         for index in range(self.have.size):
             places = [index in place for place in (self.have, self.partial, self.complete)]
             assert sum(places) <= 1, f"piece {index} is in two states"
-            is_candidate = bool(self._availability.candidates >> (self.have.width - 1 - index) & 1)
+            is_candidate = self._availability.is_candidate(index)
             assert is_candidate + (index in self.waiting) == (not any(places)), f"piece {index} is not accounted for"
-            missing_bytes += 0 if places[0] else self._geometry.piece_size(index)
-        assert self.missing_bytes == missing_bytes
+            assert (index in self.needed) == (self.is_wanted(index) and not places[0])
         assert self.waiting.keys() <= self.suspects.keys()
         for index, piece in self.partial.items():
             assert piece.index == index
+            assert self.is_wanted(index), f"piece {index} is fetched though nobody wants it"
             assert not piece.is_complete
             assert not piece.is_untouched
             assert not piece.free & piece.received
@@ -179,4 +203,4 @@ class PieceTable:
     def _gain(self, index: int) -> None:
         self.suspects.pop(index, None)
         self.have.set(index)
-        self.missing_bytes -= self._geometry.piece_size(index)
+        self.needed.clear(index)

@@ -1,4 +1,5 @@
-"""The piece picker against a slow, obvious model: random peers, haves, chokes, arrivals, bad hashes and departures."""
+"""The piece picker against a slow, obvious model: random peers, haves, chokes, arrivals, bad hashes and departures,
+while priorities, deadlines, rates and the mode change."""
 
 from __future__ import annotations
 
@@ -38,6 +39,9 @@ class PickerAgainstModel(RuleBasedStateMachine):
         self.received: dict[Block, int] = {}  # of pieces that are not complete: who sent it
         self.outstanding: dict[Block, dict[int, float]] = defaultdict(dict)
         self.touched: dict[Block, float] = {}
+        self.priorities = [4] * self.geometry.piece_count
+        self.deadlines: dict[int, dict[int, float]] = {}  # of each reader
+        self.rates: dict[int, float] = {}
         for index in on_disk:
             if index < self.geometry.piece_count:
                 self.picker.mark_have(index)
@@ -66,6 +70,7 @@ class PickerAgainstModel(RuleBasedStateMachine):
     def disconnect(self, data: st.DataObject) -> None:
         peer = self.draw_peer(data)
         self.picker.remove_peer(peer)
+        self.rates.pop(peer, None)
         self.forget_requests(peer)
         del self.peers[peer]
 
@@ -118,6 +123,7 @@ class PickerAgainstModel(RuleBasedStateMachine):
         if result.is_new:
             assert result.is_expected
             assert block.piece not in self.failed
+            assert self.priorities[block.piece]
             assert block not in self.received
             assert set(result.cancel_for) == set(self.outstanding.get(block, ()))
             self.note_received(peer, block, result.is_piece_complete)
@@ -131,6 +137,43 @@ class PickerAgainstModel(RuleBasedStateMachine):
     @rule(data=st.data(), count=st.integers(1, 12))
     def pick(self, data: st.DataObject, count: int) -> None:
         self.pick_from(self.draw_peer(data), count)
+
+    @rule(data=st.data())
+    def prioritise(self, data: st.DataObject) -> None:
+        levels = st.sampled_from(data.draw(st.sampled_from([[4], [0, 4], [0], [1, 4, 7], list(range(8))])))
+        count = self.geometry.piece_count
+        priorities = data.draw(st.lists(levels, min_size=count, max_size=count))
+        withdrawn = self.picker.set_priorities(bytes(priorities))
+        expected = {
+            (peer, block)
+            for block, requesters in self.outstanding.items()
+            for peer in requesters
+            if not priorities[block.piece]
+        }
+        assert len(withdrawn) == len(set(withdrawn))
+        assert set(withdrawn) == expected
+        for peer, block in withdrawn:
+            self.forget_request(peer, block)
+        self.received = {block: peer for block, peer in self.received.items() if priorities[block.piece]}
+        self.priorities = priorities
+
+    @rule(data=st.data(), reader=st.integers(1, 2))
+    def read(self, data: st.DataObject, reader: int) -> None:
+        pieces = data.draw(st.sets(st.integers(0, self.geometry.piece_count - 1), max_size=4))
+        times = {index: self.now + data.draw(st.sampled_from([-1.0, 1.0, 5.0, 100.0])) for index in sorted(pieces)}
+        self.picker.set_deadlines(reader, times)
+        self.deadlines[reader] = {index: at for index, at in times.items() if index not in self.have}
+
+    @precondition(lambda self: self.peers)
+    @rule(data=st.data())
+    def measure(self, data: st.DataObject) -> None:
+        for peer in data.draw(st.sets(st.sampled_from(sorted(self.peers)))):
+            self.rates[peer] = data.draw(st.sampled_from([0.0, 1e3, 1e5, 1e7]))
+        self.picker.set_rates(self.rates)
+
+    @rule(is_sequential=st.booleans())
+    def change_mode(self, is_sequential: bool) -> None:
+        self.picker.is_sequential = is_sequential
 
     @precondition(lambda self: self.complete)
     @rule(data=st.data(), is_right=st.booleans())
@@ -166,16 +209,20 @@ class PickerAgainstModel(RuleBasedStateMachine):
         self.picker.check_invariants()
         assert set(self.picker.have) == self.have
         assert self.picker.is_complete == (len(self.have) == self.geometry.piece_count)
+        needed = {index for index, priority in enumerate(self.priorities) if priority} - self.have
+        assert self.picker.is_finished == (not needed)
+        assert self.picker.needed_bytes == sum(map(self.geometry.piece_size, needed))
+        assert self.picker.missing_bytes == self.geometry.total_bytes - sum(map(self.geometry.piece_size, self.have))
         for index in range(self.geometry.piece_count):
             assert self.picker.state(index) is self.state(index)
             if self.state(index) is PieceState.PARTIAL:
                 assert self.picker.received_blocks(index) == sum(block.piece == index for block in self.received)
         for peer, pieces in self.peers.items():
-            assert self.picker.is_interesting(peer) == bool(pieces - self.have)
+            assert self.picker.is_interesting(peer) == bool(pieces & needed)
             assert set(self.picker.requested_from(peer)) == set(self.requests_of(peer))
 
     def teardown(self) -> None:
-        """Liveness: with every request answered, and every hash right, one more seed is enough to complete."""
+        """Liveness: with every request answered, and every hash right, one more seed is enough for what is wanted."""
         if not hasattr(self, "picker"):
             return
         seed = self.next_peer
@@ -191,9 +238,9 @@ class PickerAgainstModel(RuleBasedStateMachine):
             for index in sorted(self.complete):
                 self.settle(index, True)
             self.agrees()
-            if self.picker.is_complete:
+            if self.picker.is_finished:
                 break
-        assert self.picker.is_complete
+        assert self.picker.is_finished
         assert not any(self.outstanding.values())
 
     # The model
@@ -204,10 +251,14 @@ class PickerAgainstModel(RuleBasedStateMachine):
         blocks = self.picker.pick(peer, count, now=self.now)
         assert len(blocks) <= count
         assert len(set(blocks)) == len(blocks)
+        critical = self.critical_pieces()
+        if blocks:
+            self.check_most_urgent(peer, blocks[0], critical)
         for block in blocks:
             piece = block.piece
             assert piece in self.peers[peer], "asked a peer for what it does not have"
             assert piece not in self.have | self.complete
+            assert self.priorities[piece], "asked for what nobody wants"
             assert peer not in self.outstanding[block]
             if piece in self.failed:
                 # A piece on parole may start over with another peer: what came before counts no longer.
@@ -217,19 +268,10 @@ class PickerAgainstModel(RuleBasedStateMachine):
                 assert all(set(self.outstanding[other]) <= {peer} for other in self.geometry.blocks(piece))
             assert block not in self.received, "asked for what was received"
             if self.outstanding[block]:
-                assert not self.free_blocks(), "a duplicate outside of the end-game"
-                assert len(self.outstanding[block]) < CONFIG.endgame_requesters
-                older = [
-                    other
-                    for other, requesters in self.outstanding.items()
-                    if 0 < len(requesters) < CONFIG.endgame_requesters
-                    and peer not in requesters
-                    and self.touched[other] < self.touched[block]
-                    and other.piece in self.peers[peer] - self.failed
-                ]
-                assert not older, "not the stalest first"
+                self.check_duplicate(peer, block, critical)
             elif states[piece] is PieceState.MISSING and piece not in self.failed:
-                self.check_rarest(peer, piece, states)
+                if piece not in critical:
+                    self.check_best(peer, piece, states)
                 states[piece] = PieceState.PARTIAL
             self.outstanding[block][peer] = self.now
             self.touched[block] = self.now
@@ -238,15 +280,60 @@ class PickerAgainstModel(RuleBasedStateMachine):
                 "a free block was passed over"
             )
 
-    def check_rarest(self, peer: int, piece: int, states: dict[int, PieceState]) -> None:
-        if len(self.have | self.complete) < CONFIG.random_first_pieces:
+    def check_duplicate(self, peer: int, block: Block, critical: dict[int, float]) -> None:
+        requesters = self.outstanding[block]
+        if block.piece in critical and len(requesters) < CONFIG.critical_requesters:
             return
+        assert not self.free_blocks(), "a duplicate outside of the end-game"
+        assert len(requesters) < CONFIG.endgame_requesters
+        older = [
+            other
+            for other, others in self.outstanding.items()
+            if 0 < len(others) < CONFIG.endgame_requesters
+            and peer not in others
+            and self.touched[other] < self.touched[block]
+            and other.piece in self.peers[peer] - self.failed
+        ]
+        assert not older, "not the stalest first"
+
+    def check_most_urgent(self, peer: int, block: Block, critical: dict[int, float]) -> None:
+        """A peer that is not much slower than another one helps first with what is needed first."""
+        fastest = max(self.rates.values(), default=0.0)
+        if peer in self.rates and self.rates[peer] * CONFIG.steal_factor < fastest:
+            return
+        free = [
+            (critical[other.piece], other.piece)
+            for other in self.free_blocks()
+            if other.piece in critical and other.piece in self.peers[peer] - self.failed
+        ]
+        urgent = critical.get(block.piece)
+        if free and block.piece not in self.failed:
+            assert urgent is not None, "something else came before what is urgent"
+            assert (urgent, block.piece) <= min(free)
+
+    def critical_pieces(self) -> dict[int, float]:
+        """The pieces that somebody waits for, with the earliest time."""
+        found: dict[int, float] = {}
+        for times in self.deadlines.values():
+            for index, at in times.items():
+                if self.priorities[index] and self.state(index) in (PieceState.MISSING, PieceState.PARTIAL):
+                    found[index] = min(at, found.get(index, at))
+        return found
+
+    def check_best(self, peer: int, piece: int, states: dict[int, PieceState]) -> None:
+        """A new piece is the best of those that the peer has: by priority, then the rarest or the first."""
         candidates = [
             index
             for index, state in states.items()
-            if state is PieceState.MISSING and index in self.peers[peer] and index not in self.failed
+            if state is PieceState.MISSING and index in self.peers[peer] - self.failed and self.priorities[index]
         ]
-        assert self.rarity(piece) == min(map(self.rarity, candidates)), "not the rarest first"
+        highest = max(self.priorities[index] for index in candidates)
+        assert self.priorities[piece] == highest, "not by priority"
+        equal = [index for index in candidates if self.priorities[index] == highest]
+        if self.picker.is_sequential:
+            assert piece == min(equal), "not in order"
+        elif len(self.have | self.complete) >= CONFIG.random_first_pieces:
+            assert self.rarity(piece) == min(map(self.rarity, equal)), "not the rarest first"
 
     def rarity(self, index: int) -> int:
         return sum(index in pieces for pieces in self.peers.values())
@@ -277,6 +364,8 @@ class PickerAgainstModel(RuleBasedStateMachine):
             self.picker.piece_verified(index)
             self.have.add(index)
             self.failed.discard(index)
+            for times in self.deadlines.values():
+                times.pop(index, None)
         else:
             assert self.picker.piece_failed(index) == contributors
             self.failed.add(index)
@@ -285,7 +374,7 @@ class PickerAgainstModel(RuleBasedStateMachine):
         return [
             block
             for index in range(self.geometry.piece_count)
-            if index not in self.have | self.complete
+            if index not in self.have | self.complete and self.priorities[index]
             for block in self.geometry.blocks(index)
             if block not in self.received and not self.outstanding.get(block)
         ]
@@ -311,6 +400,8 @@ class PickerAgainstModel(RuleBasedStateMachine):
         del self.outstanding[block][peer]
         if not self.outstanding[block]:
             del self.outstanding[block]
+        else:
+            self.touched[block] = self.now
 
     def draw_peer(self, data: st.DataObject) -> int:
         return data.draw(st.sampled_from(sorted(self.peers)))

@@ -1,26 +1,29 @@
-"""Rarity counts against a plain dictionary."""
+"""Rarity counts and the order by priority, against plain dictionaries."""
 
 from __future__ import annotations
 
 from collections import Counter
 from random import Random
 
-from bittorrent.picker.availability import Availability
-from bittorrent.picker.bitfield import Bitfield
+import pytest
+
+from bittorrent.picker.availability import FEW, Availability
+from bittorrent.picker.bitfield import PAGE_PIECES, Bitfield
 
 
-def test_counts_and_order_follow_a_plain_count() -> None:
+@pytest.mark.parametrize("size", [100, PAGE_PIECES + 60])
+def test_counts_and_order_follow_a_plain_count(size: int) -> None:
     rng = Random(7)
-    size = 100
     availability = Availability(size, rng=Random(1))
     counts: Counter[int] = Counter()
     candidates = set(range(size))
+    priorities = [4] * size
     fields: list[Bitfield] = []
-    for _ in range(600):
-        action = rng.randrange(5)
+    for step in range(500 if size < 1000 else 120):
+        action = rng.randrange(7)
         index = rng.randrange(size)
         if action == 0:
-            field = Bitfield(size, rng.sample(range(size), rng.randrange(1, size)))
+            field = Bitfield(size, rng.sample(range(size), rng.randrange(1, rng.choice([size, FEW]))))
             fields.append(field)
             availability.add_all(field)
             counts.update(field)
@@ -36,22 +39,29 @@ def test_counts_and_order_follow_a_plain_count() -> None:
         elif action == 3:
             availability.exclude(index)
             candidates.discard(index)
+        elif action == 4 and rng.random() < 0.3:
+            priorities = [rng.choice([0, 0, 1, 4, 7]) for _ in range(size)]
+            availability.set_priorities(bytes(priorities))
         else:
             availability.include(index)
             candidates.add(index)
-        availability.check_invariants()
-        assert [availability.count(i) for i in range(size)] == [counts[i] for i in range(size)]
+        if step % 10 == 0:
+            availability.check_invariants()
+            assert [availability.count(i) for i in range(size)] == [counts[i] for i in range(size)]
         of_peer = Bitfield(size, rng.sample(range(size), 20))
-        for mask, eligible in ((None, candidates), (of_peer.mask, candidates & set(of_peer))):
-            rarest = availability.rarest(mask)
-            anything = availability.random(mask)
-            if not eligible:
-                assert rarest is None
-                assert anything is None
-            else:
-                assert rarest in eligible
-                assert anything in eligible
-                assert counts[rarest] == min(counts[i] for i in eligible)
+        for pieces, eligible in ((None, candidates), (of_peer, candidates & set(of_peer))):
+            wanted = [i for i in eligible if priorities[i]]
+            chosen = [choose(pieces) for choose in (availability.rarest, availability.random, availability.first)]
+            if not wanted:
+                assert chosen == [None, None, None]
+                continue
+            best = max(priorities[i] for i in wanted)
+            assert all(i in wanted and priorities[i] == best for i in chosen if i is not None)
+            rarest, _, first = chosen
+            assert rarest is not None
+            assert counts[rarest] == min(counts[i] for i in wanted if priorities[i] == best)
+            assert first == min(i for i in wanted if priorities[i] == best)
+        assert availability.has_wanted == any(priorities[i] for i in candidates)
 
 
 def test_a_seed_counts_for_every_piece() -> None:
@@ -63,7 +73,17 @@ def test_a_seed_counts_for_every_piece() -> None:
     assert [availability.count(index) for index in range(3)] == [0, 1, 0]
 
 
-def test_equally_rare_pieces_come_in_no_fixed_order() -> None:
-    availability = Availability(64, rng=Random(3))
-    first = {availability.rarest(None) for _ in range(300)}
-    assert len(first) > 40
+@pytest.mark.parametrize("size", [10, 64, PAGE_PIECES + 100])
+@pytest.mark.parametrize("share", [1.0, 0.3])
+def test_equally_rare_pieces_come_in_no_fixed_order(size: int, share: float) -> None:
+    rng = Random(5)
+    availability = Availability(size, rng=Random(3))
+    for index in range(size):
+        if rng.random() >= share:
+            availability.exclude(index)
+    draws = 50 * size if size < 1000 else 2000
+    for choose in (availability.rarest, availability.random):
+        found = Counter(choose(None) for _ in range(draws))
+        assert len(found) > 0.25 * size * share
+        assert max(found.values()) < 4 * max(2, draws / (size * share))
+        assert {(index or 0) // PAGE_PIECES for index in found} == set(range(-(-size // PAGE_PIECES)))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bittorrent.picker.bitfield import Bitfield, BitfieldError
+from bittorrent.picker.bitfield import PAGE_PIECES, Bitfield, BitfieldError, page_bit
 from transfer.errors import DecodeError
 
 sized_sets = st.integers(0, 70).flatmap(
@@ -54,7 +54,10 @@ def test_behaves_like_a_set(drawn: tuple[int, set[int], set[int]]) -> None:
         assert copy.clear(index)
         assert not copy.clear(index)
     assert list(copy) == sorted(two - one)
-    assert copy.mask == Bitfield(size, two - one).mask
+    assert copy.page(0) == Bitfield(size, two - one).page(0)
+    assert first.count_common(second) == len(one & two)
+    assert list(first.without(second)) == sorted(one - two)
+    assert Bitfield.from_flags(bytes(index in one for index in range(size))) == first
     assert list(first) == sorted(one), "a copy is independent"
 
 
@@ -66,3 +69,16 @@ def test_an_index_outside_is_an_error(index: int) -> None:
     with pytest.raises(IndexError):
         field.clear(index)
     assert index not in field
+
+
+def test_pages_follow_every_change() -> None:
+    field = Bitfield(2 * PAGE_PIECES + 5, [0, PAGE_PIECES - 1, PAGE_PIECES, 2 * PAGE_PIECES + 4])
+    assert field.page_count == 3
+    for index in field:
+        assert field.page(index // PAGE_PIECES) & page_bit(index)
+    assert [field.page(number).bit_count() for number in range(3)] == [2, 1, 1]
+    assert field.page(0) == page_bit(0) | page_bit(PAGE_PIECES - 1)
+    field.set(1)
+    field.clear(PAGE_PIECES)
+    assert [field.page(number).bit_count() for number in range(3)] == [3, 0, 1]
+    assert field.copy().page(0) == field.page(0)
