@@ -412,4 +412,4 @@ class PickerAgainstModel(RuleBasedStateMachine):
 
 
 TestPicker = PickerAgainstModel.TestCase
-TestPicker.settings = settings(max_examples=100, stateful_step_count=50, deadline=None)
+TestPicker.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
