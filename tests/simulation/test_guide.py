@@ -1,4 +1,4 @@
-"""The guide to the simulation does what it says: its code is executed as printed."""
+"""The guides do what they say: their code is executed as printed."""
 
 from __future__ import annotations
 
@@ -7,18 +7,38 @@ import subprocess
 import sys
 from pathlib import Path
 
-GUIDE = Path(__file__).parents[2] / "docs" / "simulation.md"
+import pytest
+
+DOCS = Path(__file__).parents[2] / "docs"
+GUIDE = DOCS / "simulation.md"
+# With a pattern of what each of them prints.
+PAGES = {
+    "tutorial-dht.md": r"kept by [1-4] nodes\nfound 127.0.0.1:6881 in [12] hop\nb'nobody is the server'\n",
+    "howto/from-the-kademlia-package.md": r"{'colour': 'green'}\n",
+    "howto/a-network-of-your-own.md": r"b'value'\n",
+}
 BLOCK = re.compile(r"^```python(?: title=\"(?P<title>[^\"]+)\")?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def test_the_code_of_the_guide_runs() -> None:
-    blocks = [match for match in BLOCK.finditer(GUIDE.read_text()) if match["title"] is None]
-    assert len(blocks) >= 7
+def execute(page: Path) -> int:
+    """Runs the blocks without a title one after the other; returns how many there are."""
+    text = page.read_text()
+    blocks = [match for match in BLOCK.finditer(text) if match["title"] is None]
     namespace: dict[str, object] = {"__name__": "guide"}
-    text = GUIDE.read_text()
     for block in blocks:
         line = text.count("\n", 0, block.start("code"))
-        exec(compile("\n" * line + block["code"], str(GUIDE), "exec"), namespace)
+        exec(compile("\n" * line + block["code"], str(page), "exec"), namespace)
+    return len(blocks)
+
+
+def test_the_code_of_the_guide_runs() -> None:
+    assert execute(GUIDE) >= 7
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_code_of_a_page_prints_what_it_should(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert execute(DOCS / page)
+    assert re.fullmatch(PAGES[page], capsys.readouterr().out)
 
 
 def test_the_tests_of_the_guide_pass(tmp_path: Path) -> None:
