@@ -183,7 +183,7 @@ def _split(data: bytes, address_size: int) -> tuple[Contact, ...]:
 
 
 def _join(contacts: Iterable[Contact]) -> bytes:
-    return b"".join(bytes(contact.key) + contact.address.compact() for contact in contacts)
+    return b"".join([contact.compact() for contact in contacts])
 
 
 def _want(arguments: dict[bytes, Any]) -> tuple[int, ...]:

@@ -73,7 +73,7 @@ def split_nodes(data: bytes, *, ipv6: bool) -> tuple[Contact, ...]:
 
 def join_nodes(contacts: Iterable[Contact]) -> bytes:
     """The inverse of `split_nodes`; all of one address family, which the caller sees to."""
-    return b"".join(bytes(contact.key) + contact.address.compact() for contact in contacts)
+    return b"".join([contact.compact() for contact in contacts])
 
 
 def raw_value(data: bytes, body: bytes) -> bytes:

@@ -37,7 +37,7 @@ def encode_snapshot(networks: Iterable[NetworkSnapshot]) -> bytes:
                 b"bits": network.node_id.bits,
                 b"family": 6 if network.is_ipv6 else 4,
                 b"id": bytes(network.node_id),
-                b"nodes": b"".join(bytes(each.key) + each.address.compact() for each in network.contacts),
+                b"nodes": b"".join([contact.compact() for contact in network.contacts]),
             }
             for network in networks
         ]
