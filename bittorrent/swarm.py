@@ -77,7 +77,8 @@ class SwarmCore:
         peer = SwarmPeer(number=number, core=core, config=self._config.pipeline, now=now)
         self.peers[number] = peer
         core.metadata.info_bytes = self.info_bytes
-        core.introduce(have=self.picker.have if self.picker else None, listen_port=listen_port, dht_port=dht_port)
+        have = self._uploads.shown if self._downloads is not None else None
+        core.introduce(have=have, listen_port=listen_port, dht_port=dht_port)
         if self._downloads is not None:
             self._include(peer, self._downloads)
         self._drain(peer)
@@ -99,6 +100,7 @@ class SwarmCore:
         self._metadata.forget(number)
         if self._downloads is not None:
             self._downloads.picker.remove_peer(number)
+            self._uploads.remove_peer(peer)
             self._rechoke_soon()
             self._downloads.request_from_all()
 
@@ -119,7 +121,7 @@ class SwarmCore:
             self._request_metadata()
         if self._downloads is not None:
             self._downloads.measure()
-            self._uploads.rechoke(now=now, seeding=self.is_complete)
+            self._uploads.rechoke(seeding=self.is_complete)
             self._downloads.request_from_all()
 
     def next_timer(self) -> float:
@@ -128,8 +130,14 @@ class SwarmCore:
 
     # Commands
 
-    def begin(self, geometry: Geometry, have: Bitfield, info_bytes: bytes, *, now: float) -> None:
-        """The torrent is known and what is on disk is verified: the exchange starts."""
+    def begin(
+        self, geometry: Geometry, have: Bitfield, info_bytes: bytes, *, super_seed: bool = False, now: float
+    ) -> None:
+        """The torrent is known and what is on disk is verified: the exchange starts.
+
+        Args:
+            super_seed: send each piece once before any twice (BEP 16); without effect unless everything is here.
+        """
         self.info_bytes = info_bytes
         self._downloads = SwarmDownloads(
             self.peers,
@@ -141,12 +149,12 @@ class SwarmCore:
             config=self._config,
         )
         self._at(now)
-        self._uploads.begin(self._downloads.picker.have)
+        self._uploads.begin(geometry, self._downloads.picker.have, super_seed=super_seed)
         for peer in list(self.peers.values()):
             peer.core.metadata.info_bytes = info_bytes
             peer.core.announce_extensions(listen_port=None)
             self._include(peer, self._downloads)
-            peer.core.announce_many(have)  # written later: what the peer turns out to have it need not hear of
+            peer.core.announce_many(self._uploads.shown)  # what it turns out to have it will not hear of
             self._drain(peer)
         self._drop_fellow_seeds()
 
@@ -178,7 +186,7 @@ class SwarmCore:
         self._at(now)
         peer = self.peers.get(number)
         if peer is not None:
-            self._uploads.send(peer, block, data, now=now)
+            self._uploads.send(peer, block, data)
 
     # Outputs
 
@@ -248,6 +256,7 @@ class SwarmCore:
                 self._downloads.picker.is_interesting(peer.number)  # raises for a peer it does not know
         if self._downloads is not None:
             self._downloads.picker.check_invariants()
+            self._uploads.check_invariants()
             assert self._downloads.unverified_bytes >= 0
 
     # What peers say
@@ -255,6 +264,7 @@ class SwarmCore:
     def _include(self, peer: SwarmPeer, downloads: SwarmDownloads) -> None:
         """From now on a peer takes part in the exchange."""
         downloads.picker.add_peer(peer.number)
+        self._uploads.add_peer(peer)
         peer.core.block_sink = downloads.sink_for(peer)
         peer.core.set_geometry(downloads.picker.geometry)
 
@@ -271,9 +281,11 @@ class SwarmCore:
         match event:
             case PeerHas(index):
                 downloads.picker.peer_have(peer.number, index)
+                self._uploads.peer_has(peer, index)
                 self._peer_gained(peer, downloads.picker)
             case PeerHasMany(bits):
                 downloads.picker.peer_bitfield(peer.number, bits)
+                self._uploads.peer_has(peer, bits)
                 self._peer_gained(peer, downloads.picker)
             case ChokeChanged(is_choked):
                 peer.is_refusing = False
@@ -348,7 +360,7 @@ class SwarmCore:
         return self._downloads
 
     def _at(self, now: float) -> None:
-        self._now = now
+        self._now = self._uploads.now = now
         if self._downloads is not None:
             self._downloads.now = now
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bittorrent.choker import ChokerConfig
 from bittorrent.pipeline import PipelineConfig
+from bittorrent.super_seeding import SuperSeedingConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,7 @@ class SwarmConfig:
     allowed_fast_pieces: int = 10
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
     choker: ChokerConfig = field(default_factory=ChokerConfig)
+    super_seeding: SuperSeedingConfig = field(default_factory=SuperSeedingConfig)
 
     def __post_init__(self) -> None:
         numbers = (self.max_unverified_bytes, self.max_buffered_bytes, self.metadata_sources, self.max_contributions)

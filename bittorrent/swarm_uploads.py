@@ -8,7 +8,8 @@ from random import Random
 from bittorrent.allowed_fast import allowed_fast_set
 from bittorrent.choker import ChokeCandidate, ChokerCore
 from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import Block
+from bittorrent.picker.geometry import Block, Geometry
+from bittorrent.super_seeding import SuperSeeding
 from bittorrent.swarm_config import SwarmConfig
 from bittorrent.swarm_peer import SwarmPeer
 from transfer.address import is_ip_address
@@ -31,17 +32,47 @@ class SwarmUploads:
         rng: Random,
         config: SwarmConfig,
     ) -> None:
+        self.now = 0.0  # kept up by the swarm
         self.uploaded_bytes = 0
         self._peers = peers
         self._touch = touch
         self._info_hash = info_hash
         self._config = config
+        self._rng = rng
         self._choker = ChokerCore(rng=rng, config=config.choker)
         self._have = Bitfield(0)
+        self._super: SuperSeeding | None = None
 
-    def begin(self, have: Bitfield) -> None:
-        """The torrent is known; `have` is what we have: live."""
+    def begin(self, geometry: Geometry, have: Bitfield, *, super_seed: bool) -> None:
+        """The torrent is known; `have` is what we have: live. Only what is complete can be super-seeded (BEP 16)."""
         self._have = have
+        if super_seed and have.is_full:
+            self._super = SuperSeeding(geometry, rng=self._rng, config=self._config.super_seeding)
+
+    @property
+    def shown(self) -> Bitfield:
+        """What a new peer is told that we have."""
+        return self._have if self._super is None else Bitfield(self._have.size)
+
+    def add_peer(self, peer: SwarmPeer) -> None:
+        """A peer takes part from now on."""
+        if self._super is not None:
+            self._super.add_peer(peer.number)
+
+    def remove_peer(self, peer: SwarmPeer) -> None:
+        """A peer takes part no longer."""
+        if self._super is not None:
+            self._super.remove_peer(peer.number)
+
+    def peer_has(self, peer: SwarmPeer, news: int | Bitfield) -> None:
+        """A peer announced a piece, or what it had when it connected."""
+        if self._super is not None:
+            if isinstance(news, Bitfield):
+                deserving = self._super.peer_has_many(peer.number, news)
+            else:
+                deserving = self._super.peer_has(peer.number, news)
+            for number in deserving:
+                self._offer(self._peers[number])
 
     def take(self, peer: SwarmPeer, max_bytes: int) -> list[Block]:
         """Takes requests off a peer's queue, up to `max_bytes` but at least one."""
@@ -50,7 +81,7 @@ class SwarmUploads:
         size = 0
         while queue and (size < max_bytes or not blocks):
             block = queue.popleft()
-            if block.piece in self._have:
+            if self._may_have(peer, block.piece):
                 blocks.append(block)
                 size += block.length
             elif peer.core.is_fast:
@@ -61,7 +92,7 @@ class SwarmUploads:
             self._touch(peer)
         return [] if peer.core.is_closed else blocks
 
-    def send(self, peer: SwarmPeer, block: Block, data: bytes, *, now: float) -> None:
+    def send(self, peer: SwarmPeer, block: Block, data: bytes) -> None:
         """Answers one request, unless the peer was choked meanwhile."""
         if peer.core.is_closed:
             return
@@ -70,9 +101,11 @@ class SwarmUploads:
             peer.core.reject([block])
             return
         peer.core.send_block(block, data)
-        peer.upload.add(len(data), now=now)
+        peer.upload.add(len(data), now=self.now)
         peer.uploaded_bytes += len(data)
         self.uploaded_bytes += len(data)
+        if self._super is not None and self._super.block_sent(peer.number, block, now=self.now):
+            self._offer(peer)
 
     def interest_changed(self, peer: SwarmPeer) -> None:
         """A peer wants something, or nothing any more. One that has nearly nothing may begin at once (BEP 6)."""
@@ -80,17 +113,18 @@ class SwarmUploads:
         if not core.is_interested or not core.is_fast or peer.was_allowed_fast or core.bits is None:
             return
         peer.was_allowed_fast = True
-        if core.bits.count < wanted and is_ip_address(core.address.host):
+        if core.bits.count < wanted and self._super is None and is_ip_address(core.address.host):
             pieces = allowed_fast_set(self._info_hash, core.address.host, piece_count=core.bits.size, count=wanted)
             core.allow_fast([index for index in pieces if index in self._have and index not in core.bits])
             self._touch(peer)
 
-    def rechoke(self, *, now: float, seeding: bool) -> None:
+    def rechoke(self, *, seeding: bool) -> None:
         """Gives slots away: all of them when a round is over, free ones at any time."""
+        now = self.now
         candidates = [
             ChokeCandidate(
                 peer=peer.number,
-                is_interested=peer.core.is_interested,
+                is_interested=self._is_worth_a_slot(peer),
                 is_unchoked=not peer.core.am_choking,
                 is_snubbed=peer.pipeline.is_snubbed,
                 download_bytes_per_s=peer.download.rate_bytes_per_s(now=now),
@@ -104,6 +138,31 @@ class SwarmUploads:
         for number in decision.choke:
             self._peers[number].core.set_choking(True)
             self._touch(self._peers[number])
+            if self._super is not None:
+                self._super.choked(number)
         for number in decision.unchoke:
             self._peers[number].core.set_choking(False)
             self._touch(self._peers[number])
+        if self._super is not None:
+            self._super.handle_timer(now=now)
+            for peer in self._peers.values():
+                self._offer(peer)
+
+    def check_invariants(self) -> None:
+        """Asserts what the parts promise."""
+        if self._super is not None:
+            self._super.check_invariants()
+
+    def _may_have(self, peer: SwarmPeer, piece: int) -> bool:
+        return piece in self._have and (self._super is None or self._super.is_told(peer.number, piece))
+
+    def _is_worth_a_slot(self, peer: SwarmPeer) -> bool:
+        """Whoever super-seeds gives slots to those who lack something: of what, they have not been told yet."""
+        return peer.core.is_interested or (self._super is not None and self._super.wants_more(peer.number))
+
+    def _offer(self, peer: SwarmPeer) -> None:
+        if self._super is not None and not peer.core.am_choking and not peer.core.is_closed:
+            news = self._super.offer(peer.number, now=self.now)
+            if news:
+                peer.core.announce_many(news)
+                self._touch(peer)

@@ -61,6 +61,7 @@ class SwarmNet:
         never_answers: bool = False,
         rate_bytes_per_s: float | None = None,
         fast: bool = True,
+        super_seed: bool = False,
     ) -> Host:
         """A participant. `have` None means nothing; `corrupts(piece, begin)` names the blocks it sends wrongly."""
         host = Host(self, len(self.hosts), config or SwarmConfig(), corrupts, never_answers)
@@ -68,7 +69,7 @@ class SwarmNet:
         host.rate_bytes_per_s = rate_bytes_per_s or self.rate_bytes_per_s
         self.hosts.append(host)
         if not magnet:
-            host.begin(have or Bitfield(self.geometry.piece_count))
+            host.begin(have or Bitfield(self.geometry.piece_count), super_seed=super_seed)
         self.at(self.now, host.tick)
         return host
 
@@ -131,8 +132,8 @@ class Host:
         have = self.core.picker.have.count if self.core.picker else "no metadata"
         return f"{self.address} {have}"
 
-    def begin(self, have: Bitfield) -> None:
-        self.core.begin(self.net.geometry, have, self.net.info_bytes, now=self.net.now)
+    def begin(self, have: Bitfield, *, super_seed: bool = False) -> None:
+        self.core.begin(self.net.geometry, have, self.net.info_bytes, super_seed=super_seed, now=self.net.now)
 
     def tick(self) -> None:
         self.core.handle_timer(now=self.net.now)

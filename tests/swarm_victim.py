@@ -21,10 +21,12 @@ from transfer.address import Address
 class SwarmVictim:
     """The swarm, its clock, and what it reported."""
 
-    def __init__(self, geometry: Geometry, have: Bitfield, *, config: SwarmConfig | None = None) -> None:
+    def __init__(
+        self, geometry: Geometry, have: Bitfield, *, config: SwarmConfig | None = None, super_seed: bool = False
+    ) -> None:
         self.now = 1000.0
         self.core = SwarmCore(info_hash=INFO_HASH, rng=Random(1), config=config or SwarmConfig())
-        self.core.begin(geometry, have, b"d4:name1:xe", now=self.now)
+        self.core.begin(geometry, have, b"d4:name1:xe", super_seed=super_seed, now=self.now)
         self.events: list[SwarmEvent] = []
 
     @property

@@ -120,6 +120,7 @@ class Session:
         peers: Iterable[tuple[str, int]] = (),
         download_dir: str | os.PathLike[str] | None = None,
         seed_only: bool = False,
+        super_seed: bool = False,
     ) -> Torrent:
         """Starts a torrent, or returns it when the session has it already. One that stopped is started anew.
 
@@ -128,6 +129,8 @@ class Session:
             peers: endpoints to try besides those that trackers and the DHT name.
             download_dir: instead of the session's.
             seed_only: nothing is written; the torrent stops with StorageError unless everything is there.
+            super_seed: for the first and only seed: each piece is sent once before any is sent twice (BEP 16). Without
+                effect unless everything is there.
 
         Raises:
             MetainfoError, MagnetError: the source is not usable.
@@ -150,6 +153,7 @@ class Session:
                 download_dir=directory,
                 state_dir=self._state_dir,
                 seed_only=seed_only,
+                super_seed=super_seed,
                 peer_id=self._peer_id,
                 listen_port=self.address.port,
                 dht=self._dht,

@@ -50,6 +50,7 @@ class Torrent:
         download_dir: where its files are.
         state_dir: where its state is kept for good.
         seed_only: never write; stop with StorageError unless every piece is on disk already.
+        super_seed: send each piece once before any twice (BEP 16).
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Torrent:
         download_dir: Path,
         state_dir: Path | None,
         seed_only: bool,
+        super_seed: bool,
         peer_id: bytes,
         listen_port: int,
         dht: MainlineNode | None,
@@ -77,6 +79,7 @@ class Torrent:
         self._state_dir = state_dir
         self._source = source
         self._seed_only = seed_only
+        self._super_seed = super_seed
         self._jobs = DiskJobs(executor)
         self._open_storage = open_storage
         self._claims = claims
@@ -306,7 +309,7 @@ class Torrent:
         self._checked_pieces = metainfo.piece_count
         self._state = TorrentState.DOWNLOADING
         geometry = Geometry(metainfo.total_bytes, metainfo.piece_length)
-        self._core.begin(geometry, have, metainfo.info_bytes, now=self._loop.time())
+        self._core.begin(geometry, have, metainfo.info_bytes, super_seed=self._super_seed, now=self._loop.time())
         was_complete = have.is_full
         self._finish_if_complete()
         self._find_peers()

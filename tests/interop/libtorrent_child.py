@@ -71,6 +71,13 @@ class Child:
         self.handles[info_hash].connect_peer((host, port))
         return {}
 
+    def do_limit_local_peers(self) -> dict[str, Any]:
+        """Local peers need no upload slot and know no rate limit by default: from now on they are like others."""
+        everybody = lt.ip_filter()
+        everybody.add_rule("0.0.0.0", "255.255.255.255", 1 << lt.session.global_peer_class_id)
+        self.session.set_peer_class_filter(everybody)
+        return {}
+
     def do_force_announce(self, info_hash: str) -> dict[str, Any]:
         self.handles[info_hash].force_dht_announce()
         self.handles[info_hash].force_reannounce()

@@ -1,0 +1,107 @@
+"""Extensions of the peer wire protocol, each shown to work with a program that this project did not write."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bittorrent.aio.session import Session
+from bittorrent.choker import ChokerConfig
+from bittorrent.config import SessionConfig
+from bittorrent.metainfo.create import create_metainfo
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.swarm_config import SwarmConfig
+from tests.interop.content import MIB, digests, make_file
+from tests.interop.programs import LibtorrentPeer, wait_until
+
+pytestmark = pytest.mark.interop
+
+PIECE = 1 << 18
+ONE_SLOT = SwarmConfig(choker=ChokerConfig(slots=1, optimistic_slots=0, seed_turn_s=600.0))
+
+
+def make_shared(where: Path, *, size: int = 16 * MIB, private: bool = False) -> Metainfo:
+    return create_metainfo(make_file(where / "shared.bin", size), piece_length=PIECE, private=private)
+
+
+# Fast extension (BEP 6)
+
+
+async def test_libtorrent_gives_us_pieces_while_it_chokes_us(tmp_path: Path) -> None:
+    metainfo = make_shared(tmp_path / "theirs")
+    async with (
+        LibtorrentPeer(settings={"unchoke_slots_limit": 0, "allowed_fast_set_size": 7}) as libtorrent,
+        Session(tmp_path / "ours", host="127.0.0.1") as session,
+    ):
+        await libtorrent.do("limit_local_peers")
+        await libtorrent.add(tmp_path / "theirs", torrent=metainfo.to_bytes(), seed=True)
+        torrent = await session.add(metainfo, peers=[libtorrent.address])
+
+        async def has_seven() -> bool:
+            return torrent.statistics().done_pieces == 7
+
+        await wait_until(has_seven, what="the seven allowed pieces")
+        (peer,) = torrent.swarm.core.peers.values()
+        assert peer.core.is_fast
+        assert peer.core.is_choked
+        assert len(peer.core.said.allowed_fast) == 7
+        await asyncio.sleep(0.5)
+        assert torrent.statistics().downloaded_bytes == 7 * PIECE
+
+
+async def test_libtorrent_takes_pieces_from_us_while_we_choke_it(tmp_path: Path) -> None:
+    metainfo = make_shared(tmp_path / "ours")
+    config = SessionConfig(swarm=ONE_SLOT)
+    async with (
+        Session(tmp_path / "ours", host="127.0.0.1", config=config) as session,
+        LibtorrentPeer() as libtorrent,
+    ):
+        torrent = await session.add(metainfo, seed_only=True)
+        await torrent.wait_complete()
+        _, writer = await asyncio.open_connection(*session.address)  # takes the only slot
+        writer.write(b"\x13BitTorrent protocol" + bytes(8) + metainfo.info_hash + b"-XX0000-takes-a-slot")
+        writer.write(b"\0\0\0\1\2")
+
+        async def is_taken() -> bool:
+            return any(not peer.core.am_choking for peer in torrent.swarm.core.peers.values())
+
+        await wait_until(is_taken, what="the slot is taken")
+        info_hash = await libtorrent.add(tmp_path / "theirs", torrent=metainfo.to_bytes())
+        await libtorrent.connect(info_hash, session.address)
+
+        async def has_ten() -> bool:
+            return bool((await libtorrent.status(info_hash))["done_bytes"] == 10 * PIECE)
+
+        await wait_until(has_ten, what="the ten allowed pieces")
+        await asyncio.sleep(0.5)
+        assert torrent.statistics().uploaded_bytes == 10 * PIECE
+        writer.close()  # the slot is free, and the rest follows
+        await libtorrent.wait_seeding(info_hash)
+        assert torrent.statistics().uploaded_bytes == metainfo.total_bytes
+    assert digests(tmp_path / "theirs" / metainfo.name) == digests(tmp_path / "ours" / metainfo.name)
+
+
+# Super-seeding (BEP 16)
+
+
+async def test_two_libtorrents_share_what_a_super_seed_gives_each_once(tmp_path: Path) -> None:
+    metainfo = make_shared(tmp_path / "ours")
+    settings = {"close_redundant_connections": False}
+    async with (
+        Session(tmp_path / "ours", host="127.0.0.1") as session,
+        LibtorrentPeer(settings=settings) as one,
+        LibtorrentPeer(settings=settings) as two,
+    ):
+        torrent = await session.add(metainfo, seed_only=True, super_seed=True)
+        await torrent.wait_complete()
+        for number, libtorrent in enumerate((one, two)):
+            info_hash = await libtorrent.add(tmp_path / f"{number}", torrent=metainfo.to_bytes())
+            await libtorrent.connect(info_hash, session.address)
+        await one.connect(info_hash, two.address)
+        await one.wait_seeding(info_hash)
+        await two.wait_seeding(info_hash)
+        assert metainfo.total_bytes <= torrent.statistics().uploaded_bytes <= 1.5 * metainfo.total_bytes
+    for number in (0, 1):
+        assert digests(tmp_path / f"{number}" / metainfo.name) == digests(tmp_path / "ours" / metainfo.name)
