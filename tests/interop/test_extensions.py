@@ -94,10 +94,11 @@ async def test_two_libtorrents_share_what_a_super_seed_gives_each_once(tmp_path:
         LibtorrentPeer(settings=settings) as one,
         LibtorrentPeer(settings=settings) as two,
     ):
+        info_hash = metainfo.info_hash.hex()
         torrent = await session.add(metainfo, seed_only=True, super_seed=True)
         await torrent.wait_complete()
         for number, libtorrent in enumerate((one, two)):
-            info_hash = await libtorrent.add(tmp_path / f"{number}", torrent=metainfo.to_bytes())
+            await libtorrent.add(tmp_path / f"{number}", torrent=metainfo.to_bytes())
             await libtorrent.connect(info_hash, session.address)
         await one.connect(info_hash, two.address)
         await one.wait_seeding(info_hash)

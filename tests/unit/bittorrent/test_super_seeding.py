@@ -181,9 +181,9 @@ def test_what_is_not_complete_cannot_be_super_seeded() -> None:
     assert wire.Pieces(Bitfield(20, range(19)).to_wire()) in swarm.join().says()
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_hardly_more_than_one_copy_leaves_the_seed(seed: int) -> None:
-    net = SwarmNet(Random(seed), total_bytes=6 << 20, rate_bytes_per_s=1e5)
+    net = SwarmNet(Random(seed), total_bytes=4 << 20, rate_bytes_per_s=1e5)
     source = net.host(have=Bitfield.full(net.geometry.piece_count), super_seed=True)
     leeches = [net.host(fast=bool(number % 2)) for number in range(8)]
     net.connect_all()
