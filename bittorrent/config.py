@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from bittorrent.peer_config import PeerConfig
 from bittorrent.swarm_config import SwarmConfig
+from bittorrent.web_seed import WebSeedConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class SessionConfig:
     disk_threads: int = 4
     peer: PeerConfig = field(default_factory=PeerConfig)
     swarm: SwarmConfig = field(default_factory=SwarmConfig)
+    web_seed: WebSeedConfig = field(default_factory=WebSeedConfig)
 
     def __post_init__(self) -> None:
         for name in self.__slots__:

@@ -64,6 +64,14 @@ class TrackerError(BitTorrentError, ConnectionError):
         self.failure_reason = failure_reason
 
 
+class WebSeedError(BitTorrentError, ConnectionError):
+    """A web seed did not give what was asked for. `is_final` tells that it never will."""
+
+    def __init__(self, message: str, *, is_final: bool = False) -> None:
+        super().__init__(message)
+        self.is_final = is_final
+
+
 class NoPeersError(BitTorrentError, ConnectionError):
     """No source of peers named anybody who has what is wanted."""
 

@@ -12,6 +12,7 @@ from random import Random, SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from bittorrent.aio.guarded_http import GuardedHttp
 from bittorrent.aio.peer_connection import PeerConnection
 from bittorrent.aio.torrent import Torrent
 from bittorrent.aio.tracker import TrackerClient
@@ -82,6 +83,7 @@ class Session:
         self._listener: Listener | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._trackers: TrackerClient | None = None
+        self._http: GuardedHttp | None = None
         self._reception: _Reception | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -94,6 +96,7 @@ class Session:
             max(self._config.disk_threads, os.cpu_count() or 1), thread_name_prefix="disk"
         )
         self._trackers = TrackerClient()
+        self._http = GuardedHttp()
         return self
 
     async def __aexit__(
@@ -118,6 +121,7 @@ class Session:
         source: str | os.PathLike[str] | Metainfo | Magnet,
         *,
         peers: Iterable[tuple[str, int]] = (),
+        web_seeds: Iterable[str] = (),
         download_dir: str | os.PathLike[str] | None = None,
         seed_only: bool = False,
         super_seed: bool = False,
@@ -127,6 +131,7 @@ class Session:
         Args:
             source: the path of a .torrent file, a magnet link, or either of them parsed.
             peers: endpoints to try besides those that trackers and the DHT name.
+            web_seeds: HTTP servers to fetch from besides those that the source names (BEP 19).
             download_dir: instead of the session's.
             seed_only: nothing is written; the torrent stops with StorageError unless everything is there.
             super_seed: for the first and only seed: each piece is sent once before any is sent twice (BEP 16). Without
@@ -137,7 +142,7 @@ class Session:
             StorageError: the .torrent file cannot be read, or another torrent writes to the same place (behind a magnet
                 link that is seen later, and stops the torrent).
         """
-        if self._executor is None or self._trackers is None or self._closing is not None:
+        if self._executor is None or self._trackers is None or self._http is None or self._closing is not None:
             raise LocalProtocolError(NOT_OPEN)
         parsed = await self._parse(source)
         while (torrent := self.torrents.get(parsed.info_hash)) is not None and torrent.state is TorrentState.STOPPED:
@@ -157,7 +162,9 @@ class Session:
                 peer_id=self._peer_id,
                 listen_port=self.address.port,
                 dht=self._dht,
+                web_seeds=tuple(web_seeds),
                 trackers=self._trackers,
+                http=self._http,
                 executor=self._executor,
                 open_storage=self._open_storage,
                 transport=self._transport,
@@ -205,12 +212,14 @@ class Session:
     async def _close(self, listener: Listener) -> None:
         assert self._reception is not None
         assert self._trackers is not None
+        assert self._http is not None
         assert self._executor is not None
         listener.close()
         await self._reception.aclose()
         torrents = list(self.torrents.values())
         ended = await asyncio.gather(*(torrent.aclose() for torrent in torrents), return_exceptions=True)
         await self._trackers.aclose()
+        await self._http.aclose()
         self._executor.shutdown()
         await listener.wait_closed()
         for error in ended:

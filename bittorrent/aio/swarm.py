@@ -106,6 +106,10 @@ class Swarm:
         if self.is_started:
             self._dial()
 
+    def new_connection(self) -> PeerConnection:
+        """Our end of a connection that somebody else makes, to a peer in this process."""
+        return PeerConnection(self, handshake=self._handshake, config=self._config.peer)
+
     def leave_dht(self) -> None:
         """The torrent is private: from now on peers hear of no DHT."""
         self.dht_port = None

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 from bittorrent.aio.content import Content, Totals
 from bittorrent.aio.discovery import Discovery
 from bittorrent.aio.disk import DiskJobs
+from bittorrent.aio.guarded_http import GuardedHttp
 from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.swarm import Swarm
 from bittorrent.aio.tracker import TrackerAnnouncer, TrackerClient, TransferTotals
+from bittorrent.aio.web_seed import WebSeeds
 from bittorrent.config import SessionConfig
 from bittorrent.errors import NoPeersError, StorageError, TorrentStoppedError
 from bittorrent.metainfo.magnet import Magnet
@@ -64,7 +66,9 @@ class Torrent:
         peer_id: bytes,
         listen_port: int,
         dht: MainlineNode | None,
+        web_seeds: tuple[str, ...],
         trackers: TrackerClient,
+        http: GuardedHttp,
         executor: Executor,
         open_storage: OpenStorage,
         transport: StreamTransport,
@@ -83,6 +87,10 @@ class Torrent:
         self._jobs = DiskJobs(executor)
         self._open_storage = open_storage
         self._claims = claims
+        self._http = http
+        self._rng = rng
+        self._web_urls = (*web_seeds, *source.web_seeds)
+        self._web_seeds: WebSeeds | None = None
         self._config = config
         self._state = TorrentState.METADATA if self.metainfo is None else TorrentState.CHECKING
         self._error: BaseException | None = None
@@ -155,6 +163,11 @@ class Torrent:
     def error(self) -> BaseException | None:
         """What stopped the torrent; None while it lives. A seed has nobody else to tell."""
         return self._error
+
+    @property
+    def web_seeds_dropped(self) -> dict[str, str]:
+        """The web seeds that proved to be of no use, and why."""
+        return dict(self._web_seeds.dropped) if self._web_seeds is not None else {}
 
     @property
     def left_bytes(self) -> int:
@@ -313,6 +326,7 @@ class Torrent:
         was_complete = have.is_full
         self._finish_if_complete()
         self._find_peers()
+        self._start_web_seeds(metainfo)
         self.swarm.pump()
         await self._all_verified.wait()
         if not self._seed_only:
@@ -367,6 +381,21 @@ class Torrent:
             if self._config.no_peers_timeout_s is not None:
                 self._tasks.start(self._give_up_alone(self._config.no_peers_timeout_s), name="wait for peers")
 
+    def _start_web_seeds(self, metainfo: Metainfo) -> None:
+        if self._web_urls and not self._core.is_complete:
+            self._web_seeds = WebSeeds(
+                self._web_urls,
+                metainfo,
+                http=self._http,
+                new_connection=self.swarm.new_connection,
+                is_banned=self.swarm.peers.is_banned,
+                is_wanted=lambda: not self._core.is_complete,
+                rng=self._rng,
+                tasks=self._tasks,
+                config=self._config.web_seed,
+            )
+            self._web_seeds.start()
+
     async def _resolve(self, host: str, port: int) -> None:
         try:
             found = await self._loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -394,7 +423,7 @@ class Torrent:
 
     def _has_other_sources(self) -> bool:
         """Whether a DHT that fails is not the end. Who has met somebody, or is a seed, may be found by others too."""
-        has_hope = bool(_tiers(self._source)) or len(self.swarm.peers) > 0 or self._resolving > 0
+        has_hope = bool(_tiers(self._source) or self._web_urls) or len(self.swarm.peers) > 0 or self._resolving > 0
         return has_hope or not self._has_met_nobody()
 
     def _is_satisfied(self) -> bool:

@@ -1,0 +1,175 @@
+"""HTTP for URLs that strangers chose: no server of the internet leads us into the local network, all is bounded."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from transfer.address import is_ip_address
+
+
+class RefusedError(aiohttp.ClientError):
+    """The request was not made, or not followed further, for safety. The text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpConfig:
+    """Bounds and times of a `GuardedHttp`.
+
+    Attributes:
+        connect_timeout_s: for one connection.
+        read_timeout_s: between two bytes of an answer.
+        max_redirects: of one request.
+        max_connections: at a time; further requests wait.
+        user_agent: what we call ourselves.
+        keeps_alive: whether connections are used again.
+    """
+
+    connect_timeout_s: float = 15.0
+    read_timeout_s: float = 30.0
+    max_redirects: int = 5
+    max_connections: int = 50
+    user_agent: str = "kademlia-core/0.1"
+    keeps_alive: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.connect_timeout_s, self.read_timeout_s) <= 0:
+            raise ValueError("timeouts must be positive")
+        if self.max_redirects < 0 or self.max_connections < 1:
+            raise ValueError("max_redirects cannot be negative, and max_connections must be at least 1")
+
+
+class GuardedHttp:
+    """A client for GET. To be closed with `aclose`.
+
+    A server that is reached at a public address may redirect to public addresses only: what a torrent names must not
+    make us ask the router or a service on this machine. The check is made on the addresses that are connected to, so
+    that a name which changes its address in between is of no use. A URL that leads to a private address by itself is
+    fine: such trackers and servers exist in houses and companies.
+    """
+
+    def __init__(self, config: HttpConfig | None = None) -> None:
+        self._config = config or HttpConfig()
+        self._anywhere = _Resolver(public_only=False)
+        self._public = _Resolver(public_only=True)
+        self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether only public addresses will do
+
+    @asynccontextmanager
+    async def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        decompress: bool = False,
+        public_only: bool = False,
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The answer, behind all redirects; its body is still to be read.
+
+        Args:
+            url: taken as it is: what must be escaped is escaped already.
+            decompress: whether a compressed body is wanted, and unpacked while it is read.
+            public_only: whether a private address is refused from the start.
+
+        Raises:
+            RefusedError: too many redirects, or one to where it must not lead.
+            aiohttp.ClientError, OSError, TimeoutError, ValueError: whatever else goes wrong.
+        """
+        target = URL(url, encoded=True)
+        all_headers = {"Accept-Encoding": "gzip" if decompress else "identity", **(headers or {})}
+        for _ in range(self._config.max_redirects + 1):
+            if target.scheme not in ("http", "https") or not target.host:
+                raise RefusedError(f"{target.scheme or 'a path'} is not HTTP")
+            if public_only and is_ip_address(target.host) and not is_public(target.host):
+                raise RefusedError(PRIVATE)
+            session = self._session(public_only)
+            async with session.get(
+                target, headers=all_headers, allow_redirects=False, auto_decompress=decompress
+            ) as response:
+                location = response.headers.get("Location") if response.status in _REDIRECTS else None
+                if location is None:
+                    yield response
+                    return
+            public_only = public_only or self._was_public(target)
+            target = target.join(URL(location, encoded=True))
+        raise RefusedError(f"it redirects more than {self._config.max_redirects} times")
+
+    async def aclose(self) -> None:
+        """Closes the connections, which fails what is under way on them."""
+        for session in self._sessions.values():
+            await session.close()
+
+    def _was_public(self, url: URL) -> bool:
+        host = url.host or ""
+        return is_public(host) if is_ip_address(host) else self._anywhere.was_public.get(host, True)
+
+    def _session(self, public_only: bool) -> aiohttp.ClientSession:
+        session = self._sessions.get(public_only)
+        if session is None:
+            config = self._config
+            connector = aiohttp.TCPConnector(
+                limit=config.max_connections,
+                force_close=not config.keeps_alive,
+                resolver=self._public if public_only else self._anywhere,
+            )
+            session = self._sessions[public_only] = aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=config.connect_timeout_s, sock_read=config.read_timeout_s
+                ),
+                headers={"User-Agent": config.user_agent},
+            )
+        return session
+
+
+def is_public(host: str) -> bool:
+    """Whether an IP address belongs to the internet at large; False for what is no address."""
+    if not is_ip_address(host):
+        return False
+    address = ip_address(host)
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_global and not address.is_multicast
+
+
+class _Resolver(AbstractResolver):
+    """Looks names up with the event loop, and remembers which led only to public addresses."""
+
+    def __init__(self, *, public_only: bool) -> None:
+        self.was_public: dict[str, bool] = {}
+        self._public_only = public_only
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        addresses = [(kind, protocol, str(name[0]).partition("%")[0]) for kind, _, protocol, _, name in found]
+        if len(self.was_public) >= MAX_REMEMBERED_HOSTS:
+            self.was_public.pop(next(iter(self.was_public)))
+        self.was_public[host] = all(is_public(address) for _, _, address in addresses)
+        if self._public_only:
+            addresses = [entry for entry in addresses if is_public(entry[2])]
+            if not addresses:
+                raise RefusedError(PRIVATE)
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=kind, proto=protocol, flags=_NUMERIC)
+            for kind, protocol, address in addresses
+        ]
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+
+PRIVATE = "it leads to a private address"
+MAX_REMEMBERED_HOSTS = 1000
+_REDIRECTS = (301, 302, 303, 307, 308)
+_NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV

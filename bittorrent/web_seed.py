@@ -1,0 +1,183 @@
+"""Web seeds without a network: where the bytes of a torrent are on an HTTP server, and when to ask it (BEP 19)."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import quote
+
+from bittorrent.errors import WebSeedError
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.picker.geometry import Block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSeedConfig:
+    """How web seeds are used.
+
+    Attributes:
+        max_seeds: URLs used of one torrent; further ones wait until one of these was given up for good.
+        requests: HTTP requests to one of them at a time.
+        max_request_bytes: of one HTTP request, at least a block.
+        backoff_s, max_backoff_s: the wait after a failure; it doubles with each in a row.
+    """
+
+    max_seeds: int = 8
+    requests: int = 2
+    max_request_bytes: int = 16 << 20
+    backoff_s: float = 5.0
+    max_backoff_s: float = 600.0
+
+    def __post_init__(self) -> None:
+        if min(self.max_seeds, self.requests, self.max_request_bytes) < 1:
+            raise ValueError("max_seeds, requests and max_request_bytes must be positive")
+        if not 0 < self.backoff_s <= self.max_backoff_s:
+            raise ValueError("backoff_s must be positive, and at most max_backoff_s")
+
+
+class WebRange(NamedTuple):
+    """A part of one file: `length` bytes from `start` on of the `file_length` at `url`; padding has no URL."""
+
+    url: str | None
+    start: int
+    length: int
+    file_length: int
+
+
+class WebFiles:
+    """Where each byte of a torrent is on one server.
+
+    The URL of a torrent with one file is that of the file, or of the folder it is in when it ends with a slash. For
+    several files it is the folder that the torrent's own folder is in (BEP 19), and the slash is added when it is
+    missing, as other clients do.
+    """
+
+    __slots__ = ("_base", "_single", "_spans", "_starts", "url")
+
+    def __init__(self, url: str, metainfo: Metainfo) -> None:
+        self.url = url
+        # What no URL may contain is escaped, what is escaped already stays.
+        base = quote(url.partition("#")[0], safe=_URL_CHARACTERS, errors="replace")
+        is_single = len(metainfo.files) == 1 and len(metainfo.files[0].path) == 1
+        self._single = base if is_single and not base.endswith("/") else None
+        self._base = base if base.endswith("/") else base + "/"
+        self._spans = tuple(entry for entry in metainfo.files if entry.length)
+        self._starts = tuple(entry.offset for entry in self._spans)
+
+    def ranges(self, offset: int, length: int) -> Iterator[WebRange]:
+        """The parts of files that a range of the torrent consists of, in order."""
+        index = bisect_right(self._starts, offset) - 1
+        while length > 0:
+            entry = self._spans[index]
+            start = offset - entry.offset
+            size = min(length, entry.length - start)
+            yield WebRange(None if entry.is_padding else self._url(entry.path), start, size, entry.length)
+            offset += size
+            length -= size
+            index += 1
+
+    def first(self) -> WebRange:
+        """One byte, to see whether the server has the first file, in the right size."""
+        entry = next(entry for entry in self._spans if not entry.is_padding)
+        return WebRange(self._url(entry.path), 0, 1, entry.length)
+
+    def _url(self, path: tuple[str, ...]) -> str:
+        if self._single is not None:
+            return self._single
+        return self._base + "/".join(quote(element, safe="") for element in path)
+
+
+def take_run(queue: deque[Block], *, piece_length: int, max_bytes: int) -> list[Block]:
+    """Takes the first block off a queue, and the following ones as long as they follow each other in the torrent."""
+    run = [queue.popleft()]
+    size = run[0].length
+    while queue and size + queue[0].length <= max_bytes:
+        last, following = run[-1], queue[0]
+        if following.piece * piece_length + following.begin != last.piece * piece_length + last.begin + last.length:
+            break
+        run.append(queue.popleft())
+        size += following.length
+    return run
+
+
+def check_answer(
+    wanted: WebRange,
+    status: int,
+    *,
+    content_range: str | None = None,
+    content_length: int | None = None,
+    content_encoding: str | None = None,
+) -> None:
+    """Whether an HTTP answer, by its head, is the range that was asked for.
+
+    Raises:
+        WebSeedError: it is something else. `is_final` says whether asking again is of no use.
+    """
+    if content_encoding not in (None, "", "identity"):
+        raise WebSeedError(f"it compresses what it sends ({content_encoding:.20})", is_final=True)
+    if status == 200 and content_length not in (None, wanted.file_length):
+        raise _another_file(str(content_length), wanted)
+    if status == 200 and wanted.start == 0:
+        return  # the whole file: the beginning of it is what was asked for
+    if status == 200:
+        raise WebSeedError("it does not know ranges", is_final=True)
+    if status != 206:
+        is_final = 400 <= status < 500 and status not in (408, 425, 429)
+        raise WebSeedError(f"it answered HTTP {status}", is_final=is_final)
+    match = _CONTENT_RANGE.fullmatch(content_range or "")
+    if match is None or int(match[1]) != wanted.start or int(match[2]) < wanted.start + wanted.length - 1:
+        raise WebSeedError("it sends another range than was asked for", is_final=True)
+    if match[3] != "*" and int(match[3]) != wanted.file_length:
+        raise _another_file(match[3], wanted)
+
+
+def _another_file(size: str, wanted: WebRange) -> WebSeedError:
+    text = f"its file has {size} bytes but the torrent says {wanted.file_length}, so it is another file"
+    return WebSeedError(text, is_final=True)
+
+
+class WebSeedSchedule:
+    """When a web seed may be asked again.
+
+    Invariants:
+        is_dropped never becomes False again
+    """
+
+    __slots__ = ("_config", "_failures", "dropped_because", "retry_at")
+
+    def __init__(self, config: WebSeedConfig) -> None:
+        self.retry_at = 0.0
+        self.dropped_because: str | None = None
+        self._config = config
+        self._failures = 0
+
+    @property
+    def is_dropped(self) -> bool:
+        return self.dropped_because is not None
+
+    def succeeded(self) -> None:
+        """A request was answered as it should be."""
+        self._failures = 0
+
+    def failed(self, error: WebSeedError, *, now: float, retry_after_s: float | None = None) -> None:
+        """A request was not; the server may have said when to come again, which is heeded within bounds."""
+        if error.is_final:
+            self.dropped_because = str(error)
+            return
+        doublings = min(self._failures, _MAX_DOUBLINGS)
+        wait_s = max(self._config.backoff_s * 2**doublings, retry_after_s or 0.0)
+        self.retry_at = max(self.retry_at, now + min(wait_s, self._config.max_backoff_s))
+        self._failures += 1
+
+    def drop(self, reason: str) -> None:
+        """It is never asked again."""
+        self.dropped_because = self.dropped_because or reason
+
+
+_URL_CHARACTERS = "%:/?[]@!$&'()*+,;=~"
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
+_MAX_DOUBLINGS = 20
