@@ -29,10 +29,27 @@ class State(IntEnum):
     FAILED = 5
 
 
-class Candidate:
-    """A contact and what became of it in this lookup."""
+class Source:
+    """A contact that named others, by what became of those."""
 
-    __slots__ = ("contact", "depth", "distance", "is_borrowed", "is_trusted", "sent_at", "state", "subnet")
+    __slots__ = ("answered", "silent")
+
+    def __init__(self) -> None:
+        self.answered = self.silent = 0
+
+
+class Candidate:
+    """A contact and what became of it in this lookup.
+
+    `sources` are those who named it before it was queried; nobody for a contact known from the start.
+    """
+
+    # fmt: off
+    __slots__ = (
+        "contact", "depth", "distance", "is_borrowed", "is_silent", "is_trusted",
+        "sent_at", "sources", "state", "subnet",
+    )
+    # fmt: on
 
     def __init__(self, contact: Contact, distance: int, depth: int, subnet: bytes | None, is_trusted: bool) -> None:
         self.contact = contact
@@ -40,9 +57,29 @@ class Candidate:
         self.depth = depth
         self.subnet = subnet
         self.is_trusted = is_trusted
+        self.sources: list[Source] = []
         self.sent_at = 0.0
         self.state = State.UNQUERIED
+        self.is_silent = False
         self.is_borrowed = False  # another path of the same lookup asks it
+
+    def is_doubtful(self, most_silent: int) -> bool:
+        """Whether all who named it have named too many silent ones, so that it may be an invention like those."""
+        return bool(self.sources) and all(source.silent - source.answered > most_silent for source in self.sources)
+
+    def fell_silent(self) -> None:
+        """It outlasted the short time-out, or failed."""
+        if not self.is_silent:
+            self.is_silent = True
+            for source in self.sources:
+                source.silent += 1
+
+    def spoke(self) -> None:
+        """It answered, if late."""
+        for source in self.sources:
+            source.silent -= self.is_silent
+            source.answered += 1
+        self.is_silent = False
 
 
 class CandidateList:
@@ -83,8 +120,13 @@ class CandidateList:
     def find(self, contact: Contact) -> Candidate | None:
         return self._by_contact.get(contact)
 
-    def add(self, contact: Contact, depth: int) -> None:
-        """A contact that is not in the list yet; whoever may not be queried is passed over."""
+    def add(self, contact: Contact, depth: int, source: Source | None = None) -> None:
+        """A contact that `source` named, or that was known from the start. Who may not be queried is passed over."""
+        known = self._by_contact.get(contact)
+        if known is not None:
+            if source is not None and known.state is State.UNQUERIED and known.sources:
+                known.sources.append(source)
+            return
         key, address = contact.key, contact.address
         if key.bits != self._target.bits or key == self._own_key:
             return
@@ -95,6 +137,8 @@ class CandidateList:
             return
         is_trusted = self._is_trusted is None or self._is_trusted(contact)
         candidate = Candidate(contact, distance, depth, _subnet_of(address.host), is_trusted)
+        if source is not None:
+            candidate.sources.append(source)
         insort(self._ordered, candidate, key=BY_DISTANCE)
         self._by_contact[contact] = candidate
         self._keys_at[address] = self._keys_at.get(address, 0) + 1  # forgetting one may have changed it
@@ -103,6 +147,16 @@ class CandidateList:
     def front(self, worst: State) -> Iterator[Candidate]:
         """The candidates in the running for the result, out of those whose state is no worse than `worst`."""
         return front(self._ordered, worst, config=self._config, radius=self._radius)
+
+    @property
+    def has_prospects(self) -> bool:
+        """Whether somebody in the running might still answer, not counting overdue and doubtful ones."""
+        most_silent = self._config.max_silent_per_source
+        return any(
+            candidate.state is not State.ANSWERED
+            and not (candidate.state is State.UNQUERIED and candidate.is_doubtful(most_silent))
+            for candidate in self.front(State.SLOW)
+        )
 
     def check_invariants(self) -> None:
         """Asserts what the class promises."""
@@ -116,25 +170,34 @@ class CandidateList:
         assert max(self._keys_at.values(), default=0) <= self._config.max_keys_per_address
 
     def _forget_farther_than(self, distance: int) -> bool:
-        """Makes room by forgetting the farthest candidate not queried yet, if it is farther than the new one."""
+        """Makes room by forgetting one that is not queried yet: a doubtful one, or the farthest if it is farther."""
+        most_silent = self._config.max_silent_per_source
+        for index, other in enumerate(self._ordered):
+            if other.state is State.UNQUERIED and other.is_doubtful(most_silent):
+                self._forget(index)
+                return True
         for index in range(len(self._ordered) - 1, -1, -1):
             other = self._ordered[index]
             if other.distance <= distance:
                 return False
             if other.state is State.UNQUERIED:
-                del self._ordered[index]
-                del self._by_contact[other.contact]
-                self._keys_at[other.contact.address] -= 1
-                self.unqueried -= 1
+                self._forget(index)
                 return True
         return False
+
+    def _forget(self, index: int) -> None:
+        contact = self._ordered.pop(index).contact
+        del self._by_contact[contact]
+        self._keys_at[contact.address] -= 1
+        self.unqueried -= 1
 
 
 def front(ordered: Iterable[Candidate], worst: State, *, config: LookupConfig, radius: int) -> Iterator[Candidate]:
     """The leading candidates, closest first: `k` of them, then up to `max_extra` closer than `radius`.
 
-    A subnet that has `max_per_subnet` of them, and the untrusted once there are `max_untrusted`, give way to others
-    farther away. When there are no others, those who gave way follow last.
+    Others farther away come before contacts of a subnet that has `max_per_subnet` in the front, before the untrusted
+    once there are `max_untrusted`, and before those named only by sources of too many silent ones. When there are no
+    others, those who gave way follow last.
     """
     spare: list[Candidate] = []
     subnets: dict[bytes, int] = {}
@@ -150,6 +213,9 @@ def front(ordered: Iterable[Candidate], worst: State, *, config: LookupConfig, r
             continue
         if count >= k and (candidate.distance >= radius or count >= most):
             return
+        if candidate.state is State.UNQUERIED and candidate.is_doubtful(config.max_silent_per_source):
+            spare.append(candidate)
+            continue
         if not candidate.is_trusted and untrusted >= most_untrusted:
             spare.append(candidate)
             continue

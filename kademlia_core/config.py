@@ -61,10 +61,13 @@ class LookupConfig:
             known ones never wait for the farther ones that were asked before.
         short_timeout_s: silence after which a contact counts as slow (libtorrent: 1 s).
         patience_s: silence after which a slow contact holds up the end no more, if `k` others have answered.
+        adaptive: shorten both time-outs when the answers of this lookup come fast.
         max_per_subnet: contacts of one IPv4 /24 or IPv6 /48 among the k, unless there are no others; private ranges
             and loopback are exempt. libtorrent admits one.
         untrusted_share: share of the k that may go to contacts which the `is_trusted` of the lookup turns down, unless
             there are no others.
+        max_silent_per_source: silent contacts, less those that answered, that a node may have named before the rest of
+            those it named come last: inventions would otherwise keep a lookup busy until `max_queries` are spent.
         max_extra: contacts beyond k that a lookup with a `radius` may ask for and return.
         max_queries: end of a lookup that liars lead on with ever closer inventions; paths share it.
         max_unqueried: candidates kept in reserve; the farthest are forgotten first.
@@ -78,8 +81,10 @@ class LookupConfig:
     aggressive: bool = False
     short_timeout_s: float = 1.0
     patience_s: float = 2.0
+    adaptive: bool = True
     max_per_subnet: int = 2
     untrusted_share: float = 0.5
+    max_silent_per_source: int = 2
     max_extra: int = 24
     max_queries: int = 256
     max_unqueried: int = 128
@@ -93,8 +98,10 @@ class LookupConfig:
             raise ValueError(f"paths must be from 1 to {MOST_PATHS}")
         if self.patience_s < self.short_timeout_s:
             raise ValueError("patience_s must be at least short_timeout_s")
-        if self.max_per_subnet < 1 or not 0 <= self.untrusted_share <= 1 or self.max_extra < 0:
-            raise ValueError("max_per_subnet must be positive, untrusted_share from 0 to 1, max_extra not negative")
+        if self.max_per_subnet < 1 or not 0 <= self.untrusted_share <= 1:
+            raise ValueError("max_per_subnet must be positive, and untrusted_share from 0 to 1")
+        if self.max_silent_per_source < 0 or self.max_extra < 0:
+            raise ValueError("max_silent_per_source and max_extra must not be negative")
         if self.max_queries < self.k * self.paths or self.max_unqueried < self.k:
             raise ValueError("max_queries must be at least k for each path, and max_unqueried at least k")
         if self.max_contacts_per_response < 1 or self.max_keys_per_address < 1:

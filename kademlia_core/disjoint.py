@@ -26,8 +26,9 @@ class DisjointLookup:
     """`config.paths` lookups for one target, driven like a single `LookupCore`.
 
     Each contact is queried once, by the path that names it first, and only that path follows the contacts in its
-    answer. The others learn whether it is alive, since their own ends depend on it. It ends when all paths have ended;
-    the result are the closest of all that answered.
+    answer. The others learn whether it is alive, since their own ends depend on it. It ends when all paths have ended,
+    or when k contacts have answered and no path has prospects: only overdue contacts, and doubtful ones that its liars
+    named. The result are the closest of all that answered.
 
     `alpha` and `max_queries` are shared out among the paths, at least one query at a time to each.
 
@@ -57,9 +58,14 @@ class DisjointLookup:
             LookupCore(target, (), config=path_config, own_key=own_key, is_trusted=is_trusted, radius=radius)
             for _ in range(paths)
         ]
+        self._rtts_s: list[float] = []
+        for path in self._paths:
+            path.share_rtts(self._rtts_s)
         self._dealt: set[Contact] = set()
         self._asked: dict[Contact, _Asked] = {}
         self._keys_at: dict[Address, int] = {}
+        self._responses = 0
+        self._finished = False
         self._began_at: float | None = None
         self._last_at = 0.0
         self._sent_bytes = self._received_bytes = 0
@@ -77,22 +83,23 @@ class DisjointLookup:
     def on_response(self, contact: Contact, closer: Iterable[Contact], now: float) -> None:
         """A queried contact answered and named `closer` ones. Late and repeated answers are harmless."""
         asked = self._asked.get(contact)
-        if asked is None or self.is_finished:
+        if asked is None or asked.state is State.ANSWERED or self._finished:
             return
         asked.state = State.ANSWERED
-        self._last_at = now
+        self._responses += 1
         for path in self._paths:
             path.on_response(contact, closer if path is asked.path else (), now)
+        self._settle(now)
 
     def on_failure(self, contact: Contact, now: float) -> None:
         """A queried contact will not answer: refused, wrong key, or the long time-out."""
         asked = self._asked.get(contact)
-        if asked is None or asked.state is not State.WAITING or self.is_finished:
+        if asked is None or asked.state is not State.WAITING or self._finished:
             return
         asked.state = State.FAILED
-        self._last_at = now
         for path in self._paths:
             path.on_failure(contact, now)
+        self._settle(now)
 
     def add_traffic(self, *, sent_bytes: int = 0, received_bytes: int = 0) -> None:
         """Bytes on the wire that the statistics shall count."""
@@ -100,41 +107,43 @@ class DisjointLookup:
 
     def handle_timer(self, now: float) -> None:
         """Marks contacts as slow and as overdue; `queries_to_send` may then name more, or the lookup have ended."""
-        if not self.is_finished:
-            self._last_at = now
+        if not self._finished:
             for path in self._paths:
                 path.handle_timer(now)
+            self._settle(now)
 
     def next_timer(self) -> float | None:
         """When the contact awaited longest becomes slow, or a slow one overdue."""
+        if self._finished:
+            return None
         return min((timer for path in self._paths if (timer := path.next_timer()) is not None), default=None)
 
     def queries_to_send(self, now: float) -> list[Contact]:
         """The contacts to query now, path by path; each is named once and counts as queried from here on."""
-        if self.is_finished:
-            return []
-        self._last_at = now
         sending: list[Contact] = []
+        if self._finished:
+            return sending
+        must_try_all = self._responses < self.config.k and not any(self._is_promising(path) for path in self._paths)
         for path in self._paths:
-            while named := path.queries_to_send(now):
+            is_starved = bool(path.candidates.unqueried) and not self._is_promising(path)
+            while (must_try_all or not is_starved) and (named := path.queries_to_send(now)):
                 fresh = [contact for contact in named if self._is_for(path, contact, now)]
                 sending += fresh
                 if len(fresh) == len(named):
                     break  # its window is full; otherwise it may name more
         if sending and self._began_at is None:
             self._began_at = now
+        self._settle(now)
         return sending
 
     @property
     def is_finished(self) -> bool:
-        return all(path.is_finished for path in self._paths)
+        return self._finished
 
     @property
     def awaits_only_slow(self) -> bool:
         """Whether all that would have come quickly has come: somebody answered, and only slow contacts are awaited."""
-        return any(asked.state is State.ANSWERED for asked in self._asked.values()) and not any(
-            path.is_waiting for path in self._paths
-        )
+        return bool(self._responses) and not any(path.is_waiting for path in self._paths)
 
     def result(self) -> list[Contact]:
         """The contacts that answered and are in the running: up to `k`, and with a `radius` up to `max_extra` more."""
@@ -146,6 +155,7 @@ class DisjointLookup:
         return merged_stats(
             (path.stats for path in self._paths),
             hops=next((candidate.depth for candidate in self._answered()), 0),
+            rtts_s=tuple(self._rtts_s),
             duration_s=0.0 if self._began_at is None else self._last_at - self._began_at,
         )
 
@@ -163,7 +173,18 @@ class DisjointLookup:
         assert set(owned) == set(self._asked)
         assert sum(self._keys_at.values()) == len(self._asked)
         assert max(self._keys_at.values(), default=0) <= self.config.max_keys_per_address
+        assert len(self._rtts_s) <= self._responses
         assert self.stats.queries == len(self._asked) <= self.config.max_queries
+
+    def _settle(self, now: float) -> None:
+        self._last_at = now
+        if all(path.is_finished for path in self._paths):
+            self._finished = True
+        elif self._responses >= self.config.k:
+            self._finished = not any(map(self._is_promising, self._paths))
+
+    def _is_promising(self, path: LookupCore) -> bool:
+        return not path.is_finished and path.candidates.has_prospects
 
     def _is_for(self, path: LookupCore, contact: Contact, now: float) -> bool:
         """Whether `path` shall query the contact it has named; if not, it is told what is known of it."""

@@ -4,16 +4,19 @@ A sliding window, not rounds: an answer at once frees its place among the `alpha
 contact that is silent for the short time-out stops counting, though its answer is still welcome. The driver sends what
 `queries_to_send` names, and reports each answer or the final failure of each query.
 
-Deviation from the Kademlia paper, which waits for all: a contact silent for `patience_s` is waited for no more once k
-others have answered. Silence for so long means with very high probability that no answer will come.
+Deviations from the Kademlia paper, which waits for all: a contact silent for `patience_s` is waited for no more once k
+others have answered; and both time-outs follow the round trips seen in this lookup, where these are short. With a third
+of the contacts dead a lookup so ends after 1.5 s instead of 6.2 (median), and misses 1.5 % more of the k closest
+(`benchmarks/lookup_patience.py`).
 """
 
 from __future__ import annotations
 
+from bisect import insort
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from kademlia_core.candidates import Candidate, CandidateList, State
+from kademlia_core.candidates import Candidate, CandidateList, Source, State
 from kademlia_core.config import LookupConfig
 from kademlia_core.lookup_stats import LookupStats
 
@@ -75,7 +78,8 @@ class LookupCore:
     def add_candidates(self, contacts: Iterable[Contact]) -> None:
         """More contacts to start from, known by other means."""
         if not self._finished:
-            self._add(contacts, depth=1)
+            for contact in contacts:
+                self.candidates.add(contact, 1)
 
     def on_response(self, contact: Contact, closer: Iterable[Contact], now: float) -> None:
         """A queried contact answered and named `closer` ones. Late and repeated answers are harmless."""
@@ -87,10 +91,13 @@ class LookupCore:
         else:
             self._leave_flight(candidate)
         candidate.state = State.ANSWERED
+        candidate.spoke()
         if not candidate.is_borrowed:
             self._responses += 1
-            self._rtts_s.append(max(now - candidate.sent_at, 0.0))
-        self._add(islice(closer, self.config.max_contacts_per_response), candidate.depth + 1)
+            insort(self._rtts_s, max(now - candidate.sent_at, 0.0))
+        source = Source()
+        for other in islice(closer, self.config.max_contacts_per_response):
+            self.candidates.add(other, candidate.depth + 1, source)
         self._settle(now)
 
     def on_failure(self, contact: Contact, now: float) -> None:
@@ -100,6 +107,7 @@ class LookupCore:
             return
         self._leave_flight(candidate)
         candidate.state = State.FAILED
+        candidate.fell_silent()
         self._failures += not candidate.is_borrowed
         self._settle(now)
 
@@ -116,6 +124,10 @@ class LookupCore:
             self._slow[contact] = candidate
             self._queries -= 1
 
+    def share_rtts(self, rtts_s: list[float]) -> None:
+        """Round trips are put into this sorted list, and time-outs adapted to it: the paths of a lookup share one."""
+        self._rtts_s = rtts_s
+
     def add_traffic(self, *, sent_bytes: int = 0, received_bytes: int = 0) -> None:
         """Bytes on the wire that the statistics shall count."""
         self._sent_bytes += sent_bytes
@@ -125,12 +137,13 @@ class LookupCore:
         """Marks contacts as slow and as overdue; `queries_to_send` may then name more, or the lookup have ended."""
         if self._finished:
             return
-        short_timeout_s, patience_s = self.config.short_timeout_s, self.config.patience_s
+        short_timeout_s, patience_s = self._timeouts_s()
         for candidate in list(self._waiting.values()):
             if now < candidate.sent_at + short_timeout_s:
                 break
             del self._waiting[candidate.contact]
             candidate.state = State.SLOW
+            candidate.fell_silent()
             self._slow[candidate.contact] = candidate
             self._slow_total += 1
         overdue = [candidate for candidate in self._slow.values() if now >= candidate.sent_at + patience_s]
@@ -144,9 +157,10 @@ class LookupCore:
         """When the contact awaited longest becomes slow, or a slow one overdue."""
         if self._finished:
             return None
-        due = [candidate.sent_at + self.config.patience_s for candidate in self._slow.values()]
+        short_timeout_s, patience_s = self._timeouts_s()
+        due = [candidate.sent_at + patience_s for candidate in self._slow.values()]
         for candidate in self._waiting.values():
-            due.append(candidate.sent_at + self.config.short_timeout_s)
+            due.append(candidate.sent_at + short_timeout_s)
             break
         return min(due, default=None)
 
@@ -212,12 +226,7 @@ class LookupCore:
         assert sum(map(states.count, IN_FLIGHT)) == self._unsettled
         assert len(states) - self.candidates.unqueried == self._queries + borrowed
         assert self._responses + self._failures <= self._queries <= self.config.max_queries
-        assert len(self._rtts_s) == self._responses
-
-    def _add(self, contacts: Iterable[Contact], depth: int) -> None:
-        for contact in contacts:
-            if contact not in self.candidates:  # most are known already: a call saved
-                self.candidates.add(contact, depth)
+        assert self._rtts_s == sorted(self._rtts_s)
 
     def _ask(self, candidate: Candidate, now: float) -> None:
         candidate.state = State.WAITING
@@ -228,6 +237,17 @@ class LookupCore:
         self._queries += 1
         if self._began_at is None:
             self._began_at = now
+
+    def _timeouts_s(self) -> tuple[float, float]:
+        """Silence after which a contact is slow, and overdue: the configured ones, or less where answers come fast."""
+        config, answers = self.config, len(self._rtts_s)
+        if not config.adaptive or answers < ANSWERS_TO_ADAPT:
+            return config.short_timeout_s, config.patience_s
+        rtt_s = self._rtts_s[answers // 2]
+        return (
+            min(config.short_timeout_s, max(SLOW_RTTS * rtt_s, LEAST_SHORT_TIMEOUT_S)),
+            min(config.patience_s, max(OVERDUE_RTTS * rtt_s, LEAST_PATIENCE_S)),
+        )
 
     def _leave_flight(self, candidate: Candidate) -> None:
         self._unsettled -= 1
@@ -253,3 +273,9 @@ class LookupCore:
 
 IN_FLIGHT = (State.WAITING, State.SLOW, State.OVERDUE)
 AGGRESSIVE_WINDOWS = 3
+ANSWERS_TO_ADAPT = 3
+SLOW_RTTS, OVERDUE_RTTS = (
+    3,
+    8,
+)  # multiples of the median: of log-normal round trips (sigma 0.6) 3 % and 0.03 % are longer
+LEAST_SHORT_TIMEOUT_S, LEAST_PATIENCE_S = 0.25, 0.75

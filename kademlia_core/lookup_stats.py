@@ -19,7 +19,7 @@ class LookupStats:
             learnt from a contact of depth n, 0 while nobody answered.
         slow: queries that outlasted the short time-out, whatever became of them.
         sent_bytes, received_bytes: as far as the driver reported them.
-        rtts_s: one round trip for each response, in order of arrival; at most `max_queries`.
+        rtts_s: one round trip for each response, shortest first; at most `max_queries`.
         duration_s: from the first query to the end, or to the last input of a lookup that still goes on.
     """
 
@@ -44,7 +44,9 @@ class LookupStats:
         return max(self.rtts_s, default=None)
 
 
-def merged_stats(parts: Iterable[LookupStats], *, hops: int, duration_s: float) -> LookupStats:
+def merged_stats(
+    parts: Iterable[LookupStats], *, hops: int, rtts_s: tuple[float, ...], duration_s: float
+) -> LookupStats:
     """The sum of what lookups have cost that ran side by side; what has no sum is given."""
     total = LookupStats()
     for part in parts:
@@ -55,6 +57,5 @@ def merged_stats(parts: Iterable[LookupStats], *, hops: int, duration_s: float) 
             slow=total.slow + part.slow,
             sent_bytes=total.sent_bytes + part.sent_bytes,
             received_bytes=total.received_bytes + part.received_bytes,
-            rtts_s=total.rtts_s + part.rtts_s,
         )
-    return replace(total, hops=hops, duration_s=duration_s)
+    return replace(total, hops=hops, rtts_s=rtts_s, duration_s=duration_s)

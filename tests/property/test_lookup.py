@@ -33,7 +33,7 @@ def configs(draw: st.DrawFn, /, **fixed: int | float) -> LookupConfig:
     return replace(drawn, **fixed)  # type: ignore[arg-type]
 
 
-@given(populations, keys, configs(patience_s=LONG_TIMEOUT_S), seeds)
+@given(populations, keys, configs(patience_s=LONG_TIMEOUT_S, adaptive=False), seeds)
 def test_finds_the_closest_where_everybody_knows_everybody(
     population: set[int], target_value: int, config: LookupConfig, seed: int
 ) -> None:
@@ -70,7 +70,7 @@ def test_finds_the_closest_through_k_buckets(
     assert len(lookup.result()) == min(config.k, lookup.stats.responses)
 
 
-@given(populations, populations, keys, configs(patience_s=LONG_TIMEOUT_S, max_unqueried=256), seeds)
+@given(populations, populations, keys, configs(patience_s=LONG_TIMEOUT_S, adaptive=False, max_unqueried=256), seeds)
 def test_finds_the_closest_living_among_the_dead(
     living_values: set[int], dead_values: set[int], target_value: int, config: LookupConfig, seed: int
 ) -> None:
@@ -91,7 +91,7 @@ def test_the_silent_hold_nothing_up_once_k_others_have_answered(
     rng, target = Random(seed), Key(target_value, BITS)
     everybody = nearest(map(contact, population), target, 256)
     silent = everybody[0]
-    config = replace(config, paths=1)
+    config = replace(config, paths=1, adaptive=False)
     lookup = new_lookup(target, everybody, config=config)
     ended_at = run(lookup, lambda _: [], lambda other: None if other == silent else rng.uniform(0.01, 0.1))
     assert lookup.result() == everybody[1 : config.k + 1]

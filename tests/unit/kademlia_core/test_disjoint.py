@@ -69,15 +69,46 @@ def test_an_answer_counts_even_when_the_path_that_asked_has_ended() -> None:
     lookup.on_response(contact(2), [], 0.1)
     assert lookup.queries_to_send(1.0) == [contact(4)]
     lookup.on_response(contact(4), [], 1.1)
+    lookup.on_response(contact(3), [contact(1), contact(5)], 1.5)
+    assert lookup.queries_to_send(1.5) == [contact(5)]
     lookup.handle_timer(2.0)  # the first path has two answers and no more patience with 1
     assert not has_ended(lookup)
-    lookup.on_response(contact(3), [contact(1)], 2.5)
-    assert lookup.queries_to_send(2.5) == []
-    lookup.on_response(contact(1), [contact(77)], 2.6)
+    lookup.on_response(contact(1), [contact(77)], 2.1)
     assert lookup.is_finished
     assert lookup.result() == [contact(1), contact(2)]
-    lookup.on_response(contact(100), [], 2.7)
-    assert lookup.stats.duration_s == 2.6
+    lookup.on_response(contact(5), [], 2.2)
+    assert (lookup.stats.responses, lookup.stats.duration_s) == (3, 2.1)
+
+
+def test_a_path_with_only_inventions_left_does_not_hold_up_the_end() -> None:
+    config = LookupConfig(k=2, alpha=2, paths=2, max_silent_per_source=1)
+    lookup = DisjointLookup(TARGET, [contact(100), contact(101)], config=config)
+    lookup.queries_to_send(0.0)
+    lookup.on_response(contact(100), [contact(value) for value in range(1, 20)], 0.1)  # nobody is there
+    lookup.on_response(contact(101), [contact(50)], 0.1)
+    assert lookup.queries_to_send(0.1) == [contact(1), contact(50)]
+    lookup.on_response(contact(50), [], 0.2)
+    assert lookup.queries_to_send(1.125) == [contact(2)]
+    lookup.on_failure(contact(1), 1.25)
+    assert not has_ended(lookup)
+    lookup.on_failure(contact(2), 1.5)
+    assert lookup.is_finished
+    assert lookup.result() == [contact(50), contact(100)]
+    lookup.check_invariants()
+
+
+def test_inventions_are_tried_when_nothing_else_is_left() -> None:
+    config = LookupConfig(k=3, alpha=2, paths=2, max_silent_per_source=0)
+    lookup = DisjointLookup(TARGET, [contact(100), contact(101)], config=config)
+    lookup.queries_to_send(0.0)
+    lookup.on_response(contact(100), [contact(1), contact(2)], 0.1)
+    lookup.on_response(contact(101), [], 0.1)
+    assert lookup.queries_to_send(0.1) == [contact(1)]
+    lookup.on_failure(contact(1), 0.2)
+    assert lookup.queries_to_send(0.2) == [contact(2)]
+    lookup.on_response(contact(2), [], 0.3)
+    assert lookup.is_finished
+    assert lookup.result() == [contact(2), contact(100), contact(101)]
 
 
 def test_nobody_can_aim_several_paths_at_one_address() -> None:
@@ -123,7 +154,7 @@ def test_traffic_and_round_trips_are_summed() -> None:
     lookup.on_response(contact(2), [], 1.25)
     lookup.on_response(contact(1), [], 1.5)
     assert (lookup.stats.sent_bytes, lookup.stats.received_bytes) == (200, 300)
-    assert sorted(lookup.stats.rtts_s) == [0.25, 0.5]
+    assert lookup.stats.rtts_s == (0.25, 0.5)
     assert (lookup.stats.median_rtt_s, lookup.stats.max_rtt_s) == (0.375, 0.5)
 
 

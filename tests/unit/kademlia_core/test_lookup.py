@@ -110,6 +110,36 @@ def test_one_silent_contact_holds_up_the_end_only_while_there_is_patience() -> N
     assert lookup.result() == [contact(2), contact(3)]
 
 
+@pytest.mark.parametrize(("rtt_s", "slow_at", "overdue_at"), [(0.1, 0.3, 0.8), (0.01, 0.25, 0.75), (0.9, 1.0, 2.0)])
+def test_where_answers_come_fast_patience_is_short(rtt_s: float, slow_at: float, overdue_at: float) -> None:
+    contacts = [contact(value) for value in range(1, 6)]
+    config = LookupConfig(k=4, alpha=4, short_timeout_s=1.0, patience_s=2.0)
+    lookup = LookupCore(TARGET, contacts, config=config)
+    assert lookup.queries_to_send(0.0) == contacts[:4]
+    for answering in contacts[1:4]:
+        lookup.on_response(answering, [], rtt_s)
+    timer = lookup.next_timer()
+    assert timer == pytest.approx(slow_at)
+    assert timer is not None
+    assert lookup.queries_to_send(timer) == [contacts[4]]
+    lookup.on_response(contacts[4], [], timer + rtt_s)
+    assert not has_ended(lookup)
+    timer = lookup.next_timer()
+    assert timer == pytest.approx(overdue_at)
+    assert timer is not None
+    lookup.handle_timer(timer)
+    assert lookup.is_finished
+
+
+def test_patience_can_be_fixed() -> None:
+    contacts = [contact(value) for value in range(1, 6)]
+    lookup = LookupCore(TARGET, contacts, config=LookupConfig(k=4, alpha=4, adaptive=False))
+    lookup.queries_to_send(0.0)
+    for answering in contacts[1:4]:
+        lookup.on_response(answering, [], 0.1)
+    assert lookup.next_timer() == 1.0
+
+
 def test_with_too_few_others_the_silent_are_waited_for() -> None:
     config = LookupConfig(k=2, short_timeout_s=1.0, patience_s=2.0)
     lookup = LookupCore(TARGET, [contact(1), contact(2)], config=config)
@@ -162,6 +192,36 @@ def test_the_untrusted_have_their_share_of_the_result() -> None:
     assert lookup.queries_to_send(0.1) == [liars[1]]  # no others are left
 
 
+def test_inventions_come_last_once_their_source_has_named_too_many_silent_ones() -> None:
+    config = LookupConfig(k=2, alpha=2, max_silent_per_source=1)
+    lookup = LookupCore(TARGET, [contact(100), contact(101)], config=config)
+    lookup.queries_to_send(0.0)
+    lookup.on_response(contact(100), [contact(value) for value in range(1, 20)], 0.1)
+    assert lookup.queries_to_send(0.1) == [contact(1)]
+    lookup.on_response(contact(101), [contact(4), contact(50), contact(51)], 0.2)
+    assert lookup.queries_to_send(0.2) == [contact(2)]
+    lookup.on_failure(contact(1), 1.0)
+    lookup.on_failure(contact(2), 1.0)
+    assert lookup.queries_to_send(1.0) == [contact(4), contact(50)]  # 4 has another who vouches for it
+    lookup.on_response(contact(4), [], 1.1)
+    lookup.on_response(contact(50), [], 1.1)
+    assert lookup.queries_to_send(1.1) == [contact(3)]  # 4 was alive, so its first source is believed again
+    lookup.on_failure(contact(3), 1.2)
+    assert lookup.is_finished
+    assert lookup.result() == [contact(4), contact(50)]
+
+
+def test_a_late_answer_restores_the_credit_of_its_source() -> None:
+    config = LookupConfig(k=2, alpha=1, max_silent_per_source=0)
+    lookup = LookupCore(TARGET, [contact(100)], config=config)
+    lookup.queries_to_send(0.0)
+    lookup.on_response(contact(100), [contact(1), contact(2)], 0.1)
+    assert lookup.queries_to_send(0.1) == [contact(1)]
+    lookup.handle_timer(1.2)  # 1 is slow, and 2 would come behind 100
+    lookup.on_response(contact(1), [], 1.3)
+    assert lookup.queries_to_send(1.3) == [contact(2)]
+
+
 def test_a_radius_takes_in_more_than_k_up_to_a_bound() -> None:
     contacts = [contact(value) for value in range(1, 9)]
     lookup = LookupCore(TARGET, contacts, config=LookupConfig(k=2, alpha=8, max_extra=3), radius=5)
@@ -189,6 +249,7 @@ def test_forgetting_a_candidate_gives_its_address_back() -> None:
         {"max_per_subnet": 0},
         {"untrusted_share": 1.5},
         {"max_extra": -1},
+        {"max_silent_per_source": -1},
         {"max_queries": 7},
         {"max_queries": 15, "paths": 2},
         {"max_unqueried": 7},
