@@ -125,10 +125,10 @@ class Bucket:
         cells = self._cells
         home = target >> self._cell_shift & len(cells) - 1
         found = _closest(cells[home], target, count)
-        for step in range(1, len(cells)):  # cells are to one another as their numbers are: XOR orders both alike
-            if len(found) >= count:
-                break
+        step = 1
+        while len(found) < count and step < len(cells):  # XOR orders cells by their numbers as it does keys
             found += _closest(cells[home ^ step], target, count - len(found))
+            step += 1
         if max_failures and self._failing:
             found += [entry.contact for entry in self._failing.values() if entry.failures <= max_failures]
             found = sorted(found, key=lambda contact: contact.key.value ^ target)[:count]
