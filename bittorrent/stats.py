@@ -76,6 +76,45 @@ class TorrentStats:
     lookup: LookupSummary | None
 
 
+class TrackerState(Enum):
+    """What became of the last announcement to a tracker."""
+
+    UNTRIED = "untried"
+    ANNOUNCING = "announcing"
+    WORKING = "working"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerStats:
+    """One tracker of a torrent.
+
+    Attributes:
+        url: as the torrent names it, passkeys included.
+        tier: trackers of one tier stand in for each other (BEP 12), in the order of these snapshots.
+        next_announce_s: from now on until it is asked again; None while it is not its turn.
+        error: why the last announcement came to nothing.
+        warning: what the tracker told with its last answer, for people.
+        peers: how many its last answer named.
+        seeders, leechers: how many it knows, if it said so.
+        external_ip: our address as it sees it (BEP 24).
+        announces, failures: how often it was asked, and how often in vain.
+    """
+
+    url: str
+    tier: int
+    state: TrackerState
+    next_announce_s: float | None
+    error: str | None
+    warning: str | None
+    peers: int
+    seeders: int | None
+    leechers: int | None
+    external_ip: str | None
+    announces: int
+    failures: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionStats:
     """One moment of a session: sums over its torrents, and what strangers tried."""
