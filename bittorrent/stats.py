@@ -9,11 +9,15 @@ from transfer.address import Address
 
 
 class TorrentState(Enum):
-    """Where a torrent is in its life; it only moves forwards, and to STOPPED from anywhere."""
+    """Where a torrent is in its life.
+
+    It moves forwards, and to STOPPED from anywhere; when more is wanted it goes back to DOWNLOADING.
+    """
 
     METADATA = "metadata"  # a magnet link whose info dictionary is being fetched
     CHECKING = "checking"  # what is on disk is being hashed
     DOWNLOADING = "downloading"
+    FINISHED = "finished"  # every wanted piece is verified on disk, some are not wanted
     SEEDING = "seeding"  # every piece is verified on disk
     STOPPED = "stopped"
 
@@ -47,6 +51,7 @@ class TorrentStats:
     Attributes:
         checked_pieces: how far the check of what was on disk has come.
         done_bytes, done_pieces: verified and on disk; what the check found included.
+        wanted_bytes, needed_bytes: of the pieces that are wanted; what of it is missing still.
         downloaded_bytes, uploaded_bytes: blocks moved in this session; wasted_bytes of them were of no use.
         failed_pieces: complete pieces with a wrong hash.
         peers, known_peers: connected, and endpoints known.
@@ -60,6 +65,8 @@ class TorrentStats:
     name: str
     total_bytes: int
     done_bytes: int
+    wanted_bytes: int
+    needed_bytes: int
     piece_count: int
     done_pieces: int
     checked_pieces: int
