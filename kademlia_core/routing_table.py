@@ -157,9 +157,12 @@ class RoutingTable:
             return True
         if bucket.bad(self.config) is not None:
             return True
-        if self._is_verified is None or all(entry.is_verified for entry in bucket.entries.values()):
+        if self._is_verified is None:
             return False
-        return self._is_verified(contact)
+        for entry in bucket.entries.values():
+            if not entry.is_verified:
+                return self._is_verified(contact)
+        return False
 
     def rival_of(self, key: Key, *, now: float) -> Contact | None:
         """The questionable node that a waiting replacement for `key`'s bucket would replace: ping it to decide."""

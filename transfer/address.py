@@ -62,7 +62,10 @@ class Address(NamedTuple):
     @classmethod
     def from_socket(cls, name: tuple[str, int] | tuple[str, int, int, int] | tuple[str, int, object]) -> Address:
         """From what asyncio calls an address: IPv4-mapped IPv6 becomes IPv4, a scope id is dropped."""
-        host = name[0].partition("%")[0]
+        host = name[0]
+        if ":" not in host:
+            return cls(host, name[1])
+        host = host.partition("%")[0]
         if host.startswith("::ffff:") and "." in host:
             host = host[7:]
         return cls(host, name[1])
@@ -135,18 +138,19 @@ def is_usable_peer(address: Address) -> bool:
 
     Loopback and private ranges pass: swarms on one machine and in one house are legitimate.
     """
-    return 0 < address.port <= 65535 and _is_usable_host(address.host)
+    return 0 < address.port <= 65535 and usable_family(address.host) is not None
 
 
 @lru_cache(maxsize=4096)
-def _is_usable_host(host: str) -> bool:
+def usable_family(host: str) -> int | None:
+    """4 or 6 for an IP address that a peer may have; None for anything else, as for `is_usable_peer`."""
     try:
         ip: IPv4Address | IPv6Address = ip_address(host)
     except ValueError:
-        return False
-    if isinstance(ip, IPv4Address) and ip == IPv4Address("255.255.255.255"):
-        return False
-    return not (ip.is_multicast or ip.is_unspecified)
+        return None
+    if ip.is_multicast or ip.is_unspecified or ip == IPv4Address("255.255.255.255"):
+        return None
+    return ip.version
 
 
 def _is_resolvable(host: str) -> bool:

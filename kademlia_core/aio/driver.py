@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Generic, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from transfer.address import Address
+from transfer.aio.datagrams import BatchProtocol, bind_datagrams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 CoreT = TypeVar("CoreT", bound="NodeCore")
 
 
-class CoreDriver(asyncio.DatagramProtocol, Generic[CoreT]):
+class CoreDriver(BatchProtocol, Generic[CoreT]):
     """Feeds a core from its socket and its clock, and carries out what it wants.
 
     `on_event` hears each event of the core, `on_lost` that the socket is gone. While the operating system takes no
@@ -48,7 +49,8 @@ class CoreDriver(asyncio.DatagramProtocol, Generic[CoreT]):
         Raises:
             OSError: the address cannot be bound.
         """
-        await self._loop.create_datagram_endpoint(lambda: self, local_addr=local)
+        # One byte more than the core takes, so that it notices what was cut.
+        await bind_datagrams(self, local, max_bytes=self.core.config.max_datagram_bytes + 1)
 
     def close(self) -> None:
         self._stop()
@@ -87,9 +89,11 @@ class CoreDriver(asyncio.DatagramProtocol, Generic[CoreT]):
         self.address = Address.from_socket(transport.get_extra_info("sockname"))
         self.is_open = True
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+    def datagrams_received(self, datagrams: list[tuple[bytes, Any]]) -> None:
         if self.is_open:
-            self.core.receive_datagram(data, Address.from_socket(addr), now=self._loop.time())
+            receive, now = self.core.receive_datagram, self._loop.time()
+            for data, name in datagrams:
+                receive(data, Address.from_socket(name), now=now)
             self.drive()
 
     def error_received(self, exc: Exception) -> None:

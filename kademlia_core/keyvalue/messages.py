@@ -28,7 +28,7 @@ class Store(Request):
     token: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response(messages.Response):
     """An answer in a key-value network; `record` is there when a value was asked for and is kept."""
 

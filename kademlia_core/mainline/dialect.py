@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kademlia_core.mainline import krpc
+from kademlia_core.mainline import canonical, krpc
 from kademlia_core.mainline.config import KEY_BITS
 from kademlia_core.mainline.exchange import Exchange
 from kademlia_core.mainline.item_answers import ItemAnswers
@@ -58,10 +58,10 @@ class MainlineDialect:
         """Raises:
         KrpcError: no valid message.
         """
-        return krpc.decode(data)
+        return canonical.read_query(data) or krpc.decode(data)
 
     def encode(self, message: messages.Message) -> bytes:
-        return krpc.encode(message)
+        return canonical.write(message) or krpc.encode(message)
 
     def answer(self, query: Query, source: Address, view: NodeView, *, now: float) -> Response | ErrorReply:
         exchange = Exchange(query, source, view, self._version)

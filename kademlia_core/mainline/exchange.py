@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Nodes: TypeAlias = "tuple[tuple[Contact, ...], tuple[Contact, ...]]"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Exchange:
     """A query, whence it came, and the node that is to answer it.
 

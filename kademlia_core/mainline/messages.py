@@ -104,7 +104,7 @@ class StoredItem:
     signature: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Response(messages.Response):
     """An answer on the mainline; what its method does not give is empty or None.
 

@@ -22,7 +22,7 @@ from kademlia_core.node.tokens import TokenIssuer
 from kademlia_core.node.transactions import Transactions
 from kademlia_core.node.upkeep import TableUpkeep
 from kademlia_core.routing_table import RoutingTable
-from transfer.address import Address, is_usable_peer
+from transfer.address import Address, is_usable_peer, usable_family
 from transfer.errors import LimitExceededError
 
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ class NodeCore:
             raise ValueError(f"a node id has {dialect.key_bits} bits here, not {node_id.bits}")
         self.node_id = node_id or Key.random(dialect.key_bits, rng)
         self.is_ipv6 = is_ipv6
+        self._family = 6 if is_ipv6 else 4
         self.table = RoutingTable(self.node_id, config=config.routing_table, now=now, is_verified=dialect.is_trusted)
         self.tokens = TokenIssuer(rng=rng, rotation_s=config.token_rotation_s, now=now)
         self._dialect = dialect
@@ -402,7 +403,8 @@ class NodeCore:
         self._outbox.append((data, address))
 
     def _is_reachable(self, address: Address) -> bool:
-        return address.is_ipv6 == self.is_ipv6 and is_usable_peer(address)
+        host, port = address
+        return usable_family(host) == self._family and 0 < port <= 65535
 
     def _on_query_finished(self, query: DirectQuery) -> None:
         self._events.append(QueryFinished(query))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import hmac
+from hashlib import blake2b
+from hmac import compare_digest
 from typing import TYPE_CHECKING
 
 from transfer.address import packed_host
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from kademlia_core.key import Key
 
 TOKEN_SIZE = 8
-SECRET_SIZE = 20
+SECRET_SIZE = 32
 
 
 class TokenIssuer:
@@ -36,9 +37,7 @@ class TokenIssuer:
 
     def is_valid(self, token: bytes, host: str, info_hash: Key, *, now: float) -> bool:
         self._rotate(now)
-        return any(
-            hmac.compare_digest(token, _token(secret, host, info_hash)) for secret in (self._secret, self._previous)
-        )
+        return any(compare_digest(token, _token(secret, host, info_hash)) for secret in (self._secret, self._previous))
 
     def _rotate(self, now: float) -> None:
         if now < self._rotate_at:
@@ -51,4 +50,5 @@ class TokenIssuer:
 
 
 def _token(secret: bytes, host: str, info_hash: Key) -> bytes:
-    return hmac.digest(secret, packed_host(host) + bytes(info_hash), "sha1")[:TOKEN_SIZE]
+    """BLAKE2 has a key of its own (RFC 7693), which takes half the time of an HMAC."""
+    return blake2b(packed_host(host) + bytes(info_hash), key=secret, digest_size=TOKEN_SIZE).digest()

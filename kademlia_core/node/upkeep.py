@@ -41,7 +41,7 @@ class TableUpkeep:
 
     def hint(self, address: Address, contact: Contact | None, *, now: float) -> None:
         """Somebody may be at `address`: a ping decides. Dropped when it could not be of use anyway."""
-        if contact is None or self._table.wants(contact):
+        if address not in self._pinged and (contact is None or self._table.wants(contact)):
             self._ping(address, None, now)
 
     def restore(self, contacts: tuple[Contact, ...], *, now: float) -> None:

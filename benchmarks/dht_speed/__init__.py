@@ -1,0 +1,1 @@
+"""How quickly a DHT node answers and looks things up, beside libtorrent and the `kademlia` package."""

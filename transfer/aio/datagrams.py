@@ -1,0 +1,129 @@
+"""UDP sockets that read in batches, for loops that watch file descriptors; elsewhere what the loop offers."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+from transfer.address import Address, is_ip_address
+from transfer.aio.tcp import watches_descriptors
+
+
+class BatchProtocol(asyncio.DatagramProtocol):
+    """A datagram protocol that takes what has arrived by now in one go, so that it can act once on all of it.
+
+    A transport that reads in batches calls `datagrams_received`; any other calls `datagram_received` for each.
+    """
+
+    def datagrams_received(self, datagrams: list[tuple[bytes, Any]]) -> None:
+        """At least one datagram, each with its sender as the socket names it, in the order of their arrival."""
+        raise NotImplementedError
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.datagrams_received([(data, addr)])
+
+
+async def bind_datagrams(
+    protocol: BatchProtocol, local: Address, *, max_bytes: int = 65536
+) -> asyncio.DatagramTransport:
+    """A bound UDP socket; `connection_made` has been called when this returns.
+
+    Args:
+        max_bytes: the protocol does not care for longer datagrams: it gets them whole or cut to this size.
+
+    Raises:
+        OSError: the address is in use, or not of this host.
+    """
+    loop = asyncio.get_running_loop()
+    if not watches_descriptors(loop) or not is_ip_address(local.host):
+        transport, _ = await loop.create_datagram_endpoint(lambda: protocol, local_addr=local)
+        return transport
+    sock = socket.socket(socket.AF_INET6 if local.is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        if local.is_ipv6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # or the port would be taken in IPv4 as well
+        sock.bind(local)
+        return DatagramSocket(loop, sock, protocol, max_bytes=max_bytes)
+    except BaseException:
+        sock.close()
+        raise
+
+
+class DatagramSocket(asyncio.DatagramTransport):
+    """What asyncio's datagram transport does, with two differences.
+
+    It reads up to `MAX_BATCH` datagrams at a time; going round the event loop for each takes longer than many protocols
+    need to answer. And it keeps nothing: a datagram that the kernel does not take at once is dropped, as a network
+    would, so that `pause_writing` is never called.
+
+    Args:
+        sock: bound and not blocking; it is the transport's from now on.
+        protocol: `connection_made` is called before this returns.
+        max_bytes: longer datagrams are cut.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, sock: socket.socket, protocol: BatchProtocol, *, max_bytes: int
+    ) -> None:
+        super().__init__({"socket": sock, "sockname": sock.getsockname()})
+        self._loop = loop
+        self._sock = sock
+        self._receive, self._send = sock.recvfrom, sock.sendto
+        self._protocol = protocol
+        self._max_bytes = max_bytes
+        self._is_closing = False
+        protocol.connection_made(self)
+        if not self._is_closing:
+            loop.add_reader(sock, self._readable)
+
+    def sendto(self, data: Any, addr: Any = None) -> None:
+        """Sends or drops; an address is needed. Other errors go to `error_received`."""
+        if self._is_closing:
+            return
+        try:
+            self._send(data, addr)
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:
+            self._protocol.error_received(error)
+
+    def close(self) -> None:
+        if not self._is_closing:
+            self._is_closing = True
+            self._loop.remove_reader(self._sock)
+            self._loop.call_soon(self._lose)
+
+    def abort(self) -> None:
+        self.close()
+
+    def is_closing(self) -> bool:
+        return self._is_closing
+
+    def get_protocol(self) -> BatchProtocol:
+        return self._protocol
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def _readable(self) -> None:
+        if self._is_closing:
+            return  # by a callback of the same turn of the loop
+        receive, size, datagrams = self._receive, self._max_bytes, []
+        try:
+            for _ in range(MAX_BATCH):
+                datagrams.append(receive(size))
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:  # an ICMP message about some earlier datagram
+            self._protocol.error_received(error)
+        if datagrams:
+            self._protocol.datagrams_received(datagrams)
+
+    def _lose(self) -> None:
+        self._sock.close()
+        self._protocol.connection_lost(None)
+
+
+MAX_BATCH = 64  # under a millisecond of work even for a DHT node, so that the rest of the loop gets its turn
