@@ -1,0 +1,74 @@
+"""Downloads from nginx: alone, redirected, and beside a libtorrent peer; and libtorrent's from the same torrent."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from bittorrent import Metainfo, Session, create_torrent
+from tests.interop.content import MIB, digests, make_file, make_folder
+from tests.interop.nginx import Nginx
+from tests.interop.programs import LibtorrentPeer
+
+pytestmark = pytest.mark.interop
+
+SIZE = 12 * MIB
+
+
+async def fetch(where: Path, metainfo: Metainfo, *web_seeds: str) -> None:
+    async with Session(where, host="127.0.0.1") as session:
+        torrent = await session.add(metainfo, web_seeds=web_seeds)
+        async with asyncio.timeout(60):
+            await torrent.wait_complete()
+        assert torrent.web_seeds_dropped == {}
+
+
+@pytest.mark.parametrize("align", [False, True], ids=["packed", "aligned"])
+async def test_a_folder(tmp_path: Path, align: bool) -> None:
+    shared = make_folder(tmp_path / "www" / "shared things", SIZE)
+    async with Nginx(tmp_path / "www") as nginx:
+        metainfo = await create_torrent(shared, web_seeds=[nginx.url], align=align)
+        await fetch(tmp_path / "ours", metainfo)
+        requests = nginx.requests()
+    assert digests(tmp_path / "ours" / "shared things") == digests(shared)
+    assert all(request.startswith("206 bytes=") for request in requests)
+    assert any("/shared%20things/deep/er/odd.bin" in request for request in requests)
+
+
+async def test_a_file_behind_a_redirect(tmp_path: Path) -> None:
+    shared = make_file(tmp_path / "www" / "shared.bin", SIZE)
+    async with Nginx(tmp_path / "www") as nginx:
+        await fetch(tmp_path / "ours", await create_torrent(shared), f"{nginx.url}moved/shared.bin")
+        requests = nginx.requests()
+    assert digests(tmp_path / "ours" / "shared.bin") == digests(shared)
+    assert {request.split()[0] for request in requests} == {"302", "206"}
+
+
+async def test_beside_a_libtorrent_peer(tmp_path: Path) -> None:
+    shared = make_folder(tmp_path / "www" / "shared", SIZE)
+    rate = 3 * MIB
+    async with (
+        Nginx(tmp_path / "www", rate_bytes_per_s=rate) as nginx,
+        LibtorrentPeer(settings={"upload_rate_limit": rate}) as libtorrent,
+        Session(tmp_path / "ours", host="127.0.0.1") as session,
+    ):
+        metainfo = await create_torrent(shared, web_seeds=[nginx.url], piece_length=1 << 16)
+        await libtorrent.add(tmp_path / "www", torrent=metainfo.to_bytes(), seed=True)
+        torrent = await session.add(metainfo, peers=[libtorrent.address])
+        async with asyncio.timeout(60):
+            await torrent.wait_complete()
+        stats = torrent.statistics()
+    assert digests(tmp_path / "ours" / "shared") == digests(shared)
+    assert {source.address.host for source in stats.sources} == {nginx.url, "127.0.0.1"}
+    assert stats.failed_pieces == 0
+
+
+async def test_libtorrent_finds_the_same_files_at_the_same_urls(tmp_path: Path) -> None:
+    shared = make_folder(tmp_path / "www" / "shared things", SIZE)
+    async with Nginx(tmp_path / "www") as nginx, LibtorrentPeer() as libtorrent:
+        metainfo = await create_torrent(shared, web_seeds=[nginx.url], align=True, attributes=True)
+        info_hash = await libtorrent.add(tmp_path / "theirs", torrent=metainfo.to_bytes())
+        await libtorrent.wait_seeding(info_hash, within_s=60)
+    assert digests(tmp_path / "theirs" / "shared things") == digests(shared)
