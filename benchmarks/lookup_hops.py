@@ -1,7 +1,7 @@
 """The theory of Kademlia against this implementation: how many hops lookups take in networks that stand still.
 
 Run with `python -m benchmarks.lookup_hops`: four comparisons, each with its goal and PASS or FAIL, in a few minutes.
-`--large` adds ten million nodes (2 GiB), `--json FILE` writes all figures, `--pictures DIRECTORY` the charts.
+`--large` adds ten million nodes (1 GiB), `--json FILE` writes all figures, `--pictures DIRECTORY` the charts.
 
 The networks are those of `benchmarks.static_network`, the lookups are driven by `kademlia_core.LookupCore`.
 """

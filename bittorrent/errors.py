@@ -56,6 +56,10 @@ class MissingDataError(StorageError):
     """The bytes asked for are not on disk: their file is missing or too short."""
 
 
+class SelectionError(BitTorrentError, ValueError):
+    """A file was named that is not in the torrent."""
+
+
 class TrackerError(BitTorrentError, ConnectionError):
     """A tracker refused or did not answer properly. `failure_reason` is the tracker's own text, or None."""
 

@@ -150,7 +150,7 @@ class PeerList:
         if peer is not None:
             peer.state = _State.IDLE
             peer.failures = 0
-            peer.next_attempt = now + self._config.reconnect_s
+            self._retry(peer, now, self._config.reconnect_s)
             self._failing.pop(address, None)
 
     def failed(self, address: Address, *, now: float) -> None:
@@ -167,9 +167,15 @@ class PeerList:
             return
         limit = self._config.max_manual_backoff_s if is_manual else self._config.max_backoff_s
         doublings = min(peer.failures - 1, _MAX_DOUBLINGS)
-        peer.next_attempt = now + min(limit, self._config.backoff_s * 2**doublings)
+        self._retry(peer, now, min(limit, self._config.backoff_s * 2**doublings))
         if not is_manual:
             self._failing[address] = None
+
+    def call_again(self, *, now: float) -> None:
+        """Everybody may be of use after all: nobody has to wait, once. Failures are not forgotten."""
+        for peer in self._peers.values():
+            peer.next_attempt = min(peer.next_attempt, now)
+            peer.is_hurried = peer.state is not _State.IDLE
 
     def next_timer(self) -> float | None:
         """When somebody is to be called at the earliest (it may be past); None without anybody idle. Cost: O(known)."""
@@ -211,6 +217,10 @@ class PeerList:
             assert not is_failing or address in self._failing
         assert self._failing.keys() <= self._peers.keys()
 
+    def _retry(self, peer: _Peer, now: float, pause_s: float) -> None:
+        peer.next_attempt = now if peer.is_hurried else now + pause_s
+        peer.is_hurried = False
+
     def _make_room(self, source: PeerSource) -> bool:
         for address in self._failing:
             if PeerSource.MANUAL not in self._peers[address].sources:
@@ -232,12 +242,13 @@ class _State(Enum):
 
 
 class _Peer:
-    __slots__ = ("failures", "next_attempt", "sources", "state")
+    __slots__ = ("failures", "is_hurried", "next_attempt", "sources", "state")
 
     def __init__(self, sources: PeerSource, now: float) -> None:
         self.sources = sources
         self.state = _State.IDLE
         self.failures = 0
+        self.is_hurried = False
         self.next_attempt = now
 
 

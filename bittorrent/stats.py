@@ -9,11 +9,15 @@ from transfer.address import Address
 
 
 class TorrentState(Enum):
-    """Where a torrent is in its life; it only moves forwards, and to STOPPED from anywhere."""
+    """Where a torrent is in its life.
+
+    It moves forwards, and to STOPPED from anywhere; when more is wanted it goes back to DOWNLOADING.
+    """
 
     METADATA = "metadata"  # a magnet link whose info dictionary is being fetched
     CHECKING = "checking"  # what is on disk is being hashed
     DOWNLOADING = "downloading"
+    FINISHED = "finished"  # every wanted piece is verified on disk, some are not wanted
     SEEDING = "seeding"  # every piece is verified on disk
     STOPPED = "stopped"
 
@@ -47,6 +51,7 @@ class TorrentStats:
     Attributes:
         checked_pieces: how far the check of what was on disk has come.
         done_bytes, done_pieces: verified and on disk; what the check found included.
+        wanted_bytes, needed_bytes: of the pieces that are wanted; what of it is missing still.
         downloaded_bytes, uploaded_bytes: blocks moved in this session; wasted_bytes of them were of no use.
         failed_pieces: complete pieces with a wrong hash.
         peers, known_peers: connected, and endpoints known.
@@ -60,6 +65,8 @@ class TorrentStats:
     name: str
     total_bytes: int
     done_bytes: int
+    wanted_bytes: int
+    needed_bytes: int
     piece_count: int
     done_pieces: int
     checked_pieces: int
@@ -74,6 +81,45 @@ class TorrentStats:
     eta_s: float | None
     sources: tuple[SourceStats, ...]
     lookup: LookupSummary | None
+
+
+class TrackerState(Enum):
+    """What became of the last announcement to a tracker."""
+
+    UNTRIED = "untried"
+    ANNOUNCING = "announcing"
+    WORKING = "working"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerStats:
+    """One tracker of a torrent.
+
+    Attributes:
+        url: as the torrent names it, passkeys included.
+        tier: trackers of one tier stand in for each other (BEP 12), in the order of these snapshots.
+        next_announce_s: from now on until it is asked again; None while it is not its turn.
+        error: why the last announcement came to nothing.
+        warning: what the tracker told with its last answer, for people.
+        peers: how many its last answer named.
+        seeders, leechers: how many it knows, if it said so.
+        external_ip: our address as it sees it (BEP 24).
+        announces, failures: how often it was asked, and how often in vain.
+    """
+
+    url: str
+    tier: int
+    state: TrackerState
+    next_announce_s: float | None
+    error: str | None
+    warning: str | None
+    peers: int
+    seeders: int | None
+    leechers: int | None
+    external_ip: str | None
+    announces: int
+    failures: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -121,7 +121,7 @@ class SwarmCore:
             self._request_metadata()
         if self._downloads is not None:
             self._downloads.measure()
-            self._uploads.rechoke(seeding=self.is_complete)
+            self._uploads.rechoke(seeding=self.is_finished)
             self._downloads.request_from_all()
 
     def next_timer(self) -> float:
@@ -131,11 +131,21 @@ class SwarmCore:
     # Commands
 
     def begin(
-        self, geometry: Geometry, have: Bitfield, info_bytes: bytes, *, super_seed: bool = False, now: float
+        self,
+        geometry: Geometry,
+        have: Bitfield,
+        info_bytes: bytes,
+        *,
+        priorities: bytes | None = None,
+        is_sequential: bool = False,
+        super_seed: bool = False,
+        now: float,
     ) -> None:
         """The torrent is known and what is on disk is verified: the exchange starts.
 
         Args:
+            priorities: of the pieces, from 0 (not wanted) to 7; None: all are wanted.
+            is_sequential: begin pieces in the order of the torrent.
             super_seed: send each piece once before any twice (BEP 16); without effect unless everything is here.
         """
         self.info_bytes = info_bytes
@@ -145,9 +155,11 @@ class SwarmCore:
             self._events,
             geometry=geometry,
             have=have,
+            priorities=priorities,
             rng=self._rng,
             config=self._config,
         )
+        self._downloads.picker.is_sequential = is_sequential
         self._at(now)
         self._uploads.begin(geometry, self._downloads.picker.have, super_seed=super_seed)
         for peer in list(self.peers.values()):
@@ -157,6 +169,16 @@ class SwarmCore:
             peer.core.announce_many(self._uploads.shown)  # what it turns out to have it will not hear of
             self._drain(peer)
         self._drop_fellow_seeds()
+
+    def set_priorities(self, priorities: bytes, *, now: float) -> None:
+        """The priority of each piece, from 0 (not wanted) to 7."""
+        downloads = self._begun(now)
+        downloads.set_priorities(priorities)
+        for peer in list(self.peers.values()):
+            peer.core.set_interested(downloads.picker.is_interesting(peer.number))
+            self._touch(peer)
+        self._drop_fellow_seeds()
+        downloads.request_from_all()
 
     def piece_verified(self, completed: PieceCompleted, *, now: float) -> None:
         """The piece has its hash and is on disk: only now it counts and is offered to others."""
@@ -242,6 +264,11 @@ class SwarmCore:
     def is_complete(self) -> bool:
         return self.picker is not None and self.picker.is_complete
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether everything that is wanted is verified."""
+        return self.picker is not None and self.picker.is_finished
+
     def download_rate_bytes_per_s(self, *, now: float) -> float:
         return sum(peer.download.rate_bytes_per_s(now=now) for peer in self.peers.values())
 
@@ -318,8 +345,8 @@ class SwarmCore:
 
     def _peer_gained(self, peer: SwarmPeer, picker: PiecePicker) -> None:
         peer.core.set_interested(picker.is_interesting(peer.number))
-        if picker.is_complete and picker.is_seed(peer.number):
-            peer.core.close("both sides have everything")
+        if picker.is_finished and picker.is_seed(peer.number):
+            peer.core.close("both sides have what they want")
 
     def _receive_metadata(self, peer: SwarmPeer, message: MetadataData | MetadataReject) -> None:
         if self.info_bytes is not None:
@@ -343,11 +370,11 @@ class SwarmCore:
                 self._touch(self.peers[number])
 
     def _drop_fellow_seeds(self) -> None:
-        if self.picker is not None and self.picker.is_complete:
+        if self.picker is not None and self.picker.is_finished:
             for peer in self.peers.values():
                 peer.core.set_interested(False)
                 if self.picker.is_seed(peer.number):
-                    peer.core.close("both sides have everything")
+                    peer.core.close("both sides have what they want")
                 self._touch(peer)
 
     def _rechoke_soon(self) -> None:

@@ -25,6 +25,7 @@ class SwarmDownloads:
         touch: to be called for a peer that has something to write now.
         events: where finished pieces and bans are reported.
         have: what is on disk.
+        priorities: of the pieces; None: all are wanted.
         rng: for the picker.
 
     Invariants:
@@ -39,6 +40,7 @@ class SwarmDownloads:
         *,
         geometry: Geometry,
         have: Bitfield,
+        priorities: bytes | None,
         rng: Random,
         config: SwarmConfig,
     ) -> None:
@@ -55,6 +57,8 @@ class SwarmDownloads:
         )
         for index in have:
             self.picker.mark_have(index)
+        if priorities is not None:
+            self.picker.set_priorities(priorities)
         self._peers = peers
         self._touch = touch
         self._events = events
@@ -109,6 +113,15 @@ class SwarmDownloads:
                 core.request(blocks)
                 peer.pipeline.requests_sent(now=self.now)
                 self._touch(peer)
+
+    def set_priorities(self, priorities: bytes) -> None:
+        """What is wanted has changed: what is not any more is taken back from the peers."""
+        for number, block in self.picker.set_priorities(priorities):
+            peer = self._peers[number]
+            peer.core.cancel(block)
+            self._note_owed(peer)
+            self._touch(peer)
+        self._drop_given_up()
 
     def measure(self) -> None:
         """Tells the picker how fast the peers are. About once a second."""

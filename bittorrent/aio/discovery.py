@@ -11,7 +11,7 @@ from bittorrent.aio.tracker import TrackerAnnouncer
 from bittorrent.config import SessionConfig
 from bittorrent.errors import NoPeersError
 from bittorrent.peer_list import PeerSource
-from bittorrent.stats import LookupSummary
+from bittorrent.stats import LookupSummary, TrackerStats
 from kademlia_core.errors import BootstrapError, NodeClosedError
 from transfer.address import Address
 from transfer.aio.tasks import TaskSet
@@ -74,6 +74,15 @@ class Discovery:
     def may_find_more(self) -> bool:
         """Whether there is a DHT that can be asked: a stranger may turn up there at any time."""
         return self._dht is not None and self._dht_error is None
+
+    def trackers(self) -> tuple[TrackerStats, ...]:
+        """A snapshot of the trackers, tier after tier."""
+        return self._announcer.trackers() if self._announcer is not None else ()
+
+    def hurry(self) -> None:
+        """Trackers are asked again as soon as they allow it."""
+        if self._announcer is not None:
+            self._announcer.hurry()
 
     async def wait_announced(self) -> None:
         """Returns once a tracker has accepted an announcement; without one, never."""

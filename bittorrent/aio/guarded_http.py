@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -68,14 +69,12 @@ class GuardedHttp:
         url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        decompress: bool = False,
         public_only: bool = False,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The answer, behind all redirects; its body is still to be read.
+        """The answer, behind all redirects; its body is still to be read, as it is: compressed where it says so.
 
         Args:
             url: taken as it is: what must be escaped is escaped already.
-            decompress: whether a compressed body is wanted, and unpacked while it is read.
             public_only: whether a private address is refused from the start.
 
         Raises:
@@ -83,16 +82,14 @@ class GuardedHttp:
             aiohttp.ClientError, OSError, TimeoutError, ValueError: whatever else goes wrong.
         """
         target = URL(url, encoded=True)
-        all_headers = {"Accept-Encoding": "gzip" if decompress else "identity", **(headers or {})}
+        all_headers = {"Accept-Encoding": "identity", **(headers or {})}
         for _ in range(self._config.max_redirects + 1):
             if target.scheme not in ("http", "https") or not target.host:
                 raise RefusedError(f"{target.scheme or 'a path'} is not HTTP")
             if public_only and is_ip_address(target.host) and not is_public(target.host):
                 raise RefusedError(PRIVATE)
             session = self._session(public_only)
-            async with session.get(
-                target, headers=all_headers, allow_redirects=False, auto_decompress=decompress
-            ) as response:
+            async with session.get(target, headers=all_headers, allow_redirects=False) as response:
                 location = response.headers.get("Location") if response.status in _REDIRECTS else None
                 if location is None:
                     yield response
@@ -126,8 +123,31 @@ class GuardedHttp:
                     total=None, sock_connect=config.connect_timeout_s, sock_read=config.read_timeout_s
                 ),
                 headers={"User-Agent": config.user_agent},
+                auto_decompress=False,
             )
         return session
+
+
+async def read_body(response: aiohttp.ClientResponse, *, max_bytes: int) -> bytes:
+    """The whole body, unpacked; never more than `max_bytes` of it are in memory, packed or not.
+
+    Raises:
+        RefusedError: it is longer, or packed in another way than gzip.
+        aiohttp.ClientError, OSError, TimeoutError: it did not come.
+    """
+    encoding = response.headers.get("Content-Encoding", "identity").lower()
+    if encoding not in ("identity", "", "gzip", "x-gzip", "deflate"):
+        raise RefusedError(f"it packs its answer as {encoding:.20}, which was not asked for")
+    unpacker = zlib.decompressobj(_ANY_HEADER) if encoding not in ("identity", "") else None
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        try:
+            body += unpacker.decompress(chunk, max_bytes + 1 - len(body)) if unpacker is not None else chunk
+        except zlib.error:
+            raise RefusedError("its answer cannot be unpacked") from None
+        if len(body) > max_bytes:
+            raise RefusedError(f"its answer is longer than {max_bytes} bytes")
+    return bytes(body)
 
 
 def is_public(host: str) -> bool:
@@ -172,4 +192,5 @@ class _Resolver(AbstractResolver):
 PRIVATE = "it leads to a private address"
 MAX_REMEMBERED_HOSTS = 1000
 _REDIRECTS = (301, 302, 303, 307, 308)
+_ANY_HEADER = zlib.MAX_WBITS | 32
 _NUMERIC = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV

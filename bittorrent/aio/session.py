@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Self
 from bittorrent.aio.guarded_http import GuardedHttp
 from bittorrent.aio.peer_connection import PeerConnection
 from bittorrent.aio.torrent import Torrent
+from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.aio.tracker import TrackerClient
 from bittorrent.config import SessionConfig
 from bittorrent.errors import StorageError
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.picker.geometry import Geometry
+from bittorrent.picker.selection import FileName, Selection
 from bittorrent.stats import SessionStats, TorrentState
 from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.files import FileStorage
@@ -125,6 +128,8 @@ class Session:
         download_dir: str | os.PathLike[str] | None = None,
         seed_only: bool = False,
         super_seed: bool = False,
+        select: Iterable[FileName] = (),
+        sequential: bool = False,
     ) -> Torrent:
         """Starts a torrent, or returns it when the session has it already. One that stopped is started anew.
 
@@ -136,9 +141,14 @@ class Session:
             seed_only: nothing is written; the torrent stops with StorageError unless everything is there.
             super_seed: for the first and only seed: each piece is sent once before any is sent twice (BEP 16). Without
                 effect unless everything is there.
+            select: the files that are wanted, as for `Torrent.select`. Nothing at all means what was wanted the last
+                time, or what a magnet link selects (BEP 53), or everything. A file that the torrent of a
+                magnet link does not have stops it with SelectionError.
+            sequential: pieces are begun in the order of the torrent instead of rarest first.
 
         Raises:
             MetainfoError, MagnetError: the source is not usable.
+            SelectionError: a file is selected that the torrent does not have.
             StorageError: the .torrent file cannot be read, or another torrent writes to the same place (behind a magnet
                 link that is seen later, and stops the torrent).
         """
@@ -151,28 +161,20 @@ class Session:
             raise LocalProtocolError(NOT_OPEN)
         if torrent is None:
             directory = Path(download_dir) if download_dir is not None else self.download_dir
+            wanted = tuple(select)
             if isinstance(parsed, Metainfo):
+                Selection(parsed.files, Geometry(parsed.total_bytes, parsed.piece_length)).numbers_of(wanted)
                 self._claim(parsed, directory, seed_only)
-            torrent = Torrent(
-                source=parsed,
+            options = TorrentOptions(
                 download_dir=directory,
                 state_dir=self._state_dir,
                 seed_only=seed_only,
                 super_seed=super_seed,
-                peer_id=self._peer_id,
-                listen_port=self.address.port,
-                dht=self._dht,
                 web_seeds=tuple(web_seeds),
-                trackers=self._trackers,
-                http=self._http,
-                executor=self._executor,
-                open_storage=self._open_storage,
-                transport=self._transport,
-                claims=self._claims,
-                room=lambda: self._config.max_connections - self.connection_count,
-                config=self._config,
-                rng=Random(self._rng.getrandbits(64)),
+                select=wanted,
+                sequential=sequential,
             )
+            torrent = Torrent(parsed, options, self._parts(), rng=Random(self._rng.getrandbits(64)))
             self.torrents[parsed.info_hash] = torrent
             torrent.start()
         torrent.add_peers(list(peers))
@@ -225,6 +227,24 @@ class Session:
         for error in ended:
             if error is not None:
                 raise error
+
+    def _parts(self) -> SessionParts:
+        assert self._executor is not None
+        assert self._trackers is not None
+        assert self._http is not None
+        return SessionParts(
+            peer_id=self._peer_id,
+            listen_port=self.address.port,
+            dht=self._dht,
+            trackers=self._trackers,
+            http=self._http,
+            executor=self._executor,
+            open_storage=self._open_storage,
+            transport=self._transport,
+            claims=self._claims,
+            room=lambda: self._config.max_connections - self.connection_count,
+            config=self._config,
+        )
 
     def _claim(self, metainfo: Metainfo, directory: Path, seed_only: bool) -> None:
         """Now, and not when the files are opened: the first to be added is the first to have them."""

@@ -110,6 +110,12 @@ class Swarm:
         """Our end of a connection that somebody else makes, to a peer in this process."""
         return PeerConnection(self, handshake=self._handshake, config=self._config.peer)
 
+    def call_again(self) -> None:
+        """Dials whoever is not connected, without waiting for its turn."""
+        self.peers.call_again(now=self._loop.time())
+        if self.is_started:
+            self._dial()
+
     def leave_dht(self) -> None:
         """The torrent is private: from now on peers hear of no DHT."""
         self.dht_port = None

@@ -8,14 +8,16 @@ import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from functools import partial
+from typing import NamedTuple, TypeVar
+from urllib.parse import urlsplit
 
 import aiohttp
-from yarl import URL
 
-from bittorrent.aio.udp_tracker import announce_udp
+from bittorrent.aio.guarded_http import GuardedHttp, HttpConfig, read_body
+from bittorrent.aio.udp_tracker import ask_udp
 from bittorrent.errors import TrackerError
+from bittorrent.stats import TrackerStats
 from bittorrent.tracker.messages import (
     MAX_RESPONSE_BYTES,
     AnnounceRequest,
@@ -25,9 +27,13 @@ from bittorrent.tracker.messages import (
     tracker_name,
 )
 from bittorrent.tracker.schedule import Announce, AnnounceSchedule, ScheduleConfig
-from bittorrent.tracker.udp import UdpConfig
+from bittorrent.tracker.scrape import MAX_HASHES, ScrapeStats, parse_scrape, scrape_url
+from bittorrent.tracker.udp import UdpAnnounce, UdpConfig, UdpScrape
+from bittorrent.tracker.udp_exchange import UdpExchange
 from transfer.address import Address
 from transfer.errors import LocalProtocolError
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +68,7 @@ class TrackerClient:
     def __init__(self, *, config: TrackerConfig | None = None, rng: random.Random | None = None) -> None:
         self._config = config or TrackerConfig()
         self._rng = rng or random.SystemRandom()
-        self._http: aiohttp.ClientSession | None = None
+        self._http: GuardedHttp | None = None
         self._closed = False
 
     async def announce(self, url: str, request: AnnounceRequest) -> AnnounceResponse:
@@ -75,15 +81,63 @@ class TrackerClient:
 
         Cancellation: the exchange is dropped; the tracker may have counted us.
         """
+
+        def exchange(url_data: bytes, ipv6: bool) -> UdpAnnounce:
+            now = asyncio.get_running_loop().time()
+            config = self._config.udp
+            return UdpAnnounce(request, url_data=url_data, ipv6=ipv6, rng=self._rng, now=now, config=config)
+
+        return await self._ask(url, lambda: announce_url(url, request), parse_response, exchange)
+
+    async def scrape(self, url: str, info_hashes: Sequence[bytes]) -> dict[bytes, ScrapeStats]:
+        """Ask the tracker at `url`, which is that for announcements, how many peers torrents have (BEP 48).
+
+        Args:
+            info_hashes: from 1 to `MAX_HASHES`.
+
+        Returns:
+            Those that the tracker says something about. A UDP tracker says zeros of what it does not know.
+
+        Raises:
+            TrackerError, LocalProtocolError: as `announce`; also when the URL is not one that allows it.
+        """
+        if not 0 < len(info_hashes) <= MAX_HASHES:
+            raise LocalProtocolError(f"a tracker can be asked about 1 to {MAX_HASHES} torrents at a time")
+
+        def exchange(url_data: bytes, ipv6: bool) -> UdpScrape:
+            now = asyncio.get_running_loop().time()
+            return UdpScrape(info_hashes, rng=self._rng, now=now, config=self._config.udp)
+
+        def parse(body: bytes) -> dict[bytes, ScrapeStats]:
+            return parse_scrape(body, info_hashes)
+
+        return await self._ask(url, lambda: scrape_url(url, info_hashes), parse, exchange)
+
+    async def aclose(self) -> None:
+        """Close the HTTP connections, which fails what is under way on them. Over UDP it ends by itself."""
+        self._closed = True
+        if self._http is not None:
+            await self._http.aclose()
+
+    async def _ask(
+        self,
+        url: str,
+        target: Callable[[], str],
+        parse: Callable[[bytes], T],
+        exchange: Callable[[bytes, bool], UdpExchange[T]],
+    ) -> T:
         if self._closed:
             raise LocalProtocolError("this tracker client is closed")
         try:
             async with asyncio.timeout(self._config.announce_timeout_s):
                 parts = urlsplit(url)
                 if parts.scheme in ("http", "https"):
-                    return await self._announce_http(url, request)
+                    return await self._ask_http(target(), parse)
                 if parts.scheme == "udp":
-                    return await self._announce_udp(parts, request)
+                    if not parts.hostname or not parts.port:
+                        raise TrackerError("a UDP tracker needs a host and a port")
+                    url_data = (parts.path + (f"?{parts.query}" if parts.query else "")).encode()
+                    return await ask_udp(parts.hostname, parts.port, partial(exchange, url_data))
         except TrackerError as error:
             raise TrackerError(f"{tracker_name(url)}: {error}", failure_reason=error.failure_reason) from error
         except TimeoutError as error:
@@ -92,47 +146,25 @@ class TrackerClient:
             raise TrackerError(f"{tracker_name(url)}: {_explain(error)}") from error
         raise TrackerError(f"{tracker_name(url)}: trackers are http, https or udp")
 
-    async def aclose(self) -> None:
-        """Close the HTTP connections, which fails what is under way on them. Over UDP it ends by itself."""
-        self._closed = True
-        if self._http is not None:
-            await self._http.close()
-
-    async def _announce_http(self, url: str, request: AnnounceRequest) -> AnnounceResponse:
+    async def _ask_http(self, url: str, parse: Callable[[bytes], T]) -> T:
         if self._http is None:
-            self._http = self._make_session()
-        # The query holds raw bytes: encoded=True keeps yarl from "normalising" them.
-        target = URL(announce_url(url, request), encoded=True)
-        async with self._http.get(target, max_redirects=self._config.max_redirects) as response:
-            body = await self._read(response)
+            # The next announcement is half an hour away: no connection is worth keeping.
+            config = self._config
+            self._http = GuardedHttp(
+                HttpConfig(
+                    connect_timeout_s=config.connect_timeout_s,
+                    read_timeout_s=config.announce_timeout_s,
+                    max_redirects=config.max_redirects,
+                    max_connections=config.max_connections,
+                    user_agent=config.user_agent,
+                    keeps_alive=False,
+                )
+            )
+        async with self._http.get(url, headers={"Accept-Encoding": "gzip"}) as response:
+            body = await read_body(response, max_bytes=MAX_RESPONSE_BYTES)
         if response.status != 200:
             raise _refused(body, response.status)
-        return parse_response(body)
-
-    def _make_session(self) -> aiohttp.ClientSession:
-        # The next announcement is half an hour away: no connection is worth keeping, and no cookie is.
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._config.max_connections, force_close=True),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(
-                total=self._config.announce_timeout_s, sock_connect=self._config.connect_timeout_s
-            ),
-            headers={"User-Agent": self._config.user_agent, "Accept-Encoding": "gzip"},
-        )
-
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes:
-        body = bytearray()
-        async for chunk in response.content.iter_chunked(1 << 16):
-            body += chunk
-            if len(body) > MAX_RESPONSE_BYTES:
-                raise TrackerError(f"its answer is longer than {MAX_RESPONSE_BYTES} bytes")
-        return bytes(body)
-
-    async def _announce_udp(self, parts: SplitResult, request: AnnounceRequest) -> AnnounceResponse:
-        if not parts.hostname or not parts.port:
-            raise TrackerError("a UDP tracker needs a host and a port")
-        url_data = (parts.path + (f"?{parts.query}" if parts.query else "")).encode()
-        return await announce_udp(parts.hostname, parts.port, url_data, request, rng=self._rng, config=self._config.udp)
+        return parse(body)
 
 
 class TransferTotals(NamedTuple):
@@ -195,6 +227,15 @@ class TrackerAnnouncer:
         self._schedule.completed(now=self._loop.time())
         self._changed.set()
 
+    def hurry(self) -> None:
+        """Ask again as soon as the trackers allow it: more peers are wanted."""
+        self._schedule.hurry(now=self._loop.time())
+        self._changed.set()
+
+    def trackers(self) -> tuple[TrackerStats, ...]:
+        """A snapshot of all of them."""
+        return self._schedule.trackers(now=self._loop.time())
+
     async def wait_announced(self) -> None:
         """Return when a tracker has accepted an announcement; without any tracker that works, never."""
         await self._announced.wait()
@@ -231,7 +272,7 @@ class TrackerAnnouncer:
             response = await self._client.announce(announce.url, self._request(announce))
         except TrackerError as error:
             self.last_error = str(error)
-            self._schedule.failed(announce, now=self._loop.time())
+            self._schedule.failed(announce, now=self._loop.time(), error=str(error))
         else:
             self.last_error = None
             self._schedule.succeeded(announce, response, now=self._loop.time())

@@ -1,24 +1,26 @@
-"""A UDP announcement on a real socket: drives `bittorrent.tracker.udp`."""
+"""One question to a UDP tracker on a real socket: drives `bittorrent.tracker.udp`."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from random import Random
-from typing import cast
+from collections.abc import Callable
+from typing import Generic, TypeVar, cast
 
 from bittorrent.errors import TrackerError
-from bittorrent.tracker.messages import AnnounceRequest, AnnounceResponse
-from bittorrent.tracker.udp import Announced, UdpAnnounce, UdpConfig
+from bittorrent.tracker.udp_exchange import Answered, UdpExchange
+
+T = TypeVar("T")
 
 
-async def announce_udp(
-    host: str, port: int, url_data: bytes, request: AnnounceRequest, *, rng: Random, config: UdpConfig
-) -> AnnounceResponse:
-    """Announce to the UDP tracker at `host`, at one address of each family until one answers.
+async def ask_udp(host: str, port: int, make: Callable[[bool], UdpExchange[T]]) -> T:
+    """Asks the UDP tracker at `host`, at one address of each family until one answers.
+
+    Args:
+        make: the exchange, given whether it is over IPv6.
 
     Raises:
-        TrackerError: it refused, or stayed silent for as long as `config` allows.
+        TrackerError: it refused, or stayed silent for as long as the exchange's config allows.
         OSError: the name has no address, or no datagram could be sent or delivered.
 
     Cancellation: the exchange is dropped; the tracker may have counted us.
@@ -30,25 +32,25 @@ async def announce_udp(
     failure: TrackerError | OSError = TrackerError("its name has no address")
     for family, ip in targets.items():
         try:
-            _, exchange = await loop.create_datagram_endpoint(
-                lambda ipv6=family == socket.AF_INET6: _Exchange(  # type: ignore[misc]
-                    UdpAnnounce(request, url_data=url_data, ipv6=ipv6, rng=rng, now=loop.time(), config=config), loop
-                ),
-                family=family,
-                remote_addr=(ip, port),
-            )
-            async with exchange:
-                return await exchange.result
+            return await _ask_at(make(family == socket.AF_INET6), family, (ip, port))
         except (TrackerError, OSError) as error:
             failure = error
     raise failure
 
 
-class _Exchange(asyncio.DatagramProtocol):
-    """One `UdpAnnounce` on a connected socket, so that nobody but the tracker is heard."""
+async def _ask_at(core: UdpExchange[T], family: int, target: tuple[str, int]) -> T:
+    loop = asyncio.get_running_loop()
+    exchange = _Exchange(core, loop)
+    await loop.create_datagram_endpoint(lambda: exchange, family=family, remote_addr=target)
+    async with exchange:
+        return await exchange.result
 
-    def __init__(self, core: UdpAnnounce, loop: asyncio.AbstractEventLoop) -> None:
-        self.result: asyncio.Future[AnnounceResponse] = loop.create_future()
+
+class _Exchange(asyncio.DatagramProtocol, Generic[T]):
+    """One `UdpExchange` on a connected socket, so that nobody but the tracker is heard."""
+
+    def __init__(self, core: UdpExchange[T], loop: asyncio.AbstractEventLoop) -> None:
+        self.result: asyncio.Future[T] = loop.create_future()
         self._core = core
         self._loop = loop
         self._transport: asyncio.DatagramTransport | None = None
@@ -89,7 +91,7 @@ class _Exchange(asyncio.DatagramProtocol):
             self._transport.sendto(datagram)
         event = self._core.next_event()
         if event is not None and not self.result.done():
-            if isinstance(event, Announced):
+            if isinstance(event, Answered):
                 self.result.set_result(event.response)
             else:
                 self.result.set_exception(TrackerError(event.message, failure_reason=event.failure_reason))

@@ -104,6 +104,8 @@ class WebSeeds:
                 await asyncio.sleep(self._config.max_backoff_s)  # the swarm has no room for it
         if schedule.dropped_because is not None:
             self.dropped[url] = schedule.dropped_because
+        else:
+            self._waiting.append(url)
         self._running.pop(url, None)
         if self._is_wanted():
             self.start()

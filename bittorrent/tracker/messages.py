@@ -83,6 +83,7 @@ class AnnounceResponse:
         seeders, leechers: the size of the swarm, where the tracker told it.
         tracker_id: to be sent back next time.
         warning: a text for a person, or None.
+        external_ip: the address that the tracker saw us at (BEP 24), or None.
     """
 
     peers: tuple[Address, ...] = ()
@@ -92,6 +93,7 @@ class AnnounceResponse:
     leechers: int | None = None
     tracker_id: bytes | None = None
     warning: str | None = None
+    external_ip: str | None = None
 
 
 def announce_url(url: str, request: AnnounceRequest) -> str:
@@ -118,9 +120,14 @@ def announce_url(url: str, request: AnnounceRequest) -> str:
         for name, value in values.items()
         if value is not None
     )
-    base = quote(url.partition("#")[0], safe=_URL_CHARACTERS, errors="replace")
+    base = escaped_url(url)
     separator = "?" if "?" not in base else "" if base.endswith(("?", "&")) else "&"
     return base + separator + query
+
+
+def escaped_url(url: str) -> str:
+    """A URL without its fragment; what no URL may contain is escaped, what is escaped already stays."""
+    return quote(url.partition("#")[0], safe=_URL_CHARACTERS, errors="replace")
 
 
 def parse_response(body: bytes) -> AnnounceResponse:
@@ -151,6 +158,7 @@ def parse_response(body: bytes) -> AnnounceResponse:
         leechers=_count(answer.get(b"incomplete")),
         tracker_id=tracker_id if isinstance(tracker_id, bytes) and is_kept else None,
         warning=readable(answer[b"warning message"]) if b"warning message" in answer else None,
+        external_ip=_external_ip(answer.get(b"external ip")),
     )
 
 
@@ -199,10 +207,18 @@ def _compact(value: Value, *, ipv6: bool) -> list[Address]:
     return split_compact(value, ipv6=ipv6)
 
 
+def _external_ip(value: Value | None) -> str | None:
+    """4 or 16 bytes (BEP 24); what nobody can be seen at is left out."""
+    if not isinstance(value, bytes) or len(value) not in (4, 16):
+        return None
+    address = Address(str(ip_address(value)), 1)
+    return address.host if is_usable_peer(address) else None
+
+
 def _count(value: object) -> int | None:
     return value if isinstance(value, int) and 0 <= value < 1 << 32 else None
 
 
 _MAX_TEXT = 200
-_URL_CHARACTERS = "%:/?[]@!$&'()*+,;="  # RFC 3986: reserved, or the mark of what is escaped already
+_URL_CHARACTERS = "%:/?[]@!$&'()*+,;=~"  # RFC 3986: reserved, or the mark of what is escaped already
 _LIMITS = BencodeLimits(size_bytes=MAX_RESPONSE_BYTES, depth=8, tokens=100_000)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 
+from bittorrent.stats import TrackerState, TrackerStats
 from bittorrent.tracker.messages import AnnounceEvent, AnnounceResponse
 
 
@@ -78,6 +79,9 @@ class AnnounceSchedule:
         for number, tier in enumerate(self._tiers):
             if tier.asked is None and tier.next_at <= now:
                 tier.asked = tier.urls[tier.position]
+                record = tier.records[tier.asked]
+                record.state = TrackerState.ANNOUNCING
+                record.announces += 1
                 found.append(self._announce(number, tier, tier.asked, tier.event))
         return found
 
@@ -86,6 +90,8 @@ class AnnounceSchedule:
         tier = self._tiers[announce.tier]
         tier.asked = None
         tier.failures = 0
+        record = tier.records[announce.url]
+        record.state, record.error, record.response = TrackerState.WORKING, None, response
         tier.urls.remove(announce.url)
         tier.urls.insert(0, announce.url)
         tier.position = 0
@@ -97,13 +103,17 @@ class AnnounceSchedule:
             tier.tracker_ids[announce.url] = response.tracker_id
         interval_s = max(response.interval_s, response.min_interval_s or 0.0, self._config.min_interval_s)
         tier.next_at = now + min(interval_s, self._config.max_interval_s)
+        tier.may_hurry_at = now + max(response.min_interval_s or 0.0, self._config.min_interval_s)
         if tier.is_completion_due:
             tier.next_at = now
 
-    def failed(self, announce: Announce, *, now: float) -> None:
+    def failed(self, announce: Announce, *, now: float, error: str = "it failed") -> None:
         """An announcement that `due` gave came to nothing: the next tracker of the tier is due at once."""
         tier = self._tiers[announce.tier]
         tier.asked = None
+        record = tier.records[announce.url]
+        record.state, record.error = TrackerState.FAILED, error
+        record.failures += 1
         tier.position += 1
         if tier.position < len(tier.urls):
             tier.next_at = now
@@ -120,6 +130,11 @@ class AnnounceSchedule:
             if tier.started and not tier.failures:
                 tier.next_at = min(tier.next_at, now)
 
+    def hurry(self, *, now: float) -> None:
+        """More peers are wanted: all tiers are due as soon as their trackers allow it."""
+        for tier in self._tiers:
+            tier.next_at = min(tier.next_at, max(now, tier.may_hurry_at))
+
     def stop(self) -> list[Announce]:
         """We leave: the last announcements, one for each tracker that may count us. Nothing is due any more."""
         last = []
@@ -134,6 +149,23 @@ class AnnounceSchedule:
         """When an announcement is due (it may be past); None while all are under way, or when there is no tracker."""
         return min((tier.next_at for tier in self._tiers if tier.asked is None), default=None)
 
+    def trackers(self, *, now: float) -> tuple[TrackerStats, ...]:
+        """A snapshot of all trackers, tier after tier, those of a tier in the order in which they are tried."""
+        return tuple(
+            record.stats(url, number, tier.next_at - now if url == tier.urls[tier.position] else None)
+            for number, tier in enumerate(self._tiers)
+            for url in tier.urls
+            for record in [tier.records[url]]
+        )
+
+    def check_invariants(self) -> None:
+        """Asserts what `_Tier` promises."""
+        for tier in self._tiers:
+            assert 0 <= tier.position < len(tier.urls)
+            assert tier.records.keys() == set(tier.urls)
+            assert tier.started.keys() <= tier.records.keys()
+            assert tier.asked is None or tier.records[tier.asked].state is TrackerState.ANNOUNCING
+
     def _announce(self, number: int, tier: _Tier, url: str, event: AnnounceEvent) -> Announce:
         num_want = 0 if event is AnnounceEvent.STOPPED else self._config.num_want
         return Announce(tier=number, url=url, event=event, num_want=num_want, tracker_id=tier.tracker_ids.get(url))
@@ -147,8 +179,10 @@ class _Tier:
         "asked",
         "failures",
         "is_completion_due",
+        "may_hurry_at",
         "next_at",
         "position",
+        "records",
         "started",
         "tracker_ids",
         "urls",
@@ -158,6 +192,8 @@ class _Tier:
         self.urls = urls
         self.position = 0
         self.next_at = now
+        self.may_hurry_at = now
+        self.records = {url: _Record() for url in urls}
         self.failures = 0
         self.asked: str | None = None
         self.is_completion_due = False
@@ -169,6 +205,36 @@ class _Tier:
         if self.urls[self.position] not in self.started:
             return AnnounceEvent.STARTED
         return AnnounceEvent.COMPLETED if self.is_completion_due else AnnounceEvent.NONE
+
+
+class _Record:
+    """What is known of one tracker."""
+
+    __slots__ = ("announces", "error", "failures", "response", "state")
+
+    def __init__(self) -> None:
+        self.state = TrackerState.UNTRIED
+        self.error: str | None = None
+        self.response: AnnounceResponse | None = None
+        self.announces = 0
+        self.failures = 0
+
+    def stats(self, url: str, tier: int, next_announce_s: float | None) -> TrackerStats:
+        said = self.response or AnnounceResponse()
+        return TrackerStats(
+            url=url,
+            tier=tier,
+            state=self.state,
+            next_announce_s=max(0.0, next_announce_s) if next_announce_s is not None else None,
+            error=self.error,
+            warning=said.warning,
+            peers=len(said.peers),
+            seeders=said.seeders,
+            leechers=said.leechers,
+            external_ip=said.external_ip,
+            announces=self.announces,
+            failures=self.failures,
+        )
 
 
 _MAX_DOUBLINGS = 20

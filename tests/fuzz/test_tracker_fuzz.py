@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from random import Random
 
 from hypothesis import given
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from bittorrent.errors import TrackerError
 from bittorrent.tracker.messages import MAX_PEERS, AnnounceRequest, AnnounceResponse, parse_response, tracker_name
-from bittorrent.tracker.udp import Announced, AnnounceFailed, UdpAnnounce
+from bittorrent.tracker.scrape import parse_scrape, scrape_url
+from bittorrent.tracker.udp import Answered, ExchangeFailed, UdpAnnounce, UdpScrape
 from transfer.address import is_usable_peer
 from transfer.wire import bencode
 
@@ -24,6 +26,7 @@ KEYS = [
     b"incomplete",
     b"peers",
     b"peers6",
+    b"external ip",
 ]
 hosts = st.binary(max_size=20) | st.sampled_from([b"10.0.0.1", b"::1", b"fe80::1%eth0", b"example.org", b"0.0.0.0"])
 leaves = st.integers(-(2**63), 2**63) | st.binary(max_size=60)
@@ -90,11 +93,39 @@ def test_any_datagrams(data: st.DataObject, ipv6: bool) -> None:
         assert (core.next_timer() is None) == core.is_closed
     event = core.next_event()
     assert core.is_closed == (event is not None)
-    if isinstance(event, Announced):
+    if isinstance(event, Answered):
         check(event.response)
-    elif isinstance(event, AnnounceFailed):
+    elif isinstance(event, ExchangeFailed):
         assert "\n" not in event.message
     assert core.next_event() is None
+
+
+@given(
+    st.binary(max_size=80) | st.dictionaries(st.sampled_from([b"files", b"x"]), answers | leaves).map(bencode.encode)
+)
+def test_any_answer_to_a_scrape(body: bytes) -> None:
+    with suppress(TrackerError):
+        for stats in parse_scrape(body, [bytes(20), b""]).values():
+            assert min(stats.seeders, stats.leechers, stats.downloads) >= 0
+
+
+@given(st.data())
+def test_any_datagrams_to_a_scrape(data: st.DataObject) -> None:
+    core = UdpScrape([bytes(20)] * 3, rng=Random(1), now=0.0)
+    transaction_id = b""
+    for _ in range(data.draw(st.integers(0, 5))):
+        for packet in core.datagrams_to_send():
+            transaction_id = packet[12:16]
+        action = data.draw(st.sampled_from([b"\0", b"\1", b"\2", b"\3"]))
+        core.receive_datagram(bytes(3) + action + transaction_id + data.draw(st.binary(max_size=60)), now=0.0)
+    event = core.next_event()
+    assert core.is_closed == (event is not None)
+
+
+@given(st.text(max_size=60) | st.text(alphabet="htp:/[]@%?&.1ance", max_size=40))
+def test_any_url_can_be_scraped_or_not(url: str) -> None:
+    with suppress(TrackerError, ValueError):
+        assert scrape_url(url, [bytes(20)]).isascii()
 
 
 @given(st.text(max_size=60) | st.text(alphabet="htp:/[]@%?&.1", max_size=30))

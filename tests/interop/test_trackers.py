@@ -11,6 +11,7 @@ import pytest
 from bittorrent.aio.tracker import TrackerAnnouncer, TrackerClient, TrackerConfig, TransferTotals
 from bittorrent.errors import TrackerError
 from bittorrent.tracker.messages import AnnounceEvent, AnnounceRequest, AnnounceResponse
+from bittorrent.tracker.scrape import ScrapeStats
 from tests.interop.opentracker import OpenTracker
 from transfer.address import Address
 
@@ -55,6 +56,23 @@ async def test_two_peers_see_each_other_until_one_stops(scheme: str) -> None:
                 url, AnnounceRequest(info_hash=OTHER_HASH, peer_id=b"-KC0100-000000000000", port=7003, left=1)
             )
             assert not {one, two} & set(stranger.peers), "another torrent has other peers"
+        finally:
+            await client.aclose()
+
+
+@SCHEMES
+async def test_numbers_without_joining(scheme: str) -> None:
+    async with OpenTracker([INFO_HASH, OTHER_HASH]) as tracker:
+        url = f"{scheme}://{tracker.address}/announce"
+        client = TrackerClient(rng=Random(1))
+        try:
+            await client.announce(url, request(7001, AnnounceEvent.STARTED))
+            await client.announce(url, request(7002, AnnounceEvent.STARTED, left=0))
+            await client.announce(url, request(7003, AnnounceEvent.STARTED))
+            await client.announce(url, request(7003, AnnounceEvent.COMPLETED, left=0))
+            found = await client.scrape(url, [INFO_HASH, OTHER_HASH])
+            assert found[INFO_HASH] == ScrapeStats(seeders=2, leechers=1, downloads=1)
+            assert found.get(OTHER_HASH) in (None, ScrapeStats(seeders=0, leechers=0, downloads=0))
         finally:
             await client.aclose()
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.simulation import crashing_download, mainline_network, torrent_swarm, web
+from tests.simulation import crashing_download, mainline_network, redirects, torrent_swarm, web
 from tests.simulation.bare_network import BareNetwork
 from tests.simulation.digests import check_one_seed_is_one_run
 from transfer.simulation import Scenario, run
@@ -34,6 +34,24 @@ def test_aiohttp_runs_unmodified() -> None:
     report = run(web.clients_and_a_server, seed=1)
     assert report.result == ["Wed, 01 Jan 2020 00:00:00 GMT"] * 4
     assert 10 < report.virtual_s < 15
+
+
+def test_no_server_of_the_internet_leads_us_into_the_local_network() -> None:
+    outcome = run(redirects.a_public_server_redirects, seed=1).result
+    private = "it leads to a private address"
+    assert outcome == {
+        "to-public": "from also.example",
+        "to-address": private,
+        "to-name": private,
+        "to-mapped": private,
+        "to-loopback": private,
+        "by-two-steps": private,
+        "relative": "from also.example",
+        "scheme": "file is not HTTP",
+        "private itself": f"from {redirects.ROUTER}",
+        "no redirect": "from router.home",
+        "reboots": "1",
+    }
 
 
 def test_a_network_of_bare_cores_finds_the_closest_node() -> None:

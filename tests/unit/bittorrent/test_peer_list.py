@@ -55,6 +55,20 @@ def test_patience_doubles_and_ends() -> None:
     assert not peers.has_prospects
 
 
+def test_all_can_be_called_again_at_once() -> None:
+    peers = make()
+    for number in (1, 2):
+        peers.add(peer(number), TRACKER, now=0.0)
+        peers.candidates_to_connect(1, now=0.0)
+    peers.failed(peer(1), now=0.0)
+    peers.call_again(now=1.0)
+    assert peers.candidates_to_connect(5, now=1.0) == [peer(1)]
+    peers.failed(peer(2), now=2.0)
+    assert peers.candidates_to_connect(5, now=2.0) == [peer(2)], "it was being called then"
+    peers.failed(peer(2), now=3.0)
+    assert peers.candidates_to_connect(5, now=3.0) == [], "that is granted only once"
+
+
 def test_a_manual_peer_is_tried_forever() -> None:
     peers = make(backoff_s=1, max_manual_backoff_s=8)
     peers.add(peer(1), MANUAL, now=0.0)

@@ -92,7 +92,7 @@ def test_a_magnet_link_to_what_is_on_disk_sends_seeds_away_and_keeps_leeches() -
     swarm = Swarm()
     seed, leech = swarm.peer(pieces(Bitfield.full(64))), swarm.peer(pieces(all_but(3)))
     swarm.begin(Bitfield.full(64))
-    assert swarm.core.peers[seed].core.closed_because == "both sides have everything"
+    assert swarm.core.peers[seed].core.closed_because == "both sides have what they want"
     assert not swarm.core.peers[leech].core.is_closed
     assert haves(swarm.says(leech)) == [3]
 

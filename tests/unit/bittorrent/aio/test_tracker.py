@@ -132,6 +132,22 @@ class TestHttp:
         async with http_tracker(answer) as url:
             assert await announce(url) == (PEER,)
 
+    async def test_numbers_without_joining(self) -> None:
+        seen: list[str] = []
+
+        async def answer(request: web.Request) -> web.Response:
+            seen.append(request.raw_path)
+            return web.Response(body=bencode.encode({b"files": {bytes(20): {b"complete": 7}}}))
+
+        async with http_tracker(answer) as url, client() as made:
+            found = await made.scrape(f"{url}/announce?k=1", [bytes(20)])
+            assert found[bytes(20)].seeders == 7
+            with pytest.raises(TrackerError, match="does not end in /announce"):
+                await made.scrape(f"{url}/x", [bytes(20)])
+            with pytest.raises(LocalProtocolError, match="1 to 74"):
+                await made.scrape(f"{url}/announce", [])
+        assert seen == ["/scrape?k=1&info_hash=" + "%00" * 20]
+
     async def test_redirects_are_followed_a_few_times(self) -> None:
         async def answer(request: web.Request) -> web.Response:
             step = int(request.path.rpartition("/")[2])

@@ -147,3 +147,17 @@ def test_requests_that_cannot_be_sent_are_refused(wrong: dict[str, object]) -> N
     right: dict[str, object] = {"info_hash": bytes(20), "peer_id": bytes(20), "port": 6881}
     with pytest.raises(ValueError, match=r"20 bytes|port number|counts of bytes|must fit"):
         AnnounceRequest(**(right | wrong))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (b"\x08\x08\x04\x04", "8.8.4.4"),
+        (bytes.fromhex("20010db8000000000000000000000001"), "2001:db8::1"),
+        (bytes(4), None),
+        (b"8.8.4.4", None),
+        (7, None),
+    ],
+)
+def test_our_address_as_the_tracker_sees_it(raw: bytes | int, expected: str | None) -> None:
+    assert parse_response(bencode.encode({b"external ip": raw})).external_ip == expected

@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from bittorrent.tracker.messages import AnnounceRequest
-from bittorrent.tracker.udp import Announced, AnnounceFailed, UdpAnnounce, UdpConfig
+from bittorrent.tracker.udp import Answered, ExchangeFailed, UdpAnnounce, UdpConfig
 from transfer.address import Address
 
 REQUEST = AnnounceRequest(info_hash=bytes(20), peer_id=bytes(20), port=6881, num_want=7)
@@ -43,7 +43,7 @@ def test_an_announcement() -> None:
     transaction_id = connect(core)
     core.receive_datagram(answer(transaction_id, b"\x0a\0\0\1\x1a\xe1\x0a\0\0\2\0\0"), now=1.0)
     event = core.next_event()
-    assert isinstance(event, Announced)
+    assert isinstance(event, Answered)
     assert event.response.peers == (Address("10.0.0.1", 6881),)
     assert (event.response.interval_s, event.response.leechers, event.response.seeders) == (1800, 3, 4)
     assert core.is_closed
@@ -56,7 +56,7 @@ def test_ipv6_peers_have_eighteen_bytes() -> None:
     peer = Address("2001:db8::5", 443)
     core.receive_datagram(answer(connect(core), peer.compact()), now=1.0)
     event = core.next_event()
-    assert isinstance(event, Announced)
+    assert isinstance(event, Answered)
     assert event.response.peers == (peer,)
 
 
@@ -67,7 +67,7 @@ def test_longer_packets_are_fine() -> None:
     _, transaction_id = sent(core)
     core.receive_datagram(answer(transaction_id, b"\x0a\0\0\1\x1a\xe1odd"), now=0.0)
     event = core.next_event()
-    assert isinstance(event, Announced)
+    assert isinstance(event, Answered)
     assert len(event.response.peers) == 1
 
 
@@ -77,7 +77,7 @@ def test_a_refusal_ends_it_at_either_step() -> None:
         transaction_id = connect(core) if steps else sent(core)[1]
         core.receive_datagram(b"\0\0\0\3" + transaction_id + b"go\naway\0", now=0.0)
         event = core.next_event()
-        assert event == AnnounceFailed(message="the tracker refused: go away", failure_reason="go away")
+        assert event == ExchangeFailed(message="the tracker refused: go away", failure_reason="go away")
         assert core.is_closed
 
 
@@ -109,7 +109,7 @@ def test_a_late_answer_to_the_first_of_two_counts() -> None:
     core.handle_timer(now=15.0)
     assert sent(core) == (1, transaction_id)
     core.receive_datagram(answer(transaction_id), now=16.0)
-    assert isinstance(core.next_event(), Announced)
+    assert isinstance(core.next_event(), Answered)
     core.receive_datagram(answer(transaction_id), now=17.0)
     assert core.next_event() is None
 
@@ -140,7 +140,7 @@ def test_silence_ends_it() -> None:
         core.handle_timer(now=due)
     assert times == [1.0, 3.0, 7.0]
     assert len(core.datagrams_to_send()) == 0
-    assert core.next_event() == AnnounceFailed(message="the tracker does not answer")
+    assert core.next_event() == ExchangeFailed(message="the tracker does not answer")
 
 
 def test_url_data_is_bounded() -> None:

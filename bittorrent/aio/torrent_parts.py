@@ -1,0 +1,68 @@
+"""What a torrent is made with: what was asked for, and what the session lends to all of its torrents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bittorrent.aio.guarded_http import GuardedHttp
+from bittorrent.aio.tracker import TrackerClient
+from bittorrent.config import SessionConfig
+from bittorrent.picker.selection import FileName
+from bittorrent.storage.claims import PathClaims
+from bittorrent.storage.ports import OpenStorage
+from transfer.aio.transports import StreamTransport
+
+if TYPE_CHECKING:
+    from kademlia_core.aio.mainline import MainlineNode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorrentOptions:
+    """How one torrent is to be treated.
+
+    Attributes:
+        download_dir: where its files are.
+        state_dir: where its state is kept for good.
+        seed_only: never write; stop with StorageError unless every piece is on disk already.
+        super_seed: send each piece once before any twice (BEP 16).
+        web_seeds: URLs besides those that the source names.
+        select: the files that are wanted; nothing at all means what was wanted before, or else everything.
+        sequential: begin pieces in the order of the torrent.
+    """
+
+    download_dir: Path
+    state_dir: Path | None = None
+    seed_only: bool = False
+    super_seed: bool = False
+    web_seeds: tuple[str, ...] = ()
+    select: tuple[FileName, ...] = ()
+    sequential: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionParts:
+    """What belongs to the session, and every torrent of it uses.
+
+    Attributes:
+        peer_id: ours.
+        listen_port: where we accept peers.
+        executor: runs what blocks.
+        claims: who uses which place on disk.
+        room: for how many more connections there is room.
+    """
+
+    peer_id: bytes
+    listen_port: int
+    dht: MainlineNode | None
+    trackers: TrackerClient
+    http: GuardedHttp
+    executor: Executor
+    open_storage: OpenStorage
+    transport: StreamTransport
+    claims: PathClaims
+    room: Callable[[], int]
+    config: SessionConfig
