@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from bittorrent.errors import WireError
 from bittorrent.peer_config import PeerConfig
@@ -18,15 +18,17 @@ from bittorrent.wire.extended import EXTENDED_HANDSHAKE, UT_METADATA, ExtendedHa
 from bittorrent.wire.frames import FrameBuffer
 from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake, is_handshake_prefix
 from bittorrent.wire.metadata import MetadataRequest, decode_metadata, encode_metadata
+from bittorrent.wire.scatter import BlockPlaces, BlockScatter, ScatterScratch
 from transfer.address import Address
 from transfer.errors import LocalProtocolError
 from transfer.limits.token_bucket import TokenBucket
 
 
 class PeerCore:
-    """One connection, whoever opened it. Bytes come in through `get_buffer`/`buffer_updated`.
+    """One connection, whoever opened it. Bytes come in through `get_buffer` or `get_buffers`, and `buffer_updated`.
 
-    Blocks do not become events: they go straight from the receive buffer to `block_sink(index, begin, view)`.
+    Blocks do not become events: they are received where they belong (`scatter_to`), or else go straight from the
+    receive buffer to `block_sink`, which gets all that came together.
 
     Args:
         handshake: ours, sent at once on an outgoing connection; None on an incoming one, until `welcome`.
@@ -49,12 +51,13 @@ class PeerCore:
         self.said = RemotePeer(config)
         self.uploads = UploadRequests(limit=config.request_queue)
         self.metadata = MetadataAccount(copies=config.metadata_copies)
-        self.block_sink: Callable[[int, int, memoryview], None] = _ignore_block
+        self.block_sink: Callable[[Sequence[tuple[Block, memoryview]]], None] = _ignore_blocks
         self.closed_because: str | None = None
         self._config = config
         self._ours = handshake
         self._geometry: Geometry | None = None
         self._input = FrameBuffer(max_frame_bytes=config.max_frame_bytes)
+        self._scatter: BlockScatter | None = None
         self._output: list[bytes] = []
         self._events: deque[PeerEvent] = deque()
         self._haves: list[int] = []  # announced, not written yet
@@ -68,13 +71,24 @@ class PeerCore:
 
     def get_buffer(self, hint: int = -1) -> memoryview:
         """Where the next bytes from the network belong (`asyncio.BufferedProtocol.get_buffer`)."""
-        return self._input.get_buffer()
+        return self._input.get_buffer() if self._scatter is None else self._scatter.get_buffer()
+
+    def get_buffers(self) -> list[memoryview]:
+        """Where the next bytes belong, in this order: for who can fill several buffers at once."""
+        return [self._input.get_buffer()] if self._scatter is None else self._scatter.get_buffers()
 
     def buffer_updated(self, size: int, *, now: float) -> None:
-        """`size` bytes arrived in the buffer. Never raises for what the peer sent: it closes instead."""
+        """`size` bytes arrived in the buffer or buffers. Never raises for what the peer sent: it closes instead."""
         self._now = self._received_at = now
-        self._input.buffer_updated(size)
-        self._read()
+        if self._scatter is None:
+            self._input.buffer_updated(size)
+            self._read()
+        else:
+            displaced = self._scatter.updated(size)
+            if displaced:
+                self._read_displaced(memoryview(displaced))
+            elif self._input.size:
+                self._read()
         if self._input.is_full:
             self.close("the peer sent too much before it was welcomed")
         if self.is_closed:
@@ -153,6 +167,10 @@ class PeerCore:
             self._events += self.said.set_piece_count(geometry.piece_count)
         except WireError as error:
             self.close(str(error))
+
+    def scatter_to(self, places: BlockPlaces, scratch: ScatterScratch) -> None:
+        """From now on blocks may be received straight where they belong."""
+        self._scatter = BlockScatter(self._input, places, scratch)
 
     def set_interested(self, wanted: bool) -> None:
         """Tells the peer whether we want anything; says nothing twice."""
@@ -315,17 +333,22 @@ class PeerCore:
             if self.remote is None and not self._read_handshake():
                 return
             while self._ours is not None and not self.is_closed:
+                blocks = self._input.next_blocks()
+                if blocks:
+                    self.block_sink(blocks)
+                    continue
                 frame = self._input.next_frame()
                 if frame is None:
                     return
-                if len(frame) > 9 and frame[0] == wire.PIECE:
-                    index, begin, data = wire.split_piece(frame)
-                    assert isinstance(data, memoryview)
-                    self.block_sink(index, begin, data)
-                else:
-                    self._receive(wire.decode_message(frame))
+                self._receive(wire.decode_message(frame))
         except WireError as error:
             self.close(str(error))
+
+    def _read_displaced(self, data: memoryview) -> None:
+        """Reads what came into places where it does not belong: it may be more than the frame buffer holds."""
+        while len(data) and not self.is_closed:
+            data = self._input.fill(data)
+            self._read()
 
     def _read_handshake(self) -> bool:
         if not is_handshake_prefix(self._input.peek(HANDSHAKE_SIZE)):
@@ -409,7 +432,7 @@ class PeerCore:
             self._output.append(data)
 
 
-def _ignore_block(index: int, begin: int, data: memoryview) -> None:
+def _ignore_blocks(blocks: Sequence[tuple[Block, memoryview]]) -> None:
     """Before anybody asked for blocks, none are wanted."""
 
 

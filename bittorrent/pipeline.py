@@ -65,8 +65,8 @@ class RequestPipeline:
         if self._waiting_since is None:
             self._waiting_since = now
 
-    def block_received(self, size: int, *, outstanding: int, now: float) -> None:
-        """`size` bytes came; `outstanding` requests are still open."""
+    def blocks_received(self, count: int, size: int, *, outstanding: int, now: float) -> None:
+        """`count` blocks came, `size` bytes in all; `outstanding` requests are still open."""
         self._bytes += size
         self._waiting_since = now if outstanding else None
         if self.is_snubbed:
@@ -74,7 +74,7 @@ class RequestPipeline:
             self.target = self._config.least
             self._slow_start = True
         elif self._slow_start:
-            self.target = min(self.target + 1, self._config.most)
+            self.target = min(self.target + count, self._config.most)
 
     def nothing_owed(self) -> None:
         """No request is open any more: the peer choked us and forgot them, or the last one was taken back."""

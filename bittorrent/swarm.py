@@ -7,6 +7,7 @@ every decision about it is made here, by the parts this file composes.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from random import Random
 
 from bittorrent.contributions import Contribution
@@ -95,14 +96,13 @@ class SwarmCore:
         """The connection is gone. What it owed us is asked from others."""
         self._at(now)
         peer = self.peers.pop(number)
-        peer.core.block_sink = _drop_block
+        peer.core.block_sink = _drop_blocks
         self._touched.pop(number, None)
         self._metadata.forget(number)
         if self._downloads is not None:
-            self._downloads.picker.remove_peer(number)
             self._uploads.remove_peer(peer)
             self._rechoke_soon()
-            self._downloads.request_from_all()
+            self._downloads.exclude(peer)
 
     def handle_timer(self, *, now: float) -> None:
         """Chokes, gives up on silent peers, keeps connections alive. About once a second."""
@@ -122,7 +122,7 @@ class SwarmCore:
         if self._downloads is not None:
             self._downloads.measure()
             self._uploads.rechoke(seeding=self.is_finished)
-            self._downloads.request_from_all()
+            self._downloads.tick()
 
     def next_timer(self) -> float:
         """When `handle_timer` wants to be called."""
@@ -290,9 +290,8 @@ class SwarmCore:
 
     def _include(self, peer: SwarmPeer, downloads: SwarmDownloads) -> None:
         """From now on a peer takes part in the exchange."""
-        downloads.picker.add_peer(peer.number)
+        downloads.include(peer)
         self._uploads.add_peer(peer)
-        peer.core.block_sink = downloads.sink_for(peer)
         peer.core.set_geometry(downloads.picker.geometry)
 
     def _drain(self, peer: SwarmPeer) -> None:
@@ -395,7 +394,7 @@ class SwarmCore:
         self._touched[peer.number] = None
 
 
-def _drop_block(index: int, begin: int, data: memoryview) -> None:
+def _drop_blocks(blocks: Sequence[tuple[Block, memoryview]]) -> None:
     """The peer is gone; what is left in its buffer is nobody's."""
 
 

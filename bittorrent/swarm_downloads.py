@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from bittorrent.assembly import Blame, PieceAssembly
 from bittorrent.contributions import Contributions
+from bittorrent.peer_places import PeerPlaces
 from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.config import PickerConfig
+from bittorrent.picker.config import BlockReceived, PickerConfig, PieceState
 from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.swarm_config import SwarmConfig
 from bittorrent.swarm_events import PeerBanned, PieceCompleted, SwarmEvent
 from bittorrent.swarm_peer import Sender, SwarmPeer
+from bittorrent.wire.scatter import ScatterScratch
 
 
 class SwarmDownloads:
@@ -65,37 +67,41 @@ class SwarmDownloads:
         self._config = config
         self._assembly = PieceAssembly(geometry)
         self._blame = Blame()
+        self._scratch = ScatterScratch()
 
-    def sink_for(self, peer: SwarmPeer) -> Callable[[int, int, memoryview], None]:
-        """Where the blocks of a peer go."""
-        return lambda index, begin, data: self.receive_block(peer, index, begin, data)
+    def include(self, peer: SwarmPeer) -> None:
+        """From now on a peer takes part: what it sends is received here."""
+        self.picker.add_peer(peer.number)
+        peer.core.block_sink = lambda blocks: self.receive_blocks(peer, blocks)
+        places = PeerPlaces(
+            peer, self.picker, self._assembly, on_filled=self.receive_filled, on_wasted=self._count_wasted
+        )
+        peer.core.scatter_to(places, self._scratch)
 
-    def receive_block(self, peer: SwarmPeer, index: int, begin: int, data: memoryview) -> None:
-        """The hot path: called from inside `PeerCore.buffer_updated`, once for each block."""
-        size = len(data)
-        block = Block(index, begin, size)
-        received = self.picker.block_received(peer.number, block)
-        self._drop_given_up()
-        if not received.is_new:
-            self.wasted_bytes += size
-            if not received.is_expected and not peer.forgive_unexpected():
-                peer.core.close("the peer keeps sending blocks that nobody asked for")
-            return
-        self._assembly.write(block, data, peer.sender)
-        self.downloaded_bytes += size
-        peer.downloaded_bytes += size
-        peer.download.add(size, now=self.now)
-        outstanding = len(self.picker.requested_from(peer.number))
-        peer.pipeline.block_received(size, outstanding=outstanding, now=self.now)
-        for number in received.cancel_for:
-            other = self._peers[number]
-            other.core.cancel(block)
-            self._note_owed(other)
-            self._touch(other)
-        if received.is_piece_complete:
-            buffer, senders = self._assembly.take(index)
-            self.unverified_bytes += len(buffer)
-            self._events.append(PieceCompleted(index, buffer, senders))
+    def exclude(self, peer: SwarmPeer) -> None:
+        """The connection is gone. What it owed us is asked from others."""
+        self.picker.remove_peer(peer.number)
+        self._assembly.release(peer.number)
+        self.request_from_all()
+
+    def receive_blocks(self, peer: SwarmPeer, blocks: Sequence[tuple[Block, memoryview]]) -> None:
+        """Blocks that are not in their places: called from inside `PeerCore.buffer_updated`."""
+        answers = self.picker.answers_received(peer.number, [block for block, _ in blocks])
+        for (block, data), received in zip(blocks, answers, strict=True):
+            if received is not None:
+                self._assembly.view(block[0])[block[1] : block[1] + block[2]] = data
+        self._conclude(peer, [block for block, _ in blocks], answers)
+        for (block, data), received in zip(blocks, answers, strict=True):
+            if received is None:
+                self._receive_late(peer, block, data)
+
+    def receive_filled(self, peer: SwarmPeer, blocks: Sequence[Block]) -> None:
+        """The hot path: blocks that are in their places already, called from inside `PeerCore.buffer_updated`."""
+        answers = self.picker.answers_received(peer.number, blocks)
+        self._conclude(peer, blocks, answers)
+        for block, received in zip(blocks, answers, strict=True):
+            if received is None:
+                self._receive_late(peer, block, None)
 
     def request_from(self, peer: SwarmPeer) -> None:
         """Asks a peer for as much as is sensible; also while it chokes us, for what it then allows (BEP 6)."""
@@ -136,6 +142,11 @@ class SwarmDownloads:
         """`request_from` for each."""
         for peer in self._peers.values():
             self.request_from(peer)
+
+    def tick(self) -> None:
+        """About once a second."""
+        self._assembly.drop_empty(lambda index: self.picker.state(index) is PieceState.PARTIAL)
+        self.request_from_all()
 
     def choked(self, peer: SwarmPeer) -> None:
         """The peer choked us: what it owed is forgotten, unless it says so of each request (BEP 6)."""
@@ -195,6 +206,51 @@ class SwarmDownloads:
             return self.picker.pick_from(peer.number, said.allowed_fast, wanted, now=self.now)
         blocks = self.picker.pick_from(peer.number, said.suggested, wanted, now=self.now) if said.suggested else []
         return blocks + self.picker.pick(peer.number, wanted - len(blocks), now=self.now)
+
+    def _receive_late(self, peer: SwarmPeer, block: Block, data: memoryview | None) -> None:
+        """A block came that is not outstanding, but may be needed all the same; `data` None: it is in its place."""
+        received = self.picker.block_received(peer.number, block)
+        self._drop_given_up()
+        if received.is_new:
+            if data is not None:
+                self._assembly.view(block.piece)[block.begin : block.begin + block.length] = data
+            self._conclude(peer, [block], [received])
+        else:
+            self.wasted_bytes += block.length
+            if not received.is_expected and not peer.forgive_unexpected():
+                peer.core.close("the peer keeps sending blocks that nobody asked for")
+
+    def _conclude(self, peer: SwarmPeer, blocks: Sequence[Block], answers: Sequence[BlockReceived | None]) -> None:
+        """Counts the blocks that have an answer: they are needed, and in their places."""
+        assembly, sender = self._assembly, peer.sender
+        count = size = 0
+        for block, received in zip(blocks, answers, strict=True):
+            if received is not None:
+                assembly.received(block, sender)
+                count += 1
+                size += block[2]
+                if received.is_piece_complete or received.cancel_for:
+                    self._conclude_block(block, received)
+        if count:
+            self.downloaded_bytes += size
+            peer.downloaded_bytes += size
+            peer.download.add(size, now=self.now)
+            outstanding = len(self.picker.requested_from(peer.number))
+            peer.pipeline.blocks_received(count, size, outstanding=outstanding, now=self.now)
+
+    def _conclude_block(self, block: Block, received: BlockReceived) -> None:
+        for number in received.cancel_for:
+            other = self._peers[number]
+            other.core.cancel(block)
+            self._note_owed(other)
+            self._touch(other)
+        if received.is_piece_complete:
+            buffer, senders = self._assembly.take(block.piece)
+            self.unverified_bytes += len(buffer)
+            self._events.append(PieceCompleted(block.piece, buffer, senders))
+
+    def _count_wasted(self, size: int) -> None:
+        self.wasted_bytes += size
 
     def _note_owed(self, peer: SwarmPeer) -> None:
         if not self.picker.requested_from(peer.number):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bittorrent.peer import PeerCore
 from bittorrent.peer_config import PeerConfig
 from bittorrent.peer_events import HandshakeReceived, PeerEvent
-from bittorrent.picker.geometry import Geometry
+from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.wire import messages as wire
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
@@ -53,7 +54,10 @@ class Side:
     blocks: list[tuple[int, int, bytes]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.core.block_sink = lambda index, begin, data: self.blocks.append((index, begin, bytes(data)))
+        self.core.block_sink = self.take_blocks
+
+    def take_blocks(self, blocks: Sequence[tuple[Block, memoryview]]) -> None:
+        self.blocks += [(block.piece, block.begin, bytes(data)) for block, data in blocks]
 
     def drain(self) -> None:
         while (event := self.core.next_event()) is not None:

@@ -189,6 +189,7 @@ class End:
         self.number = 0
         self.is_gone = False
         self._free_at = 0.0
+        self._is_scattering = False
         self._handshake = Handshake(info_hash=host.net.info_hash, peer_id=host.peer_id, supports_fast=host.is_fast)
         ours = self._handshake if is_dialler else None
         self.core = PeerCore(handshake=ours, address=remote, config=PeerConfig(), now=host.net.now)
@@ -207,9 +208,7 @@ class End:
         now = self.host.net.now
         view = memoryview(data)
         while view and not self.is_gone:
-            room = self.core.get_buffer()
-            size = min(len(room), len(view))
-            room[:size] = view[:size]
+            size = self._take(view)
             view = view[size:]
             if self.number:
                 self.host.core.receive(self.number, size, now=now)
@@ -218,6 +217,16 @@ class End:
                 self._settle()
             self.host.pump()
         self.pump()
+
+    def _take(self, data: memoryview) -> int:
+        """Puts bytes where the core wants them: into several buffers in some reads, into one in others."""
+        self._is_scattering = not self._is_scattering
+        taken = 0
+        for room in self.core.get_buffers() if self._is_scattering else [self.core.get_buffer()]:
+            size = min(len(room), len(data) - taken)
+            room[:size] = data[taken : taken + size]
+            taken += size
+        return taken
 
     def lost(self) -> None:
         if not self.is_gone:

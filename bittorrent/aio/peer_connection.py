@@ -9,6 +9,7 @@ from bittorrent.peer import PeerCore
 from bittorrent.peer_config import PeerConfig
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
+from transfer.aio.scatter import ScatterProtocol
 
 
 class ConnectionOwner(Protocol):
@@ -30,7 +31,7 @@ class ConnectionOwner(Protocol):
         """The connection is gone; nothing more will be heard of it."""
 
 
-class PeerConnection(asyncio.BufferedProtocol):
+class PeerConnection(ScatterProtocol):
     """The asyncio side of a connection.
 
     Args:
@@ -68,6 +69,12 @@ class PeerConnection(asyncio.BufferedProtocol):
         return self.core.get_buffer(sizehint)
 
     def buffer_updated(self, nbytes: int) -> None:
+        self.owner.connection_received(self, nbytes)
+
+    def get_buffers(self) -> list[memoryview]:
+        return self.core.get_buffers()
+
+    def buffers_updated(self, nbytes: int) -> None:
         self.owner.connection_received(self, nbytes)
 
     def eof_received(self) -> bool:

@@ -15,35 +15,39 @@ class PieceProgress:
     piece is never shared at all: it failed its hash before, and one peer alone shall answer for all of it.
     """
 
-    __slots__ = ("block_count", "contributors", "exclusive", "free", "index", "owner", "received")
+    __slots__ = ("_all", "block_count", "contributors", "exclusive", "free", "index", "owner", "received")
 
     def __init__(self, index: int, block_count: int, *, owner: int | None, exclusive: bool) -> None:
         self.index = index
         self.block_count = block_count
         self.owner = owner
         self.exclusive = exclusive
+        self._all = (1 << block_count) - 1
         self.reset()
 
     def reset(self) -> None:
         """Forget what was received."""
-        self.free = (1 << self.block_count) - 1
+        self.free = self._all
         self.received = 0
         self.contributors: dict[int, None] = {}
 
-    def receive(self, block: Block, peer: int) -> None:
-        bit = 1 << block.begin // BLOCK_SIZE
-        self.free &= ~bit
+    def receive(self, block: Block, peer: int) -> bool:
+        """Whether it was the last block that was missing."""
+        bit = 1 << block[1] // BLOCK_SIZE
+        if self.free & bit:
+            self.free ^= bit
         self.received |= bit
         self.contributors[peer] = None
+        return self.received == self._all
 
     @property
     def is_complete(self) -> bool:
-        return self.received == (1 << self.block_count) - 1
+        return self.received == self._all
 
     @property
     def requested(self) -> int:
         """The blocks that are neither free nor received."""
-        return (1 << self.block_count) - 1 ^ self.free ^ self.received
+        return self._all ^ self.free ^ self.received
 
     @property
     def is_outstanding(self) -> bool:
@@ -53,7 +57,7 @@ class PieceProgress:
     @property
     def is_untouched(self) -> bool:
         """Nothing received and nothing requested."""
-        return self.free == (1 << self.block_count) - 1
+        return self.free == self._all
 
 
 class OpenPieces:

@@ -223,6 +223,18 @@ class PiecePicker:
         piece = self._pieces.partial.get(block.piece) or self._pieces.start(block.piece, None)
         return self._receive(view, block, piece, others)
 
+    def answers_received(self, peer: int, blocks: Iterable[Block]) -> list[BlockReceived | None]:
+        """`block_received` for those of these blocks that are outstanding; None, and nothing done, for the others.
+
+        Cost: a microsecond for each.
+        """
+        view, partial, answer = self._peers.view(peer), self._pieces.partial, self._in_flight.answer
+        results: list[BlockReceived | None] = []
+        for block in blocks:
+            others = answer(peer, block)
+            results.append(None if others is None else self._receive(view, block, partial[block[0]], others))
+        return results
+
     def release(self, peer: int, block: Block) -> bool:
         """One request will not be answered (rejected, or given up); False when there was none.
 

@@ -97,13 +97,13 @@ class PieceTable:
 
     def receive(self, piece: PieceProgress, block: Block, peer: int) -> bool:
         """A block of a PARTIAL piece came; True when the piece is COMPLETE by that."""
-        piece.receive(block, peer)
-        if piece.is_complete:
+        had_free = piece.free
+        if piece.receive(block, peer):
             self.open.discard(piece)
             del self.partial[piece.index]
             self.complete[piece.index] = piece
             return True
-        if not piece.free:
+        if had_free and not piece.free:
             self.open.put(piece)
         return False
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+
 from bittorrent.errors import WireError
+from bittorrent.picker.geometry import Block
 
 
 class FrameBuffer:
@@ -49,6 +52,11 @@ class FrameBuffer:
         self._start = self._end = 0
 
     @property
+    def size(self) -> int:
+        """Bytes that wait."""
+        return self._end - self._start
+
+    @property
     def is_full(self) -> bool:
         """Whether nothing more can arrive before something is taken."""
         return self._end - self._start == self._largest
@@ -63,6 +71,36 @@ class FrameBuffer:
             return None
         self._start += size
         return bytes(self._view[self._start - size : self._start])
+
+    def take_into(self, target: memoryview, *, skip: int) -> None:
+        """Puts all that waits, but for the first `skip` bytes, into `target`, which has just this size."""
+        target[:] = self._view[self._start + skip : self._end]
+        self._start = self._end
+
+    def fill(self, data: memoryview) -> memoryview:
+        """Takes as much of `data` as there is room for, as if the network had brought it; returns the rest."""
+        room = self.get_buffer()
+        size = min(len(room), len(data))
+        room[:size] = data[:size]
+        self._end += size
+        return data[size:]
+
+    def next_blocks(self) -> list[tuple[Block, memoryview]]:
+        """The blocks of all complete `piece` frames that come next, with their bytes, valid as those of `next_frame`.
+
+        Empty when the next frame is another one, or incomplete, or too short or too long to be right.
+        """
+        found: list[tuple[Block, memoryview]] = []
+        view, start, end, most = self._view, self._start, self._end, self._max_frame
+        while end - start > PIECE_HEADER_SIZE:
+            length, kind, piece, begin = _PIECE_HEADER.unpack_from(view, start)
+            frame_end = start + 4 + length
+            if kind != PIECE or not 9 < length <= most or frame_end > end:
+                break
+            found.append((Block(piece, begin, length - 9), view[start + PIECE_HEADER_SIZE : frame_end]))
+            start = frame_end
+        self._start = start
+        return found
 
     def next_frame(self) -> memoryview | None:
         """The body of the next complete frame (empty: keep-alive), valid until the next `get_buffer`; None: wait.
@@ -91,4 +129,7 @@ class FrameBuffer:
             self._view = memoryview(target)
 
 
+PIECE = 7
+PIECE_HEADER_SIZE = 13
+_PIECE_HEADER = struct.Struct(">IBII")
 LARGEST_CAPACITY_BYTES = 256 << 10

@@ -172,3 +172,62 @@ def test_of_a_piece_that_fails_often_the_last_suspects_are_kept() -> None:
     assert len(liars) == MAX_SUSPECTS // 2
     assert liars[-1].number == MAX_SUSPECTS - 1 + 10
     assert ANN not in liars
+
+
+def test_places_are_parts_of_the_piece() -> None:
+    assembly = PieceAssembly(GEOMETRY)
+    blocks = GEOMETRY.blocks(1)
+    places = assembly.places(blocks, 10, ANN.number)
+    assert [block for block, _ in places] == blocks
+    for block, place in places:
+        place[:] = good(block)
+        assembly.received(block, ANN)
+    assert assembly.take(1) == (good_piece(1), {block.begin: ANN for block in blocks})
+
+
+def test_at_most_so_many_places() -> None:
+    blocks = GEOMETRY.blocks(0)
+    assert [block for block, _ in PieceAssembly(GEOMETRY).places(blocks, 2, ANN.number)] == blocks[:2]
+
+
+def test_a_place_is_held_by_one_only() -> None:
+    assembly = PieceAssembly(GEOMETRY)
+    blocks = GEOMETRY.blocks(0)
+    assembly.hold(blocks[1], ANN.number)
+    assert assembly.place(blocks[1], BOB.number) is None
+    assert assembly.place(blocks[1], ANN.number) is not None
+    assert [block for block, _ in assembly.places(blocks, 3, BOB.number)] == blocks[:1]  # not what is behind it either
+    assert [block for block, _ in assembly.places(blocks, 3, ANN.number)] == [blocks[0], blocks[2]]
+    assembly.release(BOB.number)
+    assert assembly.is_held(blocks[1], ANN.number)
+    assembly.release(ANN.number)
+    assert not assembly.is_held(blocks[1], ANN.number)
+
+
+def test_a_block_that_somebody_else_sent_is_not_held_any_more() -> None:
+    assembly = PieceAssembly(GEOMETRY)
+    block = GEOMETRY.block(0, 1)
+    assembly.hold(block, ANN.number)
+    assembly.write(block, good(block), BOB)
+    assert not assembly.is_held(block, ANN.number)
+
+
+def test_a_piece_that_is_given_up_lets_go_of_its_places() -> None:
+    assembly = PieceAssembly(GEOMETRY)
+    first, other = GEOMETRY.block(0, 1), GEOMETRY.block(1, 1)
+    for block in (first, other):
+        assembly.place(block, ANN.number)
+        assembly.hold(block, ANN.number)
+    assembly.drop(0)
+    assert not assembly.is_held(first, ANN.number)
+    assert assembly.is_held(other, ANN.number)
+
+
+def test_pieces_that_were_asked_for_in_vain_cost_no_memory() -> None:
+    assembly = PieceAssembly(Geometry(total_bytes=40 * BLOCK_SIZE, piece_length=BLOCK_SIZE))
+    blocks = [Block(index, 0, BLOCK_SIZE) for index in range(4)]
+    assembly.places(blocks, 4, ANN.number)
+    assembly.write(blocks[0], good(blocks[0]), ANN)
+    assembly.hold(blocks[1], ANN.number)
+    assembly.drop_empty(lambda index: index == 2)
+    assert assembly.buffered_bytes == 3 * BLOCK_SIZE  # of the fourth nothing has come, and nobody waits for it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha1
 
 import pytest
@@ -181,14 +181,14 @@ def test_closing_in_the_middle_of_a_buffer_stops_there() -> None:
     victim = Victim(geometry=GEOMETRY)
     taken: list[int] = []
 
-    def take_one(index: int, begin: int, data: memoryview) -> None:
-        taken.append(index)
+    def take_all(blocks: Sequence[tuple[Block, memoryview]]) -> None:
+        taken.extend(block.piece for block, _ in blocks)
         victim.core.close("enough of that")
-        assert bytes(data) == b"block"  # still valid
+        assert all(bytes(data) == b"block" for _, data in blocks)  # still valid
 
-    victim.core.block_sink = take_one
-    victim.hear(wire.Piece(1, 0, b"block"), wire.Piece(2, 0, b"block"), wire.Unchoke())
-    assert taken == [1]
+    victim.core.block_sink = take_all
+    victim.hear(wire.Piece(1, 0, b"block"), wire.Piece(2, 0, b"block"), wire.Unchoke(), wire.Piece(3, 0, b"block"))
+    assert taken == [1, 2]
     assert victim.events == []
     assert victim.core.closed_because == "enough of that"
 
@@ -361,7 +361,7 @@ def test_a_block_is_asked_for_and_comes() -> None:
 def test_a_block_reaches_the_sink_as_a_view_of_the_receive_buffer() -> None:
     victim = Victim(geometry=GEOMETRY)
     views: list[memoryview] = []
-    victim.core.block_sink = lambda index, begin, data: views.append(data)
+    victim.core.block_sink = lambda blocks: views.extend(data for _, data in blocks)
     buffer = victim.core.get_buffer()
     frame = wire.encode_message(wire.Piece(1, 0, b"x" * 1000))
     buffer[: len(frame)] = frame

@@ -18,7 +18,7 @@ def pipeline(config: PipelineConfig = CONFIG) -> RequestPipeline:
 
 def receive(machine: RequestPipeline, count: int, *, now: float, outstanding: int = 1) -> None:
     for _ in range(count):
-        machine.block_received(BLOCK_SIZE, outstanding=outstanding, now=now)
+        machine.blocks_received(1, BLOCK_SIZE, outstanding=outstanding, now=now)
 
 
 def test_slow_start_doubles_in_a_round_trip() -> None:
@@ -115,7 +115,7 @@ def test_who_owes_nothing_is_not_late(end: str) -> None:
     machine = pipeline()
     machine.requests_sent(now=0.0)
     if end == "answered":
-        machine.block_received(BLOCK_SIZE, outstanding=0, now=1.0)
+        machine.blocks_received(1, BLOCK_SIZE, outstanding=0, now=1.0)
     else:
         machine.nothing_owed()
     assert not machine.tick(now=100.0)
@@ -127,7 +127,7 @@ def test_who_owes_nothing_is_not_late(end: str) -> None:
 def test_each_block_restarts_the_wait() -> None:
     machine = pipeline()
     machine.requests_sent(now=0.0)
-    machine.block_received(BLOCK_SIZE, outstanding=1, now=29.0)
+    machine.blocks_received(1, BLOCK_SIZE, outstanding=1, now=29.0)
     assert not machine.tick(now=58.9)
     assert machine.tick(now=59.0)
 
@@ -165,6 +165,6 @@ def test_the_target_stays_in_its_bounds(steps: list[tuple[str, int]]) -> None:
             case "tick":
                 assert machine.tick(now=now) <= machine.is_snubbed
             case _:
-                machine.block_received(BLOCK_SIZE, outstanding=int(what == "block"), now=now)
+                machine.blocks_received(1, BLOCK_SIZE, outstanding=int(what == "block"), now=now)
         assert 1 <= machine.target <= CONFIG.most
         assert machine.target == 1 or not machine.is_snubbed

@@ -1,0 +1,201 @@
+"""Where the next bytes of a connection belong: blocks straight into their pieces, everything else into a frame buffer.
+
+A peer answers requests in the order they were made, nearly always. So what it will send next is known to the byte,
+headers included, and one read can put many blocks where they belong (`transfer.aio.scatter`). What comes is compared
+with what was expected, all headers of a read at once; what came differently is read again as frames.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Protocol
+
+from bittorrent.picker.geometry import BLOCK_SIZE, Block
+from bittorrent.wire.frames import PIECE, PIECE_HEADER_SIZE, FrameBuffer
+
+
+class BlockPlaces(Protocol):
+    """Knows where the blocks of one peer go. A place may be written to by whoever was given it, until the next call
+    of anything, or for as long as it is held."""
+
+    def next_places(self, count: int) -> Sequence[tuple[Block, memoryview]]:
+        """The blocks that should come next, in order: at most `count`, none that is held."""
+        ...
+
+    def hold(self, block: Block) -> memoryview | None:
+        """Keeps the place of a block whose first bytes have come; None when the peer should not send this block, or
+        another one is sending it."""
+        ...
+
+    def holds(self, block: Block) -> bool:
+        """Whether the place is still kept for it: nobody else has sent the block, and the piece was not given up."""
+        ...
+
+    def filled(self, blocks: Sequence[Block]) -> None:
+        """These blocks, held or among the latest `next_places`, are complete where they belong."""
+        ...
+
+    def wasted(self, size: int) -> None:
+        """`size` bytes of a block whose place was not held any more have come, and are lost."""
+        ...
+
+
+class ScatterScratch:
+    """Where headers arrive and are compared. One is enough for all connections of an event loop."""
+
+    __slots__ = ("expected", "head_views", "heads", "waste")
+
+    def __init__(self) -> None:
+        self.heads = bytearray(PIECE_HEADER_SIZE * MOST_BLOCKS)
+        self.expected = bytearray(PIECE_HEADER_SIZE * MOST_BLOCKS)
+        view = memoryview(self.heads)
+        self.head_views = [view[at : at + PIECE_HEADER_SIZE] for at in range(0, len(self.heads), PIECE_HEADER_SIZE)]
+        self.waste = memoryview(bytearray(BLOCK_SIZE))
+
+
+class BlockScatter:
+    """Lends buffers for the next read of one connection, and finds out what came.
+
+    Args:
+        frames: what is not a block in its place ends up here.
+        places: of the blocks of this peer.
+
+    Invariants:
+        while a block has begun, the rest of it is what comes next, and no frame waits
+        1 <= window <= MOST_BLOCKS
+    """
+
+    __slots__ = ("_begun", "_frames", "_is_wasted", "_places", "_planned", "_rest", "_scratch", "_window")
+
+    def __init__(self, frames: FrameBuffer, places: BlockPlaces, scratch: ScatterScratch) -> None:
+        self._frames = frames
+        self._places = places
+        self._scratch = scratch
+        self._planned: Sequence[tuple[Block, memoryview]] = ()
+        self._begun: Block | None = None
+        self._rest = scratch.waste[:0]
+        self._is_wasted = False
+        self._window = 1
+
+    def get_buffers(self) -> list[memoryview]:
+        """Where the next bytes go, in this order."""
+        if self._begun is None and self._frames.size:
+            self._begin_from_frames()
+        if self._begun is None and self._frames.size:
+            return [self._frames.get_buffer()]
+        buffers = []
+        if self._begun is not None:
+            buffers.append(self._rest_of_begun())
+        scratch = self._scratch
+        at = 0
+        self._planned = self._places.next_places(self._window)
+        for head, (block, place) in zip(scratch.head_views, self._planned):  # noqa: B905  # the first is longer
+            _HEADER.pack_into(scratch.expected, at, 9 + block[2], PIECE, block[0], block[1])
+            at += PIECE_HEADER_SIZE
+            buffers.append(head)
+            buffers.append(place)
+        buffers.append(self._frames.get_buffer())
+        return buffers
+
+    def get_buffer(self) -> memoryview:
+        """One buffer, for who cannot fill several: the rest of a block that has begun, or room for frames."""
+        return self._frames.get_buffer() if self._begun is None else self._rest_of_begun()
+
+    def updated(self, size: int) -> bytes:
+        """`size` bytes came into the buffers that were lent last. Blocks are reported to `places`.
+
+        Returns:
+            What came in another place than it should: to be put into the frame buffer, in front of nothing else.
+            Otherwise empty, and the frame buffer holds what is no block.
+        """
+        planned, self._planned = self._planned, ()
+        filled: list[Block] = []
+        if self._begun is not None:
+            taken = min(size, len(self._rest))
+            self._rest = self._rest[taken:]
+            size -= taken
+            if not self._rest:
+                if self._is_wasted:
+                    self._places.wasted(self._begun.length)
+                else:
+                    filled.append(self._begun)
+                self._begun = None
+        count = 0  # of planned blocks that may be complete
+        while count < len(planned) and size >= PIECE_HEADER_SIZE + planned[count][0][2]:
+            size -= PIECE_HEADER_SIZE + planned[count][0][2]
+            count += 1
+        heads = count + (count < len(planned) and size >= PIECE_HEADER_SIZE)
+        right = self._count_right(heads)
+        filled += [block for block, _ in planned[: min(right, count)]]
+        if right < heads:
+            displaced = self._displaced(planned, right, count, size)
+            self._window = 1
+        else:
+            displaced = b""
+            if heads:
+                self._window = min(2 * count + 2, MOST_BLOCKS)
+            if heads > count:
+                self._begin(*planned[count], size - PIECE_HEADER_SIZE)
+            elif count == len(planned):
+                self._frames.buffer_updated(size)
+            else:  # not even a whole header
+                displaced = bytes(self._scratch.head_views[count][:size])
+        if filled:
+            self._places.filled(filled)
+        return displaced
+
+    def _rest_of_begun(self) -> memoryview:
+        """Where the rest of a block goes that has begun: nowhere, if its place was taken away meanwhile."""
+        assert self._begun is not None
+        if not self._is_wasted and not self._places.holds(self._begun):
+            self._is_wasted = True
+            self._rest = self._scratch.waste[: len(self._rest)]
+        return self._rest
+
+    def _begin(self, block: Block, place: memoryview, received: int) -> None:
+        self._places.hold(block)
+        self._begun, self._rest, self._is_wasted = block, place[received:], False
+
+    def _begin_from_frames(self) -> None:
+        """Moves the beginning of a block out of the frame buffer, so that the rest of it need not be copied."""
+        head = self._frames.peek(PIECE_HEADER_SIZE)
+        if len(head) < PIECE_HEADER_SIZE:
+            return
+        length, kind, piece, begin = _HEADER.unpack(head)
+        received = self._frames.size - PIECE_HEADER_SIZE
+        if kind != PIECE or length - 9 <= received or length - 9 > BLOCK_SIZE:
+            return
+        block = Block(piece, begin, length - 9)
+        place = self._places.hold(block)
+        if place is not None:
+            self._frames.take_into(place[:received], skip=PIECE_HEADER_SIZE)
+            self._begun, self._rest, self._is_wasted = block, place[received:], False
+
+    def _count_right(self, heads: int) -> int:
+        """How many of the first headers are as expected."""
+        heard, expected = self._scratch.heads, self._scratch.expected
+        end = heads * PIECE_HEADER_SIZE
+        if heard[:end] == expected[:end]:
+            return heads
+        for number in range(heads):
+            at = number * PIECE_HEADER_SIZE
+            if heard[at : at + PIECE_HEADER_SIZE] != expected[at : at + PIECE_HEADER_SIZE]:
+                return number
+        return heads
+
+    def _displaced(self, planned: Sequence[tuple[Block, memoryview]], first: int, count: int, left: int) -> bytes:
+        """The bytes from header `first` on, as they came: through `count` blocks and `left` bytes more."""
+        parts: list[memoryview] = []
+        heads = self._scratch.head_views
+        for number in range(first, count):
+            parts += (heads[number], planned[number][1])
+        if count < len(planned):
+            parts += (heads[count][:left], planned[count][1][: max(0, left - PIECE_HEADER_SIZE)])
+        else:
+            parts.append(self._frames.get_buffer()[:left])
+        return b"".join(parts)
+
+
+MOST_BLOCKS = 32  # half a megabyte: more at a time makes the loop's other callbacks wait, and gains nothing
+_HEADER = struct.Struct(">IBII")

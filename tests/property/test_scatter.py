@@ -1,0 +1,139 @@
+"""Whatever a peer sends, in whatever portions: received in place or as frames, the same blocks come out."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bittorrent.peer_events import PeerHas
+from bittorrent.picker.geometry import Block, Geometry
+from bittorrent.wire import messages as wire
+from bittorrent.wire.scatter import ScatterScratch
+from tests.peer_pair import Victim
+
+BLOCKS = 24
+LENGTHS = (1, 5, 700, 16384)
+
+
+class Places:
+    """The places of some blocks, asked for in order; `withdraw` takes one away, as a choke or another peer does."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        self.requested = dict.fromkeys(blocks)
+        self.memory = {block: bytearray(block.length) for block in blocks}
+        self.held: set[Block] = set()
+        self.in_place: dict[Block, bytes] = {}
+        self.wasted_bytes = 0
+
+    def next_places(self, count: int) -> list[tuple[Block, memoryview]]:
+        free = [block for block in self.requested if block not in self.held]
+        return [(block, memoryview(self.memory[block])) for block in free[:count]]
+
+    def hold(self, block: Block) -> memoryview | None:
+        if block not in self.requested:
+            return None
+        self.held.add(block)
+        return memoryview(self.memory[block])
+
+    def holds(self, block: Block) -> bool:
+        return block in self.held
+
+    def filled(self, blocks: Sequence[Block]) -> None:
+        for block in blocks:
+            assert block not in self.in_place
+            self.in_place[block] = bytes(self.memory[block])
+            self.requested.pop(block)
+            self.held.discard(block)
+
+    def wasted(self, size: int) -> None:
+        self.wasted_bytes += size
+
+    def withdraw(self, block: Block) -> bool:
+        """True when the block had begun to come, and will be lost."""
+        self.requested.pop(block, None)
+        self.memory[block] = bytearray(block.length)  # who still writes to the old one must not be seen
+        was_held = block in self.held
+        self.held.discard(block)
+        return was_held
+
+
+class Receiver(Victim):
+    """A core whose peer sends what the test says."""
+
+    def __init__(self, blocks: Sequence[Block]) -> None:
+        super().__init__(geometry=Geometry(BLOCKS * 16384, 16384))
+        self.places = Places(blocks)
+        self.core.scatter_to(self.places, ScatterScratch())
+
+    def receive(self, data: memoryview, *, scattered: bool) -> None:
+        """One read of a transport that has all of `data`; returns when the core has taken it."""
+        while data:
+            taken = 0
+            for room in self.core.get_buffers() if scattered else [self.core.get_buffer()]:
+                size = min(len(room), len(data) - taken)
+                room[:size] = data[taken : taken + size]
+                taken += size
+            self.core.buffer_updated(taken, now=self.now)
+            self.core.check_invariants()
+            assert self.core.closed_because is None
+            data = data[taken:]
+        self.drain()
+
+
+@st.composite
+def programs(draw: st.DrawFn) -> tuple[list[Block], bytes, list[Block], list[int], list[tuple[int, bool]], set[int]]:
+    """Blocks in the order of their requests; what the peer sends, the blocks of it, the pieces it announces; portions,
+    each scattered or not; after which portions the block that is coming is withdrawn."""
+    requested = [Block(index, 0, draw(st.sampled_from(LENGTHS))) for index in range(draw(st.integers(1, BLOCKS)))]
+    order = draw(st.permutations(requested)) if draw(st.booleans()) else requested
+    sent, haves = b"", []
+    for block in order:
+        if draw(st.integers(0, 5)) == 0:
+            haves.append(block.piece)
+            sent += draw(st.sampled_from([b"", bytes(4)])) + wire.encode_message(wire.Have(block.piece))
+        data = random.Random(block.piece).randbytes(block.length)
+        sent += wire.encode_message(wire.Piece(block.piece, block.begin, data))
+    size = st.one_of(st.integers(1, 40), st.integers(1, 70_000), st.integers(1, 1 << 20))
+    portions = draw(st.lists(st.tuples(size, st.integers(0, 4).map(bool)), min_size=1, max_size=30))
+    return requested, sent, order, haves, portions, draw(st.sets(st.integers(0, 29), max_size=3))
+
+
+@given(programs())
+def test_every_block_comes_out_once_and_unharmed(
+    program: tuple[list[Block], bytes, list[Block], list[int], list[tuple[int, bool]], set[int]],
+) -> None:
+    requested, sent, order, haves, portions, withdrawals = program
+    receiver = Receiver(requested)
+    data, number, lost = memoryview(sent), 0, set()
+    while data:
+        size, scattered = portions[number % len(portions)]
+        receiver.receive(data[:size], scattered=scattered)
+        data = data[size:]
+        if number in withdrawals and receiver.places.held:
+            (begun,) = receiver.places.held
+            if receiver.places.withdraw(begun):
+                lost.add(begun)
+        number += 1
+    as_frames = {Block(index, begin, len(content)): content for index, begin, content in receiver.blocks}
+    assert len(as_frames) == len(receiver.blocks)
+    assert not as_frames.keys() & receiver.places.in_place.keys()
+    expected = {block: random.Random(block.piece).randbytes(block.length) for block in order if block not in lost}
+    assert {**as_frames, **receiver.places.in_place} == expected
+    assert receiver.places.wasted_bytes == sum(block.length for block in lost)
+    assert [event.index for event in receiver.seen(PeerHas)] == haves
+
+
+def test_blocks_in_order_are_received_in_place() -> None:
+    """All but the first, which comes before anything is planned, and what straddles a read within a header."""
+    blocks = [Block(index, 0, 16384) for index in range(BLOCKS)]
+    sent = b"".join(
+        wire.encode_message(wire.Piece(block.piece, 0, random.Random(block.piece).randbytes(16384))) for block in blocks
+    )
+    receiver = Receiver(blocks)
+    for at in range(0, len(sent), 100_000):
+        receiver.receive(memoryview(sent)[at : at + 100_000], scattered=True)
+    assert list(receiver.places.in_place) == blocks
+    assert receiver.blocks == []
