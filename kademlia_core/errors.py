@@ -30,9 +30,18 @@ class BootstrapError(KademliaError, ConnectionError):
 class NoAnswerError(KademliaError, TimeoutError):
     """A node left a query unanswered, or refused it. `address` is the node's."""
 
-    def __init__(self, address: Address) -> None:
-        super().__init__(f"{address} did not answer; it may be offline or behind a firewall")
+    def __init__(self, address: Address, text: str = "") -> None:
+        super().__init__(text or f"{address} did not answer; it may be offline or behind a firewall")
         self.address = address
+
+
+class QueryRefusedError(NoAnswerError):
+    """A node answered a query with an error. `code` and `reason` are what it said."""
+
+    def __init__(self, address: Address, code: int, reason: str) -> None:
+        super().__init__(address, f"{address} refused the query with error {code}: {reason!r}")
+        self.code = code
+        self.reason = reason
 
 
 class NodeClosedError(LocalProtocolError):

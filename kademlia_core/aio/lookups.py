@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from kademlia_core.errors import NodeClosedError
-from kademlia_core.lookup_stats import LookupStats
+from kademlia_core.lookup_stats import LookupStats, merged_stats
+from kademlia_core.mainline.items import MutableItem
+from transfer.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from types import TracebackType
 
+    from kademlia_core.aio.driver import CoreDriver
     from kademlia_core.node.searches import Search
-    from transfer.address import Address
+
+FoundT = TypeVar("FoundT")
 
 
 class RunningSearch:
@@ -23,8 +27,10 @@ class RunningSearch:
     A harvest reports each find once and bounds their number, which bounds the queue.
     """
 
-    def __init__(self, searches: Iterable[Search]) -> None:
-        self.searches = tuple(searches)
+    def __init__(self, parts: Iterable[tuple[Search, CoreDriver[Any]]]) -> None:
+        """Each search with the driver that runs it."""
+        self.parts = tuple(parts)
+        self.searches = tuple(search for search, _ in self.parts)
         self._awaited = set(self.searches)
         self._found: deque[Any] = deque()
         self._wake = asyncio.Event()
@@ -70,21 +76,20 @@ class RunningSearch:
         return self._found.popleft()
 
     def statistics(self) -> LookupStats:
-        """Of all searches together; `hops` is the largest."""
+        """Of all searches together; hops and duration are the largest."""
         stats = [search.stats for search in self.searches]
-        return LookupStats(
+        return merged_stats(
+            stats,
             hops=max((each.hops for each in stats), default=0),
-            queries=sum(each.queries for each in stats),
-            responses=sum(each.responses for each in stats),
-            failures=sum(each.failures for each in stats),
-            slow=sum(each.slow for each in stats),
+            rtts_s=tuple(sorted(rtt_s for each in stats for rtt_s in each.rtts_s)),
+            duration_s=max((each.duration_s for each in stats), default=0.0),
         )
 
 
-class PeerLookup:
-    """A search for peers: enter it, iterate over it, leave it. Leaving cancels what is in flight.
+class Lookup(Generic[FoundT]):
+    """A search whose finds come one by one: enter it, iterate over it, leave it. Leaving cancels what is in flight.
 
-    Iteration yields each peer once, in order of arrival, and ends when the closest nodes have been asked.
+    Iteration ends when the closest nodes have been asked.
     """
 
     def __init__(
@@ -105,7 +110,7 @@ class PeerLookup:
             NodeClosedError: the node is not open.
         """
         if self._running is not None:
-            raise NodeClosedError("this lookup has been used; call find_peers again for a new one")
+            raise NodeClosedError("this lookup has been used; ask the node for a new one")
         self._running = await self._start()
         return self
 
@@ -115,22 +120,33 @@ class PeerLookup:
         if self._running is not None:
             self._cancel(self._running)
 
-    def __aiter__(self) -> AsyncIterator[Address]:
+    def __aiter__(self) -> AsyncIterator[FoundT]:
         return self
 
-    async def __anext__(self) -> Address:
+    async def __anext__(self) -> FoundT:
         """Raises:
             NodeClosedError: the node was closed, or the lookup not entered.
 
-        Cancellation: safe; no peer is lost.
+        Cancellation: safe; no find is lost.
         """
         if self._running is None:
             raise NodeClosedError("enter the lookup with `async with` before iterating")
-        peer: Address | None = await self._running.next_found()
-        if peer is None:
+        found: FoundT | None = await self._running.next_found()
+        if found is None:
             raise StopAsyncIteration
-        return peer
+        return found
 
     def statistics(self) -> LookupStats:
         """What the lookup has cost so far; all zero before it has begun."""
         return self._running.statistics() if self._running is not None else LookupStats()
+
+
+class PeerLookup(Lookup[Address]):
+    """A search for peers. Iteration yields each peer once, in order of arrival."""
+
+
+class ItemLookup(Lookup[MutableItem]):
+    """A search for a mutable item. Iteration yields ever newer versions, all signed by their owner.
+
+    With nodes in both address families' networks, one may bring a version that is no newer than one of the other.
+    """

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kademlia_core.aio.lookups import PeerLookup, RunningSearch
-from kademlia_core.aio.node import Node
+from kademlia_core.aio.item_commands import ItemCommands
+from kademlia_core.aio.peer_commands import PeerCommands
+from kademlia_core.aio.sample_commands import SampleCommands
 from kademlia_core.mainline.config import KEY_BITS, PUBLIC_ROUTERS, MainlineConfig
 from kademlia_core.mainline.core import MainlineCore, MainlineStats
-from kademlia_core.mainline.peer_search import Announcement, AnnounceReport
 
 if TYPE_CHECKING:
     import random
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from transfer.address import Address
 
 
-class MainlineNode(Node[MainlineCore]):
-    """A node of the BitTorrent DHT: finds peers, announces, and answers everybody else.
+class MainlineNode(PeerCommands, ItemCommands, SampleCommands):
+    """A node of the BitTorrent DHT: finds peers, announces, keeps items, and answers everybody else.
 
     Enter it with `async with`: that binds the socket and begins to join the network in the background. Every lookup
     waits for that by itself. An empty `bootstrap` starts a network of one's own.
@@ -57,45 +57,6 @@ class MainlineNode(Node[MainlineCore]):
             node_id=node_id,
             state_file=state_file,
         )
-        self._mainline_config = config
-
-    def find_peers(self, info_hash: bytes | Key) -> PeerLookup:
-        """A lookup of everybody who shares `info_hash` (20 bytes): `async with` it, then `async for` over it.
-
-        Raises:
-            InvalidKeyError, ValueError: `info_hash` is not 20 bytes.
-        """
-        target = self._key(info_hash)
-
-        async def start() -> RunningSearch:
-            return await self._begin(lambda core, now: core.find_peers(target, now=now))
-
-        return PeerLookup(start, self._end)
-
-    async def announce(self, info_hash: bytes | Key, *, port: int, implied_port: bool = False) -> AnnounceReport:
-        """Tells the nodes closest to `info_hash` that this machine shares it on TCP and uTP `port`; once.
-
-        Nodes forget after half an hour or more, so announce again every 15 minutes or so.
-
-        Args:
-            implied_port: let the nodes take the UDP port that this node is seen at instead (behind some NATs).
-
-        Raises:
-            ValueError: `port` is not from 1 to 65535.
-            BootstrapError, NodeClosedError: as `wait_joined`.
-            LimitExceededError: too many searches are running.
-        Cancellation: ends the lookup; nodes that have been told remember it.
-        """
-        if not 0 < port <= 65535:
-            raise ValueError(f"{port} is not a port from 1 to 65535")
-        key = self._key(info_hash)
-        announcement = Announcement(key, port, implied_port)
-        running = await self._run(lambda core, now: core.find_peers(key, announcement=announcement, now=now))
-        peers: list[Address] = []
-        while (peer := await running.next_found()) is not None:
-            peers.append(peer)
-        accepted = tuple(contact for search in running.searches for contact in search.accepted())
-        return AnnounceReport(accepted, tuple(peers), running.statistics())
 
     def statistics(self) -> MainlineStats:
         """Of both networks together, if the node is part of two.
@@ -110,7 +71,7 @@ class MainlineNode(Node[MainlineCore]):
             rng=self._rng,
             now=self._loop.time(),
             node_id=node_id,
-            config=self._mainline_config,
+            config=self._config,
             is_ipv6=local.is_ipv6,
             keeps_id=self._node_id is not None,
         )

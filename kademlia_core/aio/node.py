@@ -12,7 +12,7 @@ from kademlia_core.aio.driver import CoreDriver, CoreT
 from kademlia_core.aio.lookups import RunningSearch
 from kademlia_core.aio.names import resolve
 from kademlia_core.aio.state_file import StateFile
-from kademlia_core.errors import BootstrapError, NoAnswerError, NodeClosedError
+from kademlia_core.errors import BootstrapError, NoAnswerError, NodeClosedError, QueryRefusedError
 from kademlia_core.key import Key
 from kademlia_core.node.events import Event, Found, JoinStateChanged, JoinWanted, QueryFinished, SearchFinished
 from kademlia_core.node.joining import JoinState
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from kademlia_core.contact import Contact
     from kademlia_core.node.config import NodeConfig
+    from kademlia_core.node.dialect import Placement
     from kademlia_core.node.queries import DirectQuery
     from kademlia_core.node.searches import Search
     from kademlia_core.node.snapshot import NetworkSnapshot
@@ -231,10 +232,31 @@ class Node(Generic[CoreT]):
     async def _begin(self, start: Callable[[CoreT, float], Search]) -> RunningSearch:
         await self.wait_joined()
         drivers = [driver for driver in self._open_drivers if driver.core.join_state is JoinState.JOINED]
-        running = RunningSearch(start(driver.core, driver.now) for driver in drivers)
-        for search in running.searches:
+        return self._watch(RunningSearch((start(driver.core, driver.now), driver) for driver in drivers))
+
+    async def _place(self, running: RunningSearch, placement: Callable[[Search], Placement]) -> RunningSearch:
+        """Leaves something with the closest nodes of searches that have ended, and waits until it is there.
+
+        Raises:
+            NodeClosedError: the node was closed.
+            LimitExceededError: too many searches are running.
+        Cancellation: what was sent is not taken back.
+        """
+        parts = [(search, driver) for search, driver in running.parts if driver in self._open_drivers]
+        for search, driver in parts:
+            driver.core.place(search, placement(search), now=driver.now)
+        placing = self._watch(RunningSearch(parts))
+        try:
+            await placing.wait_finished()
+        finally:
+            self._end(placing)
+        return placing
+
+    def _watch(self, running: RunningSearch) -> RunningSearch:
+        """Hands on what the searches find from here on."""
+        for search, _ in running.parts:
             self._searches[search] = running
-        for driver in drivers:
+        for _, driver in running.parts:
             driver.drive()
         return running
 
@@ -248,24 +270,29 @@ class Node(Generic[CoreT]):
         """One query to one address.
 
         Raises:
-            NoAnswerError: nobody answered, or it was refused, or the name has no address.
+            QueryRefusedError: the node answered with an error.
+            NoAnswerError: nobody answered, or the name has no address.
             NodeClosedError: the node is not open.
         """
         for driver in list(self._open_drivers):
             for resolved in await self._resolve(driver, address):
                 if not driver.is_open:
                     raise NodeClosedError("the node was closed during a query")
-                query = driver.core.query(resolved, request, now=driver.now)
-                self._queries[query] = self._loop.create_future()
-                driver.drive()
-                try:
-                    await self._queries[query]
-                finally:
-                    self._queries.pop(query, None)
+                query = await self._send(driver, resolved, request)
+                if query.error is not None:
+                    raise QueryRefusedError(address, query.error.code, query.error.text)
                 if query.response is None:
                     raise NoAnswerError(address)
                 return query
         raise NoAnswerError(address)
+
+    def _send(self, driver: CoreDriver[CoreT], address: Address, request: Request) -> asyncio.Future[DirectQuery]:
+        """Sends one query. The future is done when it has been answered, or has failed; cancelling it forgets it."""
+        query = driver.core.query(address, request, now=driver.now)
+        self._queries[query] = outcome = self._loop.create_future()
+        outcome.add_done_callback(lambda _: self._queries.pop(query, None))
+        driver.drive()
+        return outcome
 
     @property
     def _open_drivers(self) -> list[CoreDriver[CoreT]]:

@@ -90,16 +90,51 @@ class SamplingConfig:
     Args:
         interval_s: whole seconds for which a sample stays the same, 0 to 21600.
         max_visits: nodes remembered that are not to be asked again yet.
+        max_waiting: nodes that a walk through the key space has heard of and not asked yet.
+        queries_per_s, parallel: how fast a walk asks, and how many answers it awaits at most.
     """
 
     interval_s: int = 3600
     max_visits: int = 100_000
+    max_waiting: int = 20_000
+    queries_per_s: float = 20.0
+    parallel: int = 16
 
     def __post_init__(self) -> None:
         if not 0 <= self.interval_s <= MAX_SAMPLE_INTERVAL_S:
             raise ValueError(f"interval_s must be between 0 and {MAX_SAMPLE_INTERVAL_S}")
-        if self.max_visits < 1:
-            raise ValueError("max_visits must be at least 1")
+        if min(self.max_visits, self.max_waiting, self.parallel) < 1:
+            raise ValueError("max_visits, max_waiting and parallel must be at least 1")
+        if self.queries_per_s <= 0:
+            raise ValueError("queries_per_s must be positive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepetitionConfig:
+    """How often what nodes forget is said again, and what may change is looked up again.
+
+    Args:
+        announce_interval_s: between announces of one torrent. Nodes forget after half an hour or more.
+        republish_interval_s: between puts of one item. BEP 44: an hour.
+        retry_s: before a failed attempt is repeated, doubled each time up to the interval.
+        poll_s, poll_max_s: between looks at an item that is followed; doubled up to the maximum while nothing changes.
+        max_put_attempts: how often a mutable item is read and written anew when somebody else wrote in between.
+    """
+
+    announce_interval_s: float = 900.0
+    republish_interval_s: float = 3600.0
+    retry_s: float = 30.0
+    poll_s: float = 300.0
+    poll_max_s: float = 3600.0
+    max_put_attempts: int = 5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.retry_s <= min(self.announce_interval_s, self.republish_interval_s):
+            raise ValueError("retry_s must be positive and at most the intervals")
+        if not 0 < self.poll_s <= self.poll_max_s:
+            raise ValueError("poll_s must be positive and at most poll_max_s")
+        if self.max_put_attempts < 1:
+            raise ValueError("max_put_attempts must be at least 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,12 +144,14 @@ class MainlineConfig(NodeConfig):
     Args:
         peer_store, item_store: bounds of what other nodes announce to us and put here.
         sampling: how the info-hashes announced to us are told, and others asked for theirs (BEP 51).
+        repetition: how often announces and items are repeated, and followed items looked at.
         max_peers_per_search: peers one search reports; further ones are dropped.
     """
 
     peer_store: PeerStoreConfig = field(default_factory=PeerStoreConfig)
     item_store: ItemStoreConfig = field(default_factory=ItemStoreConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    repetition: RepetitionConfig = field(default_factory=RepetitionConfig)
     max_peers_per_search: int = 10_000
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A mainline node as a machine without I/O: the engine of a node, speaking BEP 5, and its commands."""
+"""A mainline node as a machine without I/O: the engine of a node, its dialect, and its commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from kademlia_core.key import Key
 from kademlia_core.mainline.config import KEY_BITS, MainlineConfig
 from kademlia_core.mainline.dialect import MainlineDialect
-from kademlia_core.mainline.messages import GetPeers
+from kademlia_core.mainline.item_search import ImmutableHarvest, ItemPlacement, MutableHarvest
+from kademlia_core.mainline.items import ImmutableItem, MutableItem
+from kademlia_core.mainline.messages import GetItem, GetPeers
 from kademlia_core.mainline.peer_search import Announcement, PeerHarvest
 from kademlia_core.node.core import NodeCore
 from kademlia_core.node.stats import NodeStats
@@ -16,6 +18,8 @@ from kademlia_core.node.stats import NodeStats
 if TYPE_CHECKING:
     from random import Random
 
+    from kademlia_core.mainline.scrape import ScrapeHarvest
+    from kademlia_core.node.dialect import Placement
     from kademlia_core.node.searches import Search
 
 
@@ -25,6 +29,8 @@ class MainlineStats(NodeStats):
 
     stored_torrents: int
     stored_peers: int
+    stored_items: int
+    stored_bytes: int
 
 
 class MainlineCore(NodeCore):
@@ -52,21 +58,69 @@ class MainlineCore(NodeCore):
             self._mainline, rng=rng, now=now, node_id=node_id, config=config, is_ipv6=is_ipv6, keeps_id=keeps_id
         )
 
-    def find_peers(self, info_hash: Key, *, announcement: Announcement | None = None, now: float) -> Search:
+    def find_peers(
+        self, info_hash: Key, *, announcement: Announcement | None = None, no_seeds: bool = False, now: float
+    ) -> Search:
         """Looks for peers, and announces to the closest nodes if asked to.
 
         `Found`s, with peers as `Address`es each reported once, and `SearchFinished` follow.
+
+        Args:
+            no_seeds: ask for peers that still download (BEP 33); nodes may name seeds all the same.
 
         Raises:
             LimitExceededError: too many searches are running.
         """
         harvest = PeerHarvest(self.config.max_peers_per_search)
-        own = harvest.add(self._mainline.peers.sample(info_hash, self.config.peer_store.max_peers_per_torrent, now=now))
-        return self.search(GetPeers(info_hash), info_hash, harvest=harvest, placement=announcement, found=own, now=now)
+        count = self.config.peer_store.max_peers_per_torrent
+        own = harvest.add(self._mainline.peers.sample(info_hash, count, only_downloaders=no_seeds, now=now))
+        return self.search(
+            GetPeers(info_hash, no_seeds), info_hash, harvest=harvest, placement=announcement, found=own, now=now
+        )
+
+    def scrape(self, info_hash: Key, harvest: ScrapeHarvest, *, now: float) -> Search:
+        """Gathers what nodes know of a torrent's peers into `harvest`; `SearchFinished` follows.
+
+        Raises:
+            LimitExceededError: too many searches are running.
+        """
+        own = self._mainline.peers.filters(info_hash, now=now)
+        if own is not None:
+            harvest.add(own)
+        return self.search(GetPeers(info_hash, wants_filters=True), info_hash, harvest=harvest, now=now)
+
+    def get_item(
+        self, harvest: ImmutableHarvest | MutableHarvest, *, placement: Placement | None = None, now: float
+    ) -> Search:
+        """Looks for an item: a `Found` for each one better than those before, then `SearchFinished`.
+
+        Args:
+            harvest: says which item, and has the best when the search has ended.
+            placement: what to leave with the closest nodes then. `place` leaves something later.
+
+        Raises:
+            LimitExceededError: too many searches are running.
+        """
+        own = self._mainline.items.get(harvest.target, now=now)
+        found = harvest.add(own) if own is not None else ()
+        request = GetItem(harvest.target, harvest.seq)
+        return self.search(request, harvest.target, harvest=harvest, placement=placement, found=found, now=now)
+
+    def put_item(self, item: ImmutableItem | MutableItem, *, now: float) -> Search:
+        """Leaves an item with the nodes closest to its target, whatever they have there; `SearchFinished` follows.
+
+        Raises:
+            LimitExceededError: too many searches are running.
+        """
+        return self.search(GetItem(item.target), item.target, placement=ItemPlacement(item), now=now)
 
     def stats(self, *, now: float) -> MainlineStats:
         """Cost: O(size of the table)."""
-        peers = self._mainline.peers
+        peers, items = self._mainline.peers, self._mainline.items
         return MainlineStats(
-            **self._counts(now=now), stored_torrents=peers.torrent_count, stored_peers=peers.peer_count
+            **self._counts(now=now),
+            stored_torrents=peers.torrent_count,
+            stored_peers=peers.peer_count,
+            stored_items=items.item_count,
+            stored_bytes=items.size_bytes,
         )

@@ -87,12 +87,10 @@ class MutableItem:
     salt: bytes = b""
 
     def __post_init__(self) -> None:
-        if len(self.public_key) != PUBLIC_KEY_SIZE:
-            raise ItemError(f"a public key has {PUBLIC_KEY_SIZE} bytes, not {len(self.public_key)}")
+        check_owner(self.public_key, self.salt)
         if len(self.signature) != SIGNATURE_SIZE:
             raise ItemError(f"a signature has {SIGNATURE_SIZE} bytes, not {len(self.signature)}")
         _check_seq(self.seq)
-        _check_salt(self.salt)
         _check_value(self.value)
 
     @classmethod
@@ -128,6 +126,16 @@ class MutableItem:
     def decoded(self) -> bencode.Value:
         """The value as Python has it; strings are bytes."""
         return decode_value(self.value)
+
+
+def check_owner(public_key: bytes, salt: bytes = b"") -> None:
+    """Raises:
+    SaltTooBigError: more than `MAX_SALT_BYTES`.
+    ItemError: a public key of the wrong size.
+    """
+    if len(public_key) != PUBLIC_KEY_SIZE:
+        raise ItemError(f"a public key has {PUBLIC_KEY_SIZE} bytes, not {len(public_key)}")
+    _check_salt(salt)
 
 
 def target_of(public_key: bytes, salt: bytes = b"") -> Key:

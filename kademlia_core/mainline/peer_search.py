@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kademlia_core.contact import Contact
-    from kademlia_core.lookup_stats import LookupStats
     from kademlia_core.node import messages
     from kademlia_core.node.messages import Request
     from transfer.address import Address
@@ -50,23 +49,12 @@ class Announcement:
     info_hash: Key
     port: int
     implied_port: bool = False
+    is_seed: bool = False
 
     def requests_for(self, contacts: Iterable[tuple[Contact, bytes | None]]) -> list[tuple[Contact, Request]]:
         """Only nodes that gave a token want to be told."""
         return [
-            (contact, AnnouncePeer(self.info_hash, self.port, token, self.implied_port))
+            (contact, AnnouncePeer(self.info_hash, self.port, token, self.implied_port, self.is_seed))
             for contact, token in contacts
             if token is not None
         ]
-
-
-@dataclass(frozen=True, slots=True)
-class AnnounceReport:
-    """How an announce went.
-
-    `accepted_by` are the nodes that keep it now, closest first; `peers` whom the lookup met on its way.
-    """
-
-    accepted_by: tuple[Contact, ...]
-    peers: tuple[Address, ...]
-    lookup: LookupStats

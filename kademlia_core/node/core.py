@@ -187,8 +187,7 @@ class NodeCore:
         Raises:
             LimitExceededError: too many searches are running.
         """
-        if len(self._searches) >= self.config.max_searches:
-            raise LimitExceededError(f"{len(self._searches)} searches are running (max_searches); wait for one to end")
+        self._check_room()
         search = Search(
             request,
             target,
@@ -205,6 +204,16 @@ class NodeCore:
             self.on_found(search, found)
         search.start(now=now)
         return search
+
+    def place(self, search: Search, placement: Placement, *, now: float) -> None:
+        """Leaves something with the closest nodes of a search that is over; `SearchFinished` follows again.
+
+        Raises:
+            LimitExceededError: too many searches are running.
+        """
+        self._check_room()
+        self._searches[search] = None
+        search.place(placement, now=now)
 
     def pair(self, sibling: NodeCore) -> None:
         """Makes the node of the other address family known, whose contacts answers may name as well (BEP 32)."""
@@ -316,6 +325,10 @@ class NodeCore:
     def on_search_finished(self, search: Search, *, now: float) -> None:
         self._searches.pop(search, None)
         self._events.append(SearchFinished(search))
+
+    def _check_room(self) -> None:
+        if len(self._searches) >= self.config.max_searches:
+            raise LimitExceededError(f"{len(self._searches)} searches are running (max_searches); wait for one to end")
 
     def _receive_query(self, query: Query, source: Address, size_bytes: int, now: float) -> None:
         self._count.queries_received += 1

@@ -120,6 +120,19 @@ class Search:
             self._lookup.on_failure(contact, now)
         self._advance(now)
 
+    def place(self, placement: Placement, *, now: float) -> None:
+        """Leaves something more with the closest nodes of a search that is over, which is finished once again after.
+
+        The tokens that the nodes gave are used again; they hold for a few minutes.
+        """
+        self._placement = placement
+        self._accepted.clear()
+        self._refused.clear()
+        self._placing = 0
+        self.is_finished = False
+        self._place(now)
+        self._advance(now)
+
     def handle_timer(self, *, now: float) -> None:
         self._advance(now)
 

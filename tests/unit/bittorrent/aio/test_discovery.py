@@ -17,7 +17,7 @@ from bittorrent.errors import NoPeersError
 from bittorrent.stats import TorrentState
 from kademlia_core.aio.mainline import MainlineNode
 from kademlia_core.errors import BootstrapError
-from kademlia_core.mainline.peer_search import AnnounceReport
+from kademlia_core.mainline.reports import AnnounceReport
 from transfer.address import Address
 from transfer.simulation import Link, Simulation, run
 
