@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from kademlia_core.config import RoutingTableConfig
 from kademlia_core.mainline.items import MAX_SALT_BYTES, MAX_VALUE_BYTES
 from kademlia_core.node.config import NodeConfig
 from transfer.address import Address
@@ -142,12 +143,17 @@ class MainlineConfig(NodeConfig):
     """One mainline node.
 
     Args:
+        routing_table: with large first buckets, which save half a hop and a tenth of the queries of each lookup for
+            25 B/s of pings and 130 KiB (docs/performance/dht-theory.md). libtorrent has the same.
         peer_store, item_store: bounds of what other nodes announce to us and put here.
         sampling: how the info-hashes announced to us are told, and others asked for theirs (BEP 51).
         repetition: how often announces and items are repeated, and followed items looked at.
         max_peers_per_search: peers one search reports; further ones are dropped.
     """
 
+    routing_table: RoutingTableConfig = field(
+        default_factory=lambda: RoutingTableConfig(first_bucket_sizes=(128, 64, 32, 16))
+    )
     peer_store: PeerStoreConfig = field(default_factory=PeerStoreConfig)
     item_store: ItemStoreConfig = field(default_factory=ItemStoreConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)

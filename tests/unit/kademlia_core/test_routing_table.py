@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from kademlia_core import Contact, InvalidKeyError, Key, RoutingTable, RoutingTableConfig
+from kademlia_core import Contact, InvalidKeyError, Key, MainlineConfig, RoutingTable, RoutingTableConfig
 from kademlia_core.bucket import NodeState
 from kademlia_core.subnet import subnet_of
 from transfer.address import Address
@@ -167,6 +167,13 @@ def test_the_first_buckets_may_be_larger() -> None:
     table.check_invariants()
     shared = [node.key.shared_prefix_length(OWN) for node in table]
     assert [shared.count(length) for length in range(8)] == [16, 5, 2, 2, 2, 2, 2, 1]
+
+
+def test_only_the_public_network_has_large_first_buckets_by_default() -> None:
+    assert RoutingTableConfig().first_bucket_sizes == ()
+    config = MainlineConfig().routing_table
+    assert [config.size_of_bucket(index) for index in range(6)] == [128, 64, 32, 16, 8, 8]
+    assert config.bucket_size == 8  # what an answer names
 
 
 def test_a_table_of_another_width_is_no_place() -> None:
