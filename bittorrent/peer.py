@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterable, Sequence
 
 from bittorrent.errors import WireError
 from bittorrent.peer_config import PeerConfig
-from bittorrent.peer_events import HandshakeReceived, MetadataArrived, PeerEvent, RequestRejected
-from bittorrent.peer_metadata import MetadataAccount
+from bittorrent.peer_events import HandshakeReceived, PeerEvent, RequestRejected
+from bittorrent.peer_extensions import PeerExtensions
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.remote_peer import RemotePeer
 from bittorrent.upload_requests import UploadRequests
 from bittorrent.wire import messages as wire
-from bittorrent.wire.extended import EXTENDED_HANDSHAKE, UT_METADATA, ExtendedHandshake, packed_ip
+from bittorrent.wire.extended import ExtendedHandshake
 from bittorrent.wire.frames import FrameBuffer
 from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake, is_handshake_prefix
-from bittorrent.wire.metadata import MetadataRequest, decode_metadata, encode_metadata
+from bittorrent.wire.metadata import MetadataRequest
+from bittorrent.wire.pex import PexMessage
 from bittorrent.wire.scatter import BlockPlaces, BlockScatter, ScatterScratch
 from transfer.address import Address
 from transfer.errors import LocalProtocolError
@@ -50,7 +51,7 @@ class PeerCore:
         self.am_interested = False
         self.said = RemotePeer(config)
         self.uploads = UploadRequests(limit=config.request_queue)
-        self.metadata = MetadataAccount(copies=config.metadata_copies)
+        self.extended = PeerExtensions(self.said, config)
         self.block_sink: Callable[[Sequence[tuple[Block, memoryview]]], None] = _ignore_blocks
         self.closed_because: str | None = None
         self._config = config
@@ -146,17 +147,8 @@ class PeerCore:
 
     def announce_extensions(self, *, listen_port: int | None) -> None:
         """Sends an extension handshake (again, when there is news: the metadata has arrived)."""
-        if self.remote is None or not self.remote.supports_extensions:
-            return
-        ours = ExtendedHandshake(
-            extensions={UT_METADATA: OUR_UT_METADATA},
-            client=self._config.client,
-            request_queue=self._config.request_queue,
-            metadata_size=len(self.metadata.info_bytes) if self.metadata.info_bytes else None,
-            listen_port=listen_port,
-            your_ip=packed_ip(self.address.host),
-        )
-        self._send(wire.Extended(EXTENDED_HANDSHAKE, ours.to_bytes()))
+        if self.remote is not None and self.remote.supports_extensions:
+            self._send(self.extended.handshake(self.address, listen_port=listen_port))
 
     def set_geometry(self, geometry: Geometry) -> None:
         """The metadata is known: what the peer said about its pieces before is checked and announced now."""
@@ -232,12 +224,25 @@ class PeerCore:
         self._put(data)
 
     def request_metadata(self, requests: Iterable[MetadataRequest]) -> None:
-        """Asks for metadata under the number that the peer chose for it; not at all when it has switched it off."""
-        number = self.extensions.extensions.get(UT_METADATA, 0)
-        if number:
-            for request in requests:
-                self.metadata.requested()
-                self._send(wire.Extended(number, encode_metadata(request)))
+        """Asks for metadata; not at all when the peer has switched it off."""
+        for message in self.extended.metadata_requests(requests):
+            self._send(message)
+
+    def send_pex(self, message: PexMessage) -> None:
+        """Names others to the peer, unless it does not want to hear of them (BEP 11)."""
+        self._send_if(self.extended.pex(message))
+
+    def announce_lost(self, index: int) -> None:
+        """Takes a `have` back; peers that do not understand that will be refused the piece (BEP 54)."""
+        if index in self._haves:
+            self._haves.remove(index)
+        else:
+            self._send_if(self.extended.dont_have(index))
+
+    def announce_upload_only(self, upload_only: bool) -> None:
+        """Says that we want nothing any more, or something again (BEP 21); says nothing twice."""
+        if upload_only != self.extended.is_upload_only:
+            self._send_if(self.extended.upload_only(upload_only))
 
     def close(self, reason: str) -> None:
         """Ends the connection; the first reason stays."""
@@ -382,8 +387,12 @@ class PeerCore:
             case wire.RejectRequest(block) if self.is_fast:  # whether it was due only our caller knows
                 self._events.append(RequestRejected(block))
                 return
-            case wire.Extended(number, payload) if number == OUR_UT_METADATA:
-                if self._receive_metadata(payload):
+            case wire.Extended(number, payload):
+                is_read = sum(map(len, self._output)) < self._config.max_output_bytes
+                received = self.extended.receive(number, payload, is_read=is_read)
+                self._events += received.events
+                self._send_if(received.reply)
+                if received.was_due:
                     return
         # Everything else is rare between honest peers, so it is counted: a flood of it ends the connection. Only
         # cancels come by the hundred, at the end of a download.
@@ -402,29 +411,14 @@ class PeerCore:
             raise WireError(f"the peer has more than {self._config.request_queue} requests outstanding")
         self.reject([block])
 
-    def _receive_metadata(self, payload: bytes) -> bool:
-        """Whether it was due: an answer that we wait for, or a request for what one peer may fetch."""
-        message = decode_metadata(payload)
-        if isinstance(message, MetadataRequest):
-            return self._answer_metadata_request(message.index)
-        if message is None:
-            return False
-        self._events.append(MetadataArrived(message))
-        return self.metadata.answered()
-
-    def _answer_metadata_request(self, index: int) -> bool:
-        number = self.extensions.extensions.get(UT_METADATA, 0)
-        if not number:
-            return False
-        is_read = sum(map(len, self._output)) < self._config.max_output_bytes
-        answer, was_due = self.metadata.answer(index, is_read=is_read)
-        self._send(wire.Extended(number, encode_metadata(answer)))
-        return was_due
-
     # Writing
 
     def _send(self, message: wire.Message) -> None:
         self._put(wire.encode_message(message))
+
+    def _send_if(self, message: wire.Message | None) -> None:
+        if message is not None:
+            self._send(message)
 
     def _put(self, data: bytes) -> None:
         if not self.is_closed:
@@ -434,6 +428,3 @@ class PeerCore:
 
 def _ignore_blocks(blocks: Sequence[tuple[Block, memoryview]]) -> None:
     """Before anybody asked for blocks, none are wanted."""
-
-
-OUR_UT_METADATA = 1  # the number under which we want to receive ut_metadata messages

@@ -22,6 +22,7 @@ class PeerConfig:
         max_output_bytes: above so much unsent output no metadata is served: the peer does not read.
         metadata_copies: how often one peer may fetch the whole metadata.
         max_early_haves: `have` messages before the metadata is known.
+        max_pex_peers: endpoints read from one message that names other peers.
         max_fast_pieces: pieces remembered that the peer suggests, or lets us fetch while choked (it names about ten).
     """
 
@@ -39,6 +40,7 @@ class PeerConfig:
     max_output_bytes: int = 1 << 20
     metadata_copies: int = 4
     max_early_haves: int = 100_000
+    max_pex_peers: int = 200
     max_fast_pieces: int = 64
 
     def __post_init__(self) -> None:

@@ -9,6 +9,7 @@ from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Block
 from bittorrent.wire.handshake import Handshake
 from bittorrent.wire.metadata import MetadataData, MetadataReject
+from bittorrent.wire.pex import PexMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,13 @@ class PeerHasMany:
 
 
 @dataclass(frozen=True, slots=True)
+class PeerLost:
+    """The peer does not have a piece any more that it announced (BEP 54)."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRejected:
     """The peer will not send a block: perhaps one that we asked for (BEP 6)."""
 
@@ -87,7 +95,14 @@ class MetadataArrived:
     message: MetadataData | MetadataReject
 
 
+@dataclass(frozen=True, slots=True)
+class PexReceived:
+    """The peer names others (BEP 11)."""
+
+    message: PexMessage
+
+
 PeerEvent: TypeAlias = (
-    HandshakeReceived | ExtensionsReceived | ChokeChanged | InterestChanged | PeerHas | PeerHasMany | RequestRejected
-    | FastAllowed | PieceSuggested | DhtPortReceived | MetadataArrived
+    HandshakeReceived | ExtensionsReceived | ChokeChanged | InterestChanged | PeerHas | PeerHasMany | PeerLost
+    | RequestRejected | FastAllowed | PieceSuggested | DhtPortReceived | MetadataArrived | PexReceived
 )  # fmt: skip

@@ -113,6 +113,14 @@ class PeerList:
             del self._peers[other]
             self._failing.pop(other, None)
 
+    def forget(self, sources: PeerSource) -> list[Address]:
+        """Drops every endpoint that only these sources named; returns them: connections are the caller's to close."""
+        gone = [address for address, peer in self._peers.items() if not peer.sources & ~sources]
+        for address in gone:
+            del self._peers[address]
+            self._failing.pop(address, None)
+        return gone
+
     def is_banned(self, address: Address) -> bool:
         """Whether to refuse this peer, called or calling. Cost: O(1)."""
         return bool(self._banned) and _ban_key(address) in self._banned

@@ -7,7 +7,6 @@ from bittorrent.peer_config import PeerConfig
 from bittorrent.peer_events import (
     ChokeChanged,
     DhtPortReceived,
-    ExtensionsReceived,
     FastAllowed,
     InterestChanged,
     PeerEvent,
@@ -17,7 +16,7 @@ from bittorrent.peer_events import (
 )
 from bittorrent.remote_pieces import RemotePieces
 from bittorrent.wire import messages as wire
-from bittorrent.wire.extended import EXTENDED_HANDSHAKE, UT_METADATA, ExtendedHandshake
+from bittorrent.wire.extended import UT_METADATA, ExtendedHandshake
 
 
 class RemotePeer:
@@ -63,7 +62,7 @@ class RemotePeer:
         return [PeerHasMany(bits)] if bits.count else []
 
     def receive(self, message: wire.Message) -> list[PeerEvent]:
-        """Takes what is rare: not blocks, requests and their answers.
+        """Takes what is rare: not blocks, requests and their answers, nor extensions.
 
         Raises:
             WireError: the message breaks the protocol.
@@ -79,9 +78,6 @@ class RemotePeer:
                 return self._has_many() if self.pieces.receive_bits(bits) else []
             case wire.Port(port):
                 return [DhtPortReceived(port)] if port else []
-            case wire.Extended(number, payload) if number == EXTENDED_HANDSHAKE:
-                self.extensions = self.extensions.updated(ExtendedHandshake.from_bytes(payload))
-                return [ExtensionsReceived()]
             case wire.HaveAll() | wire.HaveNone() | wire.AllowedFast() | wire.SuggestPiece() | wire.RejectRequest():
                 if not self.is_fast:
                     raise WireError("the peer uses the fast extension without having agreed on it")

@@ -82,6 +82,18 @@ class RemotePieces:
         self.bits = Bitfield.full(self.bits.size)
         return not was_full
 
+    def receive_dont_have(self, index: int) -> bool:
+        """Whether the peer was known to have a piece that it takes back.
+
+        Raises:
+            WireError: there is no such piece.
+        """
+        if self.bits is not None:
+            self._check(index, self.bits.size)
+            return self.bits.clear(index)
+        self._early_haves.discard(index)
+        return False
+
     def _parse(self, bits: bytes, count: int) -> Bitfield:
         try:
             return Bitfield.from_wire(bits, count)

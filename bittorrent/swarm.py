@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from random import Random
 
 from bittorrent.contributions import Contribution
-from bittorrent.errors import WireError
-from bittorrent.metadata_exchange import MetadataExchange
 from bittorrent.peer import PeerCore
 from bittorrent.peer_events import (
     ChokeChanged,
@@ -24,6 +22,8 @@ from bittorrent.peer_events import (
     PeerEvent,
     PeerHas,
     PeerHasMany,
+    PeerLost,
+    PexReceived,
     RequestRejected,
 )
 from bittorrent.picker.bitfield import Bitfield
@@ -31,10 +31,11 @@ from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.swarm_config import SwarmConfig
 from bittorrent.swarm_downloads import SwarmDownloads
-from bittorrent.swarm_events import DhtNodeFound, MetadataCompleted, PeerBanned, PieceCompleted, SwarmEvent
+from bittorrent.swarm_events import DhtNodeFound, PieceCompleted, SwarmEvent
+from bittorrent.swarm_exchange import SwarmExchange
+from bittorrent.swarm_metadata import SwarmMetadata
 from bittorrent.swarm_peer import SwarmPeer
 from bittorrent.swarm_uploads import SwarmUploads
-from bittorrent.wire.metadata import MetadataData, MetadataReject
 from transfer.address import Address
 
 
@@ -55,29 +56,44 @@ class SwarmCore:
 
     def __init__(self, *, info_hash: bytes, rng: Random, config: SwarmConfig) -> None:
         self.peers: dict[int, SwarmPeer] = {}
-        self.info_bytes: bytes | None = None
         self._info_hash = info_hash
         self._rng = rng
         self._config = config
         self._uploads = SwarmUploads(self.peers, self._touch, info_hash=info_hash, rng=rng, config=config)
         self._downloads: SwarmDownloads | None = None
-        self._metadata = MetadataExchange(info_hash=info_hash, max_sources=config.metadata_sources)
         self._events: deque[SwarmEvent] = deque()
+        self._metadata = SwarmMetadata(self.peers, self._touch, self._events, info_hash=info_hash, config=config)
         self._touched: dict[int, None] = {}
+        self._exchange = SwarmExchange(self.peers, self._touch, self._events, config=config)
         self._numbers = 0
         self._now = 0.0
         self._next_tick = 0.0
 
     # Inputs
 
-    def add_peer(self, core: PeerCore, *, listen_port: int | None, dht_port: int | None, now: float) -> int:
-        """A connection whose handshakes are done; returns its number. It is introduced at once."""
+    def add_peer(
+        self,
+        core: PeerCore,
+        *,
+        listen_port: int | None,
+        dht_port: int | None,
+        is_dialled: bool = False,
+        now: float,
+    ) -> int:
+        """A connection whose handshakes are done; returns its number. It is introduced at once.
+
+        Args:
+            is_dialled: we opened it.
+        """
         self._at(now)
         self._numbers += 1
         number = self._numbers
-        peer = SwarmPeer(number=number, core=core, config=self._config.pipeline, now=now)
+        peer = SwarmPeer(number=number, core=core, is_dialled=is_dialled, config=self._config.pipeline, now=now)
         self.peers[number] = peer
-        core.metadata.info_bytes = self.info_bytes
+        self._exchange.add_peer(peer, now=now)
+        core.extended.allows_pex = not self._exchange.is_private
+        core.extended.is_upload_only = self.is_finished and not self._uploads.is_super_seeding
+        core.extended.info_bytes = self._metadata.info_bytes
         have = self._uploads.shown if self._downloads is not None else None
         core.introduce(have=have, listen_port=listen_port, dht_port=dht_port)
         if self._downloads is not None:
@@ -98,7 +114,8 @@ class SwarmCore:
         peer = self.peers.pop(number)
         peer.core.block_sink = _drop_blocks
         self._touched.pop(number, None)
-        self._metadata.forget(number)
+        self._metadata.remove_peer(number)
+        self._exchange.remove_peer(number)
         if self._downloads is not None:
             self._uploads.remove_peer(peer)
             self._rechoke_soon()
@@ -116,13 +133,12 @@ class SwarmCore:
             if peer.pipeline.tick(now=now) and self._downloads is not None:
                 self._downloads.release_all(peer)
             self._touch(peer)
-        if self.info_bytes is None:
-            self._metadata.handle_timer(now=now)
-            self._request_metadata()
+        self._metadata.handle_timer(now=now)
         if self._downloads is not None:
             self._downloads.measure()
             self._uploads.rechoke(seeding=self.is_finished)
             self._downloads.tick()
+            self._exchange.handle_timer(now=now, is_seed=self._downloads.picker.is_seed)
 
     def next_timer(self) -> float:
         """When `handle_timer` wants to be called."""
@@ -138,6 +154,7 @@ class SwarmCore:
         *,
         priorities: bytes | None = None,
         is_sequential: bool = False,
+        private: bool = False,
         super_seed: bool = False,
         now: float,
     ) -> None:
@@ -146,9 +163,10 @@ class SwarmCore:
         Args:
             priorities: of the pieces, from 0 (not wanted) to 7; None: all are wanted.
             is_sequential: begin pieces in the order of the torrent.
+            private: peers are not told about each other, nor believed when they do (BEP 27).
             super_seed: send each piece once before any twice (BEP 16); without effect unless everything is here.
         """
-        self.info_bytes = info_bytes
+        self._metadata.info_bytes = info_bytes
         self._downloads = SwarmDownloads(
             self.peers,
             self._touch,
@@ -161,14 +179,16 @@ class SwarmCore:
         )
         self._downloads.picker.is_sequential = is_sequential
         self._at(now)
+        self._exchange.begin(private=private)
         self._uploads.begin(geometry, self._downloads.picker.have, super_seed=super_seed)
         for peer in list(self.peers.values()):
-            peer.core.metadata.info_bytes = info_bytes
+            peer.core.extended.info_bytes = info_bytes
+            peer.core.extended.allows_pex = not private
             peer.core.announce_extensions(listen_port=None)
             self._include(peer, self._downloads)
             peer.core.announce_many(self._uploads.shown)  # what it turns out to have it will not hear of
             self._drain(peer)
-        self._drop_fellow_seeds()
+        self._note_complete()
 
     def set_priorities(self, priorities: bytes, *, now: float) -> None:
         """The priority of each piece, from 0 (not wanted) to 7."""
@@ -177,7 +197,7 @@ class SwarmCore:
         for peer in list(self.peers.values()):
             peer.core.set_interested(downloads.picker.is_interesting(peer.number))
             self._touch(peer)
-        self._drop_fellow_seeds()
+        self._note_complete()
         downloads.request_from_all()
 
     def piece_verified(self, completed: PieceCompleted, *, now: float) -> None:
@@ -191,7 +211,17 @@ class SwarmCore:
             if was_held_back:  # otherwise a right piece is no reason to ask anybody for more
                 downloads.request_from(peer)
             self._touch(peer)
-        self._drop_fellow_seeds()
+        self._note_complete()
+
+    def piece_lost(self, index: int, *, now: float) -> None:
+        """A verified piece cannot be read back: it is fetched again, and not offered meanwhile (BEP 54)."""
+        downloads = self._begun(now)
+        downloads.picker.mark_missing(index)
+        for peer in self.peers.values():
+            peer.core.announce_lost(index)
+            peer.core.set_interested(downloads.picker.is_interesting(peer.number))
+            downloads.request_from(peer)
+            self._touch(peer)
 
     def piece_failed(self, completed: PieceCompleted, *, now: float) -> None:
         """The piece has another hash: it is fetched again, and whoever must have lied is dropped."""
@@ -223,6 +253,11 @@ class SwarmCore:
         return self._events.popleft() if self._events else None
 
     # Views
+
+    @property
+    def info_bytes(self) -> bytes | None:
+        """The info dictionary, as soon as it is known."""
+        return self._metadata.info_bytes
 
     @property
     def picker(self) -> PiecePicker | None:
@@ -313,6 +348,9 @@ class SwarmCore:
                 downloads.picker.peer_bitfield(peer.number, bits)
                 self._uploads.peer_has(peer, bits)
                 self._peer_gained(peer, downloads.picker)
+            case PeerLost(index):
+                downloads.picker.peer_lost(peer.number, index)
+                peer.core.set_interested(downloads.picker.is_interesting(peer.number))
             case ChokeChanged(is_choked):
                 peer.is_refusing = False
                 if is_choked:
@@ -332,48 +370,36 @@ class SwarmCore:
                 self._rechoke_soon()
             case ExtensionsReceived():
                 peer.extensions_changed()
-                if self.info_bytes is None and peer.core.said.metadata_size is not None:
-                    self._metadata.offer(peer.number, peer.core.said.metadata_size)
-                    self._request_metadata()
+                self._drop_if_useless(peer)
+                self._metadata.extensions_changed(peer, now=self._now)
             case MetadataArrived(message):
-                self._receive_metadata(peer, message)
+                self._metadata.receive(peer, message, now=self._now)
             case DhtPortReceived(port):
                 self._events.append(DhtNodeFound(Address(peer.core.address.host, port)))
+            case PexReceived(message):
+                self._exchange.receive(peer, message, now=self._now)
             case RequestRejected():
                 peer.core.count_nuisance()
 
     def _peer_gained(self, peer: SwarmPeer, picker: PiecePicker) -> None:
         peer.core.set_interested(picker.is_interesting(peer.number))
-        if picker.is_finished and picker.is_seed(peer.number):
-            peer.core.close("both sides have what they want")
+        self._drop_if_useless(peer)
 
-    def _receive_metadata(self, peer: SwarmPeer, message: MetadataData | MetadataReject) -> None:
-        if self.info_bytes is not None:
-            return
-        try:
-            info_bytes = self._metadata.receive(peer.number, message, now=self._now)
-        except WireError as error:
-            peer.core.close(str(error))
-            self._events.append(PeerBanned(peer.core.address))
-            info_bytes = None
-        if info_bytes is not None:
-            self.info_bytes = info_bytes
-            self._events.append(MetadataCompleted(info_bytes))
-        else:
-            self._request_metadata()
+    def _drop_if_useless(self, peer: SwarmPeer) -> None:
+        """Two who want nothing, of each other or of anybody (BEP 21), need no connection."""
+        picker = self.picker
+        if picker is not None and picker.is_finished:
+            if picker.is_seed(peer.number):
+                peer.core.close("both sides have what they want")
+            elif peer.core.extensions.upload_only:
+                peer.core.close("neither side wants anything")
 
-    def _request_metadata(self) -> None:
-        if self.info_bytes is None:
-            for number, requests in self._metadata.requests_to_send(now=self._now):
-                self.peers[number].core.request_metadata(requests)
-                self._touch(self.peers[number])
-
-    def _drop_fellow_seeds(self) -> None:
+    def _note_complete(self) -> None:
         if self.picker is not None and self.picker.is_finished:
             for peer in self.peers.values():
                 peer.core.set_interested(False)
-                if self.picker.is_seed(peer.number):
-                    peer.core.close("both sides have what they want")
+                peer.core.announce_upload_only(not self._uploads.is_super_seeding)
+                self._drop_if_useless(peer)
                 self._touch(peer)
 
     def _rechoke_soon(self) -> None:

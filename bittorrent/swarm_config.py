@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bittorrent.choker import ChokerConfig
+from bittorrent.peer_exchange import PeerExchangeConfig
 from bittorrent.pipeline import PipelineConfig
 from bittorrent.super_seeding import SuperSeedingConfig
 
@@ -29,6 +30,7 @@ class SwarmConfig:
     allowed_fast_pieces: int = 10
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
     choker: ChokerConfig = field(default_factory=ChokerConfig)
+    peer_exchange: PeerExchangeConfig = field(default_factory=PeerExchangeConfig)
     super_seeding: SuperSeedingConfig = field(default_factory=SuperSeedingConfig)
 
     def __post_init__(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bittorrent.swarm_peer import Sender
+from bittorrent.wire.pex import PexFlags
 from transfer.address import Address
 
 
@@ -39,4 +40,11 @@ class DhtNodeFound:
     address: Address
 
 
-SwarmEvent: TypeAlias = MetadataCompleted | PieceCompleted | PeerBanned | DhtNodeFound
+@dataclass(frozen=True, slots=True)
+class PeersNamed:
+    """A peer told us about others (BEP 11). All of them can be called, and may be inventions."""
+
+    peers: tuple[tuple[Address, PexFlags], ...]
+
+
+SwarmEvent: TypeAlias = MetadataCompleted | PieceCompleted | PeerBanned | DhtNodeFound | PeersNamed

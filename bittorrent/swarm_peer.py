@@ -27,6 +27,7 @@ class SwarmPeer:
         "core",
         "download",
         "downloaded_bytes",
+        "is_dialled",
         "is_refusing",
         "number",
         "pipeline",
@@ -36,9 +37,10 @@ class SwarmPeer:
         "was_allowed_fast",
     )
 
-    def __init__(self, *, number: int, core: PeerCore, config: PipelineConfig, now: float) -> None:
+    def __init__(self, *, number: int, core: PeerCore, is_dialled: bool, config: PipelineConfig, now: float) -> None:
         self.number = number
         self.core = core
+        self.is_dialled = is_dialled  # we called it, so it can be called
         self.connected_at = now
         self.pipeline = RequestPipeline(config=config, now=now)
         self.download = RateMeter()
@@ -57,6 +59,14 @@ class SwarmPeer:
             self.sender = self.sender._replace(listen_address=Address(self.core.address.host, port))
 
     @property
+    def reachable_at(self) -> Address | None:
+        """Where others can connect to it; None when it did not say."""
+        if self.is_dialled:
+            return self.core.address
+        port = self.core.extensions.listen_port
+        return self.sender.listen_address if port and port >= FIRST_UNPRIVILEGED_PORT else None
+
+    @property
     def was_useful(self) -> bool:
         """Whether blocks were moved, either way: somebody to come back to."""
         return self.downloaded_bytes + self.uploaded_bytes > 0
@@ -68,3 +78,4 @@ class SwarmPeer:
 
 
 MAX_UNEXPECTED_BLOCKS = 2000
+FIRST_UNPRIVILEGED_PORT = 1024  # below it listen services of other kinds, to which nobody shall be sent

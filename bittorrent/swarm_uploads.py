@@ -50,6 +50,10 @@ class SwarmUploads:
             self._super = SuperSeeding(geometry, rng=self._rng, config=self._config.super_seeding)
 
     @property
+    def is_super_seeding(self) -> bool:
+        return self._super is not None
+
+    @property
     def shown(self) -> Bitfield:
         """What a new peer is told that we have."""
         return self._have if self._super is None else Bitfield(self._have.size)

@@ -15,7 +15,7 @@ from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Geometry
 from bittorrent.swarm import SwarmCore
 from bittorrent.swarm_config import SwarmConfig
-from bittorrent.swarm_events import MetadataCompleted, PeerBanned, PieceCompleted
+from bittorrent.swarm_events import MetadataCompleted, PeerBanned, PeersNamed, PieceCompleted
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
 
@@ -47,6 +47,7 @@ class SwarmNet:
         self.info_hash = hashlib.sha1(self.info_bytes).digest()
         self.hosts: list[Host] = []
         self.delay_s = delay_s
+        self.is_private = False
         self.rate_bytes_per_s = rate_bytes_per_s
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -133,7 +134,17 @@ class Host:
         return f"{self.address} {have}"
 
     def begin(self, have: Bitfield, *, super_seed: bool = False) -> None:
-        self.core.begin(self.net.geometry, have, self.net.info_bytes, super_seed=super_seed, now=self.net.now)
+        self.core.begin(
+            self.net.geometry,
+            have,
+            self.net.info_bytes,
+            private=self.net.is_private,
+            super_seed=super_seed,
+            now=self.net.now,
+        )
+
+    def knows(self, address: Address) -> bool:
+        return address == self.address or any(end.other.host.address == address for end in self.ends.values())
 
     def tick(self) -> None:
         self.core.handle_timer(now=self.net.now)
@@ -164,6 +175,10 @@ class Host:
                     self.begin(Bitfield(self.net.geometry.piece_count))
                 case PeerBanned(address):
                     self.banned.append(address)
+                case PeersNamed(peers):
+                    for other in self.net.hosts:
+                        if other.address in dict(peers) and not self.knows(other.address):
+                            self.net.connect(self, other)
         for peer in self.core.peers_to_flush():
             self.serve(peer.number)
             if peer.number in self.ends:
@@ -187,6 +202,7 @@ class End:
         self.host = host
         self.other: End
         self.number = 0
+        self.is_dialler = is_dialler
         self.is_gone = False
         self._free_at = 0.0
         self._is_scattering = False
@@ -244,5 +260,7 @@ class End:
             self.core.welcome(self._handshake)
         if self.core.is_ready and isinstance(self.core.next_event(), HandshakeReceived):
             now = self.host.net.now
-            self.number = self.host.core.add_peer(self.core, listen_port=6881, dht_port=None, now=now)
+            self.number = self.host.core.add_peer(
+                self.core, listen_port=6881, dht_port=None, is_dialled=self.is_dialler, now=now
+            )
             self.host.ends[self.number] = self

@@ -12,7 +12,7 @@ from bittorrent.picker.geometry import Geometry
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.swarm import SwarmCore
 from bittorrent.swarm_config import SwarmConfig
-from bittorrent.swarm_events import SwarmEvent
+from bittorrent.swarm_events import PieceCompleted, SwarmEvent
 from bittorrent.wire import messages as wire
 from tests.peer_pair import INFO_HASH, LEFT_ID, handshake
 from transfer.address import Address
@@ -22,11 +22,18 @@ class SwarmVictim:
     """The swarm, its clock, and what it reported."""
 
     def __init__(
-        self, geometry: Geometry, have: Bitfield, *, config: SwarmConfig | None = None, super_seed: bool = False
+        self,
+        geometry: Geometry,
+        have: Bitfield | None,
+        *,
+        config: SwarmConfig | None = None,
+        private: bool = False,
+        super_seed: bool = False,
     ) -> None:
         self.now = 1000.0
         self.core = SwarmCore(info_hash=INFO_HASH, rng=Random(1), config=config or SwarmConfig())
-        self.core.begin(geometry, have, b"d4:name1:xe", super_seed=super_seed, now=self.now)
+        if have is not None:  # otherwise it waits for the metadata
+            self.core.begin(geometry, have, b"d4:name1:xe", private=private, super_seed=super_seed, now=self.now)
         self.events: list[SwarmEvent] = []
 
     @property
@@ -34,14 +41,30 @@ class SwarmVictim:
         assert self.core.picker is not None
         return self.core.picker
 
-    def join(self, *, fast: bool = True, host: str | None = None, config: PeerConfig | None = None) -> Actor:
+    def join(
+        self,
+        *,
+        fast: bool = True,
+        host: str | None = None,
+        is_dialled: bool = False,
+        config: PeerConfig | None = None,
+    ) -> Actor:
         """A peer connects; what it heard by then is waiting in `says`."""
-        return Actor(self, host or f"10.0.{len(self.core.peers)}.1", fast=fast, config=config or PeerConfig())
+        host = host or f"10.0.{len(self.core.peers)}.1"
+        return Actor(self, host, fast=fast, is_dialled=is_dialled, config=config or PeerConfig())
 
     def later(self, seconds: float) -> None:
         """Time passes, and the timer fires."""
         self.now += seconds
         self.core.handle_timer(now=self.now)
+        self.drain()
+
+    def verify_all(self) -> None:
+        """Every piece that was completed is right, and on disk."""
+        done = [event for event in self.events if isinstance(event, PieceCompleted)]
+        self.events = [event for event in self.events if not isinstance(event, PieceCompleted)]
+        for event in done:
+            self.core.piece_verified(event, now=self.now)
         self.drain()
 
     def drain(self) -> None:
@@ -53,7 +76,7 @@ class SwarmVictim:
 class Actor:
     """One of its peers."""
 
-    def __init__(self, swarm: SwarmVictim, host: str, *, fast: bool, config: PeerConfig) -> None:
+    def __init__(self, swarm: SwarmVictim, host: str, *, fast: bool, is_dialled: bool, config: PeerConfig) -> None:
         self.swarm = swarm
         self.core = PeerCore(
             handshake=handshake(LEFT_ID, fast=True), address=Address(host, 6881), config=config, now=swarm.now
@@ -62,7 +85,13 @@ class Actor:
         number = len(swarm.core.peers) + 1
         self._fill(handshake(b"-XX0000-" + number.to_bytes(12, "big"), fast=fast).to_bytes())
         assert isinstance(self.core.next_event(), HandshakeReceived)
-        self.number = swarm.core.add_peer(self.core, listen_port=6881, dht_port=None, now=swarm.now)
+        self.number = swarm.core.add_peer(
+            self.core, listen_port=6881, dht_port=None, is_dialled=is_dialled, now=swarm.now
+        )
+
+    def leave(self) -> None:
+        """The connection is gone."""
+        self.swarm.core.remove_peer(self.number, now=self.swarm.now)
 
     def hear(self, *messages: wire.Message) -> None:
         """The peer says this."""

@@ -141,6 +141,24 @@ def is_usable_peer(address: Address) -> bool:
     return 0 < address.port <= 65535 and usable_family(address.host) is not None
 
 
+def is_plausible_from(named: Address, teller: Address) -> bool:
+    """Whether `teller` can know that `named` is of use to us: from afar nobody can see into this house or machine.
+
+    Without that, a stranger could make us connect to services of our own network.
+    """
+    return _reach(named.host) >= _reach(teller.host)
+
+
+@lru_cache(maxsize=4096)
+def _reach(host: str) -> int:
+    """How far away an address can be seen: 0 from this machine, 1 from this network, 2 from anywhere."""
+    try:
+        ip = ip_address(host)
+    except ValueError:
+        return 0
+    return 0 if ip.is_loopback else 1 if ip.is_private or ip.is_link_local else 2
+
+
 @lru_cache(maxsize=4096)
 def usable_family(host: str) -> int | None:
     """4 or 6 for an IP address that a peer may have; None for anything else, as for `is_usable_peer`."""

@@ -116,10 +116,15 @@ class Swarm:
         if self.is_started:
             self._dial()
 
-    def leave_dht(self) -> None:
-        """The torrent is private: from now on peers hear of no DHT."""
+    def become_private(self) -> None:
+        """The torrent is private (BEP 27): peers hear of no DHT, and whom only strangers named is forgotten."""
         self.dht_port = None
         self._handshake = replace(self._handshake, supports_dht=False)
+        strangers = set(self.peers.forget(PUBLIC_SOURCES))
+        for connection in [*self._connections.values(), *self._handshaking]:
+            if connection.dialled in strangers:
+                connection.core.close("the torrent is private, and no tracker named this peer")
+                connection.flush()
 
     def ban(self, address: Address) -> None:
         """Has nothing to do with a host any more: its connections end, and there will be no others."""
@@ -200,7 +205,13 @@ class Swarm:
                 if connection.dialled is not None:
                     self.peers.connected(connection.dialled)
                 self._handshaking.discard(connection)
-                number = self.core.add_peer(core, listen_port=self.listen_port, dht_port=self.dht_port, now=now)
+                number = self.core.add_peer(
+                    core,
+                    listen_port=self.listen_port,
+                    dht_port=self.dht_port,
+                    is_dialled=connection.dialled is not None,
+                    now=now,
+                )
                 connection.number = number
                 self._connections[number] = connection
                 return
@@ -314,5 +325,6 @@ class Swarm:
         self._timer = self._loop.call_at(due, self._tick)
 
 
+PUBLIC_SOURCES = PeerSource.DHT | PeerSource.PEX
 READ_AHEAD_BYTES = 512 << 10
 SEND_AHEAD_S = 0.5  # how much time's worth of upload may wait in the transport (libtorrent's watermark factor)

@@ -25,7 +25,7 @@ from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.stats import TorrentState
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.swarm import SwarmCore
-from bittorrent.swarm_events import DhtNodeFound, MetadataCompleted, PeerBanned, PieceCompleted, SwarmEvent
+from bittorrent.swarm_events import DhtNodeFound, MetadataCompleted, PeerBanned, PeersNamed, PieceCompleted, SwarmEvent
 from bittorrent.wire.handshake import Handshake
 from kademlia_core.errors import NodeClosedError
 from transfer.aio.tasks import TaskSet
@@ -134,7 +134,7 @@ class TorrentLife:
         if metainfo.private:
             self._dht = None
             self.discovery.leave_dht()
-            self.swarm.leave_dht()
+            self.swarm.become_private()
         self.metainfo = metainfo
         self.state = TorrentState.CHECKING
         self.metadata_known.reach()
@@ -173,6 +173,7 @@ class TorrentLife:
             metainfo.info_bytes,
             priorities=selection.pieces(),
             is_sequential=self.sequential,
+            private=metainfo.private,
             super_seed=self.options.super_seed,
             now=self._loop.time(),
         )
@@ -307,6 +308,8 @@ class TorrentLife:
                     self._metadata.set_result(info_bytes)
             case PeerBanned(address):
                 self.swarm.ban(address)
+            case PeersNamed(peers):
+                self.swarm.add_addresses([address for address, _ in peers], PeerSource.PEX)
             case DhtNodeFound(address):
                 if self._dht is not None:
                     with suppress(NodeClosedError):  # it is the caller's, who may close it first

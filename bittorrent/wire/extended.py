@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 EXTENDED_HANDSHAKE = 0  # the extension number of the handshake itself
 UT_METADATA = b"ut_metadata"  # BEP 9
+UT_PEX = b"ut_pex"  # BEP 11
+UPLOAD_ONLY = b"upload_only"  # BEP 21
+LT_DONTHAVE = b"lt_donthave"  # BEP 54
 MAX_EXTENSIONS = 256  # as many as there are numbers for them
 MAX_NAME_BYTES = 64  # names are remembered; those in use have 20 bytes at most
 
@@ -31,6 +34,7 @@ class ExtendedHandshake:
         metadata_size: bytes of the info dictionary (BEP 9), None or absent when the sender does not have it.
         listen_port: the sender's TCP port.
         your_ip: the receiver's address as the sender sees it, 4 or 16 bytes.
+        upload_only: the sender wants nothing: it has all, or all that it wants (BEP 21); None without a word.
     """
 
     extensions: dict[bytes, int] = field(default_factory=dict)
@@ -39,6 +43,7 @@ class ExtendedHandshake:
     metadata_size: int | None = None
     listen_port: int | None = None
     your_ip: bytes | None = None
+    upload_only: bool | None = None
 
     def to_bytes(self) -> bytes:
         value: dict[str, bencode.Encodable] = {"m": self.extensions}
@@ -52,6 +57,8 @@ class ExtendedHandshake:
             value["p"] = self.listen_port
         if self.your_ip is not None:
             value["yourip"] = self.your_ip
+        if self.upload_only is not None:
+            value["upload_only"] = int(self.upload_only)
         return bencode.encode(value)
 
     def updated(self, news: ExtendedHandshake) -> ExtendedHandshake:
@@ -63,6 +70,7 @@ class ExtendedHandshake:
             metadata_size=news.metadata_size or self.metadata_size,
             listen_port=news.listen_port or self.listen_port,
             your_ip=news.your_ip or self.your_ip,
+            upload_only=self.upload_only if news.upload_only is None else news.upload_only,
         )
 
     @classmethod
@@ -81,6 +89,7 @@ class ExtendedHandshake:
         names = value.get(b"m")
         client = value.get(b"v")
         your_ip = value.get(b"yourip")
+        upload_only = value.get(b"upload_only")
         return cls(
             extensions={
                 name: number
@@ -92,6 +101,7 @@ class ExtendedHandshake:
             metadata_size=_positive(value.get(b"metadata_size"), 1 << 31),
             listen_port=_positive(value.get(b"p"), 65535),
             your_ip=your_ip if isinstance(your_ip, bytes) and len(your_ip) in (4, 16) else None,
+            upload_only=upload_only != 0 if isinstance(upload_only, int) else None,
         )
 
 

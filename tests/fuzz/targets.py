@@ -146,7 +146,7 @@ def node_seeds() -> list[bytes]:
 def run_peer(data: bytes) -> str:
     """A connection takes anything, in chunks, and closes itself or goes on; its memory stays bounded."""
     core = PeerCore(handshake=handshake(LEFT_ID, dht=True), address=Address("10.0.0.1", 1), config=CONFIG, now=0.0)
-    core.metadata.info_bytes = INFO
+    core.extended.info_bytes = INFO
     if data[:1] > b"\x20":
         core.set_geometry(GEOMETRY)
     stream = handshake(RIGHT_ID, dht=True).to_bytes() + data[1:] if data[:1] != b"\0" else data[1:]

@@ -69,7 +69,7 @@ messages: st.SearchStrategy[wire.Message] = st.one_of(
     st.builds(wire.Extended, st.integers(0, 3), st.binary(max_size=30) | values.map(bencode.encode)),
     st.builds(wire.Extended, st.just(0), handshake_like),
     st.builds(wire.Extended, st.just(1), metadata_like),
-    st.builds(wire.Unknown, st.sampled_from([10, 13, 16, 21, 99]), st.binary(max_size=30)),
+    st.builds(wire.Unknown, st.sampled_from([10, 12, 18, 21, 99]), st.binary(max_size=30)),
 )
 valid_bytes = st.lists(messages, max_size=8).map(lambda many: b"".join(map(wire.encode_message, many)))
 
@@ -111,7 +111,7 @@ class PeerMachine(RuleBasedStateMachine):
             config=CONFIG,
             now=self.now,
         )
-        self.core.metadata.info_bytes = INFO if has_metadata else None
+        self.core.extended.info_bytes = INFO if has_metadata else None
         if honest:
             self.deliver(handshake(RIGHT_ID, dht=True, fast=fast).to_bytes(), chunk=50)
             if incoming:

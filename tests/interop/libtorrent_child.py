@@ -78,6 +78,14 @@ class Child:
         self.session.set_peer_class_filter(everybody)
         return {}
 
+    def do_limit_download(self, bytes_per_s: int) -> dict[str, Any]:
+        self.session.apply_settings({"download_rate_limit": bytes_per_s})
+        return {}
+
+    def do_limit_upload(self, bytes_per_s: int) -> dict[str, Any]:
+        self.session.apply_settings({"upload_rate_limit": bytes_per_s})
+        return {}
+
     def do_force_announce(self, info_hash: str) -> dict[str, Any]:
         self.handles[info_hash].force_dht_announce()
         self.handles[info_hash].force_reannounce()

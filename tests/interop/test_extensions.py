@@ -106,3 +106,56 @@ async def test_two_libtorrents_share_what_a_super_seed_gives_each_once(tmp_path:
         assert metainfo.total_bytes <= torrent.statistics().uploaded_bytes <= 1.5 * metainfo.total_bytes
     for number in (0, 1):
         assert digests(tmp_path / f"{number}" / metainfo.name) == digests(tmp_path / "ours" / metainfo.name)
+
+
+# Exchange of peers (BEP 11)
+
+
+async def test_libtorrent_tells_us_about_a_third_peer(tmp_path: Path) -> None:
+    metainfo = make_shared(tmp_path / "seed")
+    async with (
+        LibtorrentPeer(settings={"unchoke_slots_limit": 0, "allowed_fast_set_size": 0}) as middle,
+        Session(tmp_path / "seed", host="127.0.0.1") as seed,
+        Session(tmp_path / "leech", host="127.0.0.1") as leech,
+    ):
+        await middle.do("limit_local_peers")
+        await middle.do("limit_download", bytes_per_s=100_000)  # or it has everything too soon, and leaves the seed
+        info_hash = await middle.add(tmp_path / "middle", torrent=metainfo.to_bytes())
+        first = await seed.add(metainfo, seed_only=True, peers=[middle.address])
+
+        async def has_met_the_seed() -> bool:
+            return bool((await middle.status(info_hash))["done_bytes"] > 0)
+
+        await wait_until(has_met_the_seed, what="the one in the middle knows the seed")
+        second = await leech.add(metainfo, peers=[middle.address])
+        async with asyncio.timeout(100):
+            await second.wait_complete()
+        assert first.statistics().uploaded_bytes >= metainfo.total_bytes
+        assert [source.address for source in second.statistics().sources] == [seed.address]
+    assert digests(tmp_path / "leech" / metainfo.name) == digests(tmp_path / "seed" / metainfo.name)
+
+
+async def test_we_tell_libtorrent_about_a_third_peer(tmp_path: Path) -> None:
+    metainfo = make_shared(tmp_path / "theirs")
+    async with (
+        LibtorrentPeer() as seed,
+        LibtorrentPeer() as leech,
+        Session(tmp_path / "ours", host="127.0.0.1") as session,
+    ):
+        await seed.do("limit_local_peers")
+        await seed.do("limit_upload", bytes_per_s=500_000)  # or we have everything too soon, and leave it
+        info_hash = await seed.add(tmp_path / "theirs", torrent=metainfo.to_bytes(), seed=True)
+        torrent = await session.add(metainfo, peers=[seed.address])
+
+        async def has_met_the_seed() -> bool:
+            return torrent.statistics().downloaded_bytes > 0
+
+        await wait_until(has_met_the_seed, what="we know the seed")
+        await leech.add(tmp_path / "leech", torrent=metainfo.to_bytes())
+        await leech.connect(info_hash, session.address)
+
+        async def knows_a_fellow() -> bool:
+            answer = await leech.do("peers", info_hash=info_hash)
+            return any(peer["client"].startswith("libtorrent") for peer in answer["peers"])
+
+        await wait_until(knows_a_fellow, what="the two libtorrents have met")

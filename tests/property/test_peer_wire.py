@@ -29,10 +29,14 @@ from bittorrent.wire.metadata import (
 
 uint32 = st.integers(0, 2**32 - 1)
 blocks = st.builds(Block, uint32, uint32, uint32)
-known_kinds = {*range(10), 20}
+known_kinds = {*range(10), *range(13, 18), 20}
 messages: st.SearchStrategy[wire.Message] = st.one_of(
     st.sampled_from([wire.KeepAlive(), wire.Choke(), wire.Unchoke(), wire.Interested(), wire.NotInterested()]),
+    st.sampled_from([wire.HaveAll(), wire.HaveNone()]),
     st.builds(wire.Have, uint32),
+    st.builds(wire.SuggestPiece, uint32),
+    st.builds(wire.AllowedFast, uint32),
+    st.builds(wire.RejectRequest, blocks),
     st.builds(wire.Pieces, st.binary(max_size=300)),
     st.builds(wire.Request, blocks),
     st.builds(wire.Piece, uint32, uint32, st.binary(max_size=300)),
@@ -57,6 +61,7 @@ extended_handshakes = st.builds(
     request_queue=st.none() | st.integers(1, 1 << 31),
     metadata_size=st.none() | st.integers(1, 1 << 31),
     listen_port=st.none() | st.integers(1, 65535),
+    upload_only=st.none() | st.booleans(),
     your_ip=st.none() | st.binary(min_size=4, max_size=4) | st.binary(min_size=16, max_size=16),
 )
 indices = st.integers(0, 1 << 40)

@@ -7,7 +7,7 @@ from hashlib import sha1
 
 import pytest
 
-from bittorrent.peer import OUR_UT_METADATA, PeerCore
+from bittorrent.peer import PeerCore
 from bittorrent.peer_config import PeerConfig
 from bittorrent.peer_events import (
     ChokeChanged,
@@ -18,12 +18,21 @@ from bittorrent.peer_events import (
     MetadataArrived,
     PeerHas,
     PeerHasMany,
+    PeerLost,
 )
+from bittorrent.peer_extensions import OURS
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.remote_pieces import MAX_PIECE_INDEX
 from bittorrent.wire import messages as wire
-from bittorrent.wire.extended import EXTENDED_HANDSHAKE, UT_METADATA, ExtendedHandshake
+from bittorrent.wire.extended import (
+    EXTENDED_HANDSHAKE,
+    LT_DONTHAVE,
+    UPLOAD_ONLY,
+    UT_METADATA,
+    UT_PEX,
+    ExtendedHandshake,
+)
 from bittorrent.wire.metadata import (
     METADATA_PIECE_SIZE,
     MetadataData,
@@ -55,7 +64,7 @@ def extended(**entries: object) -> wire.Extended:
 
 
 def asks_for_metadata(index: int) -> wire.Extended:
-    return wire.Extended(OUR_UT_METADATA, encode_metadata(MetadataRequest(index)))
+    return wire.Extended(OURS[UT_METADATA], encode_metadata(MetadataRequest(index)))
 
 
 # Handshakes
@@ -532,14 +541,14 @@ def test_requests_in_spite_of_a_choke_are_in_the_end_punished() -> None:
         wire.Extended(200, b"?"),
         wire.Piece(0, 0, b""),
         wire.Extended(EXTENDED_HANDSHAKE, b"de"),
-        wire.Extended(OUR_UT_METADATA, encode_metadata(MetadataReject(0))),
-        wire.Extended(OUR_UT_METADATA, encode_metadata(MetadataData(0, b"unasked", 7))),
-        wire.Extended(OUR_UT_METADATA, encode_metadata(MetadataRequest(0))),
+        wire.Extended(OURS[UT_METADATA], encode_metadata(MetadataReject(0))),
+        wire.Extended(OURS[UT_METADATA], encode_metadata(MetadataData(0, b"unasked", 7))),
+        wire.Extended(OURS[UT_METADATA], encode_metadata(MetadataRequest(0))),
     ],
 )
 def test_a_flood_of_anything_but_work_ends_the_connection(message: wire.Message) -> None:
     victim = Victim(geometry=GEOMETRY)
-    victim.core.metadata.info_bytes = b"d4:name1:xe"
+    victim.core.extended.info_bytes = b"d4:name1:xe"
     victim.hear(extended(extensions={UT_METADATA: THEIR_UT_METADATA}))
     victim.hear_bytes(wire.encode_message(message) * 10_000)
     assert victim.core.closed_because == "the peer floods us with messages"
@@ -665,12 +674,12 @@ def test_introductions_tell_what_the_other_needs() -> None:
     pair = connected(left=PeerConfig(client="Test 1", request_queue=77), right=PeerConfig(default_request_limit=33))
     assert pair.right.core.said.request_limit == 33
     assert offered(pair.right.core) is None
-    pair.left.core.metadata.info_bytes = b"x" * 1234
+    pair.left.core.extended.info_bytes = b"x" * 1234
     pair.left.core.introduce(have=None, listen_port=6881, dht_port=6882)
     pair.run()
     assert pair.right.events == [ExtensionsReceived()]  # and no port: the right side did not offer a DHT
     assert pair.right.core.extensions == ExtendedHandshake(
-        extensions={UT_METADATA: OUR_UT_METADATA},
+        extensions={**OURS, UT_PEX: 0},
         client="Test 1",
         request_queue=77,
         metadata_size=1234,
@@ -737,7 +746,7 @@ def test_metadata_size_without_the_extension_is_no_offer() -> None:
 def serve_metadata(info_bytes: bytes, **config: PeerConfig) -> tuple[PeerPair, bytes | None]:
     """The left side has the metadata, the right side fetches it; says how that ended."""
     pair = connected(**config)  # type: ignore[arg-type]
-    pair.left.core.metadata.info_bytes = info_bytes
+    pair.left.core.extended.info_bytes = info_bytes
     for side in (pair.left, pair.right):
         side.core.introduce(have=None, listen_port=None, dht_port=None)
     pair.run()
@@ -786,7 +795,7 @@ def test_metadata_messages_use_the_receivers_number() -> None:
 def test_answers_become_events() -> None:
     victim = Victim()
     answers: list[MetadataData | MetadataReject] = [MetadataData(0, b"x" * 10, 10), MetadataReject(1)]
-    victim.hear(*(wire.Extended(OUR_UT_METADATA, encode_metadata(answer)) for answer in answers))
+    victim.hear(*(wire.Extended(OURS[UT_METADATA], encode_metadata(answer)) for answer in answers))
     assert victim.events == [MetadataArrived(answer) for answer in answers]
 
 
@@ -799,7 +808,7 @@ def test_without_metadata_each_request_is_rejected(index: int) -> None:
 
 def test_one_peer_gets_a_few_copies_and_then_rejects() -> None:
     victim = Victim(config=PeerConfig(metadata_copies=3))
-    victim.core.metadata.info_bytes = bytes(METADATA_PIECE_SIZE + 100)
+    victim.core.extended.info_bytes = bytes(METADATA_PIECE_SIZE + 100)
     victim.hear(extended(extensions={UT_METADATA: THEIR_UT_METADATA}))
     for _ in range(5):
         victim.hear(asks_for_metadata(0), asks_for_metadata(1))
@@ -813,7 +822,7 @@ def test_one_peer_gets_a_few_copies_and_then_rejects() -> None:
 def test_a_peer_that_switched_metadata_off_gets_none(told: dict[bytes, int]) -> None:
     """Number 0 is the extension handshake: a metadata message under it would be taken for one."""
     victim = Victim()
-    victim.core.metadata.info_bytes = bytes(100)
+    victim.core.extended.info_bytes = bytes(100)
     if told:
         victim.hear(extended(extensions={UT_METADATA: THEIR_UT_METADATA}, metadata_size=100))
     victim.hear(extended(extensions=told))
@@ -825,7 +834,7 @@ def test_a_peer_that_switched_metadata_off_gets_none(told: dict[bytes, int]) -> 
 
 def test_metadata_messages_of_the_future_are_ignored() -> None:
     victim = Victim()
-    victim.hear(wire.Extended(OUR_UT_METADATA, b"d8:msg_typei7ee"), wire.Unchoke())
+    victim.hear(wire.Extended(OURS[UT_METADATA], b"d8:msg_typei7ee"), wire.Unchoke())
     assert victim.events == [ChokeChanged(False)]
 
 
@@ -852,3 +861,42 @@ def test_configs_that_make_no_sense(wrong: dict[str, float]) -> None:
 def test_the_pair_names_its_torrent() -> None:
     """The harness itself: both sides speak about the same torrent unless a test says otherwise."""
     assert handshake(LEFT_ID).info_hash == handshake(RIGHT_ID).info_hash == INFO_HASH
+
+
+# BEP 21 and BEP 54
+
+
+def test_a_piece_that_is_gone_is_taken_back() -> None:
+    victim = Victim(geometry=GEOMETRY)
+    victim.hear(extended(extensions={LT_DONTHAVE: 9}), wire.Have(1))
+    victim.core.announce_many((0, 2))
+    victim.core.announce_lost(2)  # nobody has heard of it
+    assert victim.says() == [wire.Have(0)]
+    victim.core.announce_lost(0)
+    assert victim.says() == [wire.Extended(9, b"\0\0\0\0")]
+    victim.events.clear()
+    victim.hear(*[wire.Extended(OURS[LT_DONTHAVE], b"\0\0\0\1")] * 2)
+    assert victim.events == [PeerLost(1)]
+    assert victim.core.bits == Bitfield(11)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0\0\0", b"\0\0\0\0\0", b"\0\0\0\x0b"])
+def test_a_piece_taken_back_must_exist(payload: bytes) -> None:
+    victim = Victim(geometry=GEOMETRY)
+    victim.hear(wire.Extended(OURS[LT_DONTHAVE], payload))
+    assert victim.core.is_closed
+
+
+def test_who_only_uploads_says_so_in_the_handshake_or_later() -> None:
+    victim = Victim()
+    victim.hear(extended(extensions={UPLOAD_ONLY: 8}, upload_only=True))
+    said = [victim.core.extensions.upload_only]
+    victim.hear(wire.Extended(OURS[UPLOAD_ONLY], b"\0"))
+    said.append(victim.core.extensions.upload_only)
+    assert said == [True, False]
+    victim.core.announce_upload_only(True)
+    victim.core.announce_extensions(listen_port=None)
+    message, again = victim.says()
+    assert message == wire.Extended(8, b"\1")
+    assert isinstance(again, wire.Extended)
+    assert ExtendedHandshake.from_bytes(again.payload).upload_only is True

@@ -243,3 +243,19 @@ TestPeerListSteps.settings = settings(max_examples=30, stateful_step_count=30, d
 def test_a_config_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must"):
         make(**wrong)
+
+
+def test_endpoints_that_only_strangers_named_can_be_forgotten() -> None:
+    peers = PeerList(rng=Random(1))
+    dht, tracker, both, pex = (Address(f"10.0.0.{number}", 1) for number in range(1, 5))
+    for address, source in [
+        (dht, PeerSource.DHT),
+        (tracker, PeerSource.TRACKER),
+        (both, PeerSource.DHT),
+        (both, PeerSource.MANUAL),
+        (pex, PeerSource.PEX),
+    ]:
+        peers.add(address, source, now=0.0)
+    assert set(peers.forget(PeerSource.DHT | PeerSource.PEX)) == {dht, pex}
+    assert [address in peers for address in (dht, tracker, both, pex)] == [False, True, True, False]
+    peers.check_invariants()

@@ -66,7 +66,7 @@ def test_a_magnet_link_becomes_a_torrent() -> None:
 def test_a_magnet_link_survives_a_peer_that_lies_about_the_metadata() -> None:
     net = SwarmNet(Random(3))
     liar, leech = net.seed(), net.host(magnet=True)
-    liar.core.info_bytes = b"x" * len(net.info_bytes)
+    liar.core._metadata.info_bytes = b"x" * len(net.info_bytes)
     net.connect_all()
     net.run_until(lambda: bool(leech.banned))
     assert leech.banned == [liar.address]

@@ -40,6 +40,7 @@ def test_whoever_speaks_it_with_whom_the_torrent_arrives(seed_is_fast: bool, lee
 def test_a_newcomer_gets_its_first_pieces_while_it_is_choked() -> None:
     one_slot = SwarmConfig(choker=ChokerConfig(slots=1, optimistic_slots=0, seed_turn_s=10_000))
     net = SwarmNet(Random(2), total_bytes=8 << 20, rate_bytes_per_s=2e5)
+    net.is_private = True  # the two newcomers shall not find each other
     seed = net.host(have=Bitfield.full(128), config=one_slot)
     first = net.host()
     net.connect(first, seed)

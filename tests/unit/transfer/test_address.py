@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from transfer.address import Address, AddressError, is_usable_peer, join_compact, packed_host, split_compact
+from transfer.address import (
+    Address,
+    AddressError,
+    is_plausible_from,
+    is_usable_peer,
+    join_compact,
+    packed_host,
+    split_compact,
+)
 
 
 @pytest.mark.parametrize(
@@ -137,3 +145,20 @@ def test_not_usable(address: Address) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "192.168.1.2", "8.8.8.8", "::1", "fe80::1", "2001:db8::1"])
 def test_usable(host: str) -> None:
     assert is_usable_peer(Address(host, 6881))
+
+
+@pytest.mark.parametrize(
+    ("named", "teller", "expected"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("127.0.0.1", "192.168.0.1", False),
+        ("::1", "2001:4860::1", False),
+        ("192.168.0.7", "10.0.0.1", True),
+        ("192.168.0.7", "8.8.8.8", False),
+        ("fe80::1", "8.8.8.8", False),
+        ("8.8.8.8", "127.0.0.1", True),
+        ("8.8.8.8", "9.9.9.9", True),
+    ],
+)
+def test_who_can_know_of_whom(named: str, teller: str, expected: bool) -> None:
+    assert is_plausible_from(Address(named, 1), Address(teller, 1)) is expected

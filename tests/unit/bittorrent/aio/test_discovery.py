@@ -14,6 +14,7 @@ import pytest
 
 from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainfo
 from bittorrent.errors import NoPeersError
+from bittorrent.peer_list import PeerSource
 from bittorrent.stats import TorrentState
 from kademlia_core.aio.mainline import MainlineNode
 from kademlia_core.errors import BootstrapError
@@ -368,5 +369,32 @@ def test_a_magnet_link_that_turns_out_private_leaves_the_dht_at_once(tmp_path: P
             await asyncio.sleep(2000)
             assert not node.announced_at
             assert await found_by(entry, shared.info_hash) == set()
+
+    run(scenario)
+
+
+def test_whom_the_dht_named_is_forgotten_when_the_metadata_says_private(tmp_path: Path) -> None:
+    shared = make_shared(tmp_path, private=True)
+
+    async def scenario(simulation: Simulation) -> None:
+        async with (
+            session_at(simulation, tmp_path, SEED) as seed,
+            session_at(simulation, tmp_path, OTHER) as stranger,
+            session_at(simulation, tmp_path, LEECH) as leech,
+        ):
+            await completed(await add(simulation, seed, shared, seed_only=True))
+            await add(simulation, stranger, shared.magnet_link())
+            torrent = await add(simulation, leech, shared.magnet_link())
+            torrent.swarm.add_addresses([stranger.address, Address("10.9.9.9", 1)], PeerSource.DHT)
+            await asyncio.sleep(1)
+            assert len(torrent.swarm.core.peers) == 1
+            torrent.add_peers([seed.address])
+            await torrent.wait_metadata()
+            await asyncio.sleep(1)
+            met = [peer.core.address for peer in torrent.swarm.core.peers.values()]
+            assert stranger.address not in met
+            assert stranger.address not in torrent.swarm.peers
+            assert len(torrent.swarm.peers) == 1
+            await completed(torrent)
 
     run(scenario)

@@ -1,0 +1,73 @@
+"""The metadata of a magnet link in a swarm: who is asked, and what becomes of the answers (BEP 9)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from bittorrent.errors import WireError
+from bittorrent.metadata_exchange import MetadataExchange
+from bittorrent.swarm_config import SwarmConfig
+from bittorrent.swarm_events import MetadataCompleted, PeerBanned, SwarmEvent
+from bittorrent.swarm_peer import SwarmPeer
+from bittorrent.wire.metadata import MetadataData, MetadataReject
+
+
+class SwarmMetadata:
+    """Asks whoever offers the metadata until one copy is right.
+
+    Args:
+        peers: of the swarm, by number: live.
+        touch: to be called for a peer that has something to write now.
+        events: where the metadata and bans are reported.
+    """
+
+    def __init__(
+        self,
+        peers: dict[int, SwarmPeer],
+        touch: Callable[[SwarmPeer], None],
+        events: deque[SwarmEvent],
+        *,
+        info_hash: bytes,
+        config: SwarmConfig,
+    ) -> None:
+        self.info_bytes: bytes | None = None
+        self._peers = peers
+        self._touch = touch
+        self._events = events
+        self._exchange = MetadataExchange(info_hash=info_hash, max_sources=config.metadata_sources)
+
+    def extensions_changed(self, peer: SwarmPeer, *, now: float) -> None:
+        """A peer may offer the metadata."""
+        if self.info_bytes is None and peer.core.said.metadata_size is not None:
+            self._exchange.offer(peer.number, peer.core.said.metadata_size)
+            self._request(now)
+
+    def remove_peer(self, number: int) -> None:
+        """The peer is gone."""
+        self._exchange.forget(number)
+
+    def receive(self, peer: SwarmPeer, message: MetadataData | MetadataReject, *, now: float) -> None:
+        """An answer came. Whoever sends a wrong copy is banned."""
+        if self.info_bytes is not None:
+            return
+        try:
+            self.info_bytes = self._exchange.receive(peer.number, message, now=now)
+        except WireError as error:
+            peer.core.close(str(error))
+            self._events.append(PeerBanned(peer.core.address))
+        if self.info_bytes is not None:
+            self._events.append(MetadataCompleted(self.info_bytes))
+        else:
+            self._request(now)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Replaces silent sources. About once a second."""
+        if self.info_bytes is None:
+            self._exchange.handle_timer(now=now)
+            self._request(now)
+
+    def _request(self, now: float) -> None:
+        for number, requests in self._exchange.requests_to_send(now=now):
+            self._peers[number].core.request_metadata(requests)
+            self._touch(self._peers[number])
