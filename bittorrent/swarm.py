@@ -188,7 +188,7 @@ class SwarmCore:
             self._include(peer, self._downloads)
             peer.core.announce_many(self._uploads.shown)  # what it turns out to have it will not hear of
             self._drain(peer)
-        self._note_complete()
+        self._note_finished()
 
     def set_priorities(self, priorities: bytes, *, now: float) -> None:
         """The priority of each piece, from 0 (not wanted) to 7."""
@@ -196,8 +196,9 @@ class SwarmCore:
         downloads.set_priorities(priorities)
         for peer in list(self.peers.values()):
             peer.core.set_interested(downloads.picker.is_interesting(peer.number))
+            peer.core.announce_upload_only(False)
             self._touch(peer)
-        self._note_complete()
+        self._note_finished()
         downloads.request_from_all()
 
     def piece_verified(self, completed: PieceCompleted, *, now: float) -> None:
@@ -211,7 +212,7 @@ class SwarmCore:
             if was_held_back:  # otherwise a right piece is no reason to ask anybody for more
                 downloads.request_from(peer)
             self._touch(peer)
-        self._note_complete()
+        self._note_finished()
 
     def piece_lost(self, index: int, *, now: float) -> None:
         """A verified piece cannot be read back: it is fetched again, and not offered meanwhile (BEP 54)."""
@@ -394,7 +395,7 @@ class SwarmCore:
             elif peer.core.extensions.upload_only:
                 peer.core.close("neither side wants anything")
 
-    def _note_complete(self) -> None:
+    def _note_finished(self) -> None:
         if self.picker is not None and self.picker.is_finished:
             for peer in self.peers.values():
                 peer.core.set_interested(False)
