@@ -54,7 +54,18 @@ class Bucket:
     Invariants: each entry is either among the failing or, if it has no failures, in the cell of its key.
     """
 
-    __slots__ = ("_cell_shift", "_cells", "_failing", "capacity", "changed_at", "entries", "replacements")
+    __slots__ = (
+        "_cell_shift",
+        "_cells",
+        "_compact",
+        "_failing",
+        "_is_verified",
+        "_live",
+        "capacity",
+        "changed_at",
+        "entries",
+        "replacements",
+    )
 
     def __init__(self, *, capacity: int, changed_at: float) -> None:
         self.capacity = capacity
@@ -64,6 +75,10 @@ class Bucket:
         self._cells: list[dict[int, Contact]] = [{}]
         self._cell_shift = 0
         self._failing: dict[int, Entry] = {}
+        # These are made when asked for, and kept until something changes.
+        self._live: tuple[Contact, ...] | None = None
+        self._compact: bytes | None = None
+        self._is_verified: bool | None = None
 
     def enlarge(self, capacity: int, *, cell_size: int, free_bits: int) -> None:
         """Grows to `capacity`, now that all keys of the bucket agree in all but the last `free_bits` bits."""
@@ -71,6 +86,7 @@ class Bucket:
         cell_bits = min(free_bits, max(0, (capacity // cell_size).bit_length() - 1))
         self._cells = [{} for _ in range(1 << cell_bits)]
         self._cell_shift = free_bits - cell_bits
+        self._forget()
         for value, entry in self.entries.items():
             if not entry.failures:
                 self._cell_of(value)[value] = entry.contact
@@ -81,6 +97,7 @@ class Bucket:
 
     def add(self, entry: Entry) -> None:
         entry.bucket = self
+        self._forget()
         self.entries[entry.value] = entry
         if entry.failures:
             self._failing[entry.value] = entry
@@ -89,6 +106,7 @@ class Bucket:
 
     def remove(self, entry: Entry) -> None:
         del self.entries[entry.value]
+        self._forget()
         if entry.failures:
             del self._failing[entry.value]
         else:
@@ -108,6 +126,7 @@ class Bucket:
         if is_placed:
             self.changed_at = now
             if entry.failures:
+                self._forget()
                 del self._failing[entry.value]
                 self._cell_of(entry.value)[entry.value] = entry.contact
         entry.failures = 0
@@ -116,9 +135,25 @@ class Bucket:
     def failed(self, entry: Entry) -> None:
         """A query stayed unanswered."""
         if not entry.failures and entry.value in self.entries:
+            self._forget()
             del self._cell_of(entry.value)[entry.value]
             self._failing[entry.value] = entry
         entry.failures += 1
+
+    def all_live(self, count: int) -> tuple[Contact, ...] | None:
+        """The contacts that left no query unanswered, if there are exactly `count`: then no target matters."""
+        if len(self.entries) - len(self._failing) != count:
+            return None
+        if self._live is None:
+            self._live = tuple(contact for cell in self._cells for contact in cell.values())
+        return self._live
+
+    def all_live_compact(self, count: int) -> bytes | None:
+        """The compact forms of `all_live`, one after the other."""
+        live = self.all_live(count)
+        if live is not None and self._compact is None:
+            self._compact = b"".join([contact.compact() for contact in live])
+        return self._compact if live is not None else None
 
     def closest(self, target: int, count: int, max_failures: int) -> list[Contact]:
         """The contacts with at most `max_failures` whose keys are closest to the value `target`, closest first."""
@@ -141,8 +176,17 @@ class Bucket:
 
     def bad(self, config: RoutingTableConfig) -> Entry | None:
         """The bad entry with the most failures; among equals the one whose failures began first."""
-        worst = max(self._failing.values(), key=lambda entry: entry.failures, default=None)
-        return worst if worst is not None and worst.failures >= config.bad_after_failures else None
+        if not self._failing:
+            return None
+        worst = max(self._failing.values(), key=lambda entry: entry.failures)
+        return worst if worst.failures >= config.bad_after_failures else None
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether all entries are."""
+        if self._is_verified is None:
+            self._is_verified = all(entry.is_verified for entry in self.entries.values())
+        return self._is_verified
 
     def unverified(self, now: float, config: RoutingTableConfig) -> list[Entry]:
         """The entries that give way to a verified node: questionable ones first, then whoever came last.
@@ -173,6 +217,13 @@ class Bucket:
         assert sum(map(len, self._cells)) + len(self._failing) == len(self.entries)
         for value, entry in self.entries.items():
             assert entry.failures or self._cell_of(value)[value] is entry.contact
+        live = {entry.contact for entry in self.entries.values() if not entry.failures}
+        assert self._live is None or set(self._live) == live
+        assert self._is_verified in (None, all(entry.is_verified for entry in self.entries.values()))
+        assert self._compact is None or self._compact == b"".join(contact.compact() for contact in self._live or ())
+
+    def _forget(self) -> None:
+        self._live = self._compact = self._is_verified = None
 
     def _cell_of(self, value: int) -> dict[int, Contact]:
         return self._cells[value >> self._cell_shift & len(self._cells) - 1]

@@ -146,23 +146,29 @@ class RoutingTable:
                     break
         return found
 
+    def near(self, target: Key, count: int) -> tuple[Contact, ...]:
+        """The contacts of `closest`, in no order. Cost: half a microsecond where a bucket holds just them."""
+        live = self._buckets[self._index_of(target)].all_live(count)
+        return tuple(self.closest(target, count)) if live is None else live
+
+    def near_compact(self, target: Key, count: int) -> bytes:
+        """The compact forms of the contacts of `near`, one after the other."""
+        data = self._buckets[self._index_of(target)].all_live_compact(count)
+        if data is not None:
+            return data
+        return b"".join([contact.compact() for contact in self.closest(target, count)])
+
     def wants(self, contact: Contact) -> bool:
         """Whether this stranger could be of use, so that it is worth a ping."""
-        key = contact.key
-        if key == self.own_key:
-            return False
-        index = self._index_of(key)
+        index = self._index_of(contact.key)
         bucket = self._buckets[index]
-        if not bucket.is_full or self._can_split(index) or len(bucket.replacements) < self.config.replacements:
-            return True
-        if bucket.bad(self.config) is not None:
-            return True
-        if self._is_verified is None:
-            return False
-        for entry in bucket.entries.values():
-            if not entry.is_verified:
-                return self._is_verified(contact)
-        return False
+        if bucket.is_full and not self._can_split(index) and len(bucket.replacements) >= self.config.replacements:
+            if bucket.bad(self.config) is not None:
+                return True
+            if self._is_verified is None or bucket.is_verified:
+                return False
+            return self._is_verified(contact)
+        return contact.key != self.own_key
 
     def rival_of(self, key: Key, *, now: float) -> Contact | None:
         """The questionable node that a waiting replacement for `key`'s bucket would replace: ping it to decide."""

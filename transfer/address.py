@@ -64,7 +64,7 @@ class Address(NamedTuple):
         """From what asyncio calls an address: IPv4-mapped IPv6 becomes IPv4, a scope id is dropped."""
         host = name[0]
         if ":" not in host:
-            return cls(host, name[1])
+            return _NEW(cls, name[:2])
         host = host.partition("%")[0]
         if host.startswith("::ffff:") and "." in host:
             host = host[7:]
@@ -180,4 +180,5 @@ def _is_resolvable(host: str) -> bool:
     return host.isprintable() and host != "." and not any(mark in host for mark in " []/")
 
 
+_NEW = tuple.__new__  # does without a call of namedtuple's own, which is a Python function
 _PORT = re.compile(r"[0-9]{1,5}")

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from transfer.address import Address
-from transfer.aio.datagrams import BatchProtocol, bind_datagrams
+from transfer.aio.datagrams import BatchProtocol, bind_datagrams, send_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,9 +70,9 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
         if not self.is_open:
             return
         core, transport = self.core, self._transport
-        for data, address in core.datagrams_to_send():
-            if transport is not None and not self._is_full:
-                transport.sendto(data, address)
+        datagrams = core.datagrams_to_send()
+        if datagrams and transport is not None and not self._is_full:
+            send_all(transport, datagrams)
         while (event := core.next_event()) is not None:
             self._on_event(self, event)
         deadline = core.next_timer()

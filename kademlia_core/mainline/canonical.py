@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 def read_query(data: bytes) -> Query | None:
     """The query that a datagram holds, if it is one of the usual ones."""
-    if data[:12] != b"d1:ad2:id20:" or len(data) < SHORTEST_BYTES:
+    if data[:12] != HEAD or len(data) < SHORTEST_BYTES:
         return None
     request: Request
     want: tuple[int, ...] = ()
     kind = data[32:43]
-    if kind == b"6:target20:":
-        request, at, method = FindNode(_key(data[43:63])), 63, b"e1:q9:find_node"
-    elif kind == b"9:info_hash":
+    if kind == TARGET:
+        request, at, method = FindNode(_key(data[43:63])), 63, FIND_NODE
+    elif kind == INFO_HASH:
         if data[43:46] != b"20:":
             return None
-        request, at, method = GetPeers(_key(data[46:66])), 66, b"e1:q9:get_peers"
+        request, at, method = GetPeers(_key(data[46:66])), 66, GET_PEERS
     else:
-        request, at, method = Ping(), 32, b"e1:q4:ping"
+        request, at, method = Ping(), 32, PING
     if not data.startswith(method, at):
         name, want = _want_at(data, at)
         at += len(name)
@@ -46,17 +46,23 @@ def read_query(data: bytes) -> Query | None:
         if not data.startswith(b"i1e", at + 4):
             return None
         at += 7
+    end = end_of_id(data, at)
+    if not end:
+        return None
+    version = data[end + 5 : end + 9] if len(data) > end + 7 else b""
+    return Query(data[at + 5 : end], _key(data[12:32]), request, is_read_only, version, want)
+
+
+def end_of_id(data: bytes, at: int) -> int:
+    """Where the transaction id ends whose name is at `at`, if nothing follows it but what ends a query; else 0."""
     size = _ID_SIZES.get(data[at : at + 5])
     if size is None:
-        return None
-    id_at, at = at + 5, at + 5 + size
-    rest = data[at:]
-    version = b""
-    if rest != b"1:y1:qe":
-        version = rest[5:9]
-        if rest != b"1:v4:%b1:y1:qe" % version or len(version) != 4:
-            return None
-    return Query(data[id_at:at], _key(data[12:32]), request, is_read_only, version, want)
+        return 0
+    end = at + 5 + size
+    rest = len(data) - end
+    if not data.endswith(b"1:y1:qe") or (rest != 7 and (rest != 16 or data[end : end + 5] != b"1:v4:")):
+        return 0
+    return end
 
 
 def write(message: messages.Message) -> bytes | None:
@@ -128,6 +134,9 @@ def _string(name: bytes, value: bytes) -> bytes:
     return b"%b%d:%b" % (name, len(value), value)
 
 
+HEAD = b"d1:ad2:id20:"
+TARGET, INFO_HASH = b"6:target20:", b"9:info_hash"
+FIND_NODE, GET_PEERS, PING = b"e1:q9:find_node", b"e1:q9:get_peers", b"e1:q4:ping"
 _key = Key.from_bytes
 SHORTEST_BYTES = len(b"d1:ad2:id20:" + bytes(20) + b"e1:q4:ping1:t2:aa1:y1:qe")
 _ID_SIZES = {b"1:t2:": 2, b"1:t4:": 4}  # nearly everybody's; ours have 4

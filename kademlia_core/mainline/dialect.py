@@ -26,6 +26,7 @@ from kademlia_core.mainline.messages import (
 )
 from kademlia_core.mainline.peer_answers import PeerAnswers
 from kademlia_core.mainline.peer_store import PeerStore
+from kademlia_core.mainline.quick_answers import QuickAnswers
 from kademlia_core.mainline.sampling import InfoHashSampler
 from kademlia_core.node.node_id import is_valid_for, node_id_for
 
@@ -51,6 +52,7 @@ class MainlineDialect:
         self.items = ItemStore(config.item_store, own_key, now=now)
         self._peer_answers = PeerAnswers(self.peers)
         self._item_answers = ItemAnswers(self.items)
+        self._quick_answers = QuickAnswers(self.peers, config.version)
         self._sampler = InfoHashSampler(self.peers, config.sampling)
         self._version = config.version
 
@@ -84,6 +86,9 @@ class MainlineDialect:
             case UnknownRequest() if request.target is not None:
                 return exchange.respond(exchange.nodes_near(request.target))
         return exchange.refuse(ERROR_METHOD_UNKNOWN, "Method Unknown")
+
+    def quick_answer(self, data: bytes, source: Address, view: NodeView, *, now: float) -> tuple[Key, bytes] | None:
+        return self._quick_answers.answer(data, source, view, now=now)
 
     def node_id_for(self, host: str, rng: Random) -> Key | None:
         """BEP 42's key for an address."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from kademlia_core.distance import nearest
 from kademlia_core.mainline.config import MAX_REPLY_BYTES
 from kademlia_core.mainline.messages import ErrorReply, Response
 
@@ -34,13 +35,15 @@ class Exchange:
     version: bytes
 
     def nodes_near(self, target: Key, *, room_bytes: int = MAX_REPLY_BYTES) -> Nodes:
-        """The IPv4 and the IPv6 contacts to name, closest first; the farthest are left out for want of room."""
+        """The IPv4 and the IPv6 contacts to name, in no order; the farthest are left out for want of room."""
         nodes, nodes6 = self.view.nodes_for(target, self.query)
         if self.view.is_ipv6:
-            nodes6 = nodes6[: _nodes_in(room_bytes, NODE6_BYTES)]
-            return nodes[: _nodes_in(room_bytes - _size(nodes6, NODE6_BYTES), NODE_BYTES)], nodes6
-        nodes = nodes[: _nodes_in(room_bytes, NODE_BYTES)]
-        return nodes, nodes6[: _nodes_in(room_bytes - _size(nodes, NODE_BYTES), NODE6_BYTES)]
+            nodes6 = _closest(nodes6, target, _nodes_in(room_bytes, NODE6_BYTES))
+            room_bytes -= _size(nodes6, NODE6_BYTES)
+            return _closest(nodes, target, _nodes_in(room_bytes, NODE_BYTES)), nodes6
+        nodes = _closest(nodes, target, _nodes_in(room_bytes, NODE_BYTES))
+        room_bytes -= _size(nodes, NODE_BYTES)
+        return nodes, _closest(nodes6, target, _nodes_in(room_bytes, NODE6_BYTES))
 
     def room_bytes(self, nodes: Nodes = ((), ())) -> int:
         """What is left of the datagram for anything but the sender, a token and `nodes`."""
@@ -83,6 +86,10 @@ class Exchange:
 
     def refuse(self, code: int, text: str) -> ErrorReply:
         return ErrorReply(self.query.transaction_id, code, text, self.version)
+
+
+def _closest(nodes: tuple[Contact, ...], target: Key, count: int) -> tuple[Contact, ...]:
+    return nodes if len(nodes) <= count else tuple(nearest(nodes, target, count))
 
 
 def _size(nodes: tuple[Contact, ...], node_bytes: int) -> int:

@@ -109,6 +109,10 @@ class PeerStore:
             if len(self._torrents) == before:
                 return
 
+    def __contains__(self, info_hash: Key) -> bool:
+        """Whether anything is stored, be it too old."""
+        return info_hash in self._torrents
+
     @property
     def torrent_count(self) -> int:
         return len(self._torrents)

@@ -81,7 +81,7 @@ class AmplificationBudget:
 
         Cost: a multiplication for a small answer, about 2 us for others.
         """
-        if answer_bytes <= self._config.free_factor * query_bytes:
+        if self.is_free(answer_bytes=answer_bytes, query_bytes=query_bytes):
             return True
         source = _source(host)
         if source is None:
@@ -90,6 +90,10 @@ class AmplificationBudget:
         if proof is not None:
             return proof.ration.spend(answer_bytes, now=now)
         return self._ration(source, now).spend(answer_bytes, now=now) and self._total.spend(answer_bytes, now=now)
+
+    def is_free(self, *, answer_bytes: int, query_bytes: int) -> bool:
+        """Whether an answer may be sent to anybody, and is not counted."""
+        return answer_bytes <= self._config.free_factor * query_bytes
 
     def prove(self, host: str, *, now: float) -> None:
         """`host` receives what is sent to it: it showed a valid write token, or answered a query of ours."""

@@ -91,6 +91,14 @@ class NodeCore:
         if not is_awaited and not self._limiter.admit(source.host, now=now):
             count.dropped_limit += 1
             return
+        quick = None if self.config.is_read_only else self._dialect.quick_answer(data, source, self, now=now)
+        if quick is not None and self._budget.is_free(answer_bytes=len(quick[1]), query_bytes=len(data)):
+            if not is_awaited or self._limiter.admit(source.host, now=now):
+                self._hear(Contact(quick[0], source), now)
+                self._send_data(quick[1], source)
+            else:
+                count.dropped_limit += 1
+            return
         try:
             message = self._dialect.decode(data)
         except MessageError as error:
@@ -275,14 +283,18 @@ class NodeCore:
     # What a dialect sees of the node (dialect.NodeView).
 
     def nodes_for(self, target: Key, query: Query) -> tuple[tuple[Contact, ...], tuple[Contact, ...]]:
-        """The IPv4 and IPv6 contacts closest to `target` that `query` wants; a table unknown to us gives none."""
+        """The IPv4 and IPv6 contacts closest to `target` that `query` wants, in no order; none of an unknown table."""
         count = min(self.table.config.bucket_size, self._dialect.max_answer_contacts)
         want = query.want
-        own = tuple(self.table.closest(target, count)) if not want or (6 if self.is_ipv6 else 4) in want else ()
+        own = self.table.near(target, count) if not want or self._family in want else ()
         other: tuple[Contact, ...] = ()
         if want and self._sibling is not None and (4 if self.is_ipv6 else 6) in want:
-            other = tuple(self._sibling.table.closest(target, count))
+            other = self._sibling.table.near(target, count)
         return (other, own) if self.is_ipv6 else (own, other)
+
+    def compact_nodes_for(self, target: Key) -> bytes:
+        """What `nodes_for` gives of this node's address family, one after the other as they are sent."""
+        return self.table.near_compact(target, min(self.table.config.bucket_size, self._dialect.max_answer_contacts))
 
     def prove(self, source: Address, *, now: float) -> None:
         """`source` receives what is sent to it: it may get larger answers."""
@@ -331,12 +343,18 @@ class NodeCore:
             raise LimitExceededError(f"{len(self._searches)} searches are running (max_searches); wait for one to end")
 
     def _receive_query(self, query: Query, source: Address, size_bytes: int, now: float) -> None:
-        self._count.queries_received += 1
-        contact = Contact(query.sender, source)
-        if not query.is_read_only and not self.table.on_query(contact, now=now):
-            self._upkeep.hint(source, contact, now=now)
+        if query.is_read_only:
+            self._count.queries_received += 1
+        else:
+            self._hear(Contact(query.sender, source), now)
         if not self.config.is_read_only:
             self._answer(self._dialect.answer(query, source, self, now=now), source, size_bytes, now)
+
+    def _hear(self, contact: Contact, now: float) -> None:
+        """Somebody who could be in the table asks us something."""
+        self._count.queries_received += 1
+        if not self.table.on_query(contact, now=now):
+            self._upkeep.hint(contact.address, contact, now=now)
 
     def _answer(self, reply: Response | ErrorReply, source: Address, query_bytes: int, now: float) -> None:
         """Sends an answer that whoever may have forged the query's source address cannot use as a weapon.

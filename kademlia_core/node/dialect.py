@@ -42,6 +42,14 @@ class Dialect(Protocol):
         """What to say to a query from `source`, `Ping` and `FindNode` included."""
         ...
 
+    def quick_answer(self, data: bytes, source: Address, view: NodeView, *, now: float) -> tuple[Key, bytes] | None:
+        """Who asks and what to say, if a datagram is a query that can be answered without taking it apart.
+
+        The same as what `decode`, `answer` and `encode` would make of a query from a node that is not read-only, and
+        nothing may be kept of it: the node may have to drop the answer. None for everything else.
+        """
+        ...
+
     def node_id_for(self, host: str, rng: Random) -> Key | None:
         """A key that suits a node at this address; None where every key does."""
         ...
@@ -76,7 +84,11 @@ class NodeView(Protocol):
     def tokens(self) -> TokenIssuer: ...
 
     def nodes_for(self, target: Key, query: Query) -> tuple[tuple[Contact, ...], tuple[Contact, ...]]:
-        """The IPv4 and the IPv6 contacts closest to `target` that an answer to `query` names."""
+        """The IPv4 and the IPv6 contacts closest to `target` that an answer to `query` names, in no order."""
+        ...
+
+    def compact_nodes_for(self, target: Key) -> bytes:
+        """The compact forms of the contacts of this node's address family that `nodes_for` gives."""
         ...
 
     def prove(self, source: Address, *, now: float) -> None:

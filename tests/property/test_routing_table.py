@@ -192,6 +192,9 @@ class TableAgainstModel(RuleBasedStateMachine):
         usable = [node.contact for node in self.model.all() if node.failures <= max_failures]
         expected = sorted(usable, key=lambda contact: contact.key ^ target)[:count]
         assert self.table.closest(target, count, max_failures=max_failures) == expected
+        near = self.table.near(target, count)
+        assert sorted(near, key=lambda contact: contact.key ^ target) == self.table.closest(target, count)
+        assert self.table.near_compact(target, count) == b"".join(contact.compact() for contact in near)
 
     @rule()
     def refresh(self) -> None:

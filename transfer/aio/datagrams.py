@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterable
 from typing import Any
 
 from transfer.address import Address, is_ip_address
@@ -22,6 +23,15 @@ class BatchProtocol(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         self.datagrams_received([(data, addr)])
+
+
+def send_all(transport: asyncio.DatagramTransport, datagrams: Iterable[tuple[bytes, Any]]) -> None:
+    """Sends many, to a transport of any kind."""
+    if isinstance(transport, DatagramSocket):
+        transport.send_all(datagrams)
+    else:
+        for data, address in datagrams:
+            transport.sendto(data, address)
 
 
 async def bind_datagrams(
@@ -80,14 +90,20 @@ class DatagramSocket(asyncio.DatagramTransport):
 
     def sendto(self, data: Any, addr: Any = None) -> None:
         """Sends or drops; an address is needed. Other errors go to `error_received`."""
+        self.send_all([(data, addr)])
+
+    def send_all(self, datagrams: Iterable[tuple[bytes, Any]]) -> None:
+        """`sendto` for each."""
         if self._is_closing:
             return
-        try:
-            self._send(data, addr)
-        except (BlockingIOError, InterruptedError):
-            pass
-        except OSError as error:
-            self._protocol.error_received(error)
+        send = self._send
+        for data, address in datagrams:
+            try:
+                send(data, address)
+            except (BlockingIOError, InterruptedError):
+                pass
+            except OSError as error:
+                self._protocol.error_received(error)
 
     def close(self) -> None:
         if not self._is_closing:
