@@ -76,6 +76,14 @@ def test_others_do_not_push_verified_ones_out_of_the_reserve() -> None:
     assert set(table) == {verified(202), verified(203)}
 
 
+def test_verified_ones_push_others_out_of_the_reserve_first() -> None:
+    table = filled(new_table(), *(verified(200 + n) for n in range(3)), other(203), verified(204))
+    for value in (200, 201):
+        for _ in range(2):
+            table.on_failure(verified(value), now=1.0)
+    assert set(table) == {verified(202), verified(204)}
+
+
 def test_only_who_is_verified_is_wanted_where_others_fill_a_bucket() -> None:
     table = filled(new_table(), *(other(200 + n) for n in range(4)), other(100))
     assert table.wants(verified(210))
