@@ -1,106 +1,154 @@
-"""A Kademlia network that stands still: full routing tables derived on demand, and a clock for the lookups in it.
+"""A static Kademlia network whose nodes have public addresses, and Sybils who crowd around one key.
 
-The network of the published models: keys uniform, and each bucket of each node a uniformly random choice out of all
-nodes that fit into it. A table is derived from the seed when a lookup first touches its node.
+Unlike the nodes of `benchmarks.static_network` these have addresses that count: ids made for them by BEP 42,
+and subnets. Each bucket is a uniformly random choice out of all nodes that fit into it, and with Sybils about, as many
+of them as its rules let in.
 """
 
 from __future__ import annotations
 
 import random
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from kademlia_core.contact import Contact
+from kademlia_core import Contact, Key
 from kademlia_core.distance import nearest
-from kademlia_core.key import Key
+from kademlia_core.node.node_id import PREFIX_BITS, is_valid_for, node_id_for
+from kademlia_core.subnet import subnet_of
 from transfer.address import Address
 
 BITS = 160
 Table = list[list[Contact]]  # bucket i: contacts that share i leading bits with the owner
 
 
-class Population:
-    """Contacts sorted by key, so that those under a prefix, and those nearest to a point, are found by bisection."""
-
-    def __init__(self, contacts: Iterable[Contact]) -> None:
-        self.contacts = sorted(contacts, key=lambda contact: contact.key)
-        self._values = [contact.key.value for contact in self.contacts]
-
-    def under(self, key: Key, prefix_length: int) -> list[Contact]:
-        """Those that share at least so many leading bits with `key`."""
-        free_bits = key.bits - prefix_length
-        first = key.value >> free_bits << free_bits
-        start = bisect_left(self._values, first)
-        return self.contacts[start : bisect_left(self._values, first + (1 << free_bits), start)]
-
-    def nearest(self, target: Key, count: int) -> list[Contact]:
-        """The `count` contacts closest to `target`, closest first."""
-        length = max(len(self.contacts) // max(count, 1), 1).bit_length() + 1
-        while len(found := self.under(target, length)) < count and length:
-            length -= 1
-        return nearest(found, target, count)
-
-
-class StaticNetwork:
-    """Nodes with full tables of `k` contacts a bucket.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Whom a routing table lets in.
 
     Args:
-        contacts: the nodes.
-        change: may rewrite a bucket when it is derived: an attack on the table of `owner`.
+        max_per_subnet: contacts of one /24 in a bucket.
+        prefers_fitting: contacts whose id does not fit their address get only places that are free.
+        displaced: the share of a full bucket whose honest contacts make way for Sybils. At 0 these find places only in
+            buckets that are not full, which are those of the nodes near the key; at 1 nothing else is left.
     """
 
-    def __init__(
-        self,
-        contacts: Iterable[Contact],
-        *,
-        k: int,
-        seed: int,
-        change: Callable[[Contact, int, list[Contact]], list[Contact]] | None = None,
-    ) -> None:
-        self.population = Population(contacts)
+    max_per_subnet: int = BITS
+    prefers_fitting: bool = False
+    displaced: float = 0.0
+
+
+class AttackedNetwork:
+    """`size` honest nodes with full tables of `k` contacts a bucket."""
+
+    def __init__(self, size: int, *, k: int, seed: int, compliant: float = 1.0) -> None:
+        rng = random.Random(seed)
         self.k = k
+        self.honest = sorted((_node(rng, compliant) for _ in range(size)), key=lambda contact: contact.key)
+        self._values = [contact.key.value for contact in self.honest]
         self._seed = seed
-        self._change = change
         self._tables: dict[Contact, Table] = {}
 
-    def table_of(self, owner: Contact) -> Table:
-        """The buckets of a node, down to the one that holds nobody and behind which all are empty."""
+    def answer(self, owner: Contact, key: Key, sybils: Sequence[Contact], rules: Rules) -> list[Contact]:
+        """The k closest to `key` in the table of an honest node, as the Sybils have left it."""
+        table = self._table_of(owner)
+        invaders: dict[int, list[Contact]] = {}
+        for sybil in sybils:
+            invaders.setdefault(owner.key.shared_prefix_length(sybil.key), []).append(sybil)
+        known: list[Contact] = []
+        for index in range(max(len(table), *invaders, 0) + 1):
+            bucket = table[index] if index < len(table) else []
+            admitted = _admitted(invaders.get(index, ()), rules, self.k, self.k - len(bucket))
+            known += admitted
+            known += bucket[: self.k - len(admitted)]
+        return nearest(known, key, self.k)
+
+    def nearest(self, key: Key, count: int) -> list[Contact]:
+        """The truth: the honest nodes closest to `key`, closest first."""
+        free_bits = BITS
+        found = self.honest
+        while free_bits and len(found) > 4 * count:
+            free_bits -= 1
+            first = key.value >> free_bits << free_bits
+            closer = self._under(first, free_bits)
+            if len(closer) < count:
+                break
+            found = closer
+        return nearest(found, key, count)
+
+    def _under(self, first: int, free_bits: int) -> list[Contact]:
+        start = bisect_left(self._values, first)
+        return self.honest[start : bisect_left(self._values, first + (1 << free_bits), start)]
+
+    def _table_of(self, owner: Contact) -> Table:
         table = self._tables.get(owner)
         if table is None:
             rng = random.Random(f"{self._seed} {owner.key.hex()}")
             table = self._tables[owner] = []
-            around = self.population.contacts
             for length in range(BITS):
-                inner = self.population.under(owner.key, length + 1)
-                # The contacts under a prefix are a run of the sorted list, and the inner run begins or ends the outer.
-                is_low = bool(around) and around[0] is inner[0]
-                bucket = around[len(inner) :] if is_low else around[: len(around) - len(inner)]
-                chosen = rng.sample(bucket, min(self.k, len(bucket)))
-                table.append(self._change(owner, length, chosen) if self._change else chosen)
-                around = inner
-                if len(inner) == 1:
+                free_bits = BITS - length - 1
+                bucket = self._under(((owner.key.value >> free_bits) ^ 1) << free_bits, free_bits)
+                table.append(rng.sample(bucket, min(self.k, len(bucket))))
+                if len(self._under(owner.key.value >> free_bits << free_bits, free_bits)) == 1:
                     break
         return table
 
-    def closest(self, owner: Contact, target: Key, count: int) -> list[Contact]:
-        """What `owner` answers when it is asked for `target`: exactly the closest in its table."""
-        table = self.table_of(owner)
-        shared = min(owner.key.shared_prefix_length(target), len(table))
-        found = nearest(table[shared], target, count) if shared < len(table) else []
-        if len(found) < count:
-            deeper = [contact for bucket in table[shared + 1 :] for contact in bucket]
-            found += nearest(deeper, target, count - len(found))
-        for length in range(shared - 1, -1, -1):
-            if len(found) >= count:
-                break
-            found += nearest(table[length], target, count - len(found))
-        return found
+
+def sybils_around(
+    key: Key, count: int, *, addresses: int, fitting: bool, per_address: int, rng: random.Random
+) -> list[Contact]:
+    """What an attacker with so many addresses, each in a /24 of its own, places nearest to `key`.
+
+    Args:
+        fitting: its ids are made by the rule of BEP 42, from the address and the three bits that it may choose; of all
+            its addresses it takes first those that come nearest to the key. Otherwise it takes any id.
+        per_address: more Sybils at one address are a waste, unless all have so many.
+    """
+    places = []
+    for _ in range(addresses):
+        host = _public_host(rng)
+        choices = ((_id_near(key, host, r, rng, fitting=fitting) ^ key, host, r) for r in range(8))
+        places.append(min(choices))
+    if fitting:
+        places.sort()
+    places = [place for place in places for _ in range(per_address)]
+    return [
+        Contact(_id_near(key, host, r, rng, fitting=fitting), Address(host, 1024 + number))
+        for number, (_, host, r) in ((number, places[number % len(places)]) for number in range(count))
+    ]
 
 
-def public_contacts(count: int, rng: random.Random) -> list[Contact]:
-    """Nodes with random keys at random public addresses."""
-    contacts = []
-    for _ in range(count):
-        host = f"{rng.randrange(11, 100)}.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}"
-        contacts.append(Contact(Key.from_bytes(rng.randbytes(BITS // 8)), Address(host, rng.randrange(1024, 65536))))
-    return contacts
+def _id_near(key: Key, host: str, r: int, rng: random.Random, *, fitting: bool) -> Key:
+    """An id that shares 32 bits with `key`, except for those that the rule of BEP 42 prescribes."""
+    value = (key.value >> 128 << 128 | rng.getrandbits(128)) >> 3 << 3 | r
+    if fitting:
+        free_bits = BITS - PREFIX_BITS
+        prefix = node_id_for(host, rng, r=r).value >> free_bits
+        value = prefix << free_bits | value & ((1 << free_bits) - 1)
+    return Key(value, BITS)
+
+
+def _admitted(sybils: Iterable[Contact], rules: Rules, size: int, free: int) -> list[Contact]:
+    """Those that find a place in a bucket of `size` with so many `free` places."""
+    there: Counter[bytes | None] = Counter()
+    admitted: list[Contact] = []
+    for sybil in sybils:
+        host = sybil.address.host
+        may_displace = not rules.prefers_fitting or is_valid_for(sybil.key, host)
+        subnet = subnet_of(host)
+        room = max(free, int(size * rules.displaced)) if may_displace else free
+        if len(admitted) < room and there[subnet] < rules.max_per_subnet:
+            there[subnet] += 1
+            admitted.append(sybil)
+    return admitted
+
+
+def _node(rng: random.Random, compliant: float) -> Contact:
+    host = _public_host(rng)
+    key = node_id_for(host, rng) if rng.random() < compliant else Key.random(BITS, rng)
+    return Contact(key, Address(host, rng.randrange(1024, 65536)))
+
+
+def _public_host(rng: random.Random) -> str:
+    return f"{rng.randrange(11, 100)}.{rng.randrange(256)}.{rng.randrange(256)}.{rng.randrange(1, 255)}"

@@ -11,6 +11,7 @@ from kademlia_core.any_lookup import AnyLookup, new_lookup
 from kademlia_core.bucket import NodeState
 from kademlia_core.config import LookupConfig, RoutingTableConfig
 from kademlia_core.contact import Contact
+from kademlia_core.density import NetworkSize
 from kademlia_core.disjoint import DisjointLookup
 from kademlia_core.errors import (
     BootstrapError,
@@ -71,6 +72,7 @@ __all__ = [
     "MainlineNode",
     "MainlineStats",
     "MutableItem",
+    "NetworkSize",
     "NoAnswerError",
     "NodeClosedError",
     "NodeSample",

@@ -68,6 +68,9 @@ class LookupConfig:
             there are no others.
         max_silent_per_source: silent contacts, less those that answered, that a node may have named before the rest of
             those it named come last: inventions would otherwise keep a lookup busy until `max_queries` are spent.
+        expected_in_radius: honest contacts that a driver who knows the size of the network should expect within the
+            `radius` it gives (`NetworkSize.radius`). Of 5, fewer than 1 % of lookups find none; and more than k = 8,
+            which is what costs queries where nobody attacks, are found by 7 %.
         max_extra: contacts beyond k that a lookup with a `radius` may ask for and return.
         max_queries: end of a lookup that liars lead on with ever closer inventions; paths share it.
         max_unqueried: candidates kept in reserve; the farthest are forgotten first.
@@ -82,9 +85,10 @@ class LookupConfig:
     short_timeout_s: float = 1.0
     patience_s: float = 2.0
     adaptive: bool = True
-    max_per_subnet: int = 2
+    max_per_subnet: int = 1
     untrusted_share: float = 0.5
     max_silent_per_source: int = 2
+    expected_in_radius: float = 5.0
     max_extra: int = 24
     max_queries: int = 256
     max_unqueried: int = 128
@@ -100,8 +104,8 @@ class LookupConfig:
             raise ValueError("patience_s must be at least short_timeout_s")
         if self.max_per_subnet < 1 or not 0 <= self.untrusted_share <= 1:
             raise ValueError("max_per_subnet must be positive, and untrusted_share from 0 to 1")
-        if self.max_silent_per_source < 0 or self.max_extra < 0:
-            raise ValueError("max_silent_per_source and max_extra must not be negative")
+        if min(self.max_silent_per_source, self.expected_in_radius, self.max_extra) < 0:
+            raise ValueError("max_silent_per_source, expected_in_radius and max_extra must not be negative")
         if self.max_queries < self.k * self.paths or self.max_unqueried < self.k:
             raise ValueError("max_queries must be at least k for each path, and max_unqueried at least k")
         if self.max_contacts_per_response < 1 or self.max_keys_per_address < 1:

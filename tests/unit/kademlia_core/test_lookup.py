@@ -250,6 +250,7 @@ def test_forgetting_a_candidate_gives_its_address_back() -> None:
         {"untrusted_share": 1.5},
         {"max_extra": -1},
         {"max_silent_per_source": -1},
+        {"expected_in_radius": -1.0},
         {"max_queries": 7},
         {"max_queries": 15, "paths": 2},
         {"max_unqueried": 7},
