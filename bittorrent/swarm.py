@@ -7,7 +7,7 @@ every decision about it is made here, by the parts this file composes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from random import Random
 
 from bittorrent.contributions import Contribution
@@ -200,6 +200,17 @@ class SwarmCore:
             self._touch(peer)
         self._note_finished()
         downloads.request_from_all()
+
+    def set_deadlines(
+        self, reader: int, deadlines: Mapping[int, float], *, is_urgent: bool = False, now: float
+    ) -> None:
+        """By when a reader needs which pieces, instead of what it said before; nothing takes it back.
+
+        Args:
+            reader: any number, one for each.
+            is_urgent: it waits already.
+        """
+        self._begun(now).set_deadlines(reader, deadlines, is_urgent=is_urgent)
 
     def piece_verified(self, completed: PieceCompleted, *, now: float) -> None:
         """The piece has its hash and is on disk: only now it counts and is offered to others."""

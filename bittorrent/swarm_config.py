@@ -18,6 +18,8 @@ class SwarmConfig:
         max_unverified_bytes: pieces handed to the disk and not reported back; above it nothing new is requested, so
             a slow disk slows the network down instead of filling the memory.
         max_buffered_bytes: about how much memory unfinished pieces may take.
+        critical_queue_s: while somebody waits for certain pieces, no more than this is requested ahead from a peer, in
+            time at its rate: what is needed next must not stand behind what is needed later.
         metadata_sources: peers asked for a magnet link's metadata at a time.
         max_contributions: peers remembered in the statistics of who sent what.
         allowed_fast_pieces: pieces that a peer with fewer than that may fetch while choked (BEP 6: 10).
@@ -25,6 +27,7 @@ class SwarmConfig:
 
     max_unverified_bytes: int = 64 << 20
     max_buffered_bytes: int = 256 << 20
+    critical_queue_s: float = 1.0
     metadata_sources: int = 3
     max_contributions: int = 1000
     allowed_fast_pieces: int = 10
@@ -37,6 +40,8 @@ class SwarmConfig:
         numbers = (self.max_unverified_bytes, self.max_buffered_bytes, self.metadata_sources, self.max_contributions)
         if min(numbers) <= 0 or self.allowed_fast_pieces < 0:
             raise ValueError("the bounds of a swarm must be positive")
+        if self.critical_queue_s <= 0:
+            raise ValueError("critical_queue_s must be positive")
 
     def max_partial_pieces(self, piece_length: int) -> int:
         """How many pieces may be unfinished at a time: at least a few, however large they are."""

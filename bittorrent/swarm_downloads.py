@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from bittorrent.assembly import Blame, PieceAssembly
@@ -11,7 +11,7 @@ from bittorrent.contributions import Contributions
 from bittorrent.peer_places import PeerPlaces
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.config import BlockReceived, PickerConfig, PieceState
-from bittorrent.picker.geometry import Block, Geometry
+from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.swarm_config import SwarmConfig
 from bittorrent.swarm_events import PeerBanned, PieceCompleted, SwarmEvent
@@ -112,6 +112,8 @@ class SwarmDownloads:
             return
         outstanding = len(self.picker.requested_from(peer.number))
         wanted = min(peer.pipeline.target, core.said.request_limit) - outstanding
+        if self.picker.has_deadlines:
+            wanted = min(wanted, self._critical_target(peer) - outstanding)
         if wanted > 0 and (wanted * 4 >= outstanding or wanted >= 32):  # a few at a time, not one for each block
             blocks = self._pick(peer, wanted)
             self._drop_given_up()
@@ -129,6 +131,23 @@ class SwarmDownloads:
             self._touch(peer)
         self._drop_given_up()
 
+    def set_deadlines(self, reader: int, deadlines: Mapping[int, float], *, is_urgent: bool) -> None:
+        """When somebody needs which pieces, instead of what it said before.
+
+        Args:
+            is_urgent: it is waiting now, so what else was asked for is taken back, but for what is nearly here.
+        """
+        self.picker.set_deadlines(reader, deadlines)
+        if is_urgent and deadlines:
+            for peer in self._peers.values():
+                for block in list(self.picker.requested_from(peer.number))[NEARLY_HERE:]:
+                    if not self.picker.has_deadline(block.piece):
+                        self.picker.release(peer.number, block)
+                        peer.core.cancel(block)
+                        self._touch(peer)
+        if deadlines:
+            self.request_from_all()
+
     def measure(self) -> None:
         """Tells the picker how fast the peers are. About once a second."""
         rates = {
@@ -136,7 +155,7 @@ class SwarmDownloads:
             for number, peer in self._peers.items()
             if peer.downloaded_bytes
         }
-        self.picker.set_rates(rates)
+        self.picker.set_rates(rates, now=self.now)
 
     def request_from_all(self) -> None:
         """`request_from` for each."""
@@ -252,6 +271,10 @@ class SwarmDownloads:
     def _count_wasted(self, size: int) -> None:
         self.wasted_bytes += size
 
+    def _critical_target(self, peer: SwarmPeer) -> int:
+        rate = peer.download.rate_bytes_per_s(now=self.now)
+        return max(LEAST_REQUESTS, int(rate * self._config.critical_queue_s / BLOCK_SIZE) + 1)
+
     def _note_owed(self, peer: SwarmPeer) -> None:
         if not self.picker.requested_from(peer.number):
             peer.pipeline.nothing_owed()
@@ -267,3 +290,7 @@ class SwarmDownloads:
         """Frees the memory of unfinished pieces that had to make room for others."""
         for index in self.picker.take_given_up():
             self._assembly.drop(index)
+
+
+LEAST_REQUESTS = 4
+NEARLY_HERE = 2  # requests of each peer that stand although something else is needed at once

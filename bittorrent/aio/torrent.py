@@ -9,12 +9,14 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
+from bittorrent.aio.stream import FileStream
 from bittorrent.aio.swarm import Swarm
 from bittorrent.aio.torrent_life import TorrentLife
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.selection import FileName
+from bittorrent.read_ahead import StreamConfig
 from bittorrent.snapshots import torrent_statistics
 from bittorrent.stats import TorrentState, TorrentStats
 
@@ -24,6 +26,7 @@ class Torrent:
 
     def __init__(self, source: Metainfo | Magnet, options: TorrentOptions, parts: SessionParts, *, rng: Random) -> None:
         self._life = TorrentLife(source, options, parts, rng=rng)
+        self._streams = 0
 
     @property
     def info_hash(self) -> bytes:
@@ -166,6 +169,16 @@ class Torrent:
         self._life.sequential = value
         if self._life.core.picker is not None:
             self._life.core.picker.is_sequential = value
+
+    def open(self, name: FileName, *, config: StreamConfig | None = None) -> FileStream:
+        """A file to be read while it is downloaded: `async with torrent.open("movie.mkv") as file: await file.read()`.
+
+        Args:
+            name: the number of the file in `metainfo.files`, its path, or a pattern that means just one.
+            config: how far ahead is fetched.
+        """
+        self._streams += 1
+        return FileStream(self._life, name, number=self._streams, config=config or StreamConfig())
 
     async def move(self, directory: str | os.PathLike[str]) -> None:
         """Brings the files to another directory, on any file system, while the torrent goes on.

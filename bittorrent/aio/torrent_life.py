@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from random import Random
 
+from bittorrent.aio.arrivals import Arrivals
 from bittorrent.aio.content import Content, Totals
 from bittorrent.aio.discovery import Discovery
 from bittorrent.aio.disk import DiskJobs
@@ -61,6 +62,8 @@ class TorrentLife:
         self.metadata_known = Milestone()
         self.announced = Milestone()
         self.completed = Milestone()
+        self.begun = Milestone()  # it is known what is on disk, and the exchange goes on
+        self.arrivals = Arrivals()
         if self.metainfo is not None:
             self.metadata_known.reach()
         self._ending: asyncio.Task[None] | None = None
@@ -140,6 +143,7 @@ class TorrentLife:
         self.metadata_known.reach()
         async with self.wanted.changing:
             was_complete = await self._begin(metainfo, resume)
+        self.begun.reach()
         self._find_peers()
         self._start_web_seeds()
         self.swarm.pump()
@@ -209,7 +213,14 @@ class TorrentLife:
             self.swarm.call_again()
         self._finish_if_complete()
         self._start_web_seeds()
+        self.arrivals.reconsider()
         self.swarm.pump()
+
+    def set_deadlines(self, reader: int, deadlines: Mapping[int, float], *, is_urgent: bool) -> None:
+        """By when a reader needs which pieces; nothing when it needs none any more."""
+        if self._ending is None:
+            self.core.set_deadlines(reader, deadlines, is_urgent=is_urgent, now=self._loop.time())
+            self.swarm.pump()
 
     async def _remember(self) -> None:
         """Stores what the next start can believe; without it everything is hashed then."""
@@ -320,6 +331,7 @@ class TorrentLife:
         is_right = await self.content.disk.store(piece.index, piece.buffer)
         if is_right:
             self.core.piece_verified(piece, now=self._loop.time())
+            self.arrivals.arrived(piece.index)
             self._finish_if_complete()
         else:
             self.core.piece_failed(piece, now=self._loop.time())
@@ -342,8 +354,9 @@ class TorrentLife:
         if self._ending is None:
             self.error = error
             self.state = TorrentState.STOPPED
-            for milestone in (self.metadata_known, self.announced, self.completed):
+            for milestone in (self.metadata_known, self.begun, self.announced, self.completed):
                 milestone.miss(error)
+            self.arrivals.reconsider()
             self._ending = self._loop.create_task(self._end(), name=f"end torrent {self.info_hash.hex()}")
 
     async def _end(self) -> None:

@@ -24,7 +24,8 @@ class CriticalRequests:
     at once then comes at the rate of the whole swarm. A block that is late, or will be, is asked from another peer
     too, if that one can be expected to have it in half the time.
 
-    Rates are what is measured at each peer; one that has sent nothing yet counts as average.
+    Rates are what is measured at each peer; one that has sent nothing yet counts as average. A peer has stopped when
+    the request that it has had for longest stays the same.
 
     Source: libtorrent's documentation of streaming has the problem and the same signs of lateness; it sorts the peers
     by the length of their queues, while here each peer that has room asks what is most urgent for it.
@@ -67,7 +68,7 @@ class CriticalRequests:
                 continue
             limit = count
             if not rate or now + (ahead + 1) * BLOCK_SIZE / rate > self._deadlines.of[index]:
-                if self._is_for_others(view, index):
+                if self._is_for_others(view, index, now):
                     continue
                 limit = ceil(self._pieces.free_blocks(index) * self._share(rate))
             piece = self._policy.named(view, index) if limit else None
@@ -102,12 +103,13 @@ class CriticalRequests:
                     ahead += 1
                     yield block
 
-    def _is_for_others(self, view: PeerView, index: int) -> bool:
+    def _is_for_others(self, view: PeerView, index: int, now: float) -> bool:
         """Whether somebody who has the piece is so much faster that this peer had better do something else."""
-        if view.rate_bytes_per_s is None:
-            return False
         fastest = next((other for other in reversed(self._peers.by_rate) if other.has(index)), view)
-        return view.rate_bytes_per_s * self._config.steal_factor < (fastest.rate_bytes_per_s or 0.0)
+        rate = self._rate(view)
+        if fastest is not view and fastest.rate_bytes_per_s and self._has_stopped(view, rate, now):
+            return True
+        return rate * self._config.steal_factor < (fastest.rate_bytes_per_s or 0.0)
 
     def _rate(self, view: PeerView) -> float:
         """Bytes per second; 0 when nobody has sent anything yet."""
@@ -122,11 +124,23 @@ class CriticalRequests:
         return min(1.0, rate / total) if total and rate else 1 / len(self._peers)
 
     def _remaining_s(self, peer: int, block: Block, now: float) -> float:
-        """How long a peer will still need for a block it was asked for; infinite when it should have come."""
+        """How long a peer will still need for a block it was asked for; infinite when it seems to have stopped."""
+        view = self._peers.view(peer)
+        rate = self._rate(view)
+        if self._has_stopped(view, rate, now):
+            return inf
+        needed_s = self._in_flight.position(peer, block) * BLOCK_SIZE / rate if rate else 0.0
         waited_s = now - self._in_flight.asked_at(peer, block)
-        rate = self._rate(self._peers.view(peer))
-        queue_s = len(self._in_flight.blocks_of(peer)) * BLOCK_SIZE / rate if rate else 0.0
-        return inf if waited_s > queue_s + self._config.late_after_s else max(0.0, queue_s - waited_s)
+        is_overdue = view.rate_bytes_per_s is None and waited_s > needed_s + self._config.late_after_s
+        return inf if is_overdue else needed_s
+
+    def _has_stopped(self, view: PeerView, rate: float, now: float) -> bool:
+        if view.rate_bytes_per_s == 0:
+            return True
+        return view.head is not None and now - view.head_since > self._patience_s(rate)
+
+    def _patience_s(self, rate: float) -> float:
+        return self._config.late_after_s + (BLOCK_SIZE / rate if rate else 0.0)
 
 
 LOOKED_AT = 4

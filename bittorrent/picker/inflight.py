@@ -80,6 +80,13 @@ class InFlight:
         """When a request that is outstanding was made."""
         return self._by_peer[peer][block]
 
+    def position(self, peer: int, block: Block) -> int:
+        """The place of a request among those of its peer, the stalest being the first. Cost: O(result)."""
+        for place, other in enumerate(self._by_peer[peer], 1):
+            if other == block:
+                return place
+        raise KeyError(f"{block} is not asked from {peer}")
+
     def stalest_first(self) -> Iterator[tuple[Block, tuple[int, ...]]]:
         """The blocks that fewer than `max_requesters` were asked for; the one untouched for longest comes first."""
         return iter(self._by_block.items()) if self._max_requesters > 1 else iter(())

@@ -15,10 +15,10 @@ class PeerView:
 
     `pieces` and `interesting` (how many of its pieces we need) are not kept up for a seed, which has everything.
     `late` are the latest requests that were withdrawn: their answers may be under way. `rate_bytes_per_s` is None
-    until the peer has sent something.
+    until the peer has sent something. `head` was the stalest request when the rates were measured, since `head_since`.
     """
 
-    __slots__ = ("id", "interesting", "is_seed", "late", "pieces", "rate_bytes_per_s")
+    __slots__ = ("head", "head_since", "id", "interesting", "is_seed", "late", "pieces", "rate_bytes_per_s")
 
     def __init__(self, peer: int, pieces: Bitfield) -> None:
         self.id = peer
@@ -27,6 +27,8 @@ class PeerView:
         self.interesting = 0
         self.late: dict[Block, None] = {}
         self.rate_bytes_per_s: float | None = None
+        self.head: Block | None = None
+        self.head_since = 0.0
 
     def has(self, index: int) -> bool:
         return self.is_seed or index in self.pieces

@@ -107,9 +107,13 @@ class PiecePicker:
             self.release(peer, block)
         self._peers.clear_piece(self._peers.view(peer), index)
 
-    def set_rates(self, rates: Mapping[int, float]) -> None:
+    def set_rates(self, rates: Mapping[int, float], *, now: float) -> None:
         """How many bytes per second peers send, of those that have sent something. About once a second."""
         self._peers.set_rates(rates)
+        for peer, view in self._peers.items():
+            head = next(iter(self._in_flight.blocks_of(peer)), None)
+            if head != view.head:
+                view.head, view.head_since = head, now
 
     # What is wanted
 
@@ -175,10 +179,13 @@ class PiecePicker:
         if not self._peers.interesting(view):
             return blocks
         if self._deadlines.order:
+            self._duplicate(view, islice(self._critical.late(view, now=now), count), blocks, now=now)
             self._critical.assign(
-                view, count, lambda piece, limit: self._assign(piece, peer, limit, blocks, now=now), now=now
+                view,
+                count - len(blocks),
+                lambda piece, limit: self._assign(piece, peer, limit, blocks, now=now),
+                now=now,
             )
-            self._duplicate(view, islice(self._critical.late(view, now=now), count - len(blocks)), blocks, now=now)
         while len(blocks) < count:
             piece = self._policy.choose(view)
             if piece is None:
@@ -366,6 +373,10 @@ class PiecePicker:
     def has_deadlines(self) -> bool:
         """Whether somebody waits for a piece."""
         return bool(self._deadlines.order)
+
+    def has_deadline(self, index: int) -> bool:
+        """Whether somebody waits for this piece."""
+        return index in self._deadlines.of
 
     def state(self, index: int) -> PieceState:
         return self._pieces.state(index)

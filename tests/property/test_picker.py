@@ -169,7 +169,7 @@ class PickerAgainstModel(RuleBasedStateMachine):
     def measure(self, data: st.DataObject) -> None:
         for peer in data.draw(st.sets(st.sampled_from(sorted(self.peers)))):
             self.rates[peer] = data.draw(st.sampled_from([0.0, 1e3, 1e5, 1e7]))
-        self.picker.set_rates(self.rates)
+        self.picker.set_rates(self.rates, now=self.now)
 
     @rule(is_sequential=st.booleans())
     def change_mode(self, is_sequential: bool) -> None:
@@ -299,8 +299,8 @@ class PickerAgainstModel(RuleBasedStateMachine):
     def check_most_urgent(self, peer: int, block: Block, critical: dict[int, float]) -> None:
         """A peer that is not much slower than another one helps first with what is needed first."""
         fastest = max(self.rates.values(), default=0.0)
-        if peer in self.rates and self.rates[peer] * CONFIG.steal_factor < fastest:
-            return
+        if fastest and (self.rates.get(peer) is None or self.rates[peer] * CONFIG.steal_factor < fastest):
+            return  # a peer that has sent nothing yet may have stopped
         free = [
             (critical[other.piece], other.piece)
             for other in self.free_blocks()

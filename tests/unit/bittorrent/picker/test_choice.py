@@ -114,7 +114,7 @@ class TestSequential:
 class TestSpeed:
     def test_a_fast_peer_takes_over_what_a_much_slower_one_began(self) -> None:
         picker = make_picker(pieces=4, peers=2)
-        picker.set_rates({1: SLOW, 2: FAST})
+        picker.set_rates({1: SLOW, 2: FAST}, now=NOW)
         slow = picker.pick(1, 1, now=NOW)[0]
         fast = picker.pick(2, 4, now=NOW)
         assert [block.piece for block in fast[:3]] == [slow.piece] * 3
@@ -126,13 +126,13 @@ class TestSpeed:
     @pytest.mark.parametrize("rates", [{}, {1: SLOW}, {2: FAST}, {1: FAST / 9, 2: FAST}])
     def test_nobody_steals_for_less(self, rates: dict[int, float]) -> None:
         picker = make_picker(pieces=4, peers=2, whole_piece_s=1e9)
-        picker.set_rates(rates)
+        picker.set_rates(rates, now=NOW)
         begun = picker.pick(1, 1, now=NOW)[0].piece
         assert begun not in {block.piece for block in picker.pick(2, 4, now=NOW)}
 
     def test_slow_peers_share_pieces_with_each_other(self) -> None:
         picker = make_picker(pieces=4, peers=3, whole_piece_s=20, steal_factor=1e9)
-        picker.set_rates({1: SLOW, 2: SLOW, 3: FAST})
+        picker.set_rates({1: SLOW, 2: SLOW, 3: FAST}, now=NOW)
         fast = picker.pick(3, 1, now=NOW)[0].piece
         begun = picker.pick(1, 1, now=NOW)[0].piece
         assert begun != fast
@@ -140,7 +140,7 @@ class TestSpeed:
 
     def test_a_peer_that_left_has_no_rate(self) -> None:
         picker = make_picker(pieces=4, peers=2)
-        picker.set_rates({1: SLOW, 2: FAST})
+        picker.set_rates({1: SLOW, 2: FAST}, now=NOW)
         picker.remove_peer(1)
         picker.check_invariants()
         assert len(picker.pick(2, 4, now=NOW)) == 4
@@ -149,14 +149,14 @@ class TestSpeed:
 class TestDeadlines:
     def test_the_most_urgent_comes_first(self) -> None:
         picker = make_picker(pieces=8, blocks=2, peers=1)
-        picker.set_rates({1: FAST})
+        picker.set_rates({1: FAST}, now=NOW)
         picker.set_deadlines(7, {5: NOW + 60, 2: NOW + 50, 3: NOW + 60})
         assert picker.has_deadlines
         assert [block.piece for block in picker.pick(1, 6, now=NOW)] == [2, 2, 3, 3, 5, 5]
 
     def test_they_go_before_what_the_peer_began(self) -> None:
         picker = make_picker(pieces=8, peers=1)
-        picker.set_rates({1: FAST})
+        picker.set_rates({1: FAST}, now=NOW)
         begun = picker.pick(1, 1, now=NOW)[0].piece
         urgent = (begun + 1) % 8
         picker.set_deadlines(1, {urgent: NOW + 9})
@@ -171,7 +171,7 @@ class TestDeadlines:
 
     def test_the_earliest_of_several_readers_counts(self) -> None:
         picker = make_picker(pieces=8, blocks=1, peers=1)
-        picker.set_rates({1: FAST})
+        picker.set_rates({1: FAST}, now=NOW)
         picker.set_deadlines(1, {2: NOW + 50, 3: NOW + 51})
         picker.set_deadlines(2, {3: NOW + 49})
         assert [block.piece for block in picker.pick(1, 2, now=NOW)] == [3, 2]
@@ -199,7 +199,7 @@ class TestDeadlines:
 
     def test_a_slow_peer_leaves_what_it_would_be_late_for_to_the_fast(self) -> None:
         picker = make_picker(pieces=16, blocks=1, peers=2)
-        picker.set_rates({1: SLOW, 2: FAST})
+        picker.set_rates({1: SLOW, 2: FAST}, now=NOW)
         picker.set_deadlines(1, {0: NOW + 2, 1: NOW + 1e5})
         assert picker.pick(1, 1, now=NOW)[0].piece == 1
         assert picker.pick(2, 1, now=NOW)[0].piece == 0
@@ -208,29 +208,53 @@ class TestDeadlines:
         picker = make_picker(pieces=16, blocks=1, peers=1)
         picker.add_peer(2)
         picker.peer_have(2, 5)
-        picker.set_rates({1: SLOW, 2: FAST})
+        picker.set_rates({1: SLOW, 2: FAST}, now=NOW)
         picker.set_deadlines(1, {0: NOW + 2})
         assert picker.pick(1, 1, now=NOW)[0].piece == 0
 
-    def test_a_late_block_is_asked_from_a_second_and_a_third_peer(self) -> None:
+    def test_a_block_of_a_peer_that_stopped_is_asked_from_a_second_and_a_third(self) -> None:
         picker = make_picker(pieces=8, blocks=1, peers=4, late_after_s=1.0)
-        picker.set_rates({1: FAST, 2: FAST, 3: FAST, 4: FAST})
+        rates = dict.fromkeys((1, 2, 3, 4), FAST)
+        picker.set_rates(rates, now=NOW)
         picker.set_deadlines(1, {0: NOW + 5})
         late = picker.pick(1, 1, now=NOW)
         assert late[0].piece == 0
+        picker.set_rates(rates, now=NOW)
         assert late[0] not in picker.pick(2, 1, now=NOW + 1.0), "it may come any time now"
         assert picker.pick(2, 1, now=NOW + 1.1) == late
-        assert picker.pick(3, 1, now=NOW + 2.2) == late
-        assert late[0] not in picker.pick(4, 1, now=NOW + 3.3), "three are enough"
+        picker.set_rates(rates, now=NOW + 1.2)
+        assert late[0] not in picker.pick(3, 1, now=NOW + 2.0)
+        assert picker.pick(3, 1, now=NOW + 3.0) == late
+        assert late[0] not in picker.pick(4, 1, now=NOW + 30), "three are enough"
         assert set(picker.block_received(3, late[0]).cancel_for) == {1, 2}
         picker.check_invariants()
 
+    def test_a_block_of_a_peer_that_never_sent_anything_is_asked_from_another(self) -> None:
+        picker = make_picker(pieces=8, blocks=1, peers=2, late_after_s=1.0)
+        picker.set_rates({2: FAST}, now=NOW)
+        picker.set_deadlines(1, {0: NOW + 0.5})
+        late = picker.pick(1, 1, now=NOW)
+        assert late[0] not in picker.pick(2, 1, now=NOW + 1.0)
+        assert picker.pick(2, 1, now=NOW + 1.1) == late
+
+    def test_a_block_in_a_queue_that_moves_is_not_late(self) -> None:
+        picker = make_picker(pieces=64, blocks=1, peers=2, late_after_s=1.0)
+        rates = {1: 4 * BLOCK_SIZE, 2: FAST}
+        picker.set_deadlines(1, dict.fromkeys(range(12), NOW + 9))
+        queue = picker.pick(1, 12, now=NOW)
+        for second in range(3):
+            for block in queue[4 * second : 4 * second + 3]:
+                picker.block_received(1, block)
+            picker.set_rates(rates, now=NOW + second)
+            assert not set(picker.pick(2, 2, now=NOW + second + 0.5)) & set(queue)
+            picker.block_received(1, queue[4 * second + 3])
+
     def test_a_block_that_will_be_late_is_asked_from_who_has_it_sooner(self) -> None:
         picker = make_picker(pieces=8, blocks=1, peers=2)
-        picker.set_rates({1: BLOCK_SIZE / 4})
+        picker.set_rates({1: BLOCK_SIZE / 4}, now=NOW)
         picker.set_deadlines(1, {0: NOW + 10})
         block = picker.pick(1, 1, now=NOW)[0]
-        picker.set_rates({1: BLOCK_SIZE / 40, 2: BLOCK_SIZE / 4})
+        picker.set_rates({1: BLOCK_SIZE / 40, 2: BLOCK_SIZE / 4}, now=NOW)
         assert picker.pick(2, 1, now=NOW + 1) == [block]
 
     def test_a_piece_on_parole_stays_with_one_peer(self) -> None:
@@ -252,7 +276,7 @@ class TestDeadlines:
 
     def test_only_so_many_are_kept(self) -> None:
         picker = make_picker(pieces=64, blocks=1, peers=1, max_deadlines=2)
-        picker.set_rates({1: FAST})
+        picker.set_rates({1: FAST}, now=NOW)
         picker.set_deadlines(1, {index: NOW + 100 - index for index in range(64)})
         assert [block.piece for block in picker.pick(1, 2, now=NOW)] == [63, 62]
         picker.check_invariants()
