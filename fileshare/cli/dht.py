@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bittorrent.errors import MagnetError
-from bittorrent.metainfo.magnet import Magnet, parse_info_hash
+from fileshare.cli import dht_items, dht_nodes, dht_survey
+from fileshare.cli.dht_ask import AskFromOption, InfoHashArgument, asking_node, parse_target
 from fileshare.cli.errors import InterruptedByUserError, exits
-from fileshare.cli.network import default_host, open_node
-from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, is_magnet, parse_bootstrap, parse_listen
+from fileshare.cli.network import open_node
+from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, parse_bootstrap, parse_listen
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.units import count_text, size_text
@@ -31,7 +32,17 @@ app = typer.Typer(
     epilog="Example: kad dht node --listen 127.0.0.1:6900 --bootstrap none",
 )
 @exits
-def node(listen: ListenOption = None, bootstrap: BootstrapOption = None, as_json: JsonOption = False) -> None:
+def node(
+    listen: ListenOption = None,
+    bootstrap: BootstrapOption = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            "--state", metavar="FILE", help="Keep the node's id and whom it knows there, from one run to the next."
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Run a node of the DHT until interrupted. It answers everybody, so others can use it as their --bootstrap; with
     '--bootstrap none' it is the first node of a network of your own.
     """
@@ -41,7 +52,7 @@ def node(listen: ListenOption = None, bootstrap: BootstrapOption = None, as_json
     started_at = time.monotonic()
     last: list[MainlineStats] = []
     try:
-        run(_serve(output, address, entries, last))
+        run(_serve(output, address, entries, state, last))
     except InterruptedByUserError:
         output.say("stopped")
         output.event("done", seconds=time.monotonic() - started_at, statistics=last[-1] if last else None)
@@ -54,30 +65,24 @@ def node(listen: ListenOption = None, bootstrap: BootstrapOption = None, as_json
 )
 @exits
 def find_peers(
-    info_hash: Annotated[
-        str, typer.Argument(metavar="INFO_HASH", help="40 hexadecimal or 32 base32 characters, or a magnet link.")
-    ],
+    info_hash: InfoHashArgument,
     bootstrap: BootstrapOption = None,
-    listen: Annotated[
-        str | None,
-        typer.Option("--listen", metavar="HOST:PORT", help="UDP address to ask from. Default: any free port."),
-    ] = None,
+    listen: AskFromOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask the DHT who shares a torrent, and print each peer as it is found. Exit code 1 when nobody does."""
     output = Output(as_json=as_json)
-    target = _target(info_hash)
-    entries = parse_bootstrap(bootstrap)
-    assert entries is not None
-    if not entries:
-        raise typer.BadParameter("a network of one's own has nobody to ask; name a node", param_hint="--bootstrap")
-    run(_ask(output, target, entries, parse_listen(listen) or Address(default_host(entries), 0)))
+    run(_ask(output, parse_target(info_hash, hint="INFO_HASH"), bootstrap, listen))
 
 
 async def _serve(
-    output: Output, listen: Address | None, bootstrap: tuple[Address, ...], last: list[MainlineStats]
+    output: Output,
+    listen: Address | None,
+    bootstrap: tuple[Address, ...],
+    state: Path | None,
+    last: list[MainlineStats],
 ) -> None:
-    async with open_node(listen=listen, bootstrap=bootstrap) as node:
+    async with open_node(listen=listen, bootstrap=bootstrap, state_file=state) as node:
         output.say(f"listening on {node.address} (UDP), node id {node.node_id.hex()}; stop with Ctrl-C")
         output.event("listening", address=node.address, node_id=node.node_id.hex())
         await node.wait_joined()
@@ -109,17 +114,15 @@ async def _report(output: Output, node: MainlineNode) -> None:
             shown = line
 
 
-async def _ask(output: Output, target: bytes, bootstrap: tuple[Address, ...], listen: Address) -> None:
+async def _ask(output: Output, target: bytes, bootstrap: list[str] | None, listen: str | None) -> None:
     started_at = time.monotonic()
     found = 0
-    async with open_node(listen=listen, bootstrap=bootstrap) as node:
-        output.event("listening", address=node.address, node_id=node.node_id.hex())
-        async with node.find_peers(target) as lookup:
-            async for peer in lookup:
-                found += 1
-                output.say(str(peer))
-                output.event("peer", address=peer)
-            stats = lookup.statistics()
+    async with asking_node(output, bootstrap, listen) as node, node.find_peers(target) as lookup:
+        async for peer in lookup:
+            found += 1
+            output.say(str(peer))
+            output.event("peer", address=peer)
+        stats = lookup.statistics()
     seconds = time.monotonic() - started_at
     output.event("done", info_hash=target, peers=found, seconds=seconds, lookup=stats)
     cost = f"{count_text(stats.hops, 'hop')}, {stats.queries} queries, {stats.responses} answers"
@@ -129,12 +132,36 @@ async def _ask(output: Output, target: bytes, bootstrap: tuple[Address, ...], li
     output.say(f"{count_text(found, 'peer')} in {seconds:.1f} s: {cost}")
 
 
-def _target(text: str) -> bytes:
-    try:
-        return Magnet.parse(text).info_hash if is_magnet(text) else parse_info_hash(text.strip())
-    except MagnetError as error:
-        raise typer.BadParameter(str(error), param_hint="INFO_HASH") from None
-
+app.command("ping", short_help="Ask a node who it is.", epilog="Example: kad dht ping 127.0.0.1:6900")(dht_nodes.ping)
+app.command(
+    "find-node",
+    short_help="Find the nodes closest to a key.",
+    epilog="Example: kad dht find-node 08ada5a7a6183aae1e09d831df6748d566095a10",
+)(dht_nodes.find_node)
+app.command(
+    "announce",
+    short_help="Say that a torrent is shared here.",
+    epilog="Example: kad dht announce 08ada5a7a6183aae1e09d831df6748d566095a10 --port 6881",
+)(dht_nodes.announce)
+app.command(
+    "get",
+    short_help="Fetch a stored value.",
+    epilog="Example: kad dht get e5f96f6f38320f0f33959cb4d3d656452117aadb",
+)(dht_items.get)
+app.command("put", short_help="Store a value.", epilog="Example: kad dht put 'Hello World!'")(dht_items.put)
+app.command(
+    "follow",
+    short_help="Watch a value that changes.",
+    epilog="Example: kad dht follow 77ff84905a91936367c01360803104f92432fcd904a43511876df5cdf3e7e548 --salt news",
+)(dht_items.follow)
+app.command(
+    "scrape",
+    short_help="Estimate how many share a torrent.",
+    epilog="Example: kad dht scrape 08ada5a7a6183aae1e09d831df6748d566095a10",
+)(dht_survey.scrape)
+app.command("sample", short_help="See what torrents nodes know.", epilog="Example: kad dht sample --limit 20")(
+    dht_survey.sample
+)
 
 EVENT_INTERVAL_S = 1.0
 LINE_INTERVAL_S = 10.0

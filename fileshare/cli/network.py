@@ -18,12 +18,19 @@ from transfer.address import Address
 
 if TYPE_CHECKING:
     from bittorrent.aio.session import Session
+    from kademlia_core.mainline.config import MainlineConfig
 
 T = TypeVar("T")
 
 
 @asynccontextmanager
-async def open_node(*, listen: Address | None, bootstrap: tuple[Address, ...]) -> AsyncIterator[MainlineNode]:
+async def open_node(
+    *,
+    listen: Address | None,
+    bootstrap: tuple[Address, ...],
+    config: MainlineConfig | None = None,
+    state_file: Path | None = None,
+) -> AsyncIterator[MainlineNode]:
     """A DHT node.
 
     Raises:
@@ -31,7 +38,10 @@ async def open_node(*, listen: Address | None, bootstrap: tuple[Address, ...]) -
     """
 
     async def bind(stack: AsyncExitStack, address: Address) -> MainlineNode:
-        return await stack.enter_async_context(MainlineNode(host=address.host, port=address.port, bootstrap=bootstrap))
+        node = MainlineNode(
+            host=address.host, port=address.port, bootstrap=bootstrap, config=config, state_file=state_file
+        )
+        return await stack.enter_async_context(node)
 
     async with AsyncExitStack() as stack:
         yield await _bind(stack, listen, default_host(bootstrap), (socket.SOCK_DGRAM,), bind)

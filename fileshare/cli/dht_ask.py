@@ -1,0 +1,61 @@
+"""What the asking commands of `kad dht` share: a node that only asks, and how keys and addresses are written."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated
+
+import typer
+
+from bittorrent.errors import MagnetError
+from bittorrent.metainfo.magnet import Magnet, parse_info_hash
+from fileshare.cli.network import default_host, open_node
+from fileshare.cli.options import is_magnet, parse_bootstrap, parse_listen
+from fileshare.cli.output import Output
+from kademlia_core.aio.mainline import MainlineNode
+from kademlia_core.mainline.config import MainlineConfig
+from transfer.address import Address
+
+AskFromOption = Annotated[
+    str | None,
+    typer.Option("--listen", metavar="HOST:PORT", help="UDP address to ask from. Default: any free port."),
+]
+InfoHashArgument = Annotated[
+    str, typer.Argument(metavar="INFO_HASH", help="40 hexadecimal or 32 base32 characters, or a magnet link.")
+]
+
+
+@asynccontextmanager
+async def asking_node(
+    output: Output, bootstrap: list[str] | None, listen: str | None, *, must_join: bool = True
+) -> AsyncIterator[MainlineNode]:
+    """A node that asks, but does not answer and enters no table (BEP 43): it is gone in a moment.
+
+    Raises:
+        typer.BadParameter: the options make no sense.
+        CommandError: its address cannot be bound.
+        BootstrapError: nobody answered.
+    """
+    entries = parse_bootstrap(bootstrap)
+    assert entries is not None
+    if not entries and must_join:
+        raise typer.BadParameter("a network of one's own has nobody to ask; name a node", param_hint="--bootstrap")
+    address = parse_listen(listen) or Address(default_host(entries), 0)
+    async with open_node(listen=address, bootstrap=entries, config=MainlineConfig(is_read_only=True)) as node:
+        output.event("listening", address=node.address, node_id=node.node_id.hex())
+        if must_join:
+            await node.wait_joined()
+        yield node
+
+
+def parse_target(text: str, *, hint: str) -> bytes:
+    """An info-hash, a node id or the target of an item, as people write it.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    try:
+        return Magnet.parse(text).info_hash if is_magnet(text) else parse_info_hash(text.strip())
+    except MagnetError as error:
+        raise typer.BadParameter(str(error), param_hint=hint) from None
