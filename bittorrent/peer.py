@@ -59,7 +59,7 @@ class PeerCore:
         self._geometry: Geometry | None = None
         self._input = FrameBuffer(max_frame_bytes=config.max_frame_bytes)
         self._scatter: BlockScatter | None = None
-        self._output: list[bytes] = []
+        self._output: list[bytes | memoryview] = []
         self._events: deque[PeerEvent] = deque()
         self._haves: list[int] = []  # announced, not written yet
         self._control = TokenBucket(rate_per_s=config.control_rate_per_s, burst=config.control_burst, now=now)
@@ -218,8 +218,8 @@ class PeerCore:
         if blocks and self.is_fast:
             self._put(wire.encode_rejects(blocks))
 
-    def send_block(self, block: Block, data: bytes) -> None:
-        """Answers a request."""
+    def send_block(self, block: Block, data: bytes | memoryview) -> None:
+        """Answers a request. What `data` is a view of must not change."""
         self._put(wire.piece_header(block.piece, block.begin, len(data)))
         self._put(data)
 
@@ -261,6 +261,10 @@ class PeerCore:
     # Outputs
 
     def data_to_send(self) -> bytes:
+        """`chunks_to_send`, joined."""
+        return b"".join(self.chunks_to_send())
+
+    def chunks_to_send(self) -> list[bytes | memoryview]:
         """Everything that waits to be written, in order; empty when nothing does."""
         if self._haves:
             bits = self.bits
@@ -268,9 +272,8 @@ class PeerCore:
             self._haves.clear()
             if news:
                 self._put(wire.encode_haves(news))
-        data = b"".join(self._output)
-        self._output.clear()
-        return data
+        chunks, self._output = self._output, []
+        return chunks
 
     def next_event(self) -> PeerEvent | None:
         """The oldest event not yet seen."""
@@ -420,7 +423,7 @@ class PeerCore:
         if message is not None:
             self._send(message)
 
-    def _put(self, data: bytes) -> None:
+    def _put(self, data: bytes | memoryview) -> None:
         if not self.is_closed:
             self._sent_at = self._now
             self._output.append(data)

@@ -245,7 +245,7 @@ class SwarmCore:
         """Takes requests of a peer off its queue, up to `max_bytes` but at least one: read them, then `send_block`."""
         return self._uploads.take(self.peers[number], max_bytes)
 
-    def send_block(self, number: int, block: Block, data: bytes, *, now: float) -> None:
+    def send_block(self, number: int, block: Block, data: bytes | memoryview, *, now: float) -> None:
         """Answers one request, unless the peer is gone or was choked meanwhile."""
         self._at(now)
         peer = self.peers.get(number)

@@ -96,7 +96,7 @@ class SwarmUploads:
             self._touch(peer)
         return [] if peer.core.is_closed else blocks
 
-    def send(self, peer: SwarmPeer, block: Block, data: bytes) -> None:
+    def send(self, peer: SwarmPeer, block: Block, data: bytes | memoryview) -> None:
         """Answers one request, unless the peer was choked meanwhile."""
         if peer.core.is_closed:
             return

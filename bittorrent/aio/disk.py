@@ -97,16 +97,16 @@ class Disk:
                 on_piece(looked_at)
         return have
 
-    async def store(self, index: int, buffer: bytearray) -> bool:
-        """Hashes a piece and writes it if it is right; True when it is on disk, False when the hash is wrong.
+    async def store(self, pieces: Sequence[tuple[int, bytearray]]) -> list[bool]:
+        """Hashes pieces, by their index, and writes those that are right; for each whether it is on disk now.
 
         Raises:
-            StorageError: it could not be written.
+            StorageError: one could not be written; what became of the others is not told.
         """
-        return await self.run(lambda: self._verify_and_write(index, buffer))
+        return await self.run(lambda: [self._verify_and_write(index, buffer) for index, buffer in pieces])
 
-    async def read(self, blocks: Sequence[Block]) -> list[bytes]:
-        """The bytes of blocks, in the same order: one trip to a thread for all of them.
+    async def read(self, blocks: Sequence[Block]) -> list[memoryview]:
+        """The bytes of blocks, in the same order: one trip to a thread for all of them, one access for neighbours.
 
         Raises:
             StorageError: they cannot be read.
@@ -175,9 +175,21 @@ class Disk:
         self._storage.write(self._metainfo.piece_span(index)[0], buffer)
         return True
 
-    def _read(self, blocks: Sequence[Block]) -> list[bytes]:
+    def _read(self, blocks: Sequence[Block]) -> list[memoryview]:
         length = self._metainfo.piece_length
-        return [self._storage.read(block.piece * length + block.begin, block.length) for block in blocks]
+        found: list[memoryview] = []
+        while len(found) < len(blocks):
+            run = blocks[len(found) :]
+            start = end = run[0].piece * length + run[0].begin
+            count = 0
+            while count < len(run) and run[count].piece * length + run[count].begin == end:
+                end += run[count].length
+                count += 1
+            view = memoryview(self._storage.read(start, end - start))
+            for block in run[:count]:
+                found.append(view[: block.length])
+                view = view[block.length :]
+        return found
 
 
 CHECK_BATCH_BYTES = 4 << 20  # enough that the trip between threads costs nothing beside the hashing

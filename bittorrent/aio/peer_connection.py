@@ -103,9 +103,9 @@ class PeerConnection(ScatterProtocol):
         if self.core.is_closed:
             self.abort()
         elif self.core.has_output and self.is_writable:
-            data = self.core.data_to_send()
-            self._written_bytes += len(data)
-            self._transport.write(data)
+            chunks = self.core.chunks_to_send()
+            self._written_bytes += sum(map(len, chunks))
+            self._transport.writelines(chunks)
 
     def finish(self, reason: str) -> None:
         """Ends the connection when what waits has been written; `connection_lost` follows from the event loop."""

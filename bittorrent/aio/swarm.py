@@ -44,7 +44,7 @@ class Swarm:
         config: SessionConfig,
         room: Callable[[], int],
         on_event: Callable[[SwarmEvent], None],
-        read_blocks: Callable[[Sequence[Block]], Awaitable[list[bytes]]],
+        read_blocks: Callable[[Sequence[Block]], Awaitable[list[memoryview]]],
         transport: StreamTransport,
         tasks: TaskSet,
     ) -> None:

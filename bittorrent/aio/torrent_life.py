@@ -13,6 +13,7 @@ from bittorrent.aio.discovery import Discovery
 from bittorrent.aio.disk import DiskJobs
 from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.named_peers import NamedPeers
+from bittorrent.aio.piece_writer import PieceWriter
 from bittorrent.aio.swarm import Swarm
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.aio.tracker import TrackerAnnouncer, TransferTotals
@@ -69,6 +70,7 @@ class TorrentLife:
         self._ending: asyncio.Task[None] | None = None
         self.checked_pieces = 0
         self.content: Content | None = None
+        self._writer: PieceWriter | None = None
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
         self._tasks = TaskSet(self._stop)
@@ -160,6 +162,9 @@ class TorrentLife:
             claims=self._parts.claims,
             jobs=self._jobs,
             state=await self._jobs.run(lambda: resume.load_state(self.info_hash)),
+        )
+        self._writer = PieceWriter(
+            content.disk, on_stored=self._stored, tasks=self._tasks, trips=self._config.disk_threads
         )
         selection = self.wanted.decide(metainfo, content)
         have = await content.check(self._note_checked)
@@ -313,7 +318,8 @@ class TorrentLife:
     def _handle(self, event: SwarmEvent) -> None:
         match event:
             case PieceCompleted():
-                self._tasks.start(self._store(event), name=f"store piece {event.index}")
+                assert self._writer is not None
+                self._writer.put(event)
             case MetadataCompleted(info_bytes):
                 if not self._metadata.done():
                     self._metadata.set_result(info_bytes)
@@ -326,18 +332,17 @@ class TorrentLife:
                     with suppress(NodeClosedError):  # it is the caller's, who may close it first
                         self._dht.add_node(address)
 
-    async def _store(self, piece: PieceCompleted) -> None:
-        assert self.content is not None
-        is_right = await self.content.disk.store(piece.index, piece.buffer)
-        if is_right:
-            self.core.piece_verified(piece, now=self._loop.time())
-            self.arrivals.arrived(piece.index)
-            self._finish_if_complete()
-        else:
-            self.core.piece_failed(piece, now=self._loop.time())
+    def _stored(self, pieces: Sequence[tuple[PieceCompleted, bool]]) -> None:
+        for piece, is_right in pieces:
+            if is_right:
+                self.core.piece_verified(piece, now=self._loop.time())
+                self.arrivals.arrived(piece.index)
+            else:
+                self.core.piece_failed(piece, now=self._loop.time())
+        self._finish_if_complete()
         self.swarm.pump()
 
-    async def _read_blocks(self, blocks: Sequence[Block]) -> list[bytes]:
+    async def _read_blocks(self, blocks: Sequence[Block]) -> list[memoryview]:
         assert self.content is not None
         return await self.content.disk.read(blocks)
 

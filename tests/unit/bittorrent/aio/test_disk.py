@@ -67,10 +67,9 @@ async def test_a_piece_is_written_only_when_its_hash_is_right(tmp_path: Path, sh
         assert list(await disk.check()) == []
         wrong = piece(tmp_path, 2)
         wrong[7] ^= 1
-        assert not await disk.store(2, wrong)
+        assert await disk.store([(2, wrong)]) == [False]
         assert not copy.exists()
-        assert await disk.store(10, piece(tmp_path, 10))
-        assert await disk.store(2, piece(tmp_path, 2))
+        assert await disk.store([(10, piece(tmp_path, 10)), (1, wrong), (2, piece(tmp_path, 2))]) == [True, False, True]
         await disk.flush()
         assert await disk.read([Block(2, 100, 50), Block(10, 0, 1)]) == [
             bytes(piece(tmp_path, 2)[100:150]),
@@ -111,7 +110,7 @@ async def test_a_write_whose_waiter_is_cancelled_ends_before_the_files_are_close
     async with opened(shared, tmp_path / "copy", kind=SlowStorage) as (disk, jobs):
         storage = disk._storage
         assert isinstance(storage, SlowStorage)
-        storing = asyncio.create_task(disk.store(1, piece(tmp_path, 1)))
+        storing = asyncio.create_task(disk.store([(1, piece(tmp_path, 1))]))
         await asyncio.to_thread(storage.writing.acquire)
         storing.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -163,11 +162,29 @@ async def test_one_failure_of_many_is_not_lost_and_the_others_are_not_disturbed(
             super().write(offset, data)
 
     async with opened(shared, tmp_path / "copy", kind=Partly) as (disk, _):
-        stores = [disk.store(index, piece(tmp_path, index)) for index in range(6)]
+        stores = [disk.store([(index, piece(tmp_path, index))]) for index in range(6)]
         results = await asyncio.gather(*stores, return_exceptions=True)
-        assert [result is True for result in results] == [True, True, True, False, True, True]
+        assert [result == [True] for result in results] == [True, True, True, False, True, True]
         assert isinstance(results[3], StorageError)
         assert list(await disk.check()) == [0, 1, 2, 4, 5]
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_blocks_are_read_in_the_order_asked_for_wherever_they_are(
+    tmp_path: Path, shared: Metainfo, seed: int
+) -> None:
+    """Neighbours are read in one call, which must not show."""
+    data, rng = (tmp_path / "file.bin").read_bytes(), random.Random(seed)
+    blocks = [Block(index, begin, 4096) for index in range(10) for begin in range(0, PIECE, 4096)] + [Block(10, 0, 1)]
+    for _ in range(rng.randrange(10)):
+        at = rng.randrange(len(blocks))
+        blocks.insert(rng.randrange(len(blocks)), blocks.pop(at))
+    async with opened(shared, tmp_path) as (disk, _):
+        contents = await disk.read(blocks)
+    assert [bytes(content) for content in contents] == [
+        data[block.piece * PIECE + block.begin :][: block.length] for block in blocks
+    ]
+    assert all(content.readonly for content in contents)  # who sends them need not copy them
 
 
 async def test_a_closed_disk_says_so(tmp_path: Path, shared: Metainfo) -> None:
@@ -178,14 +195,16 @@ async def test_a_closed_disk_says_so(tmp_path: Path, shared: Metainfo) -> None:
 
 
 async def test_many_readers_and_writers_at_once_see_whole_pieces(tmp_path: Path, shared: Metainfo) -> None:
-    async def read_back(disk: Disk, indices: Sequence[int]) -> list[bytes]:
+    async def read_back(disk: Disk, indices: Sequence[int]) -> list[memoryview]:
         return await disk.read([Block(index, 0, PIECE) for index in indices])
 
     copy = tmp_path / "copy"
     async with opened(shared, copy, threads=4) as (disk, _):
         order = list(range(10))
         random.Random(2).shuffle(order)
-        assert all(await asyncio.gather(*(disk.store(index, piece(tmp_path, index)) for index in order)))
+        assert (
+            await asyncio.gather(*(disk.store([(index, piece(tmp_path, index))]) for index in order)) == [[True]] * 10
+        )
         expected = [bytes(piece(tmp_path, index)) for index in range(10)]
         for contents in await asyncio.gather(*(read_back(disk, range(10)) for _ in range(8))):
             assert contents == expected

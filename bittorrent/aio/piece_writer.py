@@ -1,0 +1,61 @@
+"""Finished pieces on their way to the disk, several in one trip to a thread when they are small or it is slow."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from bittorrent.aio.disk import Disk
+from bittorrent.swarm_events import PieceCompleted
+from transfer.aio.tasks import TaskSet
+
+
+class PieceWriter:
+    """Hashes and writes pieces in the order they were finished, in a few threads at once.
+
+    Args:
+        on_stored: told of the pieces of each trip, with whether each had its hash and is on disk.
+        tasks: where the trips run; what goes wrong with the disk is an error of theirs.
+        trips: at most so many at once.
+    """
+
+    def __init__(
+        self,
+        disk: Disk,
+        *,
+        on_stored: Callable[[Sequence[tuple[PieceCompleted, bool]]], None],
+        tasks: TaskSet,
+        trips: int,
+    ) -> None:
+        self._disk = disk
+        self._on_stored = on_stored
+        self._tasks = tasks
+        self._most_trips = trips
+        self._trips = 0
+        self._waiting: deque[PieceCompleted] = deque()
+
+    def put(self, piece: PieceCompleted) -> None:
+        """Its buffer must not change until it is reported. How many may wait is bounded by who requests blocks."""
+        self._waiting.append(piece)
+        if self._trips < self._most_trips:
+            self._trips += 1
+            self._tasks.start(self._run(), name="store pieces")
+
+    async def _run(self) -> None:
+        try:
+            while batch := self._take():
+                are_right = await self._disk.store([(piece.index, piece.buffer) for piece in batch])
+                self._on_stored(list(zip(batch, are_right, strict=True)))
+        finally:
+            self._trips -= 1
+
+    def _take(self) -> list[PieceCompleted]:
+        batch: list[PieceCompleted] = []
+        size = 0
+        while self._waiting and size < TRIP_BYTES:
+            batch.append(self._waiting.popleft())
+            size += len(batch[-1].buffer)
+        return batch
+
+
+TRIP_BYTES = 1 << 20  # hashing so much takes ten times as long as the trip
