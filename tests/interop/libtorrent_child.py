@@ -7,9 +7,11 @@ input ends the process, so it never outlives the test that started it.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import libtorrent as lt
@@ -136,8 +138,8 @@ class Child:
                     return {"nodes": alert.values["dht.dht_nodes"]}
         return {"nodes": -1}
 
-    def do_dht_announce(self, info_hash: str, port: int) -> dict[str, Any]:
-        self.session.dht_announce(lt.sha1_hash(bytes.fromhex(info_hash)), port, 0)
+    def do_dht_announce(self, info_hash: str, port: int, seed: bool = False) -> dict[str, Any]:
+        self.session.dht_announce(lt.sha1_hash(bytes.fromhex(info_hash)), port, int(seed))
         return {}
 
     def do_dht_get_peers(self, info_hash: str, wait_s: float = 20.0) -> dict[str, Any]:
@@ -153,6 +155,63 @@ class Child:
                     if isinstance(alert, lt.dht_get_peers_reply_alert) and str(alert.info_hash) == info_hash:
                         found += [list(peer) for peer in alert.peers()]
         return {"peers": found}
+
+    def do_dht_put_immutable(self, value: Any) -> dict[str, Any]:
+        """`value` is JSON; its text is stored as UTF-8. Answers when the nodes have it."""
+        target = self.session.dht_put_immutable_item(_as_bytes(value))
+        put = self._alert(lt.dht_put_alert, lambda alert: alert.target == target)
+        return {"target": str(target), "nodes": put.num_success if put else 0}
+
+    def do_dht_get_immutable(self, target: str) -> dict[str, Any]:
+        wanted = lt.sha1_hash(bytes.fromhex(target))
+        self.session.dht_get_immutable_item(wanted)
+        got = self._alert(lt.dht_immutable_item_alert, lambda alert: alert.target == wanted)
+        return {"item": base64.b64encode(lt.bencode(got.item)).decode() if got else ""}
+
+    def do_dht_put_mutable(self, seed: str, public_key: str, value: str, salt: str = "") -> dict[str, Any]:
+        """Signs with the key of RFC 8032 that `seed` stands for; libtorrent wants it in its expanded form."""
+        expanded = bytearray(hashlib.sha512(bytes.fromhex(seed)).digest())
+        expanded[0] &= 248
+        expanded[31] = expanded[31] & 127 | 64
+        key, salted = bytes.fromhex(public_key), bytes.fromhex(salt)
+        self.session.dht_put_mutable_item(bytes(expanded), key, value.encode(), salted)
+        put = self._alert(lt.dht_put_alert, lambda alert: bytes(alert.salt) == salted and alert.seq > 0)
+        return {"seq": put.seq if put else 0, "nodes": put.num_success if put else 0}
+
+    def do_dht_get_mutable(self, public_key: str, salt: str = "") -> dict[str, Any]:
+        salted = bytes.fromhex(salt)
+        self.session.dht_get_mutable_item(bytes.fromhex(public_key), salted)
+        got = self._alert(lt.dht_mutable_item_alert, lambda alert: bytes(alert.salt) == salted and alert.authoritative)
+        item = lt.bencode(got.item) if got else b""
+        return {"item": base64.b64encode(item).decode(), "seq": got.seq if got else 0}
+
+    def do_dht_sample(self, host: str, port: int, target: str) -> dict[str, Any]:
+        self.session.dht_sample_infohashes((host, port), lt.sha1_hash(bytes.fromhex(target)))
+        got = self._alert(lt.dht_sample_infohashes_alert, lambda alert: True)
+        return {
+            "samples": [str(sample) for sample in got.samples],
+            "num": got.num_infohashes,
+            "nodes": got.num_nodes,
+        }
+
+    def _alert(self, kind: type[Any], matches: Callable[[Any], bool], wait_s: float = 20.0) -> Any:
+        """The first alert of a kind that matches; None if there is none for so long."""
+        deadline = time.monotonic() + wait_s
+        while time.monotonic() < deadline:
+            self.session.wait_for_alert(100)
+            for alert in self.session.pop_alerts():
+                if isinstance(alert, kind) and matches(alert):
+                    return alert
+        return None
+
+
+def _as_bytes(value: Any) -> Any:
+    """libtorrent deprecates text in bencode."""
+    if isinstance(value, list):
+        return [_as_bytes(item) for item in value]
+    if isinstance(value, dict):
+        return {name.encode(): _as_bytes(item) for name, item in value.items()}
+    return value.encode() if isinstance(value, str) else value
 
 
 def main() -> None:
