@@ -105,6 +105,8 @@ class Swarm:
         self.peers.add_all(addresses, source, now=self._loop.time())
         if self.is_started:
             self._dial()
+            if not self._closed:
+                self._arm()
 
     def new_connection(self) -> PeerConnection:
         """Our end of a connection that somebody else makes, to a peer in this process."""
@@ -164,6 +166,8 @@ class Swarm:
         self._handshaking.add(connection)
         if self._closed:
             connection.abort()
+        elif self.is_started:
+            self._arm()
 
     def connection_received(self, connection: PeerConnection, size: int) -> None:
         now = self._loop.time()
@@ -262,6 +266,8 @@ class Swarm:
             raise
         finally:
             self._dialling -= 1
+            if not self._closed:
+                self._arm()
 
     def _note_end(self, dialled: Address, core: PeerCore, was_useful: bool, now: float) -> None:
         if core.remote is not None and core.remote.peer_id == self._handshake.peer_id:
@@ -314,9 +320,11 @@ class Swarm:
                 connection.abort()
         self.pump()
         self._dial()
+        if not self._closed:
+            self._arm()
 
     def _arm(self) -> None:
-        due = self.core.next_timer()
+        due = self._next_due()
         if self._timer is not None:
             if self._timer_due <= due:
                 return
@@ -324,7 +332,19 @@ class Swarm:
         self._timer_due = due  # the handle cannot be asked: uvloop's has no `when` for a time that is now
         self._timer = self._loop.call_at(due, self._tick)
 
+    def _next_due(self) -> float:
+        """A thousand idle torrents must cost nothing: without anybody to look after there is only the next dial."""
+        if self._connections:
+            return self.core.next_timer()
+        now = self._loop.time()
+        if self._handshaking or self._dialling:
+            return now + TICK_S
+        dial_at = self.peers.next_timer()
+        return now + IDLE_TICK_S if dial_at is None else min(max(dial_at, now + TICK_S), now + IDLE_TICK_S)
 
+
+TICK_S = 1.0
+IDLE_TICK_S = 30.0  # also how soon it is noticed that the session has room for connections again
 PUBLIC_SOURCES = PeerSource.DHT | PeerSource.PEX
 READ_AHEAD_BYTES = 512 << 10
 SEND_AHEAD_S = 0.5  # how much time's worth of upload may wait in the transport (libtorrent's watermark factor)
