@@ -52,7 +52,7 @@ def make_torrents(count: int, where: Path, tracker: str, pieces: int) -> list[Me
         content = hashlib.blake2b(number.to_bytes(4, "big")).digest() * (size // 64)
         hashes = b"".join(hashlib.sha1(content[at : at + 16 * KIB]).digest() for at in range(0, size, 16 * KIB))
         name = f"file {number}.bin"
-        info = {"name": name, "length": size, "piece length": 16 * KIB, "pieces": hashes}
+        info: dict[str, str | int | bytes] = {"name": name, "length": size, "piece length": 16 * KIB, "pieces": hashes}
         made.append(Metainfo.from_info(bencode.encode(info), trackers=[[tracker]]))
         if number % 2 == 0:
             (where / name).write_bytes(content)
@@ -76,7 +76,7 @@ async def measure(count: int, seconds: float, pieces: int) -> None:
         async with Session(folder, host="127.0.0.1", config=SessionConfig()) as session:
             added = [await session.add(metainfo) for metainfo in torrents]
             at_rest = (TorrentState.SEEDING, TorrentState.DOWNLOADING)
-            while tracker.announces < count or any(torrent.state not in at_rest for torrent in added):
+            while tracker.announces < count or any(torrent.state not in at_rest for torrent in added):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
             ready_s = time.perf_counter() - started_at
             await asyncio.sleep(3)
@@ -88,7 +88,8 @@ async def measure(count: int, seconds: float, pieces: int) -> None:
             closing_at = time.perf_counter()
         print(f"{count} idle torrents of {pieces} pieces, half of them complete, over {wall_s:.0f} s")
         print(f"  ready after     {ready_s:7.1f} s")
-        print(f"  memory          {after_mib:7.1f} MiB, {(after_mib - before_mib) * 1024 / count:.1f} KiB for each torrent")
+        each_kib = (after_mib - before_mib) * 1024 / count
+        print(f"  memory          {after_mib:7.1f} MiB, {each_kib:.1f} KiB for each torrent")
         print(f"  CPU             {100 * cpu_s / wall_s:7.2f} % of a core ({cpu_s:.2f} s)")
         print(f"  closed within   {time.perf_counter() - closing_at:7.1f} s")
     transport.close()

@@ -29,7 +29,7 @@ class HttpConfig:
         connect_timeout_s: for one connection.
         read_timeout_s: between two bytes of an answer.
         max_redirects: of one request.
-        max_connections: at a time; further requests wait.
+        max_connections, max_connections_per_host: at a time; further requests wait.
         user_agent: what we call ourselves.
         keeps_alive: whether connections are used again.
     """
@@ -38,14 +38,17 @@ class HttpConfig:
     read_timeout_s: float = 30.0
     max_redirects: int = 5
     max_connections: int = 50
+    max_connections_per_host: int = 50
     user_agent: str = "kademlia-core/0.1"
     keeps_alive: bool = True
 
     def __post_init__(self) -> None:
         if min(self.connect_timeout_s, self.read_timeout_s) <= 0:
             raise ValueError("timeouts must be positive")
-        if self.max_redirects < 0 or self.max_connections < 1:
-            raise ValueError("max_redirects cannot be negative, and max_connections must be at least 1")
+        if self.max_redirects < 0:
+            raise ValueError("max_redirects cannot be negative")
+        if min(self.max_connections, self.max_connections_per_host) < 1:
+            raise ValueError("max_connections and max_connections_per_host must be at least 1")
 
 
 class GuardedHttp:
@@ -113,6 +116,7 @@ class GuardedHttp:
             config = self._config
             connector = aiohttp.TCPConnector(
                 limit=config.max_connections,
+                limit_per_host=config.max_connections_per_host,
                 force_close=not config.keeps_alive,
                 resolver=self._public if public_only else self._anywhere,
             )

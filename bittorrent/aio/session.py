@@ -12,6 +12,7 @@ from random import Random, SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from bittorrent.aio.connection_tally import ConnectionTally
 from bittorrent.aio.guarded_http import GuardedHttp
 from bittorrent.aio.peer_connection import PeerConnection
 from bittorrent.aio.torrent import Torrent
@@ -82,6 +83,7 @@ class Session:
         self._transport = transport or TcpTransport()
         self._state_dir = Path(state_dir) if state_dir is not None else None
         self._claims = PathClaims()
+        self._tally = ConnectionTally(limit=self._config.max_connections)
         self._peer_id = PEER_ID_PREFIX + self._rng.randbytes(12)
         self._listener: Listener | None = None
         self._executor: ThreadPoolExecutor | None = None
@@ -93,7 +95,7 @@ class Session:
     async def __aenter__(self) -> Self:
         if self._listener is not None:
             raise LocalProtocolError("a session can be entered only once; make a new one")
-        self._reception = _Reception(self, self._config)
+        self._reception = _Reception(self, self._config, self._tally)
         self._listener = await self._transport.listen(self._reception.new_connection, Address(self._host, self._port))
         self._executor = ThreadPoolExecutor(
             max(self._config.disk_threads, os.cpu_count() or 1), thread_name_prefix="disk"
@@ -116,8 +118,7 @@ class Session:
 
     @property
     def connection_count(self) -> int:
-        waiting = self._reception.waiting_count if self._reception is not None else 0
-        return waiting + sum(torrent.swarm.connection_count for torrent in self.torrents.values())
+        return self._tally.in_use
 
     async def add(
         self,
@@ -242,7 +243,7 @@ class Session:
             open_storage=self._open_storage,
             transport=self._transport,
             claims=self._claims,
-            room=lambda: self._config.max_connections - self.connection_count,
+            tally=self._tally,
             config=self._config,
         )
 
@@ -270,18 +271,15 @@ class Session:
 class _Reception:
     """Owns incoming connections until their handshake says which torrent they are for."""
 
-    def __init__(self, session: Session, config: SessionConfig) -> None:
+    def __init__(self, session: Session, config: SessionConfig, tally: ConnectionTally) -> None:
         self.refused = 0
+        self._tally = tally
         self._session = session
         self._config = config
         self._waiting: dict[PeerConnection, asyncio.TimerHandle] = {}
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._closed = False
-
-    @property
-    def waiting_count(self) -> int:
-        return len(self._waiting)
 
     def new_connection(self) -> PeerConnection:
         """The protocol factory of the listening socket."""
@@ -291,13 +289,14 @@ class _Reception:
         loop = asyncio.get_running_loop()
         self._all_gone.clear()
         self._waiting[connection] = loop.call_later(self._config.peer.handshake_timeout_s, connection.abort)
+        self._tally.change(0, 1)
         host = connection.core.address.host
         of_host = sum(other.core.address.host == host for other in self._waiting)
         of_host += sum(torrent.swarm.count_from(host) for torrent in self._session.torrents.values())
         is_full = (
             len(self._waiting) > self._config.max_handshaking
             or of_host > self._config.max_connections_per_host
-            or self._session.connection_count > self._config.max_connections
+            or self._tally.room < 0
         )
         if self._closed or is_full:
             self._refuse(connection)
@@ -334,6 +333,7 @@ class _Reception:
         timer = self._waiting.pop(connection, None)
         if timer is not None:
             timer.cancel()
+            self._tally.change(1, 0)
         if not self._waiting:
             self._all_gone.set()
 

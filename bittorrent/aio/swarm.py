@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
+from bittorrent.aio.connection_tally import ConnectionTally
 from bittorrent.aio.peer_connection import PeerConnection
 from bittorrent.config import SessionConfig
 from bittorrent.peer import PeerCore
@@ -28,7 +29,7 @@ class Swarm:
         peers: endpoints to dial.
         handshake: ours for this torrent.
         config: bounds.
-        room: for how many more connections the session has room.
+        tally: the connections of the whole session.
         on_event: the torrent's part: pieces, metadata, bans.
         read_blocks: reads from disk for uploads.
         transport: dials.
@@ -42,7 +43,7 @@ class Swarm:
         peers: PeerList,
         handshake: Handshake,
         config: SessionConfig,
-        room: Callable[[], int],
+        tally: ConnectionTally,
         on_event: Callable[[SwarmEvent], None],
         read_blocks: Callable[[Sequence[Block]], Awaitable[list[memoryview]]],
         transport: StreamTransport,
@@ -56,7 +57,8 @@ class Swarm:
         self.is_started = False
         self._handshake = handshake
         self._config = config
-        self._room = room
+        self._tally = tally
+        self._counted = 0
         self._on_event = on_event
         self._read_blocks = read_blocks
         self._transport = transport
@@ -158,12 +160,14 @@ class Swarm:
             connection.abort()
         await self._all_gone.wait()
         self._dialling = 0  # a dial that was cancelled before its first step never came to its end
+        self._recount()
 
     # ConnectionOwner
 
     def connection_opened(self, connection: PeerConnection) -> None:
         self._all_gone.clear()
         self._handshaking.add(connection)
+        self._recount()
         if self._closed:
             connection.abort()
         elif self.is_started:
@@ -189,6 +193,7 @@ class Swarm:
             self.core.remove_peer(connection.number, now=now)
         if connection.dialled is not None:
             self._note_end(connection.dialled, connection.core, was_useful, now)
+        self._recount()
         if not self._connections and not self._handshaking:
             self._all_gone.set()
         if not self._closed:
@@ -236,6 +241,9 @@ class Swarm:
             other.flush()
         return False
 
+    def _recount(self) -> None:
+        self._counted = self._tally.change(self._counted, self.connection_count)
+
     # Dialling
 
     def _dial(self) -> None:
@@ -245,12 +253,13 @@ class Swarm:
         room = min(
             config.max_connections_per_torrent - self.connection_count,
             config.max_dialling - self._dialling - len(self._handshaking),
-            self._room(),
+            self._tally.room,
         )
         if room > 0:
             for address in self.peers.candidates_to_connect(room, now=self._loop.time()):
                 self._dialling += 1
                 self._tasks.start(self._connect(address), name=f"dial {address}")
+            self._recount()
 
     async def _connect(self, address: Address) -> None:
         connection = PeerConnection(self, handshake=self._handshake, config=self._config.peer)
@@ -266,6 +275,7 @@ class Swarm:
             raise
         finally:
             self._dialling -= 1
+            self._recount()
             if not self._closed:
                 self._arm()
 

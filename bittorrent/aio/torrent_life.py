@@ -83,7 +83,7 @@ class TorrentLife:
                 info_hash=self.info_hash, peer_id=parts.peer_id, supports_dht=self._dht is not None, supports_fast=True
             ),
             config=config,
-            room=parts.room,
+            tally=parts.tally,
             on_event=self._handle,
             read_blocks=self._read_blocks,
             transport=parts.transport,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bittorrent.aio.connection_tally import ConnectionTally
 from bittorrent.aio.guarded_http import GuardedHttp
 from bittorrent.aio.tracker import TrackerClient
 from bittorrent.config import SessionConfig
@@ -52,7 +52,7 @@ class SessionParts:
         listen_port: where we accept peers.
         executor: runs what blocks.
         claims: who uses which place on disk.
-        room: for how many more connections there is room.
+        tally: the connections of all torrents.
     """
 
     peer_id: bytes
@@ -64,5 +64,5 @@ class SessionParts:
     open_storage: OpenStorage
     transport: StreamTransport
     claims: PathClaims
-    room: Callable[[], int]
+    tally: ConnectionTally
     config: SessionConfig

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
 import aiohttp
 
@@ -45,21 +46,26 @@ class TrackerConfig:
         connect_timeout_s: for one connection to an HTTP tracker.
         max_redirects: of one HTTP announcement.
         max_connections: HTTP announcements at a time; others wait.
+        max_questions_per_host: to one tracker at a time. A thousand torrents that start together would lose most of
+            their packets over UDP otherwise, and a tracker that is down would keep them from the others over HTTP.
         user_agent: what we call ourselves over HTTP.
     """
 
     announce_timeout_s: float = 40.0
     connect_timeout_s: float = 15.0
     max_redirects: int = 5
-    max_connections: int = 50
+    max_connections: int = 200
+    max_questions_per_host: int = 40
     user_agent: str = "kademlia-core/0.1"
     udp: UdpConfig = field(default_factory=UdpConfig)
 
     def __post_init__(self) -> None:
         if not 0 < self.connect_timeout_s <= self.announce_timeout_s:
             raise ValueError("timeouts must be positive, and connect_timeout_s at most announce_timeout_s")
-        if self.max_redirects < 0 or self.max_connections < 1:
-            raise ValueError("max_redirects cannot be negative, and max_connections must be at least 1")
+        if self.max_redirects < 0:
+            raise ValueError("max_redirects cannot be negative")
+        if min(self.max_connections, self.max_questions_per_host) < 1:
+            raise ValueError("max_connections and max_questions_per_host must be at least 1")
 
 
 class TrackerClient:
@@ -69,6 +75,7 @@ class TrackerClient:
         self._config = config or TrackerConfig()
         self._rng = rng or random.SystemRandom()
         self._http: GuardedHttp | None = None
+        self._udp_rooms: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
         self._closed = False
 
     async def announce(self, url: str, request: AnnounceRequest) -> AnnounceResponse:
@@ -137,7 +144,8 @@ class TrackerClient:
                     if not parts.hostname or not parts.port:
                         raise TrackerError("a UDP tracker needs a host and a port")
                     url_data = (parts.path + (f"?{parts.query}" if parts.query else "")).encode()
-                    return await ask_udp(parts.hostname, parts.port, partial(exchange, url_data))
+                    async with self._room_at(parts.hostname, parts.port):
+                        return await ask_udp(parts.hostname, parts.port, partial(exchange, url_data))
         except TrackerError as error:
             raise TrackerError(f"{tracker_name(url)}: {error}", failure_reason=error.failure_reason) from error
         except TimeoutError as error:
@@ -145,6 +153,12 @@ class TrackerClient:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise TrackerError(f"{tracker_name(url)}: {_explain(error)}") from error
         raise TrackerError(f"{tracker_name(url)}: trackers are http, https or udp")
+
+    def _room_at(self, host: str, port: int) -> asyncio.Semaphore:
+        room = self._udp_rooms.get((host, port))
+        if room is None:
+            room = self._udp_rooms[host, port] = asyncio.Semaphore(self._config.max_questions_per_host)
+        return room
 
     async def _ask_http(self, url: str, parse: Callable[[bytes], T]) -> T:
         if self._http is None:
@@ -156,6 +170,7 @@ class TrackerClient:
                     read_timeout_s=config.announce_timeout_s,
                     max_redirects=config.max_redirects,
                     max_connections=config.max_connections,
+                    max_connections_per_host=config.max_questions_per_host,
                     user_agent=config.user_agent,
                     keeps_alive=False,
                 )
