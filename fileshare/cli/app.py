@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fileshare.cli import demo, dht, get, seed, torrent
+from fileshare.cli import demo, dht, get, seed, stream, torrent
 
 
 def _print_version(wanted: bool) -> None:
@@ -41,6 +41,7 @@ app = typer.Typer(
 app.callback(epilog="Example: kad demo")(root)
 app.command("get", epilog=get.EXAMPLE)(get.get)
 app.command("seed", epilog=seed.EXAMPLE)(seed.seed)
+app.command("stream", epilog=stream.EXAMPLE)(stream.stream)
 app.add_typer(torrent.app, name="torrent")
 app.add_typer(dht.app, name="dht")
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)

@@ -51,7 +51,7 @@ def parse_endpoint(text: str, *, option: str) -> Address:
     return address
 
 
-def parse_listen(text: str | None) -> Address | None:
+def parse_listen(text: str | None, *, option: str = "--listen") -> Address | None:
     """`HOST:PORT` to bind.
 
     Raises:
@@ -63,11 +63,11 @@ def parse_listen(text: str | None) -> Address | None:
         address = Address.parse(text)
         ip_address(address.host)
     except AddressError as error:
-        raise typer.BadParameter(str(error), param_hint="--listen") from None
+        raise typer.BadParameter(str(error), param_hint=option) from None
     except ValueError:
         raise typer.BadParameter(
             f"{text!r} has no IP address of this machine; write 0.0.0.0 for all of them (IPv6: [::])",
-            param_hint="--listen",
+            param_hint=option,
         ) from None
     return address
 

@@ -71,18 +71,18 @@ class TransferView:
                 self._bar.show(
                     f"{stats.name}: checking", done=stats.checked_pieces, total=stats.piece_count or None, tail=tail
                 )
-            case TorrentState.SEEDING:
+            case TorrentState.FINISHED | TorrentState.SEEDING:
                 tail = f"{size_text(stats.uploaded_bytes)} sent, {rate_text(stats.upload_rate_bytes_per_s)}, {peers}"
                 self._bar.show(f"{stats.name}: seeding", tail=tail, key=(stats.uploaded_bytes, stats.peers))
             case TorrentState.DOWNLOADING:
                 tail = (
-                    f"{size_text(stats.done_bytes)} of {size_text(stats.total_bytes)}, "
+                    f"{size_text(stats.wanted_bytes - stats.needed_bytes)} of {size_text(stats.wanted_bytes)}, "
                     f"{rate_text(stats.download_rate_bytes_per_s)}, {peers}, ETA {duration_text(stats.eta_s)}"
                 )
                 self._bar.show(
                     stats.name,
-                    done=stats.done_bytes,
-                    total=stats.total_bytes,
+                    done=stats.wanted_bytes - stats.needed_bytes,
+                    total=stats.wanted_bytes,
                     tail=tail,
                     key=(stats.done_bytes, stats.peers),
                 )

@@ -15,6 +15,7 @@ from typing import Any, Self
 import pytest
 
 from tests.interop.programs import end_process, free_port
+from tests.interop.require import require_program
 
 ROOT = Path(__file__).parents[2]
 KAD = (sys.executable, "-W", "always::ResourceWarning", "-m", "fileshare.cli")
@@ -361,3 +362,28 @@ async def test_children_of_a_killed_demo_end_by_themselves(tmp_path: Path) -> No
         async with asyncio.timeout(DEADLINE_S):
             while _left_processes(tmp_path):  # noqa: ASYNC110  # they are not our children
                 await asyncio.sleep(0.05)
+
+
+async def test_curl_reads_any_part_of_a_file_that_is_not_there_yet(
+    torrent: Path, seeder: dict[str, Any], network: str, content: bytes, tmp_path: Path
+) -> None:
+    curl = require_program("curl", "curl")
+
+    async def fetch(*options: str) -> bytes:
+        process = await asyncio.create_subprocess_exec(curl, "-sS", *options, url, stdout=asyncio.subprocess.PIPE)
+        async with asyncio.timeout(DEADLINE_S):
+            return (await process.communicate())[0]
+
+    magnet = f"magnet:?xt=urn:btih:{seeder['info_hash']}"
+    async with Kad("stream", magnet, "-o", tmp_path / "copy", "--listen", ANY, "--bootstrap", network) as kad:
+        url = (await kad.wait_event("streaming", file="file.bin", bytes=SIZE))["url"]
+        assert await fetch("-r", "2000000-2000999") == content[2_000_000:2_001_000]
+        assert await fetch("-r", "-500") == content[-500:]
+        head = (await fetch("-I", "-r", "0-9")).decode().lower()
+        assert "206 partial content" in head
+        assert f"content-range: bytes 0-9/{SIZE}" in head
+        assert (await fetch("-o", "/dev/null", "-w", "%{http_code}", "-r", f"{SIZE}-")) == b"416"
+        assert await fetch() == content
+        finished = await kad.interrupt()
+    assert finished.done["done_bytes"] == SIZE
+    assert (tmp_path / "copy" / "file.bin").read_bytes() == content

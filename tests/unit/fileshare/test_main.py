@@ -39,6 +39,7 @@ def test_without_the_extra_one_line_says_what_to_install(
 COMMANDS = [
     ["get"],
     ["seed"],
+    ["stream"],
     ["demo"],
     ["torrent", "create"],
     ["torrent", "show"],

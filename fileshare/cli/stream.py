@@ -1,0 +1,198 @@
+"""`kad stream`: watch or read a file while it is downloaded."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bittorrent.config import SessionConfig
+from bittorrent.metainfo.files import FileEntry
+from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.picker.geometry import Geometry
+from bittorrent.picker.selection import Selection
+from bittorrent.stats import TorrentState, TorrentStats
+from fileshare.cli.errors import CommandError, InterruptedByUserError, exits
+from fileshare.cli.network import open_session
+from fileshare.cli.options import (
+    BootstrapOption,
+    JsonOption,
+    ListenOption,
+    NoDhtOption,
+    parse_bootstrap,
+    parse_endpoint,
+    parse_listen,
+    read_source,
+)
+from fileshare.cli.output import Output
+from fileshare.cli.runtime import run, wait_started
+from fileshare.cli.transfers import TransferView
+from fileshare.cli.units import size_text
+from transfer.address import Address
+
+if TYPE_CHECKING:
+    from bittorrent.aio.torrent import Torrent
+
+EXAMPLE = "Example: kad stream film.torrent --file film.mkv -o ~/Downloads"
+
+
+@exits
+def stream(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A .torrent file or a magnet link.")],
+    file: Annotated[
+        str | None,
+        typer.Option("--file", metavar="NAME", help="Number, path or pattern ('*.mkv'). Default: the largest."),
+    ] = None,
+    directory: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go; made when it is missing.")
+    ] = Path(),
+    http: Annotated[
+        str,
+        typer.Option("--http", metavar="HOST:PORT", help="Where the player connects; port 0 takes a free one."),
+    ] = "127.0.0.1:0",
+    peer: Annotated[
+        list[str] | None,
+        typer.Option("--peer", metavar="HOST:PORT", help="A peer to ask besides those found, may be repeated."),
+    ] = None,
+    bootstrap: BootstrapOption = None,
+    listen: ListenOption = None,
+    no_dht: NoDhtOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve one file of a torrent over HTTP while it is downloaded. Open the printed address in a media player or a
+    browser: what is played next is fetched first, wherever you jump to, and every byte is verified before it is shown.
+    Ctrl-C stops; what was fetched stays in DIR, and the same command continues with it.
+    """
+    address = parse_listen(http, option="--http")
+    assert address is not None
+    job = Streaming(
+        output=Output(as_json=as_json),
+        source=read_source(source),
+        file=file,
+        directory=directory,
+        http=address,
+        peers=tuple(parse_endpoint(text, option="--peer") for text in peer or ()),
+        bootstrap=parse_bootstrap(bootstrap, no_dht=no_dht),
+        listen=parse_listen(listen),
+    )
+    try:
+        run(job.run())
+    except InterruptedByUserError:
+        job.report_end()
+
+
+class Streaming:
+    """One run of `kad stream`."""
+
+    def __init__(
+        self,
+        *,
+        output: Output,
+        source: Metainfo | Magnet,
+        file: str | None,
+        directory: Path,
+        http: Address,
+        peers: tuple[Address, ...],
+        bootstrap: tuple[Address, ...] | None,
+        listen: Address | None,
+    ) -> None:
+        is_private = isinstance(source, Metainfo) and source.private
+        self._output = output
+        self._source = source
+        self._file = file
+        self._directory = directory
+        self._http = http
+        self._peers = peers
+        self._bootstrap = None if is_private else bootstrap
+        self._listen = listen
+        self._stats: TorrentStats | None = None
+
+    async def run(self) -> None:
+        """Until it is cancelled.
+
+        Raises:
+            CommandError: the file cannot be served.
+            TransferError: what stopped the torrent.
+        """
+        from fileshare.file_server import FileServer  # brings the HTTP server with it
+
+        async with open_session(
+            listen=self._listen,
+            bootstrap=self._bootstrap,
+            peers=self._peers,
+            download_dir=self._directory,
+            config=SessionConfig(),
+        ) as (session, node):
+            self._output.event(
+                "listening",
+                address=session.address,
+                dht_address=node.address if node is not None else None,
+                info_hash=self._source.info_hash,
+            )
+            await wait_started()
+            torrent = await session.add(self._source, peers=self._peers)
+            with TransferView(self._output) as view:
+                number, entry = await self._choose(torrent, view)
+                await torrent.select([number])
+                async with AsyncExitStack() as stack:
+                    try:
+                        server = FileServer(torrent, host=self._http.host, port=self._http.port)
+                        await stack.enter_async_context(server)
+                    except OSError as error:
+                        reason = error.strerror or str(error)
+                        raise CommandError(f"cannot serve on {self._http}: {reason}; choose another --http") from None
+                    url = server.url(entry)
+                    self._output.say(url)
+                    self._output.event("streaming", url=url, file=str(entry), bytes=entry.length)
+                    await self._follow(torrent, view)
+
+    def report_end(self) -> None:
+        """What an interrupted stream has to say."""
+        if self._stats is not None:
+            size = size_text(self._stats.done_bytes)
+            self._output.say(f"stopped: {size} are verified and saved in {self._directory}")
+            self._output.event(
+                "done",
+                info_hash=self._stats.info_hash,
+                name=self._stats.name,
+                done_bytes=self._stats.done_bytes,
+                downloaded_bytes=self._stats.downloaded_bytes,
+            )
+
+    async def _choose(self, torrent: Torrent, view: TransferView) -> tuple[int, FileEntry]:
+        metainfo = await self._wait_metadata(torrent, view)
+        selection = Selection(metainfo.files, Geometry(metainfo.total_bytes, metainfo.piece_length))
+        if self._file is None:
+            numbers = {max(range(len(metainfo.files)), key=lambda n: _rank(metainfo.files[n]))}
+        else:
+            name = self._file
+            numbers = selection.numbers_of([int(name) if name.isascii() and name.isdigit() else name])
+        if len(numbers) > 1:
+            raise CommandError(f"{self._file} means {len(numbers)} files; `kad torrent show` lists them")
+        number = numbers.pop()
+        return number, metainfo.files[number]
+
+    async def _wait_metadata(self, torrent: Torrent, view: TransferView) -> Metainfo:
+        while True:
+            view.show(torrent.statistics())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(REFRESH_INTERVAL_S):
+                    return await torrent.wait_metadata()
+
+    async def _follow(self, torrent: Torrent, view: TransferView) -> None:
+        while torrent.state is not TorrentState.STOPPED:
+            self._stats = torrent.statistics()
+            view.show(self._stats)
+            await asyncio.sleep(REFRESH_INTERVAL_S)
+        raise torrent.error or CommandError(f"{torrent.name} was stopped")
+
+
+def _rank(entry: FileEntry) -> int:
+    return -1 if entry.is_padding else entry.length
+
+
+REFRESH_INTERVAL_S = 0.5
