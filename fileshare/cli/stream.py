@@ -184,10 +184,12 @@ class Streaming:
                     return await torrent.wait_metadata()
 
     async def _follow(self, torrent: Torrent, view: TransferView) -> None:
-        while torrent.state is not TorrentState.STOPPED:
+        try:
+            while torrent.state is not TorrentState.STOPPED:
+                view.show(torrent.statistics())
+                await asyncio.sleep(REFRESH_INTERVAL_S)
+        finally:
             self._stats = torrent.statistics()
-            view.show(self._stats)
-            await asyncio.sleep(REFRESH_INTERVAL_S)
         raise torrent.error or CommandError(f"{torrent.name} was stopped")
 
 
