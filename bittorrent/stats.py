@@ -11,7 +11,8 @@ from transfer.address import Address
 class TorrentState(Enum):
     """Where a torrent is in its life.
 
-    It moves forwards, and to STOPPED from anywhere; when more is wanted it goes back to DOWNLOADING.
+    It moves forwards, and to STOPPED from anywhere; it goes back to DOWNLOADING when more is wanted, or when a disk
+    that refused is tried again, and to CHECKING when everything is to be hashed again.
     """
 
     METADATA = "metadata"  # a magnet link whose info dictionary is being fetched
@@ -19,6 +20,7 @@ class TorrentState(Enum):
     DOWNLOADING = "downloading"
     FINISHED = "finished"  # every wanted piece is verified on disk, some are not wanted
     SEEDING = "seeding"  # every piece is verified on disk
+    FAILED = "failed"  # the disk takes nothing more; what it has is shared, and `Torrent.resume` goes on
     STOPPED = "stopped"
 
 

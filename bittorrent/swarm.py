@@ -27,6 +27,7 @@ from bittorrent.peer_events import (
     RequestRejected,
 )
 from bittorrent.picker.bitfield import Bitfield
+from bittorrent.picker.config import PieceState
 from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.swarm_config import SwarmConfig
@@ -222,6 +223,18 @@ class SwarmCore:
             peer.core.set_interested(downloads.picker.is_interesting(peer.number))
             if was_held_back:  # otherwise a right piece is no reason to ask anybody for more
                 downloads.request_from(peer)
+            self._touch(peer)
+        self._note_finished()
+
+    def piece_found(self, index: int, *, now: float) -> None:
+        """A piece that was missing is on disk all the same; nothing if it is being fetched."""
+        downloads = self._begun(now)
+        if downloads.picker.state(index) is not PieceState.MISSING:
+            return
+        downloads.picker.mark_have(index)
+        for peer in self.peers.values():
+            peer.core.announce_have(index)
+            peer.core.set_interested(downloads.picker.is_interesting(peer.number))
             self._touch(peer)
         self._note_finished()
 

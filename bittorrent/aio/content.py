@@ -13,6 +13,7 @@ from bittorrent.metainfo.paths import STATE_FOLDER
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.storage.claims import PathClaims
+from bittorrent.storage.durable import remove_file
 from bittorrent.storage.ports import FileBacked, OpenStorage, Storage
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.storage.resume_state import ResumeState
@@ -60,6 +61,7 @@ class Content:
         self._metainfo = metainfo
         self._state_dir = state_dir
         self._seed_only = seed_only
+        self._open_storage = open_storage
         self._claims = claims
         self._jobs = jobs
         self._remembered: object = None
@@ -202,14 +204,26 @@ class Content:
         self._remembered = news
 
     async def delete(self) -> None:
-        """Removes all files, and what is remembered of them.
+        """Removes all files, and what is remembered of them, once everything is closed.
 
         Raises:
-            StorageError: the system refused.
+            StorageError: the system refused, or these are not ours to delete.
         """
-        files = self._need_files("delete")
-        await self.disk.change(files.delete)
-        await self._jobs.run(lambda: self._store_at(self.download_dir).forget(self._metainfo.info_hash))
+        paths = self._need_files("delete").paths
+        moved = zip(self._metainfo.files, paths, strict=True)
+        entries = tuple(replace(entry, path=path) for entry, path in moved)
+
+        def delete() -> None:
+            storage = self._open_storage(entries, self.download_dir, writable=True)
+            assert isinstance(storage, FileBacked)
+            try:
+                storage.delete()
+            finally:
+                storage.close()
+            remove_file(str(self.download_dir / self._part_file))
+            self._store_at(self.download_dir).forget(self._metainfo.info_hash)
+
+        await self._jobs.run(delete)
 
     async def aclose(self) -> None:
         """Waits for what runs and closes the files."""

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from bittorrent.aio.disk import Disk
+from bittorrent.errors import StorageError
 from bittorrent.swarm_events import PieceCompleted
 from transfer.aio.tasks import TaskSet
 
@@ -15,7 +16,8 @@ class PieceWriter:
 
     Args:
         on_stored: told of the pieces of each trip, with whether each had its hash and is on disk.
-        tasks: where the trips run; what goes wrong with the disk is an error of theirs.
+        on_refused: told once when the disk refuses. Then everything waits, and nothing is lost, until `retry`.
+        tasks: where the trips run.
         trips: at most so many at once.
     """
 
@@ -24,11 +26,14 @@ class PieceWriter:
         disk: Disk,
         *,
         on_stored: Callable[[Sequence[tuple[PieceCompleted, bool]]], None],
+        on_refused: Callable[[StorageError], None],
         tasks: TaskSet,
         trips: int,
     ) -> None:
         self._disk = disk
         self._on_stored = on_stored
+        self._on_refused = on_refused
+        self._is_refused = False
         self._tasks = tasks
         self._most_trips = trips
         self._trips = 0
@@ -37,15 +42,31 @@ class PieceWriter:
     def put(self, piece: PieceCompleted) -> None:
         """Its buffer must not change until it is reported. How many may wait is bounded by who requests blocks."""
         self._waiting.append(piece)
-        if self._trips < self._most_trips:
+        self._start_trip()
+
+    def retry(self) -> None:
+        """The disk may take what waits now."""
+        self._is_refused = False
+        for _ in range(min(self._most_trips, len(self._waiting))):
+            self._start_trip()
+
+    def _start_trip(self) -> None:
+        if self._trips < self._most_trips and not self._is_refused:
             self._trips += 1
             self._tasks.start(self._run(), name="store pieces")
 
     async def _run(self) -> None:
         try:
-            while batch := self._take():
-                are_right = await self._disk.store([(piece.index, piece.buffer) for piece in batch])
-                self._on_stored(list(zip(batch, are_right, strict=True)))
+            while not self._is_refused and (batch := self._take()):
+                try:
+                    are_right = await self._disk.store([(piece.index, piece.buffer) for piece in batch])
+                except StorageError as error:
+                    self._waiting.extendleft(reversed(batch))
+                    if not self._is_refused:
+                        self._is_refused = True
+                        self._on_refused(error)
+                else:
+                    self._on_stored(list(zip(batch, are_right, strict=True)))
         finally:
             self._trips -= 1
 

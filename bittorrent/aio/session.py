@@ -178,17 +178,23 @@ class Session:
             torrent = Torrent(parsed, options, self._parts(), rng=Random(self._rng.getrandbits(64)))
             self.torrents[parsed.info_hash] = torrent
             torrent.start()
+        torrent.resume()
         torrent.add_peers(list(peers))
         return torrent
 
-    async def remove(self, torrent: Torrent) -> None:
-        """Stops a torrent; its files stay where they are.
+    async def remove(self, torrent: Torrent, *, delete_files: bool = False) -> None:
+        """Stops a torrent; its files stay where they are, unless `delete_files`.
+
+        Raises:
+            StorageError: the files could not be deleted; the torrent is removed.
 
         Cancellation: the torrent ends all the same, and is removed when it is added again or with the session.
         """
         await torrent.aclose()
         if self.torrents.get(torrent.info_hash) is torrent:  # it may have a successor by now
             del self.torrents[torrent.info_hash]
+        if delete_files:
+            await torrent.delete_files()
 
     def statistics(self) -> SessionStats:
         """A snapshot."""

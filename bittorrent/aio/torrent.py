@@ -18,7 +18,7 @@ from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.selection import FileName
 from bittorrent.read_ahead import StreamConfig
 from bittorrent.snapshots import torrent_statistics
-from bittorrent.stats import TorrentState, TorrentStats
+from bittorrent.stats import TorrentState, TorrentStats, TrackerStats
 
 
 class Torrent:
@@ -180,6 +180,30 @@ class Torrent:
         self._streams += 1
         return FileStream(self._life, name, number=self._streams, config=config or StreamConfig())
 
+    def resume(self) -> None:
+        """Goes on after the disk refused something (`state` is FAILED, `error` says why): what waits in memory is
+        written. Nothing that was verified or fetched is lost meanwhile. Does nothing in any other state."""
+        self._life.resume()
+
+    async def recheck(self) -> int:
+        """Hashes everything on disk again, on all cores; what is damaged is fetched again. The exchange goes on.
+
+        Returns:
+            How many pieces were lost.
+
+        Raises:
+            StorageError: the files are not open yet, or cannot be read.
+        """
+        return await self._life.recheck()
+
+    async def allocate(self) -> None:
+        """Reserves the room for all wanted files now, instead of when their bytes arrive.
+
+        Raises:
+            StorageError: there is not enough room, or the storage cannot do that.
+        """
+        await self._life.need_content("reserve room for").allocate()
+
     async def move(self, directory: str | os.PathLike[str]) -> None:
         """Brings the files to another directory, on any file system, while the torrent goes on.
 
@@ -195,6 +219,10 @@ class Torrent:
             StorageError: no safe path, something is there already, or the system refused.
         """
         await self._life.need_content("rename a file of").rename(number, tuple(path.split("/")))
+
+    def trackers(self) -> tuple[TrackerStats, ...]:
+        """A snapshot of the trackers, tier after tier, those of a tier in the order in which they are tried."""
+        return self._life.discovery.trackers()
 
     def statistics(self) -> TorrentStats:
         """A snapshot; costs a look at every connected peer."""
@@ -220,5 +248,10 @@ class Torrent:
         """Stops, tells the trackers, closes every connection and file. What was verified is on disk."""
         await self._life.aclose()
 
+    async def delete_files(self) -> None:
+        """Removes the files, after `aclose`."""
+        if self._life.content is not None:
+            await self._life.content.delete()
 
-ACCEPTING = (TorrentState.METADATA, TorrentState.DOWNLOADING, TorrentState.FINISHED, TorrentState.SEEDING)
+
+ACCEPTING = frozenset(TorrentState) - {TorrentState.CHECKING, TorrentState.STOPPED}

@@ -71,6 +71,7 @@ class TorrentLife:
         self.checked_pieces = 0
         self.content: Content | None = None
         self._writer: PieceWriter | None = None
+        self._stored_in_check: set[int] = set()  # which a check that runs may have missed
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
         self._tasks = TaskSet(self._stop)
@@ -164,7 +165,11 @@ class TorrentLife:
             state=await self._jobs.run(lambda: resume.load_state(self.info_hash)),
         )
         self._writer = PieceWriter(
-            content.disk, on_stored=self._stored, tasks=self._tasks, trips=self._config.disk_threads
+            content.disk,
+            on_stored=self._stored,
+            on_refused=self._refused,
+            tasks=self._tasks,
+            trips=self._config.disk_threads,
         )
         selection = self.wanted.decide(metainfo, content)
         have = await content.check(self._note_checked)
@@ -226,6 +231,50 @@ class TorrentLife:
         if self._ending is None:
             self.core.set_deadlines(reader, deadlines, is_urgent=is_urgent, now=self._loop.time())
             self.swarm.pump()
+
+    def resume(self) -> None:
+        """The disk that refused is tried again."""
+        if self.state is TorrentState.FAILED:
+            assert self._writer is not None
+            self.error = None
+            self.state = TorrentState.DOWNLOADING
+            self.completed = Milestone()
+            self._writer.retry()
+            self._finish_if_complete()
+
+    async def recheck(self) -> int:
+        """Hashes everything again, beside the exchange; returns how many pieces turned out to be lost.
+
+        Raises:
+            StorageError: the files are not open, or cannot be read.
+        """
+        content = self.need_content("check")
+        async with self.wanted.changing:
+            before = self.state
+            self.checked_pieces, self.state = 0, TorrentState.CHECKING
+            lost = 0
+            try:
+                found = await content.recheck(self._note_checked)
+                picker, now = self.core.picker, self._loop.time()
+                assert picker is not None
+                for index in range(picker.have.size):
+                    if index in found:
+                        self.core.piece_found(index, now=now)
+                    elif index in picker.have and index not in self._stored_in_check:
+                        self.core.piece_lost(index, now=now)
+                        lost += 1
+            finally:
+                self._stored_in_check.clear()
+                if self.state is TorrentState.CHECKING:
+                    self.state = before if before is TorrentState.FAILED else TorrentState.DOWNLOADING
+        if lost and not self.core.is_finished:
+            if not self.completed.is_ahead:
+                self.completed = Milestone()
+            self.swarm.call_again()
+        self._finish_if_complete()
+        self._start_web_seeds()
+        self.swarm.pump()
+        return lost
 
     async def _remember(self) -> None:
         """Stores what the next start can believe; without it everything is hashed then."""
@@ -335,12 +384,21 @@ class TorrentLife:
     def _stored(self, pieces: Sequence[tuple[PieceCompleted, bool]]) -> None:
         for piece, is_right in pieces:
             if is_right:
+                if self.state is TorrentState.CHECKING:
+                    self._stored_in_check.add(piece.index)
                 self.core.piece_verified(piece, now=self._loop.time())
                 self.arrivals.arrived(piece.index)
             else:
                 self.core.piece_failed(piece, now=self._loop.time())
         self._finish_if_complete()
         self.swarm.pump()
+
+    def _refused(self, error: StorageError) -> None:
+        """The disk is full, say: what was fetched waits, and nothing more is asked for when too much does."""
+        self.error = error
+        self.state = TorrentState.FAILED
+        self.completed.miss(error)
+        self.arrivals.reconsider()
 
     async def _read_blocks(self, blocks: Sequence[Block]) -> list[memoryview]:
         assert self.content is not None

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import random
+import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,7 +15,9 @@ import pytest
 
 from bittorrent import Metainfo, Session, Torrent, create_metainfo
 from bittorrent.errors import StorageError
+from bittorrent.stats import TorrentState, TrackerState
 from bittorrent.storage import check
+from bittorrent.storage.files import FileStorage
 from bittorrent.storage.memory import MemoryStorage
 
 SIZES = {"a.bin": 300_000, "sub/b.bin": 200_001, "sub/c.bin": 5}
@@ -194,6 +198,108 @@ async def test_a_download_into_memory(tmp_path: Path, shared: Metainfo) -> None:
             await torrent.move(tmp_path / "elsewhere")
     assert {name: storages[0].content(name) for name in files(tmp_path / "seed")} == files(tmp_path / "seed")
     assert not (tmp_path / "leech").exists()
+
+
+# A disk that refuses, damage, and the end
+
+
+class Full(FileStorage):
+    """Takes nothing while `is_full`."""
+
+    is_full = True
+
+    def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        if Full.is_full:
+            raise StorageError("cannot write: No space left on device; free some space", errno=errno.ENOSPC)
+        super().write(offset, data)
+
+
+async def test_a_full_disk_loses_nothing_and_the_torrent_goes_on_when_there_is_room(
+    tmp_path: Path, shared: Metainfo
+) -> None:
+    Full.is_full = True
+    async with (
+        seeding(tmp_path, shared) as seed,
+        Session(tmp_path / "leech", host="127.0.0.1", open_storage=Full) as leech,
+    ):
+        torrent = await leech.add(shared, peers=[seed.address])
+        with pytest.raises(StorageError, match="free some space"):
+            await complete(torrent)
+        assert torrent.statistics().state is TorrentState.FAILED
+        assert "free some space" in str(torrent.error)
+        torrent.resume()
+        with pytest.raises(StorageError, match="free some space"):
+            await complete(torrent)
+        Full.is_full = False
+        await leech.add(shared)  # as good as `resume`
+        await complete(torrent)
+        assert torrent.error is None
+        assert torrent.state is TorrentState.SEEDING
+        assert torrent.statistics().downloaded_bytes == shared.total_bytes, "nothing was fetched twice"
+        torrent.resume()
+    assert files(tmp_path / "leech") == files(tmp_path / "seed")
+
+
+async def test_what_was_damaged_is_found_and_fetched_again(tmp_path: Path, shared: Metainfo) -> None:
+    async with seeding(tmp_path, shared) as seed, Session(tmp_path / "leech", host="127.0.0.1") as leech:
+        torrent = await leech.add(shared, peers=[seed.address])
+        await complete(torrent)
+        assert await torrent.recheck() == 0
+        assert torrent.state is TorrentState.SEEDING
+        path = tmp_path / "leech" / "album" / "a.bin"
+        content = bytearray(path.read_bytes())
+        content[70_000] ^= 1
+        path.write_bytes(content)
+        torrent.add_peers([seed.address])
+        assert await torrent.recheck() == 1
+        assert torrent.statistics().checked_pieces == shared.piece_count
+        await complete(torrent)
+        assert torrent.state is TorrentState.SEEDING
+    assert files(tmp_path / "leech") == files(tmp_path / "seed")
+
+
+async def test_what_came_by_other_ways_is_found(tmp_path: Path, shared: Metainfo) -> None:
+    async with Session(tmp_path / "leech", host="127.0.0.1") as leech:
+        torrent = await leech.add(shared)
+        await until(lambda: torrent.state is TorrentState.DOWNLOADING)
+        shutil.copytree(tmp_path / "seed" / "album", tmp_path / "leech" / "album")
+        assert await torrent.recheck() == 0
+        await complete(torrent)
+
+
+async def test_files_are_deleted_on_request(tmp_path: Path, shared: Metainfo) -> None:
+    async with seeding(tmp_path, shared) as seed, Session(tmp_path / "leech", host="127.0.0.1") as leech:
+        torrent = await leech.add(shared, peers=[seed.address])
+        await complete(torrent)
+        await torrent.rename_file(0, "elsewhere.bin")
+        (tmp_path / "leech" / "album" / "mine").write_text("stays")
+        await leech.remove(torrent, delete_files=True)
+        assert files(tmp_path / "leech") == {"album/mine": b"stays"}
+        with pytest.raises(StorageError, match="only seeded"):
+            await seed.remove(next(iter(seed.torrents.values())), delete_files=True)
+        assert seed.torrents == {}
+    assert len(files(tmp_path / "seed")) == 3
+
+
+async def test_room_is_reserved_on_request(tmp_path: Path, shared: Metainfo) -> None:
+    async with Session(tmp_path / "leech", host="127.0.0.1") as leech:
+        torrent = await leech.add(shared, select=[0])
+        await until(lambda: torrent.state is TorrentState.DOWNLOADING)
+        await torrent.allocate()
+    assert {name: len(data) for name, data in files(tmp_path / "leech").items()} == {"album/a.bin": SIZES["a.bin"]}
+
+
+async def test_trackers_are_shown(tmp_path: Path, shared: Metainfo) -> None:
+    tiers = [["http://127.0.0.1:1/announce"], ["udp://127.0.0.1/announce"]]
+    metainfo = Metainfo.from_info(shared.info_bytes, trackers=tiers)
+    async with Session(tmp_path / "seed", host="127.0.0.1") as session:
+        torrent = await session.add(metainfo, seed_only=True)
+        await until(lambda: all(tracker.state is TrackerState.FAILED for tracker in torrent.trackers()))
+        one, two = torrent.trackers()
+        assert (one.url, one.tier, one.error) == (tiers[0][0], 0, "http://127.0.0.1:1: nobody listens there")
+        assert (two.url, two.tier) == (tiers[1][0], 1)
+        assert two.error is not None
+        assert "needs a host and a port" in two.error
 
 
 async def until(condition: Callable[[], bool]) -> None:
