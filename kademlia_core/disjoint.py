@@ -123,9 +123,9 @@ class DisjointLookup:
         sending: list[Contact] = []
         if self._finished:
             return sending
-        must_try_all = self._responses < self.config.k and not any(self._is_promising(path) for path in self._paths)
+        must_try_all = self._responses < self.config.k and not any(path.has_prospects for path in self._paths)
         for path in self._paths:
-            is_starved = bool(path.candidates.unqueried) and not self._is_promising(path)
+            is_starved = bool(path.candidates.unqueried) and not path.has_prospects
             while (must_try_all or not is_starved) and (named := path.queries_to_send(now)):
                 fresh = [contact for contact in named if self._is_for(path, contact, now)]
                 sending += fresh
@@ -181,10 +181,7 @@ class DisjointLookup:
         if all(path.is_finished for path in self._paths):
             self._finished = True
         elif self._responses >= self.config.k:
-            self._finished = not any(map(self._is_promising, self._paths))
-
-    def _is_promising(self, path: LookupCore) -> bool:
-        return not path.is_finished and path.candidates.has_prospects
+            self._finished = not any(path.has_prospects for path in self._paths)
 
     def _is_for(self, path: LookupCore, contact: Contact, now: float) -> bool:
         """Whether `path` shall query the contact it has named; if not, it is told what is known of it."""

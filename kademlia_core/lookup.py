@@ -72,12 +72,15 @@ class LookupCore:
         self._rtts_s: list[float] = []
         self._began_at: float | None = None
         self._last_at = 0.0
+        self._changed = True  # since `queries_to_send` was last called: otherwise it has nothing to name
+        self._has_prospects: bool | None = None  # None: not known since the last change
         self._finished = False
         self.add_candidates(contacts)
 
     def add_candidates(self, contacts: Iterable[Contact]) -> None:
         """More contacts to start from, known by other means."""
         if not self._finished:
+            self._touch()
             for contact in contacts:
                 self.candidates.add(contact, 1)
 
@@ -95,6 +98,7 @@ class LookupCore:
         if not candidate.is_borrowed:
             self._responses += 1
             insort(self._rtts_s, max(now - candidate.sent_at, 0.0))
+        self._touch()
         source = Source()
         for other in islice(closer, self.config.max_contacts_per_response):
             self.candidates.add(other, candidate.depth + 1, source)
@@ -108,6 +112,7 @@ class LookupCore:
         self._leave_flight(candidate)
         candidate.state = State.FAILED
         candidate.fell_silent()
+        self._touch()
         self._failures += not candidate.is_borrowed
         self._settle(now)
 
@@ -123,6 +128,7 @@ class LookupCore:
             candidate.state = State.SLOW
             self._slow[contact] = candidate
             self._queries -= 1
+            self._touch()
 
     def share_rtts(self, rtts_s: list[float]) -> None:
         """Round trips are put into this sorted list, and time-outs adapted to it: the paths of a lookup share one."""
@@ -135,7 +141,7 @@ class LookupCore:
 
     def handle_timer(self, now: float) -> None:
         """Marks contacts as slow and as overdue; `queries_to_send` may then name more, or the lookup have ended."""
-        if self._finished:
+        if self._finished or not (self._waiting or self._slow):
             return
         short_timeout_s, patience_s = self._timeouts_s()
         for candidate in list(self._waiting.values()):
@@ -144,6 +150,7 @@ class LookupCore:
             del self._waiting[candidate.contact]
             candidate.state = State.SLOW
             candidate.fell_silent()
+            self._touch()
             self._slow[candidate.contact] = candidate
             self._slow_total += 1
         overdue = [candidate for candidate in self._slow.values() if now >= candidate.sent_at + patience_s]
@@ -151,11 +158,12 @@ class LookupCore:
             del self._slow[candidate.contact]
             candidate.state = State.OVERDUE
         if overdue:
+            self._touch()
             self._settle(now)
 
     def next_timer(self) -> float | None:
         """When the contact awaited longest becomes slow, or a slow one overdue."""
-        if self._finished:
+        if self._finished or not (self._waiting or self._slow):
             return None
         short_timeout_s, patience_s = self._timeouts_s()
         due = [candidate.sent_at + patience_s for candidate in self._slow.values()]
@@ -168,6 +176,9 @@ class LookupCore:
         """The contacts to query now, closest first; each is named once and counts as queried from here on."""
         self.handle_timer(now)
         sending: list[Contact] = []
+        if not self._changed:
+            return sending
+        self._changed = False
         room = min(self._max_awaited - len(self._waiting), self.config.max_queries - self._queries)
         if not self._finished and room > 0:
             awaited = 0 if self.config.aggressive else len(self._waiting)
@@ -180,13 +191,22 @@ class LookupCore:
                     awaited += self.config.aggressive
                 if awaited >= self.config.alpha or len(sending) >= room:
                     break
-        if not sending:
+        if sending:
+            self._has_prospects = True
+        else:
             self._settle(now)
         return sending
 
     @property
     def is_finished(self) -> bool:
         return self._finished
+
+    @property
+    def has_prospects(self) -> bool:
+        """Whether it goes on and somebody in the running might answer yet, leaving out the overdue and the doubtful."""
+        if self._has_prospects is None:
+            self._has_prospects = self.candidates.has_prospects
+        return self._has_prospects and not self._finished
 
     @property
     def is_waiting(self) -> bool:
@@ -227,6 +247,10 @@ class LookupCore:
         assert len(states) - self.candidates.unqueried == self._queries + borrowed
         assert self._responses + self._failures <= self._queries <= self.config.max_queries
         assert self._rtts_s == sorted(self._rtts_s)
+
+    def _touch(self) -> None:
+        self._changed = True
+        self._has_prospects = None
 
     def _ask(self, candidate: Candidate, now: float) -> None:
         candidate.state = State.WAITING
