@@ -124,7 +124,8 @@ class CandidateList:
         """A contact that `source` named, or that was known from the start. Who may not be queried is passed over."""
         known = self._by_contact.get(contact)
         if known is not None:
-            if source is not None and known.state is State.UNQUERIED and known.sources:
+            is_open = known.state is State.UNQUERIED and bool(known.sources)
+            if source is not None and is_open and known.sources[-1] is not source:  # twice in one answer counts once
                 known.sources.append(source)
             return
         key, address = contact.key, contact.address

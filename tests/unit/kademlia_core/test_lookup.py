@@ -211,6 +211,19 @@ def test_inventions_come_last_once_their_source_has_named_too_many_silent_ones()
     assert lookup.result() == [contact(4), contact(50)]
 
 
+def test_to_name_a_living_contact_again_and_again_earns_no_more_credit() -> None:
+    config = LookupConfig(k=3, alpha=3, max_silent_per_source=0)
+    lookup = LookupCore(TARGET, [contact(100), contact(101)], config=config)
+    lookup.queries_to_send(0.0)
+    lookup.on_response(contact(100), [contact(1)] * 5 + [contact(value) for value in range(2, 9)], 0.1)
+    assert lookup.queries_to_send(0.1) == [contact(1), contact(2)]
+    lookup.on_response(contact(1), [contact(50)], 0.2)
+    assert lookup.queries_to_send(0.2) == [contact(3)]
+    lookup.on_failure(contact(2), 0.3)
+    lookup.on_failure(contact(3), 0.3)
+    assert lookup.queries_to_send(0.3) == [contact(50)]  # two silent, and one that answered
+
+
 def test_a_late_answer_restores_the_credit_of_its_source() -> None:
     config = LookupConfig(k=2, alpha=1, max_silent_per_source=0)
     lookup = LookupCore(TARGET, [contact(100)], config=config)
