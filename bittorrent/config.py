@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from bittorrent.peer_config import PeerConfig
 from bittorrent.swarm_config import SwarmConfig
 from bittorrent.web_seed import WebSeedConfig
+from kademlia_core.node.external_address import ExternalAddressConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +20,9 @@ class SessionConfig:
         max_connections_per_host: incoming connections from one IP address.
         max_handshaking: incoming connections that have not said which torrent they want.
         max_dialling: connections being opened for one torrent at a time.
+        max_half_open: the same for all torrents together: some routers and networks break under many.
+        min_priority_age_s: in a full torrent a connection that has been of no use for so long gives way to a newcomer
+            with a higher priority (BEP 40).
         connect_timeout_s: for opening one connection.
         write_timeout_s: a peer that takes nothing of what waits for it for so long is dropped: it may be alive, and
             even ask for more, but it costs memory and an upload slot.
@@ -27,6 +31,7 @@ class SessionConfig:
         dht_first_interval_s: while peers are few the DHT is asked again after so long, then twice as long each time,
             up to a minute.
         dht_interval_s: an announcement that was taken is repeated after so long (BEP 5).
+        external_address: how many peers must agree on the address they see us at.
         disk_threads: worker threads for hashing and files, at least one for each core.
     """
 
@@ -35,12 +40,15 @@ class SessionConfig:
     max_connections_per_host: int = 32
     max_handshaking: int = 64
     max_dialling: int = 20
+    max_half_open: int = 60
+    min_priority_age_s: float = 60.0
     connect_timeout_s: float = 10.0
     write_timeout_s: float = 300.0
     no_peers_timeout_s: float | None = None
     dht_first_interval_s: float = 3.0
     dht_interval_s: float = 15 * 60.0
     disk_threads: int = 4
+    external_address: ExternalAddressConfig = field(default_factory=lambda: ExternalAddressConfig(quorum=3))
     peer: PeerConfig = field(default_factory=PeerConfig)
     swarm: SwarmConfig = field(default_factory=SwarmConfig)
     web_seed: WebSeedConfig = field(default_factory=WebSeedConfig)

@@ -8,6 +8,8 @@ from enum import Enum, Flag, auto
 from ipaddress import ip_address
 from random import Random
 
+from bittorrent.ip_filter import IpFilter
+from bittorrent.peer_priority import peer_priority
 from transfer.address import Address, is_usable_peer
 
 
@@ -19,6 +21,7 @@ class PeerSource(Flag):
     DHT = auto()
     PEX = auto()
     INCOMING = auto()
+    LOCAL = auto()  # announced in the local network (BEP 14)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +33,14 @@ class PeerListConfig:
         max_banned: banned hosts; the oldest ban is lifted beyond it.
         backoff_s: how long to wait after the first failure; each further one doubles it, up to `max_backoff_s`.
         max_manual_backoff_s: the same limit for endpoints that the user named: these are never given up.
+        max_pex: of them, endpoints that only other peers named and that were never reached: they may be inventions.
         max_failures: an endpoint that the user did not name is forgotten after so many failures in a row.
         reconnect_s: how long to wait before calling somebody whose connection has ended.
     """
 
     max_peers: int = 3000
     max_banned: int = 4096
+    max_pex: int = 1000
     backoff_s: float = 10.0
     max_backoff_s: float = 1800.0
     max_manual_backoff_s: float = 30.0
@@ -43,7 +48,7 @@ class PeerListConfig:
     reconnect_s: float = 30.0
 
     def __post_init__(self) -> None:
-        if self.max_peers < 1 or self.max_banned < 1 or self.max_failures < 1:
+        if min(self.max_peers, self.max_banned, self.max_pex, self.max_failures) < 1:
             raise ValueError("a peer list must have room for one peer, one ban and one failure")
         if not 0 < self.backoff_s <= min(self.max_backoff_s, self.max_manual_backoff_s) or self.reconnect_s < 0:
             raise ValueError("backoff_s must be positive and at most its limits, reconnect_s not negative")
@@ -58,7 +63,8 @@ class PeerList:
     Each endpoint is IDLE (waits for its time), DIALLING (handed out by `candidates_to_connect`, no outcome yet) or
     CONNECTED. The caller reports the outcome of each one it was handed: `connected`, `failed` or `disconnected`.
 
-    Invariants: never more than `max_peers` endpoints; no banned and no own endpoint is known.
+    Invariants: never more than `max_peers` endpoints; no banned, blocked or own endpoint is known; `_hearsay` are the
+    endpoints that only PEX named and that were never connected, at most `max_pex`.
     """
 
     def __init__(self, *, rng: Random, config: PeerListConfig = DEFAULT_CONFIG) -> None:
@@ -68,6 +74,9 @@ class PeerList:
         self._failing: dict[Address, None] = {}  # idle ones with failures, oldest failure first: first to make room
         self._banned: dict[str | Address, None] = {}
         self._own: dict[Address, None] = {}
+        self._hearsay: set[Address] = set()
+        self._filter = IpFilter()
+        self._external: Address | None = None
 
     # What is learnt
 
@@ -80,12 +89,18 @@ class PeerList:
         known = self._peers.get(address)
         if known is not None:
             known.sources |= source
+            if known.sources != PeerSource.PEX:
+                self._hearsay.discard(address)
             return False
         if not is_usable_peer(address) or address in self._own or self.is_banned(address):
             return False
+        if source == PeerSource.PEX and len(self._hearsay) >= self._config.max_pex:
+            return False
         if len(self._peers) >= self._config.max_peers and not self._make_room(source):
             return False
-        self._peers[address] = _Peer(source, now)
+        self._peers[address] = _Peer(source, now, self.rank(address))
+        if source == PeerSource.PEX:
+            self._hearsay.add(address)
         return True
 
     def add_all(self, addresses: Iterable[Address], source: PeerSource, *, now: float) -> int:
@@ -94,8 +109,8 @@ class PeerList:
 
     def add_own(self, address: Address) -> None:
         """This endpoint is ourselves: never call it."""
-        self._peers.pop(address, None)
-        self._failing.pop(address, None)
+        if address in self._peers:
+            self._drop(address)
         self._own[address] = None
         if len(self._own) > _MAX_OWN:
             del self._own[next(iter(self._own))]
@@ -110,35 +125,58 @@ class PeerList:
         if len(self._banned) > self._config.max_banned:
             del self._banned[next(iter(self._banned))]
         for other in [other for other in self._peers if _ban_key(other) == key]:
-            del self._peers[other]
-            self._failing.pop(other, None)
+            self._drop(other)
 
     def forget(self, sources: PeerSource) -> list[Address]:
         """Drops every endpoint that only these sources named; returns them: connections are the caller's to close."""
         gone = [address for address, peer in self._peers.items() if not peer.sources & ~sources]
         for address in gone:
-            del self._peers[address]
-            self._failing.pop(address, None)
+            self._drop(address)
         return gone
 
+    def set_filter(self, blocked: IpFilter) -> None:
+        """From now on hosts on this list are as good as banned, whoever names them."""
+        self._filter = blocked
+        for address in [address for address in self._peers if blocked.blocks(address.host)]:
+            self._drop(address)
+
+    def set_external(self, external: Address | None) -> None:
+        """Others see us at this endpoint: from now on equals are called in the order of BEP 40."""
+        if external != self._external:
+            self._external = external
+            for address, peer in self._peers.items():
+                peer.priority = self.rank(address)
+
+    def note_seed(self, address: Address, is_seed: bool) -> None:
+        """Whether an endpoint has everything, as far as anybody said."""
+        peer = self._peers.get(address)
+        if peer is not None:
+            peer.is_seed = is_seed
+
     def is_banned(self, address: Address) -> bool:
-        """Whether to refuse this peer, called or calling. Cost: O(1)."""
-        return bool(self._banned) and _ban_key(address) in self._banned
+        """Whether to refuse this peer, called or calling: it was banned, or is on the list of `set_filter`."""
+        return (bool(self._banned) and _ban_key(address) in self._banned) or self._filter.blocks(address.host)
 
     # What became of it
 
-    def candidates_to_connect(self, count: int, *, now: float) -> list[Address]:
+    def candidates_to_connect(self, count: int, *, now: float, want_seeds: bool = True) -> list[Address]:
         """Up to `count` endpoints to call now; they count as DIALLING until the outcome is reported.
 
-        Manual ones come first, then those with the fewest failures, equals in random order. Cost: O(known).
+        Manual ones come first, then those with the fewest failures; equals in the order of BEP 40, or a random one
+        while our own endpoint is not known. Cost: O(known).
+
+        Args:
+            want_seeds: whether to call those that are said to have everything; manual ones are called all the same.
         """
         due = [
-            (PeerSource.MANUAL not in peer.sources, peer.failures, self._rng.random(), address)
+            (PeerSource.MANUAL not in peer.sources, peer.failures, -peer.priority, self._rng.random(), address)
             for address, peer in self._peers.items()
-            if peer.state is _State.IDLE and peer.next_attempt <= now
+            if peer.state is _State.IDLE
+            and peer.next_attempt <= now
+            and (want_seeds or not peer.is_seed or PeerSource.MANUAL in peer.sources)
         ]
         due.sort()
-        chosen = [address for _, _, _, address in due[: max(0, count)]]
+        chosen = [address for *_, address in due[: max(0, count)]]
         for address in chosen:
             self._peers[address].state = _State.DIALLING
             self._failing.pop(address, None)
@@ -151,6 +189,7 @@ class PeerList:
             peer.state = _State.CONNECTED
             peer.failures = 0
             self._failing.pop(address, None)
+            self._hearsay.discard(address)
 
     def disconnected(self, address: Address, *, now: float) -> None:
         """A connection ended that was of use: try again after a while."""
@@ -171,7 +210,7 @@ class PeerList:
         self._failing.pop(address, None)
         is_manual = PeerSource.MANUAL in peer.sources
         if not is_manual and peer.failures >= self._config.max_failures:
-            del self._peers[address]
+            self._drop(address)
             return
         limit = self._config.max_manual_backoff_s if is_manual else self._config.max_backoff_s
         doublings = min(peer.failures - 1, _MAX_DOUBLINGS)
@@ -197,6 +236,10 @@ class PeerList:
     def __contains__(self, address: Address) -> bool:
         return address in self._peers
 
+    def rank(self, address: Address) -> int:
+        """The priority of an endpoint, known or not (BEP 40); 0 while our own endpoint is not known."""
+        return 0 if self._external is None else peer_priority(self._external, address)
+
     def sources(self, address: Address) -> PeerSource:
         """Who named an endpoint; the empty flag for an unknown one."""
         peer = self._peers.get(address)
@@ -218,6 +261,8 @@ class PeerList:
     def check_invariants(self) -> None:
         assert len(self._peers) <= self._config.max_peers
         assert len(self._banned) <= self._config.max_banned
+        assert len(self._hearsay) <= self._config.max_pex
+        assert all(self._peers[address].sources == PeerSource.PEX for address in self._hearsay)
         for address, peer in self._peers.items():
             assert address not in self._own
             assert not self.is_banned(address)
@@ -229,16 +274,20 @@ class PeerList:
         peer.next_attempt = now if peer.is_hurried else now + pause_s
         peer.is_hurried = False
 
+    def _drop(self, address: Address) -> None:
+        del self._peers[address]
+        self._failing.pop(address, None)
+        self._hearsay.discard(address)
+
     def _make_room(self, source: PeerSource) -> bool:
         for address in self._failing:
             if PeerSource.MANUAL not in self._peers[address].sources:
-                del self._peers[address]
-                del self._failing[address]
+                self._drop(address)
                 return True
         if PeerSource.MANUAL in source:
             for address, peer in self._peers.items():
                 if peer.state is _State.IDLE and PeerSource.MANUAL not in peer.sources:
-                    del self._peers[address]
+                    self._drop(address)
                     return True
         return False
 
@@ -250,13 +299,15 @@ class _State(Enum):
 
 
 class _Peer:
-    __slots__ = ("failures", "is_hurried", "next_attempt", "sources", "state")
+    __slots__ = ("failures", "is_hurried", "is_seed", "next_attempt", "priority", "sources", "state")
 
-    def __init__(self, sources: PeerSource, now: float) -> None:
+    def __init__(self, sources: PeerSource, now: float, priority: int) -> None:
         self.sources = sources
         self.state = _State.IDLE
         self.failures = 0
         self.is_hurried = False
+        self.is_seed = False
+        self.priority = priority
         self.next_attempt = now
 
 

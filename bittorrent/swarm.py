@@ -7,7 +7,7 @@ every decision about it is made here, by the parts this file composes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from bittorrent.contributions import Contribution
@@ -32,11 +32,12 @@ from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.swarm_config import SwarmConfig
 from bittorrent.swarm_downloads import SwarmDownloads
-from bittorrent.swarm_events import DhtNodeFound, PieceCompleted, SwarmEvent
+from bittorrent.swarm_events import DhtNodeFound, PieceCompleted, SeenAs, SwarmEvent
 from bittorrent.swarm_exchange import SwarmExchange
 from bittorrent.swarm_metadata import SwarmMetadata
 from bittorrent.swarm_peer import SwarmPeer
 from bittorrent.swarm_uploads import SwarmUploads
+from bittorrent.wire.extended import unpacked_ip
 from transfer.address import Address
 
 
@@ -329,6 +330,20 @@ class SwarmCore:
         """Whether everything that is wanted is verified."""
         return self.picker is not None and self.picker.is_finished
 
+    def is_seed(self, number: int) -> bool:
+        """Whether a peer wants nothing: it has everything, or says so (BEP 21)."""
+        picker, peer = self.picker, self.peers[number]
+        return bool(peer.core.extensions.upload_only) or (picker is not None and picker.is_seed(number))
+
+    def least_useful(self, *, before: float, rank: Callable[[Address], int]) -> SwarmPeer | None:
+        """Of the peers connected before a time that have moved no block, the one with the lowest rank."""
+        idle = [
+            peer
+            for peer in self.peers.values()
+            if peer.connected_at <= before and not peer.was_useful and not peer.core.is_closed
+        ]
+        return min(idle, key=lambda peer: rank(peer.core.address), default=None)
+
     def download_rate_bytes_per_s(self, *, now: float) -> float:
         return sum(peer.download.rate_bytes_per_s(now=now) for peer in self.peers.values())
 
@@ -395,6 +410,7 @@ class SwarmCore:
                 self._rechoke_soon()
             case ExtensionsReceived():
                 peer.extensions_changed()
+                self._note_seen(peer)
                 self._drop_if_useless(peer)
                 self._metadata.extensions_changed(peer, now=self._now)
             case MetadataArrived(message):
@@ -409,6 +425,12 @@ class SwarmCore:
     def _peer_gained(self, peer: SwarmPeer, picker: PiecePicker) -> None:
         peer.core.set_interested(picker.is_interesting(peer.number))
         self._drop_if_useless(peer)
+
+    def _note_seen(self, peer: SwarmPeer) -> None:
+        host = peer.core.extensions.your_ip
+        if host is not None and not peer.has_voted:
+            peer.has_voted = True
+            self._events.append(SeenAs(peer.core.address, unpacked_ip(host)))
 
     def _drop_if_useless(self, peer: SwarmPeer) -> None:
         """Two who want nothing, of each other or of anybody (BEP 21), need no connection."""

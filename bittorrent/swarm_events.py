@@ -47,4 +47,12 @@ class PeersNamed:
     peers: tuple[tuple[Address, PexFlags], ...]
 
 
-SwarmEvent: TypeAlias = MetadataCompleted | PieceCompleted | PeerBanned | DhtNodeFound | PeersNamed
+@dataclass(frozen=True, slots=True)
+class SeenAs:
+    """A peer says at which IP address it sees us (BEP 10, `yourip`)."""
+
+    voter: Address
+    host: str
+
+
+SwarmEvent: TypeAlias = MetadataCompleted | PieceCompleted | PeerBanned | DhtNodeFound | PeersNamed | SeenAs

@@ -27,6 +27,7 @@ class SwarmPeer:
         "core",
         "download",
         "downloaded_bytes",
+        "has_voted",
         "is_dialled",
         "is_refusing",
         "number",
@@ -50,6 +51,7 @@ class SwarmPeer:
         self.sender = Sender(number, core.address, core.address)
         self.is_refusing = False  # it rejected a request although it unchokes us: nothing more until the next tick
         self.was_allowed_fast = False
+        self.has_voted = False  # it has said at which address it sees us
         self._unexpected = 0
 
     def extensions_changed(self) -> None:

@@ -20,6 +20,7 @@ from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.aio.tracker import TrackerClient
 from bittorrent.config import SessionConfig
 from bittorrent.errors import StorageError
+from bittorrent.ip_filter import IpFilter
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.geometry import Geometry
@@ -29,6 +30,7 @@ from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.ports import OpenStorage
 from bittorrent.storage.resume import ResumeStore
+from kademlia_core.node.external_address import ExternalAddress
 from transfer.address import Address
 from transfer.aio.tcp import TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
@@ -54,6 +56,7 @@ class Session:
         transport: carries the connections with peers; by default TCP.
         state_dir: where is kept what was verified of each torrent, so that the next start need not hash what has not
             changed. Without it, that is kept beside the files, and only while a download is unfinished.
+        ip_filter: hosts to have nothing to do with.
 
     Raises:
         OSError: on entry, when the address cannot be listened on.
@@ -71,6 +74,7 @@ class Session:
         open_storage: OpenStorage = FileStorage,
         transport: StreamTransport | None = None,
         state_dir: str | os.PathLike[str] | None = None,
+        ip_filter: IpFilter | None = None,
     ) -> None:
         self.download_dir = Path(download_dir)
         self.torrents: dict[bytes, Torrent] = {}
@@ -83,7 +87,9 @@ class Session:
         self._transport = transport or TcpTransport()
         self._state_dir = Path(state_dir) if state_dir is not None else None
         self._claims = PathClaims()
-        self._tally = ConnectionTally(limit=self._config.max_connections)
+        self._tally = ConnectionTally(limit=self._config.max_connections, max_half_open=self._config.max_half_open)
+        self._ip_filter = ip_filter or IpFilter()
+        self._external = ExternalAddress(self._config.external_address, is_ipv6=False)
         self._peer_id = PEER_ID_PREFIX + self._rng.randbytes(12)
         self._listener: Listener | None = None
         self._executor: ThreadPoolExecutor | None = None
@@ -115,6 +121,17 @@ class Session:
         if self._listener is None or self._closing is not None:
             raise LocalProtocolError(NOT_OPEN)
         return self._listener.addresses[0]
+
+    @property
+    def ip_filter(self) -> IpFilter:
+        """Hosts to have nothing to do with. A new list takes effect at once: connections with them end."""
+        return self._ip_filter
+
+    @ip_filter.setter
+    def ip_filter(self, blocked: IpFilter) -> None:
+        self._ip_filter = blocked
+        for torrent in self.torrents.values():
+            torrent.swarm.set_ip_filter(blocked)
 
     @property
     def connection_count(self) -> int:
@@ -250,6 +267,8 @@ class Session:
             transport=self._transport,
             claims=self._claims,
             tally=self._tally,
+            ip_filter=self._ip_filter,
+            external=self._external,
             config=self._config,
         )
 
@@ -303,6 +322,7 @@ class _Reception:
             len(self._waiting) > self._config.max_handshaking
             or of_host > self._config.max_connections_per_host
             or self._tally.room < 0
+            or self._session.ip_filter.blocks(host)
         )
         if self._closed or is_full:
             self._refuse(connection)

@@ -9,6 +9,7 @@ from dataclasses import replace
 from bittorrent.aio.connection_tally import ConnectionTally
 from bittorrent.aio.peer_connection import PeerConnection
 from bittorrent.config import SessionConfig
+from bittorrent.ip_filter import IpFilter
 from bittorrent.peer import PeerCore
 from bittorrent.peer_events import HandshakeReceived
 from bittorrent.peer_list import PeerList, PeerSource
@@ -59,6 +60,7 @@ class Swarm:
         self._config = config
         self._tally = tally
         self._counted = 0
+        self._half_open = 0
         self._on_event = on_event
         self._read_blocks = read_blocks
         self._transport = transport
@@ -72,6 +74,11 @@ class Swarm:
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._closed = False
+
+    @property
+    def dialling_count(self) -> int:
+        """Connections that are being opened."""
+        return self._dialling
 
     @property
     def connection_count(self) -> int:
@@ -88,8 +95,8 @@ class Swarm:
 
     def adopt(self, connection: PeerConnection) -> None:
         """Takes over an incoming connection whose handshake names this torrent."""
-        is_full = self.connection_count >= self._config.max_connections_per_torrent
-        if self._closed or is_full or self.peers.is_banned(connection.core.address):
+        is_refused = self._closed or self.peers.is_banned(connection.core.address)
+        if is_refused or not self._make_room(connection.core.address):
             connection.abort()
             return
         connection.owner = self
@@ -133,9 +140,17 @@ class Swarm:
     def ban(self, address: Address) -> None:
         """Has nothing to do with a host any more: its connections end, and there will be no others."""
         self.peers.ban(address)
+        self._drop_banned("the peer is banned")
+
+    def set_ip_filter(self, blocked: IpFilter) -> None:
+        """Has nothing to do with the hosts on this list any more."""
+        self.peers.set_filter(blocked)
+        self._drop_banned("the peer is on the list of blocked addresses")
+
+    def _drop_banned(self, reason: str) -> None:
         for connection in [*self._connections.values(), *self._handshaking]:
             if self.peers.is_banned(connection.core.address):
-                connection.core.close("the peer is banned")
+                connection.core.close(reason)
                 connection.flush()
 
     def pump(self) -> None:
@@ -188,6 +203,8 @@ class Swarm:
     def connection_lost(self, connection: PeerConnection) -> None:
         now = self._loop.time()
         was_useful = bool(connection.number) and self.core.peers[connection.number].was_useful
+        if connection.dialled is not None and connection.number:
+            self.peers.note_seed(connection.dialled, self.core.is_seed(connection.number))
         self._handshaking.discard(connection)
         if self._connections.pop(connection.number, None) is not None:
             self.core.remove_peer(connection.number, now=now)
@@ -243,6 +260,7 @@ class Swarm:
 
     def _recount(self) -> None:
         self._counted = self._tally.change(self._counted, self.connection_count)
+        self._half_open = self._tally.change_half_open(self._half_open, self._dialling)
 
     # Dialling
 
@@ -253,10 +271,11 @@ class Swarm:
         room = min(
             config.max_connections_per_torrent - self.connection_count,
             config.max_dialling - self._dialling - len(self._handshaking),
-            self._tally.room,
+            self._tally.room_to_dial,
         )
         if room > 0:
-            for address in self.peers.candidates_to_connect(room, now=self._loop.time()):
+            now, want_seeds = self._loop.time(), not self.core.is_finished
+            for address in self.peers.candidates_to_connect(room, now=now, want_seeds=want_seeds):
                 self._dialling += 1
                 self._tasks.start(self._connect(address), name=f"dial {address}")
             self._recount()
@@ -278,6 +297,18 @@ class Swarm:
             self._recount()
             if not self._closed:
                 self._arm()
+
+    def _make_room(self, newcomer: Address) -> bool:
+        """Whether one more incoming connection may stay: in a full torrent somebody has to give way to it."""
+        if self.connection_count < self._config.max_connections_per_torrent:
+            return True
+        before = self._loop.time() - self._config.min_priority_age_s
+        victim = self.core.least_useful(before=before, rank=self.peers.rank)
+        if victim is None or self.peers.rank(victim.core.address) >= self.peers.rank(newcomer):
+            return False
+        victim.core.close("the torrent is full, and another peer has a higher priority")
+        self._connections[victim.number].flush()
+        return True
 
     def _note_end(self, dialled: Address, core: PeerCore, was_useful: bool, now: float) -> None:
         if core.remote is not None and core.remote.peer_id == self._handshake.peer_id:

@@ -27,9 +27,19 @@ from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.stats import TorrentState
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.swarm import SwarmCore
-from bittorrent.swarm_events import DhtNodeFound, MetadataCompleted, PeerBanned, PeersNamed, PieceCompleted, SwarmEvent
+from bittorrent.swarm_events import (
+    DhtNodeFound,
+    MetadataCompleted,
+    PeerBanned,
+    PeersNamed,
+    PieceCompleted,
+    SeenAs,
+    SwarmEvent,
+)
 from bittorrent.wire.handshake import Handshake
+from bittorrent.wire.pex import PexFlags
 from kademlia_core.errors import NodeClosedError
+from transfer.address import Address
 from transfer.aio.tasks import TaskSet
 
 
@@ -90,6 +100,7 @@ class TorrentLife:
             transport=parts.transport,
             tasks=self._tasks,
         )
+        self.swarm.peers.set_filter(parts.ip_filter)
         self.swarm.listen_port = parts.listen_port
         self.swarm.dht_port = self._dht.address.port if self._dht is not None else None
         self.named_peers = NamedPeers(on_addresses=self.swarm.add_addresses, tasks=self._tasks)
@@ -376,10 +387,20 @@ class TorrentLife:
                 self.swarm.ban(address)
             case PeersNamed(peers):
                 self.swarm.add_addresses([address for address, _ in peers], PeerSource.PEX)
+                for address, flags in peers:
+                    self.swarm.peers.note_seed(address, PexFlags.SEED in flags)
+            case SeenAs(voter, host):
+                self._note_seen(voter, host)
             case DhtNodeFound(address):
                 if self._dht is not None:
                     with suppress(NodeClosedError):  # it is the caller's, who may close it first
                         self._dht.add_node(address)
+
+    def _note_seen(self, voter: Address, host: str) -> None:
+        external, port = self._parts.external, self._parts.listen_port
+        external.on_vote(voter, Address(host, port), now=self._loop.time())
+        if external.agreed is not None:
+            self.swarm.peers.set_external(Address(external.agreed, port))
 
     def _stored(self, pieces: Sequence[tuple[PieceCompleted, bool]]) -> None:
         for piece, is_right in pieces:

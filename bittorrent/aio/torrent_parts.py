@@ -11,9 +11,11 @@ from bittorrent.aio.connection_tally import ConnectionTally
 from bittorrent.aio.guarded_http import GuardedHttp
 from bittorrent.aio.tracker import TrackerClient
 from bittorrent.config import SessionConfig
+from bittorrent.ip_filter import IpFilter
 from bittorrent.picker.selection import FileName
 from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.ports import OpenStorage
+from kademlia_core.node.external_address import ExternalAddress
 from transfer.aio.transports import StreamTransport
 
 if TYPE_CHECKING:
@@ -53,6 +55,8 @@ class SessionParts:
         executor: runs what blocks.
         claims: who uses which place on disk.
         tally: the connections of all torrents.
+        ip_filter: hosts to have nothing to do with, from the start.
+        external: at which address peers see us.
     """
 
     peer_id: bytes
@@ -65,4 +69,6 @@ class SessionParts:
     transport: StreamTransport
     claims: PathClaims
     tally: ConnectionTally
+    ip_filter: IpFilter
+    external: ExternalAddress
     config: SessionConfig

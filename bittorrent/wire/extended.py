@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from bittorrent.errors import WireError
-from transfer.address import AddressError, packed_host
+from transfer.address import Address, AddressError, packed_host
 from transfer.wire import bencode
 from transfer.wire.bencode import BencodeError, BencodeLimits
 
@@ -111,6 +112,11 @@ def packed_ip(host: str) -> bytes | None:
         return packed_host(host)
     except AddressError:
         return None
+
+
+def unpacked_ip(packed: bytes) -> str:
+    """The inverse of `packed_ip`; an IPv4 address in IPv6 clothes is shown as what it is."""
+    return Address.from_socket((str(ip_address(packed)), 0)).host
 
 
 def _positive(value: Value | None, largest: int) -> int | None:

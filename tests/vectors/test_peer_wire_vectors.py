@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bittorrent.allowed_fast import allowed_fast_set
+from bittorrent.peer_priority import crc32c, peer_priority
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Block
 from bittorrent.wire import messages as wire
@@ -18,6 +19,7 @@ from bittorrent.wire.metadata import (
     decode_metadata,
     encode_metadata,
 )
+from transfer.address import Address
 
 INFO_HASH = bytes.fromhex("000102030405060708090a0b0c0d0e0f10111213")
 PEER_ID = b"-KC0100-abcdefghijkl"
@@ -138,3 +140,11 @@ def test_allowed_fast_set_of_bep_6() -> None:
     nine = (1059, 431, 808, 1217, 287, 376, 1188, 353, 508)
     assert allowed_fast_set(b"\xaa" * 20, "80.4.4.200", piece_count=1313, count=7) == nine[:7]
     assert allowed_fast_set(b"\xaa" * 20, "80.4.4.200", piece_count=1313, count=9) == nine
+
+
+def test_peer_priority_of_bep_40() -> None:
+    """BEP 40, "Test vectors"; and the check value of CRC-32C (RFC 3720 names the polynomial)."""
+    ours = Address("123.213.32.10", 0)
+    assert peer_priority(ours, Address("98.76.54.32", 0)) == 0xEC2D7224
+    assert peer_priority(ours, Address("123.213.32.234", 0)) == 0x99568189
+    assert crc32c(b"123456789") == 0xE3069283

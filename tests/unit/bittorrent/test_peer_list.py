@@ -9,7 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from bittorrent.ip_filter import IpFilter
 from bittorrent.peer_list import PeerList, PeerListConfig, PeerSource
+from bittorrent.peer_priority import peer_priority
 from transfer.address import Address
 
 TRACKER, MANUAL, DHT = PeerSource.TRACKER, PeerSource.MANUAL, PeerSource.DHT
@@ -194,7 +196,7 @@ class PeerListSteps(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.peers = make(max_peers=5, max_banned=2, max_failures=2)
+        self.peers = make(max_peers=5, max_banned=2, max_failures=2, max_pex=2)
         self.now = 0.0
 
     @rule(address=addresses, source=st.sampled_from(PeerSource))
@@ -220,6 +222,17 @@ class PeerListSteps(RuleBasedStateMachine):
         else:
             self.peers.add_own(address)
 
+    @rule(address=addresses, what=st.sampled_from(["filter", "external", "seed", "forget"]))
+    def learn(self, address: Address, what: str) -> None:
+        if what == "filter":
+            self.peers.set_filter(IpFilter([(address.host, address.host)]))
+        elif what == "external":
+            self.peers.set_external(address)
+        elif what == "seed":
+            self.peers.note_seed(address, True)
+        else:
+            self.peers.forget(PeerSource.PEX | PeerSource.DHT)
+
     @invariant()
     def holds(self) -> None:
         self.peers.check_invariants()
@@ -235,6 +248,7 @@ TestPeerListSteps.settings = settings(max_examples=30, stateful_step_count=30, d
         {"max_peers": 0},
         {"max_banned": 0},
         {"max_failures": 0},
+        {"max_pex": 0},
         {"backoff_s": 0},
         {"backoff_s": 60},
         {"reconnect_s": -1.0},
@@ -259,3 +273,48 @@ def test_endpoints_that_only_strangers_named_can_be_forgotten() -> None:
     assert set(peers.forget(PeerSource.DHT | PeerSource.PEX)) == {dht, pex}
     assert [address in peers for address in (dht, tracker, both, pex)] == [False, True, True, False]
     peers.check_invariants()
+
+
+def test_hearsay_is_bounded_until_it_proves_true() -> None:
+    peers = make(max_pex=2)
+    assert peers.add_all([peer(number) for number in range(10)], PeerSource.PEX, now=0.0) == 2
+    peers.connected(peer(0))  # it exists
+    assert peers.add(peer(5), PeerSource.PEX, now=0.0)
+    assert not peers.add(peer(6), PeerSource.PEX, now=0.0)
+    peers.add(peer(5), TRACKER, now=0.0)  # somebody else names it too
+    assert peers.add(peer(6), PeerSource.PEX, now=0.0)
+    assert peers.add(peer(7), TRACKER, now=0.0)
+    peers.check_invariants()
+
+
+def test_a_list_of_blocked_hosts_counts_for_known_and_new_endpoints() -> None:
+    peers = make()
+    peers.add_all([peer(1), peer(2)], MANUAL, now=0.0)
+    peers.set_filter(IpFilter([(peer(2).host, peer(3).host)]))
+    assert [address in peers for address in (peer(1), peer(2))] == [True, False]
+    assert not peers.add(peer(3), MANUAL, now=0.0)
+    assert peers.is_banned(peer(3, 9))
+    peers.set_filter(IpFilter())
+    assert peers.add(peer(3), MANUAL, now=0.0)
+
+
+def test_equals_are_called_in_the_order_of_bep_40() -> None:
+    peers = make()
+    addresses = [Address(f"98.{number}.54.32", 6881) for number in range(20)]
+    ours = Address("123.213.32.10", 6881)
+    peers.add_all(addresses[:10], TRACKER, now=0.0)
+    peers.set_external(ours)
+    peers.add_all(addresses[10:], TRACKER, now=0.0)
+    expected = sorted(addresses, key=lambda address: -peer_priority(ours, address))
+    assert peers.candidates_to_connect(20, now=0.0) == expected
+    assert peers.rank(addresses[0]) == peer_priority(ours, addresses[0])
+
+
+def test_who_wants_no_seeds_calls_none_but_manual_ones() -> None:
+    peers = make()
+    for number, source in [(1, TRACKER), (2, TRACKER), (3, MANUAL)]:
+        peers.add(peer(number), source, now=0.0)
+        peers.note_seed(peer(number), number != 1)
+    peers.note_seed(peer(9), True)
+    assert set(peers.candidates_to_connect(9, now=0.0, want_seeds=False)) == {peer(1), peer(3)}
+    assert peers.candidates_to_connect(9, now=0.0) == [peer(2)]

@@ -1,0 +1,127 @@
+"""Who may be connected: lists of blocked hosts, half-open connections, and who gives way in a full torrent."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainfo
+from bittorrent.ip_filter import IpFilter
+from bittorrent.peer_priority import peer_priority
+from kademlia_core.node.external_address import ExternalAddressConfig
+from transfer.address import Address
+from transfer.simulation import Simulation, run
+
+SEED = "9.0.0.1"
+PORT = 6881
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Metainfo:
+    path = tmp_path / SEED / "file.bin"
+    path.parent.mkdir()
+    path.write_bytes(random.Random(1).randbytes(1 << 18))
+    return create_metainfo(path, piece_length=1 << 16, private=True)  # nobody is named by others
+
+
+@asynccontextmanager
+async def session_at(simulation: Simulation, tmp_path: Path, host: str, **options: Any) -> AsyncIterator[Session]:
+    settings = options.pop("config", SessionConfig())
+    with simulation.host(host):
+        session = Session(tmp_path / host, host=host, port=PORT, config=settings, rng=random.Random(host), **options)
+        await session.__aenter__()
+    try:
+        yield session
+    finally:
+        await session.aclose()
+
+
+async def add(simulation: Simulation, host: str, session: Session, source: Metainfo, **options: Any) -> Torrent:
+    with simulation.host(host):
+        return await session.add(source, **options)
+
+
+def test_blocked_hosts_are_neither_called_nor_answered_nor_kept(tmp_path: Path, shared: Metainfo) -> None:
+    async def scenario(simulation: Simulation) -> None:
+        two, three = "9.0.0.2", "9.0.0.3"
+        async with (
+            session_at(simulation, tmp_path / "nothing", SEED, ip_filter=IpFilter([(two, two)])) as seed,
+            session_at(simulation, tmp_path, two) as blocked,
+            session_at(simulation, tmp_path, three) as later,
+        ):
+            torrent = await add(simulation, SEED, seed, shared, peers=[(two, PORT)])
+            await add(simulation, two, blocked, shared, peers=[(SEED, PORT)])
+            other = await add(simulation, three, later, shared, peers=[(SEED, PORT)])
+            await asyncio.sleep(5)
+            assert [peer.core.address.host for peer in torrent.swarm.core.peers.values()] == [three]
+            assert seed.statistics().refused_connections > 0
+            seed.ip_filter = IpFilter([(two, three)])
+            await asyncio.sleep(5)
+            assert not torrent.swarm.core.peers
+            assert other.statistics().peers == 0
+            assert len(seed.ip_filter) == 1
+
+    run(scenario)
+
+
+def test_few_connections_are_half_open_in_all_torrents_together(tmp_path: Path, shared: Metainfo) -> None:
+    async def scenario(simulation: Simulation) -> int:
+        config = SessionConfig(max_half_open=7)
+        nobody = [(f"9.1.0.{number}", PORT) for number in range(40)]
+        async with session_at(simulation, tmp_path, SEED, config=config) as session:
+            (tmp_path / SEED / "other.bin").write_bytes(bytes(100_000))
+            other = create_metainfo(tmp_path / SEED / "other.bin", piece_length=1 << 16)
+            simulation.black_hole(SEED)
+            torrents = [await add(simulation, SEED, session, source, peers=nobody) for source in (shared, other)]
+            most = 0
+            for _ in range(300):
+                await asyncio.sleep(0.1)
+                most = max(most, sum(torrent.swarm.dialling_count for torrent in torrents))
+            return most
+
+    assert run(scenario).result == 7
+
+
+def test_in_a_full_torrent_an_idle_peer_gives_way_to_one_of_higher_priority(tmp_path: Path, shared: Metainfo) -> None:
+    ours = Address(SEED, PORT)
+    hosts = sorted(
+        (f"9.{number}.0.9" for number in range(1, 9)), key=lambda host: peer_priority(ours, Address(host, PORT))
+    )
+
+    async def scenario(simulation: Simulation) -> None:
+        config = SessionConfig(
+            max_connections_per_torrent=4, external_address=ExternalAddressConfig(quorum=3), min_priority_age_s=60
+        )
+        async with session_at(simulation, tmp_path / "nothing", SEED, config=config) as session:
+            torrent = await add(simulation, SEED, session, shared)
+            opened: dict[str, Session] = {}
+
+            async def join(host: str) -> set[str]:
+                """Nobody has anything, so all stay idle."""
+                with simulation.host(host):
+                    opened[host] = Session(tmp_path / host, host=host, port=PORT, rng=random.Random(host))
+                    await opened[host].__aenter__()
+                    await opened[host].add(shared, peers=[(SEED, PORT)])
+                await asyncio.sleep(1)
+                return {peer.core.address.host for peer in torrent.swarm.core.peers.values()}
+
+            try:
+                for host in (hosts[0], hosts[5], hosts[6]):
+                    await join(host)
+                assert await join(hosts[4]) == {hosts[0], hosts[4], hosts[5], hosts[6]}
+                assert hosts[7] not in await join(hosts[7]), "nobody was idle for long"
+                await opened.pop(hosts[7]).aclose()
+                await asyncio.sleep(60)
+                assert await join(hosts[3]) == {hosts[3], hosts[4], hosts[5], hosts[6]}
+                await asyncio.sleep(1)
+            finally:
+                for session in opened.values():
+                    await session.aclose()
+
+    run(scenario)
