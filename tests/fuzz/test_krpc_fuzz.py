@@ -10,8 +10,9 @@ from hypothesis import example, given, settings
 from kademlia_core import Contact, Key
 from kademlia_core.mainline import krpc
 from kademlia_core.mainline.bloom import BloomFilter
-from kademlia_core.mainline.config import MAX_REPLY_BYTES, MainlineConfig, PeerStoreConfig
+from kademlia_core.mainline.config import MAX_REPLY_BYTES, ItemStoreConfig, MainlineConfig, PeerStoreConfig
 from kademlia_core.mainline.core import MainlineCore
+from kademlia_core.mainline.item_search import ImmutableHarvest, Republication
 from kademlia_core.mainline.items import ImmutableItem, MutableItem
 from kademlia_core.mainline.messages import (
     AnnouncePeer,
@@ -31,6 +32,7 @@ from kademlia_core.mainline.messages import (
 from kademlia_core.mainline.peer_search import Announcement
 from kademlia_core.mainline.peer_store import SwarmFilters
 from kademlia_core.mainline.sampling import InfoHashSample
+from kademlia_core.mainline.scrape import ScrapeHarvest
 from kademlia_core.mainline.signing import SigningKey
 from kademlia_core.node.config import RateLimitConfig
 from transfer.address import Address
@@ -110,12 +112,16 @@ class Wire:
             max_hints=4,
             max_pending_queries=12,
             max_searches=3,
+            item_store=ItemStoreConfig(max_items=5, max_items_per_source=3, max_sources=3),
         )
         self.now = 0.0
         self.core = MainlineCore(rng=Random(1), now=self.now, config=config)
         self.queries: list[tuple[bytes, Address]] = []
+        self.token = b""
         self.core.join((Address("192.0.2.1", 1), Address("192.0.2.2", 2)), now=self.now)
         self.core.find_peers(OTHER, announcement=Announcement(OTHER, 7000), now=self.now)
+        self.republication = Republication(ITEM)
+        self.core.get_item(self.republication.harvest, placement=self.republication, now=self.now)
         self.drain()
 
     def receive(self, data: bytes, source: Address) -> None:
@@ -134,10 +140,33 @@ class Wire:
         assert sorted(outcomes) == [0, 0, 0, 0, 0, 0, 1], "each datagram is accounted for once"
         self.drain(answered=source if is_query(data) else None)
 
+    def put(self, seq: int, source: Address) -> None:
+        """An item that the attacker may sign, or not, with a token that it asked for."""
+        item = MutableItem.sign(SigningKey(b"a" * 32), bytes(seq * 60 % 900), seq=seq, salt=bytes(seq % 5))
+        self.receive(krpc.encode(Query(b"aa", KEY, GetItem(item.target))), source)
+        if seq % 3 == 0:
+            item = MutableItem(item.public_key, seq, item.value, bytes(64), item.salt)
+        self.receive(krpc.encode(Query(b"aa", KEY, PutItem(item, self.token, cas=seq % 2 or None))), source)
+
+    def search(self, what: bytes) -> None:
+        target = Key.from_bytes(what)
+        match what[0] % 4:
+            case 0:
+                self.core.find_peers(target, now=self.now)
+            case 1:
+                self.core.scrape(target, ScrapeHarvest(max_peers=5), now=self.now)
+            case 2:
+                self.core.get_item(ImmutableHarvest(target), now=self.now)
+            case _:
+                self.core.put_item(ITEM, now=self.now)
+
     def drain(self, answered: Address | None = None) -> None:
         for data, to in self.core.datagrams_to_send():
-            assert len(data) <= MAX_REPLY_BYTES
             message = krpc.decode(data)
+            has_item = isinstance(message, Response) and message.item is not None
+            assert len(data) <= MAX_REPLY_BYTES or isinstance(message, Query) or has_item
+            if isinstance(message, Response):
+                self.token = message.token or self.token
             if isinstance(message, Query):
                 self.queries = [*self.queries, (message.transaction_id, to)][-30:]
             else:
@@ -161,6 +190,7 @@ steps = st.lists(
         st.tuples(st.just("mutant"), st.builds(mutate, st.sampled_from(SEEDS).map(krpc.encode), mutations), sources),
         st.tuples(st.just("answer"), st.sampled_from(ANSWERS), st.integers(0, 2**32)),
         st.tuples(st.just("wait"), st.floats(0, 2000), st.none()),
+        st.tuples(st.just("put"), st.integers(0, 30), sources),
         st.tuples(st.just("search"), st.binary(min_size=20, max_size=20), st.none()),
     ),
     max_size=40,
@@ -187,6 +217,10 @@ def test_a_node_survives_any_sequence_of_datagrams(script: list[tuple[str, objec
                 if extra % 3:
                     values[b"nodes"] = Random(extra).randbytes(26 * 8)
             wire.receive(bencode.encode({**seed, b"t": transaction_id}), to)
+        elif kind == "put":
+            assert isinstance(what, int)
+            assert isinstance(extra, Address)
+            wire.put(what, extra)
         elif kind == "wait":
             assert isinstance(what, float)
             end = wire.now + what
@@ -198,5 +232,6 @@ def test_a_node_survives_any_sequence_of_datagrams(script: list[tuple[str, objec
                     break
         elif kind == "search" and wire.core.stats(now=wire.now).searches < 3:
             assert isinstance(what, bytes)
-            wire.core.find_peers(Key.from_bytes(what), now=wire.now)
+            wire.search(what)
             wire.drain()
+    assert wire.republication.item.verify(), "whatever was said, nothing but the owner's was believed"

@@ -13,9 +13,13 @@ DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = DOCS / "simulation.md"
 # With a pattern of what each of them prints.
 PAGES = {
-    "tutorial-dht.md": r"kept by [1-4] nodes\nfound 127.0.0.1:6881 in [12] hop\nb'nobody is the server'\n",
+    "tutorial-dht.md": r"kept by [1-4] nodes\nfound 127.0.0.1:6881 in [0-2] hop\nb'nobody is the server'\n",
     "howto/from-the-kademlia-package.md": r"{'colour': 'green'}\n",
     "howto/a-network-of-your-own.md": r"b'value'\n",
+    "howto/keep-and-follow-items.md": (
+        r"{b'any': \[b'bencoded', 1\]}\n2 b'second'\n\[b'one', b'two'\]\nb'kept' with 1 node\nversion 1 b'now'\n"
+    ),
+    "howto/index-politely.md": r"30 info-hashes\n",
 }
 BLOCK = re.compile(r"^```python(?: title=\"(?P<title>[^\"]+)\")?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 

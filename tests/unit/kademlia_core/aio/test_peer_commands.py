@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
+from itertools import combinations
+from random import Random
 
 import pytest
 
@@ -9,6 +12,7 @@ from kademlia_core import MainlineConfig, MainlineNode
 from kademlia_core.mainline.config import PeerStoreConfig, RepetitionConfig
 from tests.unit.kademlia_core.aio.simulated_network import SimulatedNetwork, in_network_of
 from transfer.address import Address
+from transfer.simulation import Link, Simulation, run
 
 INFO_HASH = b"i" * 20
 FORGETFUL = MainlineConfig(
@@ -70,3 +74,32 @@ async def test_ports_are_checked(nodes: SimulatedNetwork) -> None:
     for port in (0, 65536, -1):
         with pytest.raises(ValueError, match="port"):
             nodes[0].keep_announced(INFO_HASH, port=port)
+
+
+def test_a_machine_with_several_addresses_is_several_nodes() -> None:
+    """BEP 45: each address has a node, a key far from the others', tokens and announces of its own."""
+
+    async def scenario(simulation: Simulation) -> None:
+        hosts = ("11.0.1.1", "11.0.2.1", "11.0.3.1")
+        async with AsyncExitStack() as stack:
+            with simulation.host("11.0.0.1"):
+                hub = await stack.enter_async_context(MainlineNode(port=6881, bootstrap=()))
+            with simulation.host(*hosts):
+                nodes = [
+                    await stack.enter_async_context(
+                        MainlineNode(host=host, port=6881, bootstrap=[("11.0.0.1", 6881)], rng=Random(number))
+                    )
+                    for number, host in enumerate(hosts)
+                ]
+            for node in nodes:
+                await node.wait_joined()
+            await asyncio.sleep(30)
+            keys = [node.node_id for node in (hub, *nodes)]
+            assert max(first.shared_prefix_length(second) for first, second in combinations(keys, 2)) < 8
+            for node in nodes:
+                report = await node.announce(INFO_HASH, port=7000)
+                assert len(report.accepted_by) == 3
+            assert await peers_of(hub) == {Address(host, 7000) for host in hosts}
+            assert hub.statistics().nodes == 3
+
+    run(scenario, link=Link(delay_s=0.03))
