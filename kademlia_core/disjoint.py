@@ -123,10 +123,9 @@ class DisjointLookup:
         sending: list[Contact] = []
         if self._finished:
             return sending
-        must_try_all = self._responses < self.config.k and not any(path.has_prospects for path in self._paths)
+        asks_doubtful = self._responses < self.config.k and not any(path.has_prospects for path in self._paths)
         for path in self._paths:
-            is_starved = bool(path.candidates.unqueried) and not path.has_prospects
-            while (must_try_all or not is_starved) and (named := path.queries_to_send(now)):
+            while named := path.queries_to_send(now, asks_doubtful=asks_doubtful):
                 fresh = [contact for contact in named if self._is_for(path, contact, now)]
                 sending += fresh
                 if len(fresh) == len(named):

@@ -72,7 +72,7 @@ class LookupCore:
         self._rtts_s: list[float] = []
         self._began_at: float | None = None
         self._last_at = 0.0
-        self._changed = True  # since `queries_to_send` was last called: otherwise it has nothing to name
+        self._changed = True  # since `queries_to_send` was last called; if not, only the doubtful are left to name
         self._has_prospects: bool | None = None  # None: not known since the last change
         self._finished = False
         self.add_candidates(contacts)
@@ -172,11 +172,16 @@ class LookupCore:
             break
         return min(due, default=None)
 
-    def queries_to_send(self, now: float) -> list[Contact]:
-        """The contacts to query now, closest first; each is named once and counts as queried from here on."""
+    def queries_to_send(self, now: float, *, asks_doubtful: bool = True) -> list[Contact]:
+        """The contacts to query now, closest first; each is named once and counts as queried from here on.
+
+        Args:
+            asks_doubtful: whether those that only sources of many silent ones named may have their turn, when there
+                are no others.
+        """
         self.handle_timer(now)
         sending: list[Contact] = []
-        if not self._changed:
+        if not (self._changed or asks_doubtful):
             return sending
         self._changed = False
         room = min(self._max_awaited - len(self._waiting), self.config.max_queries - self._queries)
@@ -184,6 +189,8 @@ class LookupCore:
             awaited = 0 if self.config.aggressive else len(self._waiting)
             for candidate in self.candidates.front(State.UNQUERIED):
                 if candidate.state is State.UNQUERIED:
+                    if not asks_doubtful and candidate.is_doubtful(self.config.max_silent_per_source):
+                        continue
                     self._ask(candidate, now)
                     sending.append(candidate.contact)
                     awaited += 1
