@@ -118,7 +118,7 @@ class InfoHashWalk:
         if not isinstance(query.response, Response):
             network.walk.on_failure(contact, now=now)
             return
-        contacts = network.driver.core.contacts_in(query.response, now=now)
+        contacts = network.driver.core.contacts_in(query.response, contact.address, now=now)
         network.walk.on_answer(contact, contacts, query.response.sample, now=now)
         if query.response.sample is not None and query.contact is not None:
             self._found.append(NodeSample(query.contact, query.response.sample))

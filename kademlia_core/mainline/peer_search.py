@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kademlia_core.key import Key
 from kademlia_core.mainline.messages import AnnouncePeer, Response
-from transfer.address import is_usable_peer
+from transfer.address import is_plausible_from, is_usable_peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 class PeerHarvest:
-    """The peers that answers name: each once, only usable ones, at most `max_peers`."""
+    """The peers that answers name: each once, only usable ones, at most `max_peers`.
+
+    Addresses of this house or machine count only from nodes that are there, too: others would have us connect to
+    services of our own network.
+    """
 
     is_complete = False
 
@@ -28,7 +32,9 @@ class PeerHarvest:
         self._peers: dict[Address, None] = {}
 
     def on_response(self, contact: Contact, response: messages.Response) -> tuple[Address, ...]:
-        return self.add(response.peers) if isinstance(response, Response) and response.peers else ()
+        if not isinstance(response, Response) or not response.peers:
+            return ()
+        return self.add(peer for peer in response.peers if is_plausible_from(peer, contact.address))
 
     def add(self, peers: Iterable[Address]) -> tuple[Address, ...]:
         """Peers from the wire or from this node's own store; returns those not met before."""

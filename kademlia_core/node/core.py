@@ -22,7 +22,7 @@ from kademlia_core.node.tokens import TokenIssuer
 from kademlia_core.node.transactions import Transactions
 from kademlia_core.node.upkeep import TableUpkeep
 from kademlia_core.routing_table import RoutingTable
-from transfer.address import Address, is_usable_peer, usable_family
+from transfer.address import Address, is_plausible_from, is_usable_peer, usable_family
 from transfer.errors import LimitExceededError
 
 if TYPE_CHECKING:
@@ -103,8 +103,9 @@ class NodeCore:
             message = self._dialect.decode(data)
         except MessageError as error:
             count.dropped_garbage += 1
-            if error.transaction_id is not None and (not is_awaited or self._limiter.admit(source.host, now=now)):
-                self._send(ErrorReply(error.transaction_id, error.code, error.reason, self.config.version), source)
+            transaction_id = None if self.config.is_read_only else error.transaction_id
+            if transaction_id is not None and (not is_awaited or self._limiter.admit(source.host, now=now)):
+                self._send(ErrorReply(transaction_id, error.code, error.reason, self.config.version), source)
             return
         if not isinstance(message, Query):
             self._receive_reply(message, source, len(data), now)
@@ -324,12 +325,12 @@ class NodeCore:
         """Whether the key of a contact suits its address."""
         return self._dialect.is_trusted(contact)
 
-    def contacts_in(self, response: Response, *, now: float) -> tuple[Contact, ...]:
+    def contacts_in(self, response: Response, teller: Address, *, now: float) -> tuple[Contact, ...]:
         """The usable contacts of this node's address family; those of the other help a lonely sibling."""
         nodes, others = (response.nodes6, response.nodes) if self.is_ipv6 else (response.nodes, response.nodes6)
         if others and self._sibling is not None:
-            self._sibling.offer(others, now=now)
-        return tuple(contact for contact in nodes if is_usable_peer(contact.address))
+            self._sibling.offer(_credible(others, teller), now=now)
+        return _credible(nodes, teller)
 
     def on_found(self, search: Search, found: tuple[object, ...]) -> None:
         self._events.append(Found(search, found))
@@ -395,7 +396,9 @@ class NodeCore:
             return
         self._count.responses_received += 1
         contact = Contact(reply.sender, source)
-        if contact.key == self.node_id:  # we asked ourselves
+        if contact.key == self.node_id:  # we asked ourselves, or somebody who says so
+            if transaction.contact is not None:
+                self.table.on_failure(transaction.contact, now=now)
             transaction.asker.on_failure(transaction, now=now)
             return
         if reply.external_address is not None and self._external.on_vote(source, reply.external_address, now=now):
@@ -447,6 +450,15 @@ class NodeCore:
         if self._joining.is_wanted:
             self._joining.is_wanted = False
             self._events.append(JoinWanted())
+
+
+def _credible(contacts: tuple[Contact, ...], teller: Address) -> tuple[Contact, ...]:
+    """Those whose addresses can be used, and can be known to whoever told of them."""
+    return tuple(
+        contact
+        for contact in contacts
+        if is_usable_peer(contact.address) and is_plausible_from(contact.address, teller)
+    )
 
 
 BOTH_FAMILIES = (4, 6)

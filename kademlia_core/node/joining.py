@@ -81,9 +81,8 @@ class Joining:
 
     def on_response(self, transaction: Transaction, response: Response, *, now: float) -> None:
         self._awaited.pop(transaction.address, None)
-        contacts = [
-            contact for contact in self._network.contacts_in(response, now=now) if contact.key != self._table.own_key
-        ]
+        told = self._network.contacts_in(response, transaction.address, now=now)
+        contacts = [contact for contact in told if contact.key != self._table.own_key]
         if self._search is not None:
             self._search.add_candidates(contacts, now=now)
         else:

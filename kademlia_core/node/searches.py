@@ -32,8 +32,10 @@ class Network(Protocol):
         """Whether the key of a contact suits its address."""
         ...
 
-    def contacts_in(self, response: Response, *, now: float) -> tuple[Contact, ...]:
-        """The contacts of a response that this node can reach: of its address family."""
+    def contacts_in(self, response: Response, teller: Address, *, now: float) -> tuple[Contact, ...]:
+        """The contacts of a response from `teller` that this node can reach: of its address family, and no addresses of
+        this house or machine told from afar.
+        """
         ...
 
 
@@ -105,7 +107,8 @@ class Search:
                 if found:
                     self._owner.on_found(self, found)
             self._lookup.add_traffic(received_bytes=transaction.answer_bytes)
-            self._lookup.on_response(contact, self._network.contacts_in(response, now=now), now)
+            closer = self._network.contacts_in(response, contact.address, now=now)
+            self._lookup.on_response(contact, closer, now)
         self._advance(now)
 
     def on_failure(self, transaction: Transaction, *, error: ErrorReply | None = None, now: float) -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class TableUpkeep:
     """Asks whatever the table needs to know; the answers reach the table by the way of every answer.
 
-    Each ping on its way is unique to its address, and there are at most `max_hints` of them. Buckets are refreshed one
-    after the other.
+    Each ping on its way is unique to its address. Hints are followed while at most `max_hints` pings are on their way;
+    doubtful nodes of the table, which bounds their number, are always asked. Buckets are refreshed one after the other.
     """
 
     def __init__(self, table: RoutingTable, *, network: Network, config: NodeConfig, rng: Random, now: float) -> None:
@@ -135,7 +135,9 @@ class TableUpkeep:
             self.hint(contact.address, contact, now=now)
 
     def _ping(self, address: Address, contact: Contact | None, now: float) -> None:
-        if address in self._pinged or len(self._pinged) >= self._config.max_hints or not is_usable_peer(address):
+        if address in self._pinged or not is_usable_peer(address):
             return
+        if contact is None and len(self._pinged) >= self._config.max_hints:
+            return  # strangers can use up these places, but not keep us from asking those whom we know
         if self._network.ask(address, Ping(), self, contact=contact, now=now):
             self._pinged.add(address)
