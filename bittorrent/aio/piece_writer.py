@@ -34,6 +34,7 @@ class PieceWriter:
         self._on_stored = on_stored
         self._on_refused = on_refused
         self._is_refused = False
+        self._attempt = 0
         self._tasks = tasks
         self._most_trips = trips
         self._trips = 0
@@ -47,6 +48,7 @@ class PieceWriter:
     def retry(self) -> None:
         """The disk may take what waits now."""
         self._is_refused = False
+        self._attempt += 1
         for _ in range(min(self._most_trips, len(self._waiting))):
             self._start_trip()
 
@@ -58,11 +60,12 @@ class PieceWriter:
     async def _run(self) -> None:
         try:
             while not self._is_refused and (batch := self._take()):
+                attempt = self._attempt
                 try:
                     are_right = await self._disk.store([(piece.index, piece.buffer) for piece in batch])
                 except StorageError as error:
                     self._waiting.extendleft(reversed(batch))
-                    if not self._is_refused:
+                    if not self._is_refused and attempt == self._attempt:  # a later one may have better luck
                         self._is_refused = True
                         self._on_refused(error)
                 else:
