@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from hashlib import blake2b
 from itertools import islice
 
-from bittorrent.picker.geometry import Block, Geometry
+from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.swarm_peer import Sender
 
 
@@ -117,7 +117,17 @@ class PieceAssembly:
     def _new_buffer(self, index: int) -> bytearray:
         size = self._geometry.piece_size(index)
         self.buffered_bytes += size
-        return self._free.pop() if self._free and size == self._geometry.piece_length else bytearray(size)
+        if not self._free or size != self._geometry.piece_length:
+            return bytearray(size)
+        buffer = self._free.pop()
+        zeros = self._geometry.zero_blocks.get(index, 0)
+        while zeros:  # what was there before is not padding
+            lowest = zeros & -zeros
+            begin = (lowest.bit_length() - 1) * BLOCK_SIZE
+            end = min(begin + BLOCK_SIZE, size)
+            buffer[begin:end] = bytes(end - begin)
+            zeros ^= lowest
+        return buffer
 
 
 class Blame:

@@ -65,13 +65,16 @@ class PieceWriter:
                     are_right = await self._disk.store([(piece.index, piece.buffer) for piece in batch])
                 except StorageError as error:
                     self._waiting.extendleft(reversed(batch))
-                    if not self._is_refused and attempt == self._attempt:  # a later one may have better luck
-                        self._is_refused = True
-                        self._on_refused(error)
+                    self._refuse(attempt, error)
                 else:
                     self._on_stored(list(zip(batch, are_right, strict=True)))
         finally:
             self._trips -= 1
+
+    def _refuse(self, attempt: int, error: StorageError) -> None:
+        if attempt == self._attempt and not self._is_refused:  # a later attempt may have better luck
+            self._is_refused = True
+            self._on_refused(error)
 
     def _take(self) -> list[PieceCompleted]:
         batch: list[PieceCompleted] = []

@@ -23,7 +23,7 @@ from bittorrent.errors import NoPeersError, StorageError, TorrentStoppedError
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer_list import PeerList, PeerSource
-from bittorrent.picker.geometry import Block, Geometry
+from bittorrent.picker.geometry import Block, Geometry, zero_blocks_of
 from bittorrent.stats import TorrentState
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.swarm import SwarmCore
@@ -193,7 +193,7 @@ class TorrentLife:
         self.checked_pieces = metainfo.piece_count
         self.state = TorrentState.DOWNLOADING
         self.core.begin(
-            Geometry(metainfo.total_bytes, metainfo.piece_length),
+            _geometry_of(metainfo),
             have,
             metainfo.info_bytes,
             priorities=selection.pieces(),
@@ -456,6 +456,13 @@ class TorrentLife:
 
 
 ENOUGH_PEERS = 10  # with so many connected, the DHT is only asked when the announcement is due
+
+
+def _geometry_of(metainfo: Metainfo) -> Geometry:
+    total_bytes, piece_length = metainfo.total_bytes, metainfo.piece_length
+    padding = ((entry.offset, entry.length) for entry in metainfo.files if entry.is_padding)
+    zeros = zero_blocks_of(padding, total_bytes=total_bytes, piece_length=piece_length)
+    return Geometry(total_bytes, piece_length, zeros)
 
 
 def _tiers(source: Metainfo | Magnet) -> tuple[tuple[str, ...], ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -24,10 +25,14 @@ class Geometry:
 
     All pieces have `piece_length` bytes except the last, and all blocks of a piece `BLOCK_SIZE` bytes except the
     last of it. Nothing at all (`total_bytes` 0) has no pieces.
+
+    `zero_blocks` are blocks of padding, which nobody needs to send: for each piece that has some a set of block numbers
+    as an integer (block `n` is bit `n`), never all of the piece's. `zero_blocks_of` makes it.
     """
 
     total_bytes: int
     piece_length: int
+    zero_blocks: Mapping[int, int] = field(default_factory=dict, compare=False)
     piece_count: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +62,10 @@ class Geometry:
         """How many blocks piece `index` has."""
         return -(-self.piece_size(index) // BLOCK_SIZE)
 
+    def needed_blocks(self, index: int) -> int:
+        """The blocks of a piece that somebody has to send, as a set of their numbers."""
+        return (1 << self.block_count(index)) - 1 & ~self.zero_blocks.get(index, 0)
+
     def block(self, index: int, number: int) -> Block:
         """Block `number` (from 0) of piece `index`.
 
@@ -70,9 +79,13 @@ class Geometry:
         return Block(index, begin, left if left < BLOCK_SIZE else BLOCK_SIZE)
 
     def blocks(self, index: int) -> list[Block]:
-        """All blocks of piece `index`, in order."""
-        size = self.piece_size(index)
-        return [Block(index, begin, min(BLOCK_SIZE, size - begin)) for begin in range(0, size, BLOCK_SIZE)]
+        """All blocks of piece `index` that somebody has to send, in order."""
+        size, zeros = self.piece_size(index), self.zero_blocks.get(index, 0)
+        return [
+            Block(index, begin, min(BLOCK_SIZE, size - begin))
+            for begin in range(0, size, BLOCK_SIZE)
+            if not zeros >> begin // BLOCK_SIZE & 1
+        ]
 
     def contains(self, piece: int, begin: int, length: int) -> bool:
         """Whether these numbers, which a stranger may have sent, lie inside one piece. It need not be a whole block."""
@@ -87,3 +100,27 @@ class Geometry:
     def _check(self, index: int) -> None:
         if not 0 <= index < self.piece_count:
             raise IndexError(f"piece {index} is not one of {self.piece_count}")
+
+
+def zero_blocks_of(padding: Iterable[tuple[int, int]], *, total_bytes: int, piece_length: int) -> dict[int, int]:
+    """The blocks that lie in padding as a whole, for `Geometry`.
+
+    Args:
+        padding: (offset, length) of each. Padding as long as a piece is not what BEP 47 means by it, and is left out.
+    """
+    found: dict[int, int] = {}
+    for offset, length in padding:
+        if length >= piece_length:
+            continue
+        end = offset + length
+        for index in range(offset // piece_length, -(-end // piece_length)):
+            start = index * piece_length
+            size = min(piece_length, total_bytes - start)
+            first = -(-max(0, offset - start) // BLOCK_SIZE)
+            last = -(-size // BLOCK_SIZE) if end >= start + size else (end - start) // BLOCK_SIZE
+            if first < last:
+                found[index] = found.get(index, 0) | (1 << last) - (1 << first)
+    for index, blocks in found.items():
+        if blocks + 1 == 1 << -(-min(piece_length, total_bytes - index * piece_length) // BLOCK_SIZE):
+            found[index] = blocks & ~1  # so that there is something to ask for, and the piece comes to its end
+    return {index: blocks for index, blocks in found.items() if blocks}

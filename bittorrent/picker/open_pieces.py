@@ -12,22 +12,22 @@ class PieceProgress:
 
     `free` and `received` are sets of block numbers as integers (block `n` is bit `n`); a block in neither is
     requested. `owner` is the peer that this piece is left to while others have something better to do. An `exclusive`
-    piece is never shared at all: it failed its hash before, and one peer alone shall answer for all of it.
+    piece is never shared at all: it failed its hash before, and one peer alone shall answer for all of it. `needed` are
+    the blocks that have to come.
     """
 
-    __slots__ = ("_all", "block_count", "contributors", "exclusive", "free", "index", "owner", "received")
+    __slots__ = ("contributors", "exclusive", "free", "index", "needed", "owner", "received")
 
-    def __init__(self, index: int, block_count: int, *, owner: int | None, exclusive: bool) -> None:
+    def __init__(self, index: int, needed: int, *, owner: int | None, exclusive: bool) -> None:
         self.index = index
-        self.block_count = block_count
+        self.needed = needed
         self.owner = owner
         self.exclusive = exclusive
-        self._all = (1 << block_count) - 1
         self.reset()
 
     def reset(self) -> None:
         """Forget what was received."""
-        self.free = self._all
+        self.free = self.needed
         self.received = 0
         self.contributors: dict[int, None] = {}
 
@@ -38,16 +38,16 @@ class PieceProgress:
             self.free ^= bit
         self.received |= bit
         self.contributors[peer] = None
-        return self.received == self._all
+        return self.received == self.needed
 
     @property
     def is_complete(self) -> bool:
-        return self.received == self._all
+        return self.received == self.needed
 
     @property
     def requested(self) -> int:
         """The blocks that are neither free nor received."""
-        return self._all ^ self.free ^ self.received
+        return self.needed ^ self.free ^ self.received
 
     @property
     def is_outstanding(self) -> bool:
@@ -57,7 +57,7 @@ class PieceProgress:
     @property
     def is_untouched(self) -> bool:
         """Nothing received and nothing requested."""
-        return self.free == self._all
+        return self.free == self.needed
 
 
 class OpenPieces:

@@ -438,8 +438,8 @@ class PiecePicker:
         assert not any(index in self._have for index in self._deadlines.of)
         requested = set()
         for piece in self._pieces.partial.values():
-            for number in range(piece.block_count):
-                if not (piece.free | piece.received) >> number & 1:
+            for number in range(piece.needed.bit_length()):
+                if piece.requested >> number & 1:
                     requested.add(self.geometry.block(piece.index, number))
         assert requested == self._in_flight.blocks()
 

@@ -74,7 +74,7 @@ class PieceTable:
     def free_blocks(self, index: int) -> int:
         """How many blocks of a piece that is neither COMPLETE nor HAVE nobody was asked for."""
         piece = self.partial.get(index)
-        return piece.free.bit_count() if piece is not None else self._geometry.block_count(index)
+        return piece.free.bit_count() if piece is not None else self._geometry.needed_blocks(index).bit_count()
 
     def start(self, index: int, owner: int | None) -> PieceProgress:
         """MISSING to PARTIAL; the caller requests or receives a block of it at once."""
@@ -82,7 +82,7 @@ class PieceTable:
         self.waiting.pop(index, None)
         self.given_up.pop(index, None)
         exclusive = index in self.suspects
-        piece = PieceProgress(index, self._geometry.block_count(index), owner=owner, exclusive=exclusive)
+        piece = PieceProgress(index, self._geometry.needed_blocks(index), owner=owner, exclusive=exclusive)
         self.partial[index] = piece
         self.open.put(piece)
         return piece

@@ -267,6 +267,20 @@ async def test_what_came_by_other_ways_is_found(tmp_path: Path, shared: Metainfo
         await complete(torrent)
 
 
+async def test_padding_is_not_fetched(tmp_path: Path, shared: Metainfo) -> None:
+    aligned = create_metainfo(tmp_path / "seed" / "album", piece_length=1 << 17, align=True)
+    padding = sum(entry.length for entry in aligned.files if entry.is_padding)
+    assert padding > 100_000
+    async with seeding(tmp_path, aligned) as seed, Session(tmp_path / "leech", host="127.0.0.1") as leech:
+        for _ in range(2):
+            torrent = await leech.add(aligned, peers=[seed.address])
+            await complete(torrent)
+            fetched = torrent.statistics().downloaded_bytes
+            assert fetched < aligned.total_bytes - padding + 2 * 16384
+            assert files(tmp_path / "leech") == files(tmp_path / "seed")
+            await leech.remove(torrent, delete_files=True)
+
+
 async def test_files_are_deleted_on_request(tmp_path: Path, shared: Metainfo) -> None:
     async with seeding(tmp_path, shared) as seed, Session(tmp_path / "leech", host="127.0.0.1") as leech:
         torrent = await leech.add(shared, peers=[seed.address])

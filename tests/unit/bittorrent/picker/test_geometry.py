@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry, zero_blocks_of
 
 
 def test_last_piece_and_last_block_are_shorter() -> None:
@@ -79,3 +81,27 @@ def test_a_block_number_outside_is_an_error(number: int) -> None:
 )
 def test_requests_of_strangers_are_checked(request_numbers: tuple[int, int, int], expected: bool) -> None:
     assert Geometry(30_000, 20_000).contains(*request_numbers) is expected
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5 * BLOCK_SIZE), st.booleans()), min_size=1, max_size=8),
+    st.sampled_from([BLOCK_SIZE, 2 * BLOCK_SIZE, 4 * BLOCK_SIZE, 3 * BLOCK_SIZE + 5]),
+)
+def test_blocks_of_padding_are_not_asked_for(sizes: list[tuple[int, bool]], piece_length: int) -> None:
+    padding, total = [], 0
+    for size, is_padding in sizes:
+        if is_padding:
+            padding.append((total, size))
+        total += size
+    geometry = Geometry(total, piece_length, zero_blocks_of(padding, total_bytes=total, piece_length=piece_length))
+    for index in range(geometry.piece_count):
+        needed = geometry.blocks(index)
+        assert needed, "every piece comes to its end"
+        assert sum(1 << block.begin // BLOCK_SIZE for block in needed) == geometry.needed_blocks(index)
+        for number in range(geometry.block_count(index)):
+            block = geometry.block(index, number)
+            start = index * piece_length + block.begin
+            short = [(at, at + size) for at, size in padding if size < piece_length]
+            is_zero = any(at <= start and start + block.length <= end for at, end in short)
+            assert block in needed or is_zero
+            assert not is_zero or block not in needed or len(needed) == 1
