@@ -220,8 +220,15 @@ class PeerCore:
 
     def send_block(self, block: Block, data: bytes | memoryview) -> None:
         """Answers a request. What `data` is a view of must not change."""
-        self._put(wire.piece_header(block.piece, block.begin, len(data)))
-        self._put(data)
+        self.send_blocks([(block, data)])
+
+    def send_blocks(self, blocks: Iterable[tuple[Block, bytes | memoryview]]) -> None:
+        """`send_block` for each."""
+        if not self.is_closed:
+            self._sent_at = self._now
+            for (piece, begin, _), data in blocks:
+                self._output.append(wire.piece_header(piece, begin, len(data)))
+                self._output.append(data)
 
     def request_metadata(self, requests: Iterable[MetadataRequest]) -> None:
         """Asks for metadata; not at all when the peer has switched it off."""
@@ -345,6 +352,10 @@ class PeerCore:
                 if blocks:
                     self.block_sink(blocks)
                     continue
+                requests = self._input.next_requests()
+                if requests:
+                    self._receive_requests(requests)
+                    continue
                 frame = self._input.next_frame()
                 if frame is None:
                     return
@@ -377,7 +388,7 @@ class PeerCore:
     def _receive(self, message: wire.Message) -> None:
         match message:
             case wire.Request(block):
-                self._receive_request(block)
+                self._receive_requests([block])
                 return
             case wire.Cancel(block):
                 if self.uploads.cancel(block):
@@ -403,16 +414,18 @@ class PeerCore:
             raise WireError("the peer floods us with messages")
         self._events += self.said.receive(message)
 
-    def _receive_request(self, block: Block) -> None:
-        if self._geometry is None or not self._geometry.contains(*block) or block.length > self._config.max_block_bytes:
-            raise WireError(f"the peer requested {block.length} bytes at {block.begin} of piece {block.piece}")
-        if self.uploads.accept(block, is_choked=self.am_choking):
-            return
-        if not self._control.spend(0.1, now=self._now):  # some are sent before our choke arrives
-            if self.am_choking:
-                raise WireError("the peer keeps requesting while choked")
-            raise WireError(f"the peer has more than {self._config.request_queue} requests outstanding")
-        self.reject([block])
+    def _receive_requests(self, blocks: list[Block]) -> None:
+        geometry, most, uploads = self._geometry, self._config.max_block_bytes, self.uploads
+        for block in blocks:
+            if geometry is None or block[2] > most or not geometry.contains(*block):
+                raise WireError(f"the peer requested {block.length} bytes at {block.begin} of piece {block.piece}")
+            if uploads.accept(block, is_choked=self.am_choking):
+                continue
+            if not self._control.spend(0.1, now=self._now):  # some are sent before our choke arrives
+                if self.am_choking:
+                    raise WireError("the peer keeps requesting while choked")
+                raise WireError(f"the peer has more than {self._config.request_queue} requests outstanding")
+            self.reject([block])
 
     # Writing
 

@@ -261,10 +261,14 @@ class SwarmCore:
 
     def send_block(self, number: int, block: Block, data: bytes | memoryview, *, now: float) -> None:
         """Answers one request, unless the peer is gone or was choked meanwhile."""
+        self.send_blocks(number, [(block, data)], now=now)
+
+    def send_blocks(self, number: int, blocks: Sequence[tuple[Block, bytes | memoryview]], *, now: float) -> None:
+        """Answers requests of a peer, unless it is gone or was choked meanwhile."""
         self._at(now)
         peer = self.peers.get(number)
         if peer is not None:
-            self._uploads.send(peer, block, data)
+            self._uploads.send(peer, blocks)
 
     # Outputs
 

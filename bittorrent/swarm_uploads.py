@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 
 from bittorrent.allowed_fast import allowed_fast_set
@@ -85,31 +85,35 @@ class SwarmUploads:
         size = 0
         while queue and (size < max_bytes or not blocks):
             block = queue.popleft()
-            if self._may_have(peer, block.piece):
+            if self._may_have(peer, block[0]):
                 blocks.append(block)
-                size += block.length
+                size += block[2]
             elif peer.core.is_fast:
                 peer.core.reject([block])
                 peer.core.count_nuisance()
             else:
                 peer.core.close(f"the peer requested piece {block.piece}, which we do not have")
-            self._touch(peer)
+        self._touch(peer)
         return [] if peer.core.is_closed else blocks
 
-    def send(self, peer: SwarmPeer, block: Block, data: bytes | memoryview) -> None:
-        """Answers one request, unless the peer was choked meanwhile."""
-        if peer.core.is_closed:
+    def send(self, peer: SwarmPeer, blocks: Sequence[tuple[Block, bytes | memoryview]]) -> None:
+        """Answers requests, unless the peer was choked meanwhile."""
+        core = peer.core
+        if core.is_closed:
             return
         self._touch(peer)
-        if not peer.core.may_serve(block):
-            peer.core.reject([block])
-            return
-        peer.core.send_block(block, data)
-        peer.upload.add(len(data), now=self.now)
-        peer.uploaded_bytes += len(data)
-        self.uploaded_bytes += len(data)
-        if self._super is not None and self._super.block_sent(peer.number, block, now=self.now):
-            self._offer(peer)
+        if core.am_choking:
+            core.reject([block for block, _ in blocks if not core.may_serve(block)])
+            blocks = [(block, data) for block, data in blocks if core.may_serve(block)]
+        core.send_blocks(blocks)
+        size = sum(len(data) for _, data in blocks)
+        peer.upload.add(size, now=self.now)
+        peer.uploaded_bytes += size
+        self.uploaded_bytes += size
+        if self._super is not None:
+            for block, _ in blocks:
+                if self._super.block_sent(peer.number, block, now=self.now):
+                    self._offer(peer)
 
     def interest_changed(self, peer: SwarmPeer) -> None:
         """A peer wants something, or nothing any more. One that has nearly nothing may begin at once (BEP 6)."""

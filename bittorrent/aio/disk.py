@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from itertools import accumulate
 from typing import Any, TypeVar
 
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Block
 from bittorrent.storage.check import verify_pieces
-from bittorrent.storage.ports import Storage
+from bittorrent.storage.ports import CachedReads, Storage
 
 T = TypeVar("T")
 
@@ -56,6 +57,7 @@ class Disk:
     def __init__(self, metainfo: Metainfo, storage: Storage, jobs: DiskJobs) -> None:
         self._metainfo = metainfo
         self._storage = storage
+        self._cached_reads = storage if isinstance(storage, CachedReads) else None
         self._jobs = jobs
         self._stop_check = False
         self._gate: asyncio.Event | None = None  # closed while something changes that needs to be alone
@@ -112,6 +114,19 @@ class Disk:
             StorageError: they cannot be read.
         """
         return await self.run(lambda: self._read(blocks))
+
+    def read_cached(self, blocks: Sequence[Block]) -> list[memoryview] | None:
+        """As `read`, at once, if the system has all of it in memory; None when it may have to wait for a disk."""
+        storage = self._cached_reads
+        if self._gate is not None or storage is None:
+            return None
+        found: list[memoryview] = []
+        for start, lengths in self._runs(blocks):
+            data = storage.read_cached(start, sum(lengths))
+            if data is None:
+                return None
+            found += _cut(data, lengths)
+        return found
 
     async def flush(self) -> None:
         """Waits until everything written has left the caches of the system.
@@ -176,20 +191,31 @@ class Disk:
         return True
 
     def _read(self, blocks: Sequence[Block]) -> list[memoryview]:
-        length = self._metainfo.piece_length
         found: list[memoryview] = []
-        while len(found) < len(blocks):
-            run = blocks[len(found) :]
-            start = end = run[0].piece * length + run[0].begin
-            count = 0
-            while count < len(run) and run[count].piece * length + run[count].begin == end:
-                end += run[count].length
-                count += 1
-            view = memoryview(self._storage.read(start, end - start))
-            for block in run[:count]:
-                found.append(view[: block.length])
-                view = view[block.length :]
+        for start, lengths in self._runs(blocks):
+            found += _cut(memoryview(self._storage.read(start, sum(lengths))), lengths)
         return found
+
+    def _runs(self, blocks: Sequence[Block]) -> Iterator[tuple[int, list[int]]]:
+        """Where blocks that are neighbours begin, and their lengths."""
+        piece_length = self._metainfo.piece_length
+        start = end = -1
+        lengths: list[int] = []
+        for piece, begin, length in blocks:
+            offset = piece * piece_length + begin
+            if offset != end:
+                if lengths:
+                    yield start, lengths
+                start, lengths = offset, []
+            lengths.append(length)
+            end = offset + length
+        if lengths:
+            yield start, lengths
+
+
+def _cut(data: memoryview, lengths: Sequence[int]) -> list[memoryview]:
+    ends = accumulate(lengths)
+    return [data[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
 CHECK_BATCH_BYTES = 4 << 20  # enough that the trip between threads costs nothing beside the hashing

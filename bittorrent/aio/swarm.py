@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
+from bittorrent.aio.block_server import BlockReads, BlockServer
 from bittorrent.aio.connection_tally import ConnectionTally
 from bittorrent.aio.peer_connection import PeerConnection
 from bittorrent.config import SessionConfig
@@ -13,7 +14,6 @@ from bittorrent.ip_filter import IpFilter
 from bittorrent.peer import PeerCore
 from bittorrent.peer_events import HandshakeReceived
 from bittorrent.peer_list import PeerList, PeerSource
-from bittorrent.picker.geometry import Block
 from bittorrent.swarm import SwarmCore
 from bittorrent.swarm_events import SwarmEvent
 from bittorrent.wire.handshake import Handshake
@@ -32,7 +32,7 @@ class Swarm:
         config: bounds.
         tally: the connections of the whole session.
         on_event: the torrent's part: pieces, metadata, bans.
-        read_blocks: reads from disk for uploads.
+        reads: of the content, for uploads.
         transport: dials.
         tasks: where dials and uploads run; their errors stop the torrent.
     """
@@ -46,7 +46,7 @@ class Swarm:
         config: SessionConfig,
         tally: ConnectionTally,
         on_event: Callable[[SwarmEvent], None],
-        read_blocks: Callable[[Sequence[Block]], Awaitable[list[memoryview]]],
+        reads: BlockReads,
         transport: StreamTransport,
         tasks: TaskSet,
     ) -> None:
@@ -62,9 +62,9 @@ class Swarm:
         self._counted = 0
         self._half_open = 0
         self._on_event = on_event
-        self._read_blocks = read_blocks
         self._transport = transport
         self._tasks = tasks
+        self._server = BlockServer(core, reads, pump=self.pump, tasks=tasks)
         self._loop = asyncio.get_running_loop()
         self._connections: dict[int, PeerConnection] = {}
         self._handshaking: set[PeerConnection] = set()
@@ -157,11 +157,12 @@ class Swarm:
         """Carries out everything the core decided: to be called after each call to it."""
         while (event := self.core.next_event()) is not None:
             self._on_event(event)
-        for peer in self.core.peers_to_flush():
-            connection = self._connections.get(peer.number)
-            if connection is not None:
-                connection.flush()
-                self._serve(connection)
+        while touched := self.core.peers_to_flush():
+            for peer in touched:
+                connection = self._connections.get(peer.number)
+                if connection is not None:
+                    connection.flush()
+                    self._server.serve(connection)
         if not self._closed and self.is_started:
             self._arm()
 
@@ -198,7 +199,8 @@ class Swarm:
         self.pump()
 
     def connection_writable(self, connection: PeerConnection) -> None:
-        self._serve(connection)
+        self._server.serve(connection)
+        self.pump()
 
     def connection_lost(self, connection: PeerConnection) -> None:
         now = self._loop.time()
@@ -318,33 +320,6 @@ class Swarm:
         else:
             self.peers.failed(dialled, now=now)
 
-    # Uploads
-
-    def _serve(self, connection: PeerConnection) -> None:
-        if not connection.is_serving and connection.core.upload_queue and connection.room_bytes:
-            connection.is_serving = True
-            self._tasks.start(self._serve_blocks(connection), name=f"serve {connection.core.address}")
-
-    async def _serve_blocks(self, connection: PeerConnection) -> None:
-        number = connection.number
-        try:
-            while (peer := self.core.peers.get(number)) is not None:
-                rate = peer.upload.rate_bytes_per_s(now=self._loop.time())
-                connection.set_watermark(int(rate * SEND_AHEAD_S))
-                room = connection.room_bytes
-                if not room:
-                    break
-                blocks = self.core.uploads_from(number, min(room, READ_AHEAD_BYTES))
-                if not blocks:
-                    break
-                contents = await self._read_blocks(blocks)
-                now = self._loop.time()
-                for block, data in zip(blocks, contents, strict=True):
-                    self.core.send_block(number, block, data, now=now)
-                self.pump()
-        finally:
-            connection.is_serving = False
-
     # The clock
 
     def _tick(self) -> None:
@@ -387,5 +362,3 @@ class Swarm:
 TICK_S = 1.0
 IDLE_TICK_S = 30.0  # also how soon it is noticed that the session has room for connections again
 PUBLIC_SOURCES = PeerSource.DHT | PeerSource.PEX
-READ_AHEAD_BYTES = 512 << 10
-SEND_AHEAD_S = 0.5  # how much time's worth of upload may wait in the transport (libtorrent's watermark factor)

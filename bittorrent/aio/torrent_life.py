@@ -96,7 +96,7 @@ class TorrentLife:
             config=config,
             tally=parts.tally,
             on_event=self._handle,
-            read_blocks=self._read_blocks,
+            reads=self,
             transport=parts.transport,
             tasks=self._tasks,
         )
@@ -421,7 +421,13 @@ class TorrentLife:
         self.completed.miss(error)
         self.arrivals.reconsider()
 
-    async def _read_blocks(self, blocks: Sequence[Block]) -> list[memoryview]:
+    def read_cached(self, blocks: Sequence[Block]) -> list[memoryview] | None:
+        """As `BlockReads` has it."""
+        assert self.content is not None
+        return self.content.disk.read_cached(blocks)
+
+    async def read(self, blocks: Sequence[Block]) -> list[memoryview]:
+        """As `BlockReads` has it."""
         assert self.content is not None
         return await self.content.disk.read(blocks)
 

@@ -54,6 +54,10 @@ class DescriptorCache(Generic[KeyT]):
                 self._open.move_to_end(key)
         return descriptor
 
+    def peek(self, key: KeyT) -> Descriptor | None:
+        """The open file for `key`, if it is open: nothing is opened, nothing waits."""
+        return self._open.get(key)
+
     def __len__(self) -> int:
         return len(self._open)
 
@@ -74,6 +78,16 @@ def read_at(descriptor: int, buffer: memoryview, position: int) -> int:
     if HAS_POSITIONED_CALLS:
         return os.preadv(descriptor, [buffer], position)
     return seek_and_read(descriptor, buffer, position)
+
+
+def read_cached_at(descriptor: int, buffer: bytearray, position: int) -> int:
+    """`read_at` of what is in the memory of the system: 0 when nothing is, or the system cannot tell."""
+    if not HAS_CACHED_READS:
+        return 0
+    try:
+        return os.preadv(descriptor, [buffer], position, os.RWF_NOWAIT)
+    except OSError:  # not in memory; not on this file system; a disk that fails is met again by who waits for it
+        return 0
 
 
 def write_at(descriptor: int, data: memoryview, position: int) -> int:
@@ -99,3 +113,4 @@ def seek_and_write(descriptor: int, data: memoryview, position: int) -> int:
 
 # Windows has neither call.
 HAS_POSITIONED_CALLS = hasattr(os, "preadv") and hasattr(os, "pwrite")
+HAS_CACHED_READS = HAS_POSITIONED_CALLS and hasattr(os, "RWF_NOWAIT")  # Linux 4.14

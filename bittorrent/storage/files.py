@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from bittorrent.errors import MetainfoError, MissingDataError, StorageError
 from bittorrent.metainfo.files import FileEntry
 from bittorrent.metainfo.paths import check_path
-from bittorrent.storage.descriptors import HAS_POSITIONED_CALLS, DescriptorCache, read_at, write_at
+from bittorrent.storage.descriptors import HAS_POSITIONED_CALLS, DescriptorCache, read_at, read_cached_at, write_at
 from bittorrent.storage.part_file import PartFile
 from bittorrent.storage.ports import FileStamp
 from bittorrent.storage.relocation import relocate, remove_files
@@ -98,6 +98,18 @@ class FileStorage:
     def read(self, offset: int, length: int) -> bytes:
         parts = [self._read_file(*piece) for piece in self._pieces_of(offset, length)]
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def read_cached(self, offset: int, length: int) -> memoryview | None:
+        """Of files that are open already, and on one of them: to find out more could take a disk."""
+        index, position, size = next(self._pieces_of(offset, length), (0, 0, 0))
+        if not size or size < length or self._spans[index].is_padding or self._parted[index]:
+            return None
+        descriptor = self._descriptors.peek((index, False))
+        if descriptor is None:
+            return None
+        buffer = bytearray(length)
+        is_whole = read_cached_at(descriptor.number, buffer, position) == length
+        return memoryview(buffer).toreadonly() if is_whole else None
 
     def read_into(self, offset: int, buffer: bytearray | memoryview) -> None:
         view = memoryview(buffer)

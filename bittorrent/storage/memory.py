@@ -55,6 +55,10 @@ class MemoryStorage:
         self.read_into(offset, buffer)
         return bytes(buffer)
 
+    def read_cached(self, offset: int, length: int) -> memoryview:
+        """All of it is in memory."""
+        return memoryview(self.read(offset, length))
+
     def read_into(self, offset: int, buffer: bytearray | memoryview) -> None:
         view = memoryview(buffer)
         self._check(offset, len(view))

@@ -71,6 +71,18 @@ class Storage(Protocol):
         ...
 
 
+@runtime_checkable
+class CachedReads(Protocol):
+    """What a storage can do besides `Storage` when it may know that a read will not wait."""
+
+    def read_cached(self, offset: int, length: int) -> memoryview | None:
+        """As `Storage.read`, read-only; None, at once, when a disk might have to be waited for, or anything is unusual.
+
+        May be called from an event loop, and while other threads read and write.
+        """
+        ...
+
+
 class FileStamp(NamedTuple):
     """By what a file is seen to be the same as before, without reading it."""
 

@@ -102,6 +102,19 @@ class FrameBuffer:
         self._start = start
         return found
 
+    def next_requests(self) -> list[Block]:
+        """What all complete `request` frames ask for that come next; empty when the next frame is another one."""
+        found: list[Block] = []
+        view, start, end = self._view, self._start, self._end
+        while end - start >= REQUEST_SIZE:
+            length, kind, piece, begin, size = _REQUEST.unpack_from(view, start)
+            if kind != REQUEST or length != REQUEST_SIZE - 4:
+                break
+            found.append(Block(piece, begin, size))
+            start += REQUEST_SIZE
+        self._start = start
+        return found
+
     def next_frame(self) -> memoryview | None:
         """The body of the next complete frame (empty: keep-alive), valid until the next `get_buffer`; None: wait.
 
@@ -129,7 +142,9 @@ class FrameBuffer:
             self._view = memoryview(target)
 
 
-PIECE = 7
+REQUEST, PIECE = 6, 7
+REQUEST_SIZE = 17
 PIECE_HEADER_SIZE = 13
 _PIECE_HEADER = struct.Struct(">IBII")
+_REQUEST = struct.Struct(">IBIII")
 LARGEST_CAPACITY_BYTES = 256 << 10

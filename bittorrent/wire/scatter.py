@@ -63,10 +63,21 @@ class BlockScatter:
 
     Invariants:
         while a block has begun, the rest of it is what comes next, and no frame waits
-        1 <= window <= MOST_BLOCKS
+        0 <= window <= MOST_BLOCKS; nothing is planned while `patience` reads have to pass first
     """
 
-    __slots__ = ("_begun", "_frames", "_is_wasted", "_places", "_planned", "_rest", "_scratch", "_window")
+    __slots__ = (
+        "_begun",
+        "_frames",
+        "_is_wasted",
+        "_patience",
+        "_penalty",
+        "_places",
+        "_planned",
+        "_rest",
+        "_scratch",
+        "_window",
+    )
 
     def __init__(self, frames: FrameBuffer, places: BlockPlaces, scratch: ScatterScratch) -> None:
         self._frames = frames
@@ -77,6 +88,8 @@ class BlockScatter:
         self._rest = scratch.waste[:0]
         self._is_wasted = False
         self._window = 1
+        self._patience = 0
+        self._penalty = 1
 
     def get_buffers(self) -> list[memoryview]:
         """Where the next bytes go, in this order."""
@@ -87,6 +100,14 @@ class BlockScatter:
         buffers = []
         if self._begun is not None:
             buffers.append(self._rest_of_begun())
+        if self._patience:
+            self._patience -= 1
+        else:
+            self._plan(buffers)
+        buffers.append(self._frames.get_buffer())
+        return buffers
+
+    def _plan(self, buffers: list[memoryview]) -> None:
         scratch = self._scratch
         at = 0
         self._planned = self._places.next_places(self._window)
@@ -95,8 +116,6 @@ class BlockScatter:
             at += PIECE_HEADER_SIZE
             buffers.append(head)
             buffers.append(place)
-        buffers.append(self._frames.get_buffer())
-        return buffers
 
     def get_buffer(self) -> memoryview:
         """One buffer, for who cannot fill several: the rest of a block that has begun, or room for frames."""
@@ -130,11 +149,14 @@ class BlockScatter:
         filled += [block for block, _ in planned[: min(right, count)]]
         if right < heads:
             displaced = self._displaced(planned, right, count, size)
-            self._window = 1
+            self._window, self._patience = 1, self._penalty
+            self._penalty = min(2 * self._penalty, MOST_PATIENCE)
         else:
             displaced = b""
+            if count == len(planned) == MOST_BLOCKS:
+                self._penalty = 1
             if heads:
-                self._window = min(2 * count + 2, MOST_BLOCKS)
+                self._window = min(2 * count + 2 if count == len(planned) else count + 2, MOST_BLOCKS)
             if heads > count:
                 self._begin(*planned[count], size - PIECE_HEADER_SIZE)
             elif count == len(planned):
@@ -197,5 +219,6 @@ class BlockScatter:
         return b"".join(parts)
 
 
+MOST_PATIENCE = 64  # reads without a plan from a peer that answers in another order
 MOST_BLOCKS = 32  # half a megabyte: more at a time makes the loop's other callbacks wait, and gains nothing
 _HEADER = struct.Struct(">IBII")

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bittorrent.errors import WireError
+from bittorrent.picker.geometry import Block
+from bittorrent.wire import messages as wire
 from bittorrent.wire.frames import LARGEST_CAPACITY_BYTES, FrameBuffer
 
 MAX_FRAME = 600
@@ -198,3 +200,45 @@ def test_wrong_use_is_an_error_at_once() -> None:
     frames.clear()
     assert (frames.is_full, frames.peek(1)) == (False, b"")
     assert len(frames.get_buffer()) == LARGEST_CAPACITY_BYTES
+
+
+blocks = st.builds(Block, st.integers(0, 9), st.integers(0, 9), st.integers(1, 300))
+messages = st.one_of(
+    blocks.map(wire.Request),
+    blocks.map(lambda block: wire.Piece(block.piece, block.begin, bytes(block.length))),
+    st.sampled_from([wire.KeepAlive(), wire.Unchoke(), wire.Have(7), wire.Unknown(6, b"short"), wire.Unknown(7, b"")]),
+)
+
+
+@given(said=st.lists(messages, max_size=12), cut=st.integers(0, 400))
+def test_blocks_and_requests_in_bulk_are_what_the_frames_say(said: list[wire.Message], cut: int) -> None:
+    data = b"".join(map(wire.encode_message, said))
+    data = data[: max(0, len(data) - cut)]
+    one_by_one, in_bulk = FrameBuffer(max_frame_bytes=MAX_FRAME), FrameBuffer(max_frame_bytes=MAX_FRAME)
+    for frames in (one_by_one, in_bulk):
+        assert not frames.fill(memoryview(data))
+        assert frames.size == len(data)
+    heard: list[bytes] = []
+    while True:
+        if found := in_bulk.next_blocks():
+            heard += [wire.encode_message(wire.Piece(*block[:2], bytes(place))) for block, place in found]
+            assert all(block.length == len(place) for block, place in found)
+        elif requests := in_bulk.next_requests():
+            heard += [wire.encode_message(wire.Request(block)) for block in requests]
+        elif (body := in_bulk.next_frame()) is not None:
+            heard.append(frame(bytes(body)))
+        else:
+            break
+    expected = []
+    while (body := one_by_one.next_frame()) is not None:
+        expected.append(frame(bytes(body)))
+    assert heard == expected
+    assert in_bulk.size == one_by_one.size
+
+
+def test_a_block_longer_than_a_frame_may_be_is_left_to_be_refused() -> None:
+    frames = FrameBuffer(max_frame_bytes=MAX_FRAME)
+    frames.fill(memoryview((MAX_FRAME + 1).to_bytes(4, "big") + b"\x07" + bytes(MAX_FRAME)))
+    assert frames.next_blocks() == []
+    with pytest.raises(WireError):
+        frames.next_frame()

@@ -16,8 +16,9 @@ from transfer.aio.scatter import MAX_BUFFERS, ScatterProtocol
 class SocketTransport(asyncio.Transport):
     """What asyncio's own socket transport does, with two differences that matter at high rates.
 
-    A `ScatterProtocol` gets what one system call read straight into all of its buffers. What is written is never
-    copied unless it may change: what the kernel does not take at once waits where it is, and leaves in vectors.
+    A `ScatterProtocol` gets what one system call read straight into all of its buffers. What is written is not copied
+    if it is read-only, and so must not change: what the kernel does not take at once waits where it is, and leaves in
+    vectors.
 
     Args:
         sock: connected and not blocking; it is the transport's from now on.
@@ -147,7 +148,7 @@ class SocketTransport(asyncio.Transport):
                 continue
             rest = view[taken:]
             taken = 0
-            self._chunks.append(rest if isinstance(view.obj, bytes) else memoryview(bytes(rest)))
+            self._chunks.append(rest if view.readonly else memoryview(bytes(rest)))
         if self._chunks:
             if is_first:
                 self._loop.add_writer(self._sock, self._writable)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -181,10 +182,40 @@ async def test_blocks_are_read_in_the_order_asked_for_wherever_they_are(
         blocks.insert(rng.randrange(len(blocks)), blocks.pop(at))
     async with opened(shared, tmp_path) as (disk, _):
         contents = await disk.read(blocks)
+        assert disk.read_cached(blocks) in (None, contents)  # whatever the system has in memory
     assert [bytes(content) for content in contents] == [
         data[block.piece * PIECE + block.begin :][: block.length] for block in blocks
     ]
     assert all(content.readonly for content in contents)  # who sends them need not copy them
+
+
+class KnowingStorage(FileStorage):
+    """Says what is in memory."""
+
+    cached: ClassVar[range] = range(0)
+
+    def read_cached(self, offset: int, length: int) -> memoryview | None:
+        if offset not in self.cached or offset + length > self.cached.stop:
+            return None
+        return memoryview(self.read(offset, length))
+
+
+async def test_reads_do_not_wait_for_what_is_in_memory_and_stay_out_of_changes(
+    tmp_path: Path, shared: Metainfo
+) -> None:
+    class Storage(KnowingStorage):
+        cached = range(5 * PIECE)
+
+    async with opened(shared, tmp_path, kind=Storage) as (disk, _):
+        inside, outside = Block(4, 0, PIECE), Block(5, 0, PIECE)
+        assert disk.read_cached([inside]) == await disk.read([inside])
+        assert disk.read_cached([inside, outside]) is None
+        changing = asyncio.create_task(disk.change(lambda: None))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert disk.read_cached([inside]) is None
+        await changing
+        assert disk.read_cached([inside]) is not None
 
 
 async def test_a_closed_disk_says_so(tmp_path: Path, shared: Metainfo) -> None:
