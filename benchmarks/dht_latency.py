@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.static_network import ID_BITS, StaticNetwork
 from benchmarks.svg_plot import Chart, Series, cumulative, render
-from kademlia_core import Contact, Key, LookupConfig, RoutingTableConfig, new_lookup
+from kademlia_core import Contact, Key, LookupConfig, MainlineConfig, RoutingTableConfig, new_lookup
 
 NODES = 10_000
 HOLDERS = 8
@@ -39,18 +39,19 @@ class Profile:
     limits_s: tuple[tuple[int, float], ...] = ()
 
 
+SHIPPED = MainlineConfig()
 PROFILES = (
-    Profile("default", (), LookupConfig(), ((50, 0.8), (90, 1.3), (95, 1.5))),
-    Profile("aggressive", (), LookupConfig(aggressive=True)),
-    Profile("large first buckets", LARGE_FIRST_BUCKETS, LookupConfig()),
-    Profile("large first buckets, aggressive", LARGE_FIRST_BUCKETS, LookupConfig(aggressive=True)),
+    Profile("default", SHIPPED.routing_table.first_bucket_sizes, SHIPPED.lookup, ((50, 0.8), (90, 1.3), (95, 1.5))),
+    Profile("aggressive", LARGE_FIRST_BUCKETS, LookupConfig(aggressive=True)),
     Profile(
-        "tuned: these, slow after 0.5 s",
+        "tuned: aggressive, slow after 0.5 s",
         LARGE_FIRST_BUCKETS,
         LookupConfig(aggressive=True, short_timeout_s=0.5),
         ((50, 0.2), (99, 1.0)),
     ),
-    Profile("4 disjoint paths", (), LookupConfig(paths=4, alpha=8)),
+    Profile("buckets of 8", (), LookupConfig()),
+    Profile("buckets of 8, aggressive", (), LookupConfig(aggressive=True)),
+    Profile("buckets of 8, 4 disjoint paths", (), LookupConfig(paths=4, alpha=8)),
 )
 
 
