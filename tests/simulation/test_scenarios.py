@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from tests.simulation import crashing_download, mainline_network, redirects, torrent_swarm, web
+from tests.simulation import crashing_download, mainline_network, redirects, torrent_swarm, troubles, web
 from tests.simulation.bare_network import BareNetwork
 from tests.simulation.digests import check_one_seed_is_one_run
 from transfer.simulation import Scenario, run
@@ -52,6 +52,24 @@ def test_no_server_of_the_internet_leads_us_into_the_local_network() -> None:
         "no redirect": "from router.home",
         "reboots": "1",
     }
+
+
+def test_a_download_gets_by_with_the_trackers_that_work() -> None:
+    heard = run(troubles.trackers_fail, seed=1).result
+    leech = troubles.LEECH
+    assert heard[troubles.BROKEN] == []
+    events = [event for _, event in heard[troubles.WORKING]]
+    assert events[:2] == ["started", "completed"]
+    assert events[-1] == "stopped"
+    assert set(events[2:-1]) <= {""}
+    assert heard[troubles.LATE][0] == (leech, "started")
+    assert heard[troubles.LATE][-1] == (leech, "stopped")
+
+
+def test_a_full_disk_costs_nothing_but_time() -> None:
+    before, after, fetched = run(troubles.disk_runs_full, seed=1).result
+    assert 0 <= before < after == troubles.SIZE // troubles.PIECE
+    assert fetched == troubles.SIZE
 
 
 def test_a_network_of_bare_cores_finds_the_closest_node() -> None:
