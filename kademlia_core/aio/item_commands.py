@@ -65,8 +65,7 @@ class ItemCommands(Node[MainlineCore]):
         Cancellation: ends the search; nodes that have been told remember it.
         """
         item = value if isinstance(value, ImmutableItem) else ImmutableItem.of(value)
-        running = await self._run(lambda core, now: core.put_item(item, now=now))
-        return _report(item, running)
+        return _report(item, await self._run(lambda core, now: core.put_item(item, now=now)))
 
     def find_mutable(self, public_key: bytes, salt: bytes = b"", *, seq: int | None = None) -> ItemLookup:
         """A lookup of a mutable item that yields ever newer versions: `async with` it, then `async for` over it.
@@ -162,6 +161,16 @@ class ItemCommands(Node[MainlineCore]):
             if not any(isinstance(refusal.error, CONFLICTS) for refusal in written.refused):
                 return written
         raise CasMismatchError("others wrote this item again and again; try later")
+
+    async def put_signed(self, item: MutableItem) -> PutReport[MutableItem]:
+        """Stores a version that was signed elsewhere, as it is; once. Nodes that have a newer one refuse it.
+
+        Raises:
+            BootstrapError, NodeClosedError: as `wait_joined`.
+            LimitExceededError: too many searches are running.
+        Cancellation: ends the search; nodes that have been told remember it.
+        """
+        return _report(item, await self._run(lambda core, now: core.put_item(item, now=now)))
 
     @overload
     def keep(self, item: ImmutableItem) -> Keeper[PutReport[ImmutableItem]]: ...

@@ -76,7 +76,8 @@ class InfoHashWalk:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         for outcome in self._asked:
-            outcome.cancel()
+            if not outcome.cancel() and not outcome.cancelled():
+                outcome.exception()  # the node was closed: whoever iterates has been told once, which is enough
         self._asked.clear()
 
     def __aiter__(self) -> AsyncIterator[NodeSample]:

@@ -16,7 +16,7 @@ from kademlia_core import (
     SigningKey,
 )
 from kademlia_core.mainline.config import ItemStoreConfig, RepetitionConfig
-from kademlia_core.mainline.item_errors import SaltTooBigError, ValueTooBigError
+from kademlia_core.mainline.item_errors import BadSignatureError, SaltTooBigError, StaleSequenceError, ValueTooBigError
 from tests.unit.kademlia_core.aio.simulated_network import SimulatedNetwork, in_network_of
 from transfer.wire import bencode
 
@@ -84,6 +84,20 @@ async def test_the_newest_version_wins_wherever_it_is(nodes: SimulatedNetwork) -
         assert seen[-1] == 9
     assert (await nodes[3].put_mutable(OWNER, "newer")).item.seq == 10
     assert await value_of(nodes[4]) == b"newer"
+
+
+@in_network_of(12)
+async def test_who_has_no_key_can_store_what_was_signed_elsewhere(nodes: SimulatedNetwork) -> None:
+    signed = [MutableItem.sign(OWNER, "signed elsewhere", seq=seq) for seq in (7, 6)]
+    stored = await nodes[1].put_signed(signed[0])
+    assert len(stored.accepted_by) == 8
+    assert await nodes[9].get_mutable(OWNER.public_key) == signed[0]
+    late = await nodes[1].put_signed(signed[1])
+    assert late.accepted_by == ()
+    assert {refusal.code for refusal in late.refused} == {302}
+    assert {type(refusal.error) for refusal in late.refused} == {StaleSequenceError}
+    forged = await nodes[1].put_signed(MutableItem(OWNER.public_key, 8, b"1:x", bytes(64)))
+    assert {type(refusal.error) for refusal in forged.refused} == {BadSignatureError}
 
 
 @in_network_of(12)
