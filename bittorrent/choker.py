@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from random import Random
 from typing import NamedTuple
+
+
+class SeedingPolicy(Enum):
+    """Who gets the regular slots of somebody who wants nothing in return."""
+
+    ROUND_ROBIN = "round robin"  # everybody in turn
+    FASTEST_UPLOAD = "fastest upload"  # whoever takes most: the bytes leave soonest
+    ANTI_LEECH = "anti leech"  # who has hardly begun or is nearly done: both soon give to others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,9 +23,11 @@ class ChokerConfig:
 
     Attributes:
         slots: how many interested peers are unchoked at once, the optimistic ones included.
-        optimistic_slots: how many of them are given without anything in return.
+        optimistic_slots: how many of them are given without anything in return; more when regular ones are left over,
+            because those who would get them snub us: so that better peers are found soon (BEP 3, "anti-snubbing").
         rechoke_interval_s: how often slots are given anew (BEP 3: 10 s, so that TCP gets up to speed).
         optimistic_interval_s: how often the optimistic ones move on (BEP 3: 30 s).
+        seeding_policy: who gets the regular slots while we seed.
         seed_turn_s: how long a peer keeps its slot while we seed and others wait.
         new_peer_s: for how long a peer counts as new.
         new_peer_weight: how much likelier a new peer gets an optimistic slot (BEP 3: three times): it has nothing to
@@ -27,6 +38,7 @@ class ChokerConfig:
     optimistic_slots: int = 1
     rechoke_interval_s: float = 10.0
     optimistic_interval_s: float = 30.0
+    seeding_policy: SeedingPolicy = SeedingPolicy.ROUND_ROBIN
     seed_turn_s: float = 60.0
     new_peer_s: float = 60.0
     new_peer_weight: int = 3
@@ -55,6 +67,7 @@ class ChokeCandidate:
         is_snubbed: it unchoked us and sends nothing (BEP 3: for a minute): it gets no regular slot.
         download_bytes_per_s: what it sends to us.
         upload_bytes_per_s: what we send to it.
+        progress: the share of the torrent that it has, from 0 to 1.
         connected_at: when it connected, on the clock of `now`.
     """
 
@@ -64,6 +77,7 @@ class ChokeCandidate:
     is_snubbed: bool = False
     download_bytes_per_s: float = 0.0
     upload_bytes_per_s: float = 0.0
+    progress: float = 0.0
     connected_at: float = 0.0
 
 
@@ -137,9 +151,10 @@ class ChokerCore:
             self._optimistic_at = now + self._config.optimistic_interval_s
             self._optimistic.clear()
         wanting = {peer.peer for peer in interested}
-        self._optimistic = [peer for peer in self._optimistic if peer in wanting and peer not in chosen]
+        room = self._config.slots - len(chosen)
+        self._optimistic = [peer for peer in self._optimistic if peer in wanting and peer not in chosen][:room]
         rest = [peer for peer in interested if peer.peer not in chosen and peer.peer not in self._optimistic]
-        while rest and len(self._optimistic) < self._config.optimistic_slots:
+        while rest and len(self._optimistic) < room:
             weights = [self._weight(peer, now=now) for peer in rest]
             lucky = self._rng.choices(range(len(rest)), weights)[0]
             self._optimistic.append(rest.pop(lucky).peer)
@@ -156,8 +171,18 @@ class ChokerCore:
             able = [peer for peer in peers if not peer.is_snubbed]
             keys = {peer.peer: (-peer.download_bytes_per_s, not peer.is_unchoked, self._rng.random()) for peer in able}
             return sorted(able, key=lambda peer: keys[peer.peer])
-        turns = {peer.peer: self._turn(peer, now=now) for peer in peers}
-        return sorted(peers, key=lambda peer: turns[peer.peer])
+        places = {peer.peer: self._place(peer, now=now) for peer in peers}
+        return sorted(peers, key=lambda peer: places[peer.peer])
+
+    def _place(self, peer: ChokeCandidate, *, now: float) -> tuple[float, float, float]:
+        """Where a peer stands in the queue for a slot while seeding: the least is served first."""
+        match self._config.seeding_policy:
+            case SeedingPolicy.ROUND_ROBIN:
+                return self._turn(peer, now=now)
+            case SeedingPolicy.FASTEST_UPLOAD:
+                return -peer.upload_bytes_per_s, not peer.is_unchoked, self._rng.random()
+            case SeedingPolicy.ANTI_LEECH:
+                return -abs(peer.progress - 0.5), not peer.is_unchoked, self._rng.random()
 
     def _turn(self, peer: ChokeCandidate, *, now: float) -> tuple[int, float, float]:
         """Place in the queue while seeding: whose turn it is; who waits, longest first; whose turn is over."""

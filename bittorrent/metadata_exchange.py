@@ -11,6 +11,7 @@ from bittorrent.wire.metadata import MetadataData, MetadataDownload, MetadataRej
 @dataclass(slots=True)
 class _Attempt:
     download: MetadataDownload
+    began_at: float  # its turn, not its first request
     last_progress_at: float
 
 
@@ -21,23 +22,30 @@ class MetadataExchange:
         info_hash: what the metadata must hash to.
         max_sources: copies on the way at a time.
         timeout_s: silence after which a source is replaced.
+        turn_s: how long one source may take while others wait: whoever sends a piece now and then must not keep out
+            those who would send all at once. What it has sent is kept for its next turn.
 
     Invariants:
-        at most max_sources attempts; no peer is both attempted and refused
+        at most max_sources attempts; no peer is in two of attempted, waiting and refused
     """
 
-    def __init__(self, *, info_hash: bytes, max_sources: int = 3, timeout_s: float = 15.0) -> None:
+    def __init__(
+        self, *, info_hash: bytes, max_sources: int = 3, timeout_s: float = 15.0, turn_s: float = 30.0
+    ) -> None:
         self._info_hash = info_hash
         self._max_sources = max_sources
         self._timeout_s = timeout_s
-        self._offers: dict[int, int] = {}  # peer number -> size
+        self._turn_s = turn_s
+        self._offers: dict[int, MetadataDownload] = {}  # by peer number, first come first served
         self._attempts: dict[int, _Attempt] = {}
         self._refused: set[int] = set()
 
     def offer(self, peer: int, size: int) -> None:
         """A peer says that it has metadata of `size` bytes."""
         if peer not in self._attempts and peer not in self._refused:
-            self._offers[peer] = size
+            known = self._offers.get(peer)
+            if known is None or known.size != size:
+                self._offers[peer] = MetadataDownload(info_hash=self._info_hash, size=size)
 
     def forget(self, peer: int) -> None:
         """The peer is gone."""
@@ -52,27 +60,29 @@ class MetadataExchange:
             WireError: the peer sent something wrong; the caller drops it.
         """
         attempt = self._attempts.get(peer)
-        if attempt is None:
-            return None  # late: the source was given up on, which is not its fault
-        if isinstance(message, MetadataReject):
-            self._refuse(peer)
+        download = attempt.download if attempt is not None else self._offers.get(peer)
+        if download is None:
             return None
-        if not attempt.download.is_waiting_for(message.index):
+        if isinstance(message, MetadataReject):
+            if attempt is not None:  # otherwise late: the source was given up on, which is not its fault
+                self._refuse(peer)
+            return None
+        if not download.is_waiting_for(message.index):
             return None  # late too: it answers a request of an earlier attempt
         try:
-            info_bytes = attempt.download.receive(message)
+            info_bytes = download.receive(message)
         except WireError:
             self._refuse(peer)
             raise
-        attempt.last_progress_at = now
+        if attempt is not None:
+            attempt.last_progress_at = now
         return info_bytes
 
     def requests_to_send(self, *, now: float) -> list[tuple[int, list[MetadataRequest]]]:
         """What to ask whom, new sources included."""
         while self._offers and len(self._attempts) < self._max_sources:
             peer = next(iter(self._offers))
-            download = MetadataDownload(info_hash=self._info_hash, size=self._offers.pop(peer))
-            self._attempts[peer] = _Attempt(download, now)
+            self._attempts[peer] = _Attempt(self._offers.pop(peer), now, now)
         wanted = ((peer, attempt.download.requests_to_send()) for peer, attempt in self._attempts.items())
         return [(peer, requests) for peer, requests in wanted if requests]
 
@@ -81,8 +91,19 @@ class MetadataExchange:
         for peer, attempt in list(self._attempts.items()):
             if now - attempt.last_progress_at >= self._timeout_s:
                 del self._attempts[peer]
-                self._offers[peer] = attempt.download.size
+                self._offers[peer] = MetadataDownload(info_hash=self._info_hash, size=attempt.download.size)
+            elif now - attempt.began_at >= self._turn_s and self._offers:
+                del self._attempts[peer]
+                self._park(peer, attempt.download)
+
+    def _park(self, peer: int, download: MetadataDownload) -> None:
+        """Of twice as many sources as may be asked at a time, what they sent is kept; for more memory has no room."""
+        begun = [number for number, waiting in self._offers.items() if waiting.is_begun]
+        if len(begun) >= 2 * self._max_sources:
+            self._offers[begun[0]] = MetadataDownload(info_hash=self._info_hash, size=self._offers[begun[0]].size)
+        self._offers[peer] = download
 
     def _refuse(self, peer: int) -> None:
+        self._offers.pop(peer, None)
         self._attempts.pop(peer, None)
         self._refused.add(peer)

@@ -274,11 +274,7 @@ class PeerCore:
     def chunks_to_send(self) -> list[bytes | memoryview]:
         """Everything that waits to be written, in order; empty when nothing does."""
         if self._haves:
-            bits = self.bits
-            news = [index for index in self._haves if bits is None or index not in bits]
-            self._haves.clear()
-            if news:
-                self._put(wire.encode_haves(news))
+            self._put_haves()
         chunks, self._output = self._output, []
         return chunks
 
@@ -432,6 +428,15 @@ class PeerCore:
     def _send(self, message: wire.Message) -> None:
         self._put(wire.encode_message(message))
 
+    def _put_haves(self) -> None:
+        news, self._haves = self._haves, []
+        bits = self.bits
+        if bits:
+            held = set(bits) if len(news) > MANY else bits
+            news = [index for index in news if index not in held]
+        if news:
+            self._put(wire.encode_haves(news))
+
     def _send_if(self, message: wire.Message | None) -> None:
         if message is not None:
             self._send(message)
@@ -444,3 +449,6 @@ class PeerCore:
 
 def _ignore_blocks(blocks: Sequence[tuple[Block, memoryview]]) -> None:
     """Before anybody asked for blocks, none are wanted."""
+
+
+MANY = 1000  # haves at once, from where on a set is worth its price

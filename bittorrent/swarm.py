@@ -183,12 +183,13 @@ class SwarmCore:
         self._at(now)
         self._exchange.begin(private=private)
         self._uploads.begin(geometry, self._downloads.picker.have, super_seed=super_seed)
+        shown = list(self._uploads.shown)
         for peer in list(self.peers.values()):
             peer.core.extended.info_bytes = info_bytes
             peer.core.extended.allows_pex = not private
             peer.core.announce_extensions(listen_port=None)
             self._include(peer, self._downloads)
-            peer.core.announce_many(self._uploads.shown)  # what it turns out to have it will not hear of
+            peer.core.announce_many(shown)  # what it turns out to have it will not hear of
             self._drain(peer)
         self._note_finished()
 

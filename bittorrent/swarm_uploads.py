@@ -137,6 +137,7 @@ class SwarmUploads:
                 is_snubbed=peer.pipeline.is_snubbed,
                 download_bytes_per_s=peer.download.rate_bytes_per_s(now=now),
                 upload_bytes_per_s=peer.upload.rate_bytes_per_s(now=now),
+                progress=len(peer.core.bits) / max(1, peer.core.bits.size) if peer.core.bits is not None else 0.0,
                 connected_at=peer.connected_at,
             )
             for peer in self._peers.values()

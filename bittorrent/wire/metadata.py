@@ -111,6 +111,11 @@ class MetadataDownload:
     def piece_count(self) -> int:
         return -(-self.size // METADATA_PIECE_SIZE)
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether a piece is here, or asked for."""
+        return self._next > 0
+
     def is_waiting_for(self, index: int) -> bool:
         """Whether piece `index` was asked for and has not come."""
         return index in self._requested

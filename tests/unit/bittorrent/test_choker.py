@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bittorrent.choker import ChokeCandidate, ChokeDecision, ChokerConfig, ChokerCore
+from bittorrent.choker import ChokeCandidate, ChokeDecision, ChokerConfig, ChokerCore, SeedingPolicy
 
 
 class Swarm:
@@ -22,6 +23,7 @@ class Swarm:
         self.interested = set(range(count))
         self.snubbed: set[int] = set()
         self.connected_at = dict.fromkeys(range(count), -1000.0)
+        self.progress = dict.fromkeys(range(count), 0.0)
 
     def decide(self, now: float, *, seeding: bool = False) -> ChokeDecision:
         decision = self.choker.decide(
@@ -33,6 +35,7 @@ class Swarm:
                     is_snubbed=peer in self.snubbed,
                     download_bytes_per_s=0.0 if seeding else rate,
                     upload_bytes_per_s=rate if seeding else 0.0,
+                    progress=self.progress[peer],
                     connected_at=self.connected_at[peer],
                 )
                 for peer, rate in self.rates.items()
@@ -47,8 +50,16 @@ class Swarm:
         return decision
 
 
-def make(count: int, *, slots: int = 4, optimistic: int = 1, seed: int = 1) -> Swarm:
-    return Swarm(ChokerCore(rng=Random(seed), config=ChokerConfig(slots=slots, optimistic_slots=optimistic)), count)
+def make(
+    count: int,
+    *,
+    slots: int = 4,
+    optimistic: int = 1,
+    seed: int = 1,
+    policy: SeedingPolicy = SeedingPolicy.ROUND_ROBIN,
+) -> Swarm:
+    config = ChokerConfig(slots=slots, optimistic_slots=optimistic, seeding_policy=policy)
+    return Swarm(ChokerCore(rng=Random(seed), config=config), count)
 
 
 def test_the_best_uploaders_and_one_more_are_unchoked() -> None:
@@ -121,13 +132,44 @@ def test_new_peers_are_three_times_as_likely() -> None:
     assert 0.22 < lucky[True] / 3000 < 0.28  # 3 of 12
 
 
-def test_a_snubbing_peer_gets_only_the_optimistic_slot() -> None:
+def test_snubbing_peers_get_only_optimistic_slots() -> None:
     swarm = make(4, slots=2)
     swarm.rates[0] = 1000.0
     swarm.snubbed = {0, 1, 2, 3}
     swarm.decide(0.0)
     assert swarm.unchoked == set(swarm.choker.optimistic)
-    assert len(swarm.unchoked) == 1
+    assert len(swarm.unchoked) == 2
+
+
+def test_when_most_snub_us_more_strangers_get_a_chance() -> None:
+    swarm = make(12, slots=4)
+    swarm.rates.update(dict.fromkeys(range(12), 100.0))
+    swarm.snubbed = set(range(1, 12))
+    swarm.decide(0.0)
+    assert 0 in swarm.unchoked
+    assert len(swarm.unchoked) == 4
+    assert set(swarm.choker.optimistic) == swarm.unchoked - {0}
+    swarm.snubbed = set()
+    swarm.decide(10.0)
+    assert len(swarm.choker.optimistic) == 1
+    assert len(swarm.unchoked) == 4
+
+
+def test_a_seed_may_prefer_who_takes_most() -> None:
+    swarm = make(10, policy=SeedingPolicy.FASTEST_UPLOAD)
+    swarm.rates.update({peer: peer * 100.0 for peer in range(10)})
+    for now in range(0, 600, 10):
+        swarm.decide(float(now), seeding=True)
+        assert {7, 8, 9} < swarm.unchoked
+
+
+def test_a_seed_may_prefer_beginners_and_who_is_nearly_done() -> None:
+    swarm = make(10, policy=SeedingPolicy.ANTI_LEECH)
+    swarm.progress.update({peer: (peer + 0.5) / 10 for peer in range(10)})
+    for now in range(0, 600, 10):
+        swarm.decide(float(now), seeding=True)
+        assert {0, 9} < swarm.unchoked
+        assert swarm.unchoked & {1, 8}
 
 
 def test_an_optimistic_peer_that_earns_its_slot_makes_room() -> None:
@@ -174,7 +216,7 @@ def test_the_same_seed_decides_the_same() -> None:
 
 @given(st.data(), st.booleans())
 def test_never_more_than_the_slots(data: st.DataObject, seeding: bool) -> None:
-    swarm = make(9, slots=3, seed=data.draw(st.integers(0, 99)))
+    swarm = make(9, slots=3, seed=data.draw(st.integers(0, 99)), policy=data.draw(st.sampled_from(SeedingPolicy)))
     now = 0.0
     for _ in range(12):
         now += data.draw(st.sampled_from([0.0, 3.0, 10.0, 31.0]))
@@ -202,6 +244,6 @@ def test_never_more_than_the_slots(data: st.DataObject, seeding: bool) -> None:
         {"new_peer_weight": 0},
     ],
 )
-def test_a_config_out_of_range_is_refused(wrong: dict[str, int]) -> None:
+def test_a_config_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must"):
         ChokerConfig(**wrong)

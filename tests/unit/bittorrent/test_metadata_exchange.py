@@ -151,3 +151,67 @@ def test_a_stranger_is_not_listened_to() -> None:
     machine.forget(9)
     machine.offer(9, 5)
     assert machine.requests_to_send(now=0.0) == [(9, [MetadataRequest(0)])]
+
+
+def test_who_drips_does_not_keep_out_who_would_deliver() -> None:
+    machine = exchange(max_sources=1, timeout_s=15, turn_s=30)
+    machine.offer(1, len(INFO))
+    waiting = asked(machine, now=0.0)[1]
+    machine.offer(2, len(INFO))
+    now = 0.0
+    while now < 28:  # never silent for long, and never done
+        now += 14.0
+        machine.receive(1, data(waiting.pop(0)), now=now)
+        machine.handle_timer(now=now)
+        waiting += asked(machine, now=now).get(1, [])
+    machine.handle_timer(now=30.0)
+    asked_now = asked(machine, now=30.0)
+    assert list(asked_now) == [2]
+    assert machine.receive(1, data(waiting.pop(0)), now=31.0) is None  # it counts all the same
+    result = None
+    while result is None:
+        (index, *_), now = asked_now[2], now + 0.1
+        asked_now[2].pop(0)
+        result = machine.receive(2, data(index), now=now)
+        asked_now[2] += asked(machine, now=now).get(2, [])
+    assert result == INFO
+
+
+def test_who_had_its_turn_goes_on_where_it_was() -> None:
+    machine = exchange(max_sources=1, timeout_s=100, turn_s=30)
+    machine.offer(1, len(INFO))
+    waiting = asked(machine, now=0.0)[1]
+    for index in waiting[:3]:
+        machine.receive(1, data(index), now=1.0)
+    machine.offer(2, len(INFO))
+    machine.handle_timer(now=31.0)
+    assert list(asked(machine, now=31.0)) == [2]
+    for index in waiting[3:]:
+        machine.receive(1, data(index), now=32.0)
+    machine.handle_timer(now=62.0)
+    assert asked(machine, now=62.0) == {1: list(range(8, 16))}
+    results = [machine.receive(1, data(index), now=63.0) for index in range(8, 16)]
+    assert results == [None] * 7 + [INFO]
+
+
+def test_a_lone_source_may_take_its_time() -> None:
+    machine = exchange(timeout_s=100, turn_s=30)
+    machine.offer(1, len(INFO))
+    asked(machine, now=0.0)
+    machine.receive(1, data(0), now=40.0)
+    machine.handle_timer(now=50.0)
+    assert asked(machine, now=50.0) == {1: [8]}
+
+
+def test_what_waits_for_its_turn_is_bounded() -> None:
+    machine = exchange(max_sources=2, timeout_s=1000, turn_s=30)
+    for peer in range(10):
+        machine.offer(peer, len(INFO))
+    now = 0.0
+    for _ in range(12):
+        for peer, indices in asked(machine, now=now).items():
+            for index in indices[:3]:
+                machine.receive(peer, data(index), now=now)
+        now += 30.0
+        machine.handle_timer(now=now)
+        assert sum(download.is_begun for download in machine._offers.values()) <= 4
