@@ -147,11 +147,12 @@ class WebSeedSchedule:
         is_dropped never becomes False again
     """
 
-    __slots__ = ("_config", "_failures", "dropped_because", "retry_at")
+    __slots__ = ("_config", "_failures", "dropped_because", "last_error", "retry_at")
 
     def __init__(self, config: WebSeedConfig) -> None:
         self.retry_at = 0.0
         self.dropped_because: str | None = None
+        self.last_error: str | None = None
         self._config = config
         self._failures = 0
 
@@ -162,9 +163,11 @@ class WebSeedSchedule:
     def succeeded(self) -> None:
         """A request was answered as it should be."""
         self._failures = 0
+        self.last_error = None
 
     def failed(self, error: WebSeedError, *, now: float, retry_after_s: float | None = None) -> None:
         """A request was not; the server may have said when to come again, which is heeded within bounds."""
+        self.last_error = str(error)
         if error.is_final:
             self.dropped_because = str(error)
             return

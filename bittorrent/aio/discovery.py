@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -101,14 +101,20 @@ class Discovery:
         if self._announcer is not None:
             await self._announcer.aclose()
 
-    def explain_loneliness(self, unresolved: Iterable[str] = ()) -> str:
-        """Why nobody came, and what can be done. `unresolved` are names of peers that have no address."""
+    def explain_loneliness(self, unresolved: Iterable[str] = (), web_seeds: Mapping[str, str] | None = None) -> str:
+        """Why nobody came, and what can be done.
+
+        Args:
+            unresolved: names of peers that have no address.
+            web_seeds: what is wrong with each of them.
+        """
         said = ["no peer could be reached"]
         if self._announcer is not None:
             said.append(self._announcer.last_error or "the trackers named nobody who answered")
         if self._dht_error is not None:
             said.append(self._dht_error)
         said += [f"{name} has no address" for name in unresolved]
+        said += [f"{url}: {error}" for url, error in (web_seeds or {}).items()][:MAX_WEB_SEEDS_NAMED]
         said.append("name a peer that has it, allow the DHT, or wait longer")
         return "; ".join(said)
 
@@ -171,4 +177,5 @@ class Discovery:
                 self.lookup = replace(summary(), elapsed_s=self.lookup.elapsed_s)
 
 
+MAX_WEB_SEEDS_NAMED = 3
 LONELY_INTERVAL_S = 60.0  # at most, between searches while there are too few peers

@@ -361,7 +361,8 @@ class TorrentLife:
         while self._has_met_nobody():
             await asyncio.sleep(timeout_s)
             if self._has_met_nobody() and not self.discovery.may_find_more:
-                raise NoPeersError(self.discovery.explain_loneliness(self.named_peers.unresolved))
+                unusable = self.web_seeds.errors if self.web_seeds is not None else {}
+                raise NoPeersError(self.discovery.explain_loneliness(self.named_peers.unresolved, unusable))
 
     def _has_met_nobody(self) -> bool:
         return self.swarm.last_met_at is None and not self.core.is_finished

@@ -58,6 +58,7 @@ class WebSeeds:
         self.dropped: dict[str, str] = {}
         self._waiting = [url for url in dict.fromkeys(urls) if urlsplit(url).scheme in ("http", "https")]
         self._running: dict[str, asyncio.Task[None]] = {}
+        self._schedules: dict[str, WebSeedSchedule] = {}
         self._metainfo = metainfo
         self._http = http
         self._new_connection = new_connection
@@ -70,6 +71,12 @@ class WebSeeds:
     def __len__(self) -> int:
         """How many are in use or may be yet."""
         return len(self._waiting) + len(self._running)
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """What is wrong with each server that gives nothing now."""
+        current = {url: schedule.last_error for url, schedule in self._schedules.items()}
+        return {**{url: error for url, error in current.items() if error is not None}, **self.dropped}
 
     def start(self) -> None:
         """Begins with as many as there is room for. To be repeated after `stop`."""
@@ -87,7 +94,7 @@ class WebSeeds:
         self._running.clear()
 
     async def _run(self, url: str) -> None:
-        schedule = WebSeedSchedule(self._config)
+        schedule = self._schedules[url] = WebSeedSchedule(self._config)
         while self._is_wanted() and not schedule.is_dropped:
             seed = WebSeed(
                 url,

@@ -7,12 +7,14 @@ import gzip
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
 from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainfo
+from bittorrent.errors import NoPeersError
 from bittorrent.web_seed import WebSeedConfig
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -205,6 +207,23 @@ async def test_servers_that_are_of_no_use_are_left_alone(
         assert list(torrent.web_seeds_dropped) == [url]
         assert reason in torrent.web_seeds_dropped[url]
         assert torrent.statistics().peers == 0
+
+
+async def test_who_finds_nobody_hears_what_is_wrong_with_the_servers(tmp_path: Path, shared: Metainfo) -> None:
+    async def busy(_: web.Request) -> web.StreamResponse:
+        return web.Response(status=503)
+
+    config = replace(QUICK, no_peers_timeout_s=0.5)
+    async with (
+        server(busy) as one,
+        server(drop_all) as two,
+        Session(tmp_path / "leech", host="127.0.0.1", config=config) as session,
+    ):
+        torrent = await session.add(shared, web_seeds=[one, two])
+        with pytest.raises(NoPeersError) as caught:
+            await complete(torrent)
+    assert f"{one}: it answered HTTP 503" in str(caught.value)
+    assert f"{two}: it answered HTTP 404" in str(caught.value)
 
 
 async def test_redirects_are_followed(tmp_path: Path, shared: Metainfo) -> None:
