@@ -139,7 +139,7 @@ def _put_item(arguments: dict[bytes, Any], data: bytes) -> PutItem:
     token, cas = bytes_of(arguments, b"token"), arguments.get(b"cas")
     if token is None or b"v" not in arguments:
         raise KrpcError("a put needs a token and a value")
-    value = raw_value(data, b"a")
+    value = raw_value(data, b"a", arguments)
     try:
         if any(name in arguments for name in (b"k", b"seq", b"sig")):
             if cas is not None and not isinstance(cas, int):

@@ -92,7 +92,7 @@ def _filters(values: dict[bytes, Any]) -> SwarmFilters | None:
 
 
 def _item(values: dict[bytes, Any], data: bytes) -> StoredItem | None:
-    value = raw_value(data, b"r") if b"v" in values else None
+    value = raw_value(data, b"r", values) if b"v" in values else None
     if value is not None and len(value) > MAX_VALUE_BYTES:
         return None
     public_key, signature, seq = bytes_of(values, b"k"), bytes_of(values, b"sig"), integer_of(values, b"seq")

@@ -240,6 +240,26 @@ def test_a_value_is_handed_on_as_it_came_but_not_stored_unless_canonical(raw: by
         krpc.decode(put)
 
 
+@given(
+    raw_values, st.lists(st.sampled_from([b"1:v", b"2:ip", b"1:r", b"e", b"d", b"i1e", b"v"]), max_size=8).map(b"".join)
+)
+def test_a_value_is_found_whatever_else_looks_like_it(raw: bytes, lure: bytes) -> None:
+    """Keys out of order, and values elsewhere that look like keys, make no difference."""
+    lures = b"4:lure%d:%s" % (len(lure), lure)
+    head, tail = b"2:id20:" + bytes(20), b"1:t1:x1:y1:re"
+    for packet in (
+        b"d1:rd" + head + b"1:v" + raw + b"e" + tail,
+        b"d2:ip6:abcdef1:rd" + head + lures + b"1:v" + raw + b"e" + tail,
+        b"d" + lures + b"1:rd" + head + b"1:v" + raw + b"e" + tail,
+        b"d1:rd1:v" + raw + head + lures + b"e" + tail,
+        b"d" + lures + b"1:y1:r1:t1:x1:rd1:v" + raw + head + b"ee",
+        b"d2:ip1:x1:rd" + head + b"1:v" + raw + b"e" + tail,
+    ):
+        message = krpc.decode(packet)
+        assert isinstance(message, Response)
+        assert message.item == StoredItem(raw)
+
+
 def test_what_a_storing_node_got_wrong_does_not_spoil_the_rest_of_its_answer() -> None:
     values: dict[bytes, bencode.Encodable] = {
         b"id": bytes(20),

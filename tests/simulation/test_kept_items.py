@@ -13,8 +13,8 @@ from transfer.simulation import Link, Simulation, run
 from transfer.simulation.workloads import LogNormalLatency
 
 LINK = Link(delay_s=LogNormalLatency(median_s=0.05, sigma=0.6), loss=0.01)
-CONFIG = MainlineConfig(repetition=RepetitionConfig(republish_interval_s=300.0, retry_s=10.0), upkeep_interval_s=10.0)
-NODES, ITEMS = 48, 12
+CONFIG = MainlineConfig(repetition=RepetitionConfig(republish_interval_s=300.0, retry_s=10.0), upkeep_interval_s=15.0)
+NODES, ITEMS = 36, 8
 KEYS = [SigningKey(bytes([number]) * 32) for number in range(ITEMS)]
 
 
