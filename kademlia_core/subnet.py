@@ -1,4 +1,4 @@
-"""Which network an endpoint belongs to, for the rule that no network may fill a routing table."""
+"""Which network and which subscriber an endpoint belongs to, for the rule that nobody may fill what all share."""
 
 from __future__ import annotations
 
@@ -24,6 +24,17 @@ def subnet_of(host: str) -> bytes | None:
     if _is_uncounted_ipv6(packed):
         return None
     return packed[: IPV6_6TO4_PREFIX_BYTES if packed[:2] == _6TO4 else IPV6_PREFIX_BYTES]
+
+
+@lru_cache(maxsize=4096)
+def subscriber_of(host: str) -> bytes:
+    """Whom shares are counted for: an IPv4 address, or the /64 that an IPv6 subscriber picks addresses from at will.
+
+    Raises:
+        AddressError: `host` is not an IP address.
+    """
+    packed = packed_host(host)
+    return packed if len(packed) == 4 else packed[:8]
 
 
 def _is_uncounted_ipv4(first: int, second: int) -> bool:

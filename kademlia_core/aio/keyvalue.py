@@ -76,14 +76,19 @@ class KeyValueNode(Node[KeyValueCore]):
             version: the highest replaces the others; the milliseconds of this machine's clock if not given.
 
         Raises:
-            ValueError: the value is too long.
+            TypeError: `value` is not bytes.
+            ValueError: the value is too long, or the version not from 0 to 2**64 - 1.
             BootstrapError, NodeClosedError: as `wait_joined`.
             LimitExceededError: too many searches are running.
         Cancellation: ends the search; nodes that have been told remember it.
         """
+        if not isinstance(value, bytes):
+            raise TypeError(f"a value is bytes, not {type(value).__name__}; encode it first")
         if len(value) > MAX_VALUE_BYTES:
             raise ValueError(f"a value has at most {MAX_VALUE_BYTES} bytes, not {len(value)}; store a pointer to it")
         version = time.time_ns() // 1_000_000 if version is None else version
+        if not 0 <= version < 1 << 64:
+            raise ValueError(f"a version is from 0 to 2**64 - 1, not {version}")
         lifetime_s = int(self._keyvalue_config.records.lifetime_s)
         record = Record(key_of(key), value, version, lifetime_s)
         running = await self._run(lambda core, now: core.set(record, now=now))

@@ -16,7 +16,8 @@ class RecordStoreConfig:
 
     Args:
         max_records, max_bytes: in all; beyond them the record farthest from the node's own key gives way.
-        max_records_per_host, max_bytes_per_host: from one IP address, so that nobody can fill the store alone.
+        max_records_per_host, max_bytes_per_host: from one IPv4 address or IPv6 /64, so that nobody can fill the store
+            alone.
         lifetime_s: the longest that a record is kept without being stored again (the paper: a day).
     """
 

@@ -74,8 +74,10 @@ class KeyValueCore(NodeCore):
         super().handle_timer(now=now)
         if now < self._republish_at:
             return
-        self._republish_at = now + self.config.upkeep_interval_s
-        if self.join_state is JoinState.JOINED and (self._republishing is None or self._republishing.is_finished):
+        # One after the other, as fast as it takes for all of them to have their turn.
+        self._republish_at = now + min(self.config.upkeep_interval_s, self.config.republish_s / (len(self.records) + 1))
+        is_idle = self._republishing is None or self._republishing.is_finished
+        if is_idle and self.has_room and self.join_state is JoinState.JOINED:
             due = self.records.next_due(since=now - self.config.republish_s, now=now)
             if due is not None and len(self.table):
                 self.records.touch(due.key, now=now)

@@ -8,6 +8,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Protocol
 
 from kademlia_core.key import Key
+from kademlia_core.subnet import subscriber_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +40,10 @@ class RecordStore(Protocol):
     """
 
     def put(self, record: Record, *, host: str, now: float) -> bool:
-        """Keeps a record that `host` handed over; False when it is older than what is kept, or there is no room."""
+        """Keeps a record that `host`, empty for this node itself, handed over.
+
+        Returns False when it is older than what is kept, or there is no room.
+        """
         ...
 
     def get(self, key: Key, *, now: float) -> Record | None:
@@ -77,14 +81,14 @@ class MemoryRecordStore:
         self._kept: dict[Key, _Kept] = {}  # in the order of the last put or touch
         self._farthest: list[tuple[int, Key]] = []  # a heap of (-distance, key), with some that are gone
         self._bytes = 0
-        self._records_of: Counter[str] = Counter()
-        self._bytes_of: Counter[str] = Counter()
+        self._records_of: Counter[bytes] = Counter()
+        self._bytes_of: Counter[bytes] = Counter()
 
     def put(self, record: Record, *, host: str, now: float) -> bool:
         old = self._kept.get(record.key)
         if old is not None and old.expires_at > now and not record.replaces(old.record):
             return False
-        new = _Kept(record, host, now + min(record.ttl_s, self._config.lifetime_s), now)
+        new = _Kept(record, subscriber_of(host) if host else b"", now + min(record.ttl_s, self._config.lifetime_s), now)
         if not self._has_share(new, old) or not self._make_room(new, old):
             return False
         if old is not None:
@@ -187,7 +191,7 @@ class MemoryRecordStore:
 class _Kept:
     __slots__ = ("expires_at", "host", "put_at", "record", "size")
 
-    def __init__(self, record: Record, host: str, expires_at: float, now: float) -> None:
+    def __init__(self, record: Record, host: bytes, expires_at: float, now: float) -> None:
         self.record = record
         self.host = host
         self.expires_at = expires_at

@@ -27,8 +27,9 @@ class PeerStoreConfig:
     Args:
         max_torrents: info-hashes; the one announced longest ago is forgotten first.
         max_peers_per_torrent: peers of one info-hash; the one announced longest ago is forgotten first.
-        max_ports_per_host: ports of one IP address in one torrent, so that nobody can crowd out a swarm alone.
-        max_entries_per_host: (info-hash, port) pairs of one IP address in the whole store.
+        max_ports_per_host: endpoints of one IPv4 address or IPv6 /64 in one torrent, so that nobody can crowd out a
+            swarm alone.
+        max_entries_per_host: entries of one IPv4 address or IPv6 /64 in the whole store.
         lifetime_s: an announce counts for so long. Clients announce every 15 to 30 minutes.
     """
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kademlia_core.mainline.bloom import BloomFilter
+from kademlia_core.subnet import subscriber_of
 
 if TYPE_CHECKING:
     from random import Random
@@ -30,7 +31,8 @@ class PeerStore:
     """Announced peers by info-hash.
 
     BEP 33 wants one peer of each IP address in a torrent. Here it may be a few, since many share the address of a NAT;
-    the filters count addresses all the same.
+    the filters count addresses all the same. A host is an IPv4 address or the /64 of an IPv6 one: whoever has one
+    address of a /64 has all of them.
 
     Invariants: every bound of the config holds; no torrent is empty; torrents and the peers of each are in the order of
     their last announce, so the oldest is always first; seeds are peers.
@@ -40,7 +42,7 @@ class PeerStore:
         self._config = config
         self._rng = rng
         self._torrents: dict[Key, _Swarm] = {}
-        self._entries_of: Counter[str] = Counter()
+        self._entries_of: Counter[bytes] = Counter()
         self._size = 0
 
     def add(self, info_hash: Key, peer: Address, *, is_seed: bool = False, now: float) -> bool:
@@ -55,13 +57,14 @@ class PeerStore:
         swarm = self._torrents.get(info_hash)
         if swarm is None or peer not in swarm.peers:
             self.expire(now=now)
-            if self._entries_of[peer.host] >= self._config.max_entries_per_host:
+            if self._entries_of[subscriber_of(peer.host)] >= self._config.max_entries_per_host:
                 return False
             self._make_room(info_hash, peer)
         swarm = self._torrents.pop(info_hash, None) or _Swarm()
         if swarm.peers.pop(peer, None) is None:
             self._size += 1
-            self._entries_of[peer.host] += 1
+            self._entries_of[subscriber_of(peer.host)] += 1
+            swarm.entries_of[subscriber_of(peer.host)] += 1
         swarm.peers[peer] = now + self._config.lifetime_s
         if is_seed:
             swarm.seeds[peer] = None
@@ -125,7 +128,7 @@ class PeerStore:
         """Asserts what the class promises."""
         config = self._config
         assert len(self._torrents) <= config.max_torrents
-        hosts: Counter[str] = Counter()
+        hosts: Counter[bytes] = Counter()
         newest = []
         for swarm in self._torrents.values():
             peers = swarm.peers
@@ -133,7 +136,8 @@ class PeerStore:
             assert list(peers.values()) == sorted(peers.values())
             assert swarm.seeds.keys() <= peers.keys()
             newest.append(max(peers.values()))
-            shares = Counter(peer.host for peer in peers)
+            shares = Counter(subscriber_of(peer.host) for peer in peers)
+            assert shares == swarm.entries_of
             assert max(shares.values()) <= config.max_ports_per_host
             hosts += shares
         assert newest == sorted(newest)
@@ -155,9 +159,9 @@ class PeerStore:
                 for other in list(self._torrents[oldest].peers):
                     self._forget(oldest, other)
             return
-        same_host = [other for other in swarm.peers if other.host == peer.host]
-        if len(same_host) >= self._config.max_ports_per_host:
-            self._forget(info_hash, same_host[0])
+        host = subscriber_of(peer.host)
+        if swarm.entries_of[host] >= self._config.max_ports_per_host:
+            self._forget(info_hash, next(other for other in swarm.peers if subscriber_of(other.host) == host))
         elif len(swarm.peers) >= self._config.max_peers_per_torrent:
             self._forget(info_hash, next(iter(swarm.peers)))
 
@@ -176,18 +180,21 @@ class PeerStore:
         if not swarm.peers:
             del self._torrents[info_hash]
         self._size -= 1
-        self._entries_of[peer.host] -= 1
-        if not self._entries_of[peer.host]:
-            del self._entries_of[peer.host]
+        host = subscriber_of(peer.host)
+        for entries_of in (self._entries_of, swarm.entries_of):
+            entries_of[host] -= 1
+            if not entries_of[host]:
+                del entries_of[host]
 
 
 class _Swarm:
     """What is known of one info-hash."""
 
-    __slots__ = ("filtered_at", "filters", "peers", "seeds")
+    __slots__ = ("entries_of", "filtered_at", "filters", "peers", "seeds")
 
     def __init__(self) -> None:
         self.peers: dict[Address, float] = {}  # the number is when the announce ceases to count
         self.seeds: dict[Address, None] = {}
+        self.entries_of: Counter[bytes] = Counter()  # how many of the peers each host has
         self.filters: SwarmFilters | None = None
         self.filtered_at = 0.0

@@ -83,7 +83,7 @@ class SampleWalk:
         """
         if len(self._asked) >= self._config.parallel:
             return float("inf")
-        return max(self._next_at, now) if self._waiting else self._visits.next_free()
+        return max(self._next_at, now) if self._waiting else self._visits.next_free(now=now)
 
     def on_answer(
         self, contact: Contact, contacts: Iterable[Contact], sample: InfoHashSample | None, *, now: float

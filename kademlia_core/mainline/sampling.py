@@ -92,8 +92,9 @@ class SampleVisits:
         self._free_at[node] = now + wait_s
         heappush(self._queue, (now + wait_s, node))
 
-    def next_free(self) -> float:
-        """When a node can be asked again, if nothing else happens; infinite when none is waited for."""
+    def next_free(self, *, now: float) -> float:
+        """When a node can be asked again that cannot now, if nothing else happens; infinite when there is none."""
+        self._forget(now)
         return self._queue[0][0] if self._queue else float("inf")
 
     @property

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from transfer.address import packed_host
+from kademlia_core.subnet import subscriber_of
 from transfer.limits.token_bucket import TokenBucket
 
 
@@ -154,10 +154,4 @@ class _Proof:
 
 def _source(host: str) -> bytes | None:
     """The address, or the /64 that its subscriber can choose addresses from; None for loopback."""
-    packed = packed_host(host)
-    if len(packed) == 4:
-        return None if packed[0] == 127 else packed
-    return None if packed == _LOOPBACK_IPV6 else packed[:8]
-
-
-_LOOPBACK_IPV6 = bytes(15) + b"\x01"
+    return None if host == "::1" or host.startswith("127.") else subscriber_of(host)

@@ -16,7 +16,7 @@ class RateLimitConfig:
     """How many unsolicited datagrams are looked at; answers to our own queries are not counted.
 
     Args:
-        per_host_per_s, per_host_burst: for one IP address, all its ports together.
+        per_host_per_s, per_host_burst: for one IPv4 address or IPv6 /64, all its ports together.
         total_per_s, total_burst: for all together.
         max_hosts: addresses remembered; the one heard from longest ago is forgotten first.
     """

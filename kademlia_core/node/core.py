@@ -339,8 +339,13 @@ class NodeCore:
         self._searches.pop(search, None)
         self._events.append(SearchFinished(search))
 
+    @property
+    def has_room(self) -> bool:
+        """Whether one more search may begin."""
+        return len(self._searches) < self.config.max_searches
+
     def _check_room(self) -> None:
-        if len(self._searches) >= self.config.max_searches:
+        if not self.has_room:
             raise LimitExceededError(f"{len(self._searches)} searches are running (max_searches); wait for one to end")
 
     def _receive_query(self, query: Query, source: Address, size_bytes: int, now: float) -> None:

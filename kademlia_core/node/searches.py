@@ -140,7 +140,7 @@ class Search:
         self._advance(now)
 
     def next_timer(self) -> float | None:
-        return None if self.is_finished else self._lookup.next_timer()
+        return None if self.is_finished or self._is_placing else self._lookup.next_timer()
 
     def cancel(self) -> None:
         """Ends the search without a word to its owner; answers still on their way are ignored."""

@@ -109,7 +109,7 @@ class RecordStoreMachine(RuleBasedStateMachine):
         value=st.binary(max_size=700),
         version=st.integers(0, 3),
         ttl_s=st.integers(0, 200),
-        host=st.sampled_from("abc"),
+        host=st.sampled_from(["192.0.2.1", "2001:db8::1", "2001:db8::2", ""]),
     )
     def put(self, key: int, value: bytes, version: int, ttl_s: int, host: str) -> None:
         record = Record(Key(key, 8), value, version, ttl_s)

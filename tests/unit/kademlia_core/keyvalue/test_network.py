@@ -177,3 +177,40 @@ def test_senseless_knobs_are_refused(make: object) -> None:
     assert callable(make)
     with pytest.raises(ValueError, match=r"must|has"):
         make()
+
+
+def test_no_room_for_another_search_puts_off_the_care_for_records() -> None:
+    world = World(2, KeyValueConfig(max_searches=1, republish_s=100.0, query_timeout_s=5.0))
+    address, other = world.addresses
+    core = world.core(address)
+    core.records.put(Record(KEY, b"hello", 1, DAY), host="10.9.9.9", now=world.network.now)
+    world.network.run(99.0)
+    del world.network.cores[other]
+    for _ in range(4):
+        core.find_node(KEY, now=world.network.now)  # awaits the dead
+        world.network.run(5.1)
+    world.network.run(5.1)
+    assert core.records.next_due(since=105.0, now=world.network.now) is None  # it was seen to
+
+
+def test_many_records_all_have_their_turn() -> None:
+    world = World(2, KeyValueConfig(republish_s=200.0))
+    first, second = (world.core(address) for address in world.addresses)
+    keys = [Key.random(160, Random(number)) for number in range(100)]
+    for key in keys:
+        first.records.put(Record(key, b"v", 1, DAY), host="10.9.9.9", now=world.network.now)
+    world.network.run(500.0)
+    assert sum(second.records.get(key, now=world.network.now) is not None for key in keys) == 100
+
+
+@pytest.mark.parametrize("version", [-1, 1 << 64])
+async def test_a_version_that_does_not_fit_into_a_message_is_refused(version: int) -> None:
+    async with KeyValueNode(host="127.0.0.1", config=FAST) as node:
+        with pytest.raises(ValueError, match="version"):
+            await node.set("a", b"value", version=version)
+
+
+async def test_a_value_that_is_no_bytes_is_refused() -> None:
+    async with KeyValueNode(host="127.0.0.1", config=FAST) as node:
+        with pytest.raises(TypeError, match="bytes"):
+            await node.set("a", "text")  # type: ignore[arg-type]  # what the kademlia package takes

@@ -149,3 +149,17 @@ def test_bounds_hold_for_any_announces(announces: list[tuple[int, int, int, bool
 def test_senseless_configurations_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must"):
         PeerStoreConfig(**bad)
+
+
+def test_a_subscriber_with_many_ipv6_addresses_is_one_host() -> None:
+    store = PeerStore(CONFIG, rng=Random(1))
+    swarm = [Address(f"2001:db8:{site}::1", 1) for site in (1, 2)]
+    for other in swarm:
+        assert store.add(TORRENT, other, now=0.0)
+    crowd = [Address(f"2001:db8:3::{number:x}", 1) for number in range(1, 100)]
+    for other in crowd:
+        store.add(TORRENT, other, now=1.0)
+        store.check_invariants()
+    assert known(store) == {*swarm, *crowd[-2:]}
+    assert [store.add(Key(number, 160), crowd[number], now=1.0) for number in (2, 3)] == [True, False]
+    assert known(store) == {*swarm, *crowd[-2:]}

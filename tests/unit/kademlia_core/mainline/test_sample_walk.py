@@ -120,3 +120,13 @@ def test_a_walk_meets_nearly_everybody_once(count: int) -> None:
         walk.on_answer(node, named, sample(), now=now)
         now += 0.001
     assert len(asked) == len(set(asked)) > 0.97 * count
+
+
+def test_a_node_that_may_be_asked_again_wakes_the_walk_once() -> None:
+    walk = walk_of()
+    walk.add([contact(1)], now=0.0)
+    query = walk.next_query(now=0.0)
+    assert query is not None
+    walk.on_answer(query[0], [], sample(interval_s=1000), now=1.0)
+    assert walk.next_timer(now=2.0) == 1001.0
+    assert walk.next_timer(now=1001.0) == float("inf")  # nothing more to wait for, until somebody is added

@@ -68,16 +68,16 @@ def test_a_node_is_left_alone_for_as_long_as_it_wants() -> None:
     visits.on_answer(NODE, 300, now=0.0)
     assert not visits.may_ask(NODE, now=299.0)
     assert visits.may_ask(OTHER, now=299.0)
-    assert visits.next_free() == 300.0
+    assert visits.next_free(now=299.0) == 300.0
     assert visits.may_ask(NODE, now=300.0)
-    assert (len(visits), visits.next_free()) == (0, float("inf"))
+    assert (len(visits), visits.next_free(now=300.0)) == (0, float("inf"))
 
 
 @pytest.mark.parametrize(("interval_s", "wait_s"), [(-1, 0), (0, 0), (21600, 21600), (10**12, 21600), (None, 21600)])
 def test_intervals_out_of_range_are_cut(interval_s: int | None, wait_s: float) -> None:
     visits = SampleVisits(SamplingConfig())
     visits.on_answer(NODE, interval_s, now=0.0)
-    assert visits.next_free() == (wait_s or float("inf"))
+    assert visits.next_free(now=0.0) == (wait_s or float("inf"))
     assert visits.may_ask(NODE, now=wait_s - 1) is (wait_s == 0)
     assert visits.may_ask(NODE, now=wait_s)
 

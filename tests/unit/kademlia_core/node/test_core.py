@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -8,7 +9,9 @@ from kademlia_core import Contact, Key
 from kademlia_core.mainline import krpc
 from kademlia_core.mainline.config import MainlineConfig
 from kademlia_core.mainline.core import MainlineCore
-from kademlia_core.mainline.messages import ErrorReply, FindNode, Ping, Query, Response
+from kademlia_core.mainline.item_search import ImmutableHarvest, ItemPlacement
+from kademlia_core.mainline.items import ImmutableItem
+from kademlia_core.mainline.messages import ErrorReply, FindNode, Ping, Query, Response, StoredItem
 from kademlia_core.mainline.peer_search import Announcement
 from kademlia_core.node.config import RateLimitConfig
 from kademlia_core.node.events import Found, QueryFinished, SearchFinished
@@ -18,6 +21,7 @@ from transfer.errors import LimitExceededError
 
 INFO_HASH = Key.from_bytes(b"i" * 20)
 OUTSIDER, OUTSIDER_KEY = Address("10.9.9.9", 1234), Key.from_bytes(b"o" * 20)
+SILENT = Address("10.9.9.8", 1234)
 
 
 def outcomes(network: VirtualNetwork, address: Address) -> list[tuple[Address, Contact | None]]:
@@ -259,12 +263,25 @@ def answer(network: VirtualNetwork, reply: Response | ErrorReply) -> None:
     network.run(0.1)
     for data, source, destination in list(network.outsiders):
         query = krpc.decode(data)
-        if isinstance(query, Query):
-            if isinstance(reply, Response):
-                echoed: Response | ErrorReply = Response(
-                    query.transaction_id, reply.sender, nodes=reply.nodes, peers=reply.peers, token=reply.token
-                )
-            else:
-                echoed = ErrorReply(query.transaction_id, reply.code, reply.text)
+        if isinstance(query, Query) and destination != SILENT:
+            echoed = replace(reply, transaction_id=query.transaction_id)
             network.send(krpc.encode(echoed), destination, source)
     network.run(0.1)
+
+
+def test_a_search_that_ends_early_and_leaves_something_does_not_spin(network: VirtualNetwork) -> None:
+    address = network.add(1)
+    network.join(address)
+    core = network.command(address)
+    core.add_node(OUTSIDER, now=network.now)
+    answer(network, Response(b"", OUTSIDER_KEY))
+    item = ImmutableItem(b"5:value")
+    search = core.get_item(ImmutableHarvest(item.target), placement=ItemPlacement(item), now=network.now)
+    search.add_candidates((Contact(Key.from_bytes(b"n" * 20), SILENT),), now=network.now)
+    answer(network, Response(b"", OUTSIDER_KEY, token=b"t", item=StoredItem(item.value)))
+    network.run(0.1)
+    assert core.stats(now=network.now).searches == 1
+    late = network.now + 3.0
+    core.handle_timer(now=late)
+    assert core.next_timer() > late
+    assert not search.is_finished

@@ -35,3 +35,9 @@ def test_hosts_are_forgotten_oldest_first() -> None:
 def test_senseless_configurations_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must"):
         RateLimitConfig(**bad)
+
+
+def test_a_subscriber_with_many_ipv6_addresses_is_one_host() -> None:
+    limiter = SourceLimiter(CONFIG, now=0.0)
+    assert sum(admitted(limiter, f"2001:db8::{host:x}", 1, now=0.0) for host in range(1, 50)) == 5
+    assert admitted(limiter, "2001:db8:0:1::1", 1, now=0.0) == 1
