@@ -184,6 +184,7 @@ class Content:
         if not store.is_lasting and (have.is_full or not have.count):
             await self._jobs.run(lambda: store.forget_state(self._metainfo.info_hash))
             return
+        verified = have.to_wire()  # now: what is verified during the flush may not be part of it
         news = (have.count, totals, self.priorities, files.paths)
         if news == self._remembered:
             return
@@ -193,7 +194,7 @@ class Content:
         moved = zip(self._metainfo.files, files.paths, strict=True)
         state = ResumeState(
             info_hash=self._metainfo.info_hash,
-            have=have.to_wire(),
+            have=verified,
             stamps=stamps,
             priorities=self.priorities,
             paths={number: path for number, (entry, path) in enumerate(moved) if entry.path != path},
