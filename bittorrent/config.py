@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bittorrent.local_discovery import LocalDiscoveryConfig
 from bittorrent.peer_config import PeerConfig
 from bittorrent.swarm_config import SwarmConfig
 from bittorrent.web_seed import WebSeedConfig
@@ -51,6 +52,7 @@ class SessionConfig:
     external_address: ExternalAddressConfig = field(default_factory=lambda: ExternalAddressConfig(quorum=3))
     peer: PeerConfig = field(default_factory=PeerConfig)
     swarm: SwarmConfig = field(default_factory=SwarmConfig)
+    local_discovery: LocalDiscoveryConfig = field(default_factory=LocalDiscoveryConfig)
     web_seed: WebSeedConfig = field(default_factory=WebSeedConfig)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Where the peers of one torrent come from: the DHT, and trackers."""
+"""Where the peers of one torrent come from: the DHT, trackers, and the local network."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bittorrent.aio.local_discovery import LocalDiscovery
 from bittorrent.aio.tracker import TrackerAnnouncer
 from bittorrent.config import SessionConfig
 from bittorrent.errors import NoPeersError
@@ -27,6 +28,7 @@ class Discovery:
     Args:
         port: where we accept peers.
         dht: None for a private torrent, or when the session has no node.
+        local: None for a private torrent, or when the session does not call into the local network.
         announcer: None without trackers.
         has_other_sources: whether peers may come from elsewhere, so that a dead network is not the end.
         is_satisfied: whether there are enough peers, so that the DHT need not be asked again soon.
@@ -40,6 +42,7 @@ class Discovery:
         info_hash: bytes,
         port: int,
         dht: MainlineNode | None,
+        local: LocalDiscovery | None,
         announcer: TrackerAnnouncer | None,
         config: SessionConfig,
         has_other_sources: Callable[[], bool],
@@ -52,6 +55,7 @@ class Discovery:
         self._info_hash = info_hash
         self._port = port
         self._dht = dht
+        self._local = local
         self._announcer = announcer
         self._config = config
         self._has_other_sources = has_other_sources
@@ -67,6 +71,8 @@ class Discovery:
         self.is_started = True
         if self._dht is not None:
             self._search = self._tasks.start(self._search_dht(self._dht), name=f"dht {self._info_hash.hex()}")
+        if self._local is not None:
+            self._local.add(self._info_hash)
         if self._announcer is not None:
             self._announcer.start()
 
@@ -98,6 +104,7 @@ class Discovery:
 
     async def aclose(self) -> None:
         """Tells the trackers that we leave."""
+        self._leave_local()
         if self._announcer is not None:
             await self._announcer.aclose()
 
@@ -118,11 +125,17 @@ class Discovery:
         said.append("name a peer that has it, allow the DHT, or wait longer")
         return "; ".join(said)
 
-    def leave_dht(self) -> None:
+    def become_private(self) -> None:
         """The metadata of a magnet link says that the torrent is private: from now on only trackers are asked."""
+        self._leave_local()
         self._dht = None
         if self._search is not None:
             self._search.cancel()
+
+    def _leave_local(self) -> None:
+        if self._local is not None:
+            self._local.remove(self._info_hash)
+            self._local = None
 
     async def _search_dht(self, dht: MainlineNode) -> None:
         """Looks up and announces: soon again while peers are few or nobody took the announcement, and every 15 minutes

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from bittorrent.aio.connection_tally import ConnectionTally
 from bittorrent.aio.guarded_http import GuardedHttp
+from bittorrent.aio.local_discovery import LocalDiscovery
 from bittorrent.aio.peer_connection import PeerConnection
 from bittorrent.aio.torrent import Torrent
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
@@ -23,6 +24,7 @@ from bittorrent.errors import StorageError
 from bittorrent.ip_filter import IpFilter
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.peer_list import PeerSource
 from bittorrent.picker.geometry import Geometry
 from bittorrent.picker.selection import FileName, Selection
 from bittorrent.stats import SessionStats, TorrentState
@@ -31,7 +33,7 @@ from bittorrent.storage.files import FileStorage
 from bittorrent.storage.ports import OpenStorage
 from bittorrent.storage.resume import ResumeStore
 from kademlia_core.node.external_address import ExternalAddress
-from transfer.address import Address
+from transfer.address import Address, is_ip_address
 from transfer.aio.tcp import TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
 from transfer.errors import LocalProtocolError
@@ -57,6 +59,8 @@ class Session:
         state_dir: where is kept what was verified of each torrent, so that the next start need not hash what has not
             changed. Without it, that is kept beside the files, and only while a download is unfinished.
         ip_filter: hosts to have nothing to do with.
+        local_discovery: call for peers in the local network, and answer who calls (BEP 14, IPv4). Private torrents are
+            not spoken of. A machine without multicast goes without: `local_discovery_error` says why.
 
     Raises:
         OSError: on entry, when the address cannot be listened on.
@@ -75,6 +79,7 @@ class Session:
         transport: StreamTransport | None = None,
         state_dir: str | os.PathLike[str] | None = None,
         ip_filter: IpFilter | None = None,
+        local_discovery: bool = False,
     ) -> None:
         self.download_dir = Path(download_dir)
         self.torrents: dict[bytes, Torrent] = {}
@@ -89,12 +94,15 @@ class Session:
         self._claims = PathClaims()
         self._tally = ConnectionTally(limit=self._config.max_connections, max_half_open=self._config.max_half_open)
         self._ip_filter = ip_filter or IpFilter()
+        self._wants_local = local_discovery
+        self.local_discovery_error: str | None = None
         self._external = ExternalAddress(self._config.external_address, is_ipv6=False)
         self._peer_id = PEER_ID_PREFIX + self._rng.randbytes(12)
         self._listener: Listener | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._trackers: TrackerClient | None = None
         self._http: GuardedHttp | None = None
+        self._local: LocalDiscovery | None = None
         self._reception: _Reception | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -108,6 +116,8 @@ class Session:
         )
         self._trackers = TrackerClient()
         self._http = GuardedHttp()
+        if self._wants_local:
+            await self._open_local()
         return self
 
     async def __aexit__(
@@ -242,6 +252,8 @@ class Session:
         assert self._executor is not None
         listener.close()
         await self._reception.aclose()
+        if self._local is not None:
+            await self._local.aclose()
         torrents = list(self.torrents.values())
         ended = await asyncio.gather(*(torrent.aclose() for torrent in torrents), return_exceptions=True)
         await self._trackers.aclose()
@@ -251,6 +263,26 @@ class Session:
         for error in ended:
             if error is not None:
                 raise error
+
+    async def _open_local(self) -> None:
+        host = self._host if is_ip_address(self._host) and ":" not in self._host else "0.0.0.0"
+        cookie = self._rng.randbytes(8).hex()
+        local = LocalDiscovery(
+            interface=host,
+            port=self.address.port,
+            cookie=cookie,
+            on_peer=self._local_peer,
+            config=self._config.local_discovery,
+        )
+        try:
+            self._local = await local.__aenter__()
+        except OSError as error:
+            self.local_discovery_error = f"no peers are looked for in the local network: {error.strerror or error}"
+
+    def _local_peer(self, info_hash: bytes, peer: Address) -> None:
+        torrent = self.torrents.get(info_hash)
+        if torrent is not None:
+            torrent.swarm.add_addresses([peer], PeerSource.LOCAL)
 
     def _parts(self) -> SessionParts:
         assert self._executor is not None
@@ -269,6 +301,7 @@ class Session:
             tally=self._tally,
             ip_filter=self._ip_filter,
             external=self._external,
+            local=self._local,
             config=self._config,
         )
 

@@ -361,4 +361,4 @@ class Swarm:
 
 TICK_S = 1.0
 IDLE_TICK_S = 30.0  # also how soon it is noticed that the session has room for connections again
-PUBLIC_SOURCES = PeerSource.DHT | PeerSource.PEX
+PUBLIC_SOURCES = PeerSource.DHT | PeerSource.PEX | PeerSource.LOCAL

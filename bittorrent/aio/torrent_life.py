@@ -108,6 +108,7 @@ class TorrentLife:
             info_hash=self.info_hash,
             port=parts.listen_port,
             dht=self._dht,
+            local=None if self.metainfo is not None and self.metainfo.private else parts.local,
             announcer=self._make_announcer(),
             config=config,
             has_other_sources=self._has_other_sources,
@@ -150,7 +151,7 @@ class TorrentLife:
             await self._jobs.run(lambda: resume.save(metainfo))
         if metainfo.private:
             self._dht = None
-            self.discovery.leave_dht()
+            self.discovery.become_private()
             self.swarm.become_private()
         self.metainfo = metainfo
         self.state = TorrentState.CHECKING

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bittorrent.aio.connection_tally import ConnectionTally
 from bittorrent.aio.guarded_http import GuardedHttp
+from bittorrent.aio.local_discovery import LocalDiscovery
 from bittorrent.aio.tracker import TrackerClient
 from bittorrent.config import SessionConfig
 from bittorrent.ip_filter import IpFilter
@@ -57,6 +58,7 @@ class SessionParts:
         tally: the connections of all torrents.
         ip_filter: hosts to have nothing to do with, from the start.
         external: at which address peers see us.
+        local: calls into the local network for peers, if that is wanted.
     """
 
     peer_id: bytes
@@ -71,4 +73,5 @@ class SessionParts:
     tally: ConnectionTally
     ip_filter: IpFilter
     external: ExternalAddress
+    local: LocalDiscovery | None
     config: SessionConfig

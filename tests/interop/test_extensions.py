@@ -159,3 +159,23 @@ async def test_we_tell_libtorrent_about_a_third_peer(tmp_path: Path) -> None:
             return any(peer["client"].startswith("libtorrent") for peer in answer["peers"])
 
         await wait_until(knows_a_fellow, what="the two libtorrents have met")
+
+
+# Local discovery (BEP 14)
+
+
+@pytest.mark.parametrize("we_seed", [True, False])
+async def test_libtorrent_and_we_find_each_other_in_the_local_network(tmp_path: Path, we_seed: bool) -> None:
+    metainfo = make_shared(tmp_path / "seed", size=2 * MIB)
+    ours, theirs = (tmp_path / "seed", tmp_path / "leech") if we_seed else (tmp_path / "leech", tmp_path / "seed")
+    async with (
+        LibtorrentPeer(settings={"enable_lsd": True}) as libtorrent,
+        Session(ours, host="127.0.0.1", local_discovery=True) as session,
+    ):
+        assert session.local_discovery_error is None
+        info_hash = await libtorrent.add(theirs, torrent=metainfo.to_bytes(), seed=not we_seed)
+        torrent = await session.add(metainfo, seed_only=we_seed)
+        async with asyncio.timeout(60):
+            await torrent.wait_complete()
+        await libtorrent.wait_seeding(info_hash)
+    assert digests(tmp_path / "leech" / metainfo.name) == digests(tmp_path / "seed" / metainfo.name)
