@@ -18,6 +18,7 @@ from kademlia_core.node.events import Event, Found, JoinStateChanged, JoinWanted
 from kademlia_core.node.joining import JoinState
 from kademlia_core.node.messages import Ping, Request
 from transfer.address import Address, is_ip_address
+from transfer.errors import LimitExceededError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
@@ -56,7 +57,7 @@ class Node(Generic[CoreT]):
         self._locals = tuple(Address(each, port) for each in hosts)
         if not hosts or len({local.is_ipv6 for local in self._locals}) < len(hosts):
             raise ValueError("host must name one address, or one of each family")
-        self._bootstrap = tuple(Address(*entry) for entry in bootstrap)
+        self._bootstrap = tuple(map(_endpoint, bootstrap))
         self._config = config
         self._rng = rng or random.SystemRandom()
         self._node_id = node_id
@@ -84,18 +85,10 @@ class Node(Generic[CoreT]):
         try:
             self._saved = await self._load()
             await self._open_sockets()
+            self._begin_to_join()
         except BaseException:
             await self.aclose()
             raise
-        if len(self._drivers) == 2:
-            first, second = (driver.core for driver in self._drivers)
-            first.pair(second)
-            second.pair(first)
-        for driver in self._drivers:
-            if not self._restore(driver):
-                self._join(driver)
-        if self._state is not None:
-            self._spawn(self._save_regularly(self._state))
         return self
 
     async def __aexit__(
@@ -205,7 +198,11 @@ class Node(Generic[CoreT]):
         raise NotImplementedError
 
     def _key(self, value: bytes | Key) -> Key:
-        key = value if isinstance(value, Key) else Key.from_bytes(value)
+        try:
+            key = value if isinstance(value, Key) else Key.from_bytes(value)
+        except TypeError:
+            kind = type(value).__name__
+            raise TypeError(f"a key is bytes or a Key, not {kind}; for hexadecimal text use bytes.fromhex") from None
         if key.bits != self._key_bits:
             raise ValueError(f"this network has keys of {self._key_bits} bits, not {key.bits}")
         return key
@@ -231,8 +228,16 @@ class Node(Generic[CoreT]):
 
     async def _begin(self, start: Callable[[CoreT, float], Search]) -> RunningSearch:
         await self.wait_joined()
-        drivers = [driver for driver in self._open_drivers if driver.core.join_state is JoinState.JOINED]
-        return self._watch(RunningSearch((start(driver.core, driver.now), driver) for driver in drivers))
+        parts: list[tuple[Search, CoreDriver[CoreT]]] = []
+        try:
+            for driver in self._open_drivers:
+                if driver.core.join_state is JoinState.JOINED:
+                    parts.append((start(driver.core, driver.now), driver))
+        except LimitExceededError:
+            for search, driver in parts:
+                driver.core.cancel(search)
+            raise
+        return self._watch(RunningSearch(parts))
 
     async def _place(self, running: RunningSearch, placement: Callable[[Search], Placement]) -> RunningSearch:
         """Leaves something with the closest nodes of searches that have ended, and waits until it is there.
@@ -271,9 +276,11 @@ class Node(Generic[CoreT]):
 
         Raises:
             QueryRefusedError: the node answered with an error.
-            NoAnswerError: nobody answered, or the name has no address.
+            NoAnswerError: nobody answered at any address of the name, or it has none.
             NodeClosedError: the node is not open.
         """
+        families = " or ".join("IPv6" if driver.core.is_ipv6 else "IPv4" for driver in self._open_drivers)
+        error = NoAnswerError(address, f"{address} could not be asked: it has no {families} address")
         for driver in list(self._open_drivers):
             for resolved in await self._resolve(driver, address):
                 if not driver.is_open:
@@ -281,10 +288,10 @@ class Node(Generic[CoreT]):
                 query = await self._send(driver, resolved, request)
                 if query.error is not None:
                     raise QueryRefusedError(address, query.error.code, query.error.text)
-                if query.response is None:
-                    raise NoAnswerError(address)
-                return query
-        raise NoAnswerError(address)
+                if query.response is not None:
+                    return query
+                error = NoAnswerError(address)
+        raise error
 
     def _send(self, driver: CoreDriver[CoreT], address: Address, request: Request) -> asyncio.Future[DirectQuery]:
         """Sends one query. The future is done when it has been answered, or has failed; cancelling it forgets it."""
@@ -323,6 +330,8 @@ class Node(Generic[CoreT]):
         """A socket is gone. Nobody may wait any longer when it was the last."""
         if driver in self._drivers:
             self._drivers.remove(driver)
+            if self._state is not None:
+                self._snapshots([driver])
         if not self._drivers:
             self._release()
 
@@ -338,6 +347,17 @@ class Node(Generic[CoreT]):
 
     # Sockets, joining and names.
 
+    def _begin_to_join(self) -> None:
+        if len(self._drivers) == 2:
+            first, second = (driver.core for driver in self._drivers)
+            first.pair(second)
+            second.pair(first)
+        for driver in self._drivers:
+            if not self._restore(driver):
+                self._join(driver)
+        if self._state is not None:
+            self._spawn(self._save_regularly(self._state))
+
     async def _load(self) -> dict[bool, NetworkSnapshot]:
         """What an earlier run left, by whether it is IPv6."""
         if self._state is None:
@@ -351,9 +371,12 @@ class Node(Generic[CoreT]):
             await self._loop.run_in_executor(None, state.save, self._snapshots(self._drivers))
 
     def _snapshots(self, drivers: Iterable[CoreDriver[CoreT]]) -> list[NetworkSnapshot]:
-        """The networks as they are, or as they were found if nobody has answered since."""
-        snapshots = [driver.core.snapshot() for driver in drivers]
-        return [self._saved.get(each.is_ipv6, each) if not each.contacts else each for each in snapshots]
+        """The networks as they are; or as they were last, if nobody has answered since or this node is not there."""
+        for driver in drivers:
+            snapshot = driver.core.snapshot()
+            if snapshot.contacts or snapshot.is_ipv6 not in self._saved:
+                self._saved[snapshot.is_ipv6] = snapshot
+        return [self._saved[is_ipv6] for is_ipv6 in sorted(self._saved)]
 
     def _restore(self, driver: CoreDriver[CoreT]) -> bool:
         """Whether there is anybody from an earlier run to begin with."""
@@ -409,6 +432,13 @@ class Node(Generic[CoreT]):
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _endpoint(entry: tuple[str, int]) -> Address:
+    match entry:
+        case (str(host), int(port)) if host and 0 < port <= 65535:
+            return Address(host, port)
+    raise ValueError(f"a bootstrap entry is a tuple (host, port) with a port from 1 to 65535, not {entry!r}")
 
 
 MAX_RESOLVING = 32

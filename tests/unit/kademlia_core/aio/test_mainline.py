@@ -7,13 +7,16 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 
 from kademlia_core import (
     PUBLIC_ROUTERS,
     BootstrapError,
+    Contact,
     InvalidKeyError,
     Key,
     LookupConfig,
@@ -25,6 +28,7 @@ from kademlia_core import (
 )
 from kademlia_core.node.config import RateLimitConfig
 from transfer.address import Address
+from transfer.errors import LimitExceededError
 
 INFO_HASH = b"h" * 20
 # Loopback answers within a millisecond: what is not there by then is not there.
@@ -303,3 +307,39 @@ def test_the_import_is_cheap() -> None:
     script = "import sys, kademlia_core; print(*sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
     assert not {"asyncio", "aiohttp", "typer", "rich", "socket", "ssl", "bencodepy", "logging"} & set(loaded)
+
+
+@pytest.mark.parametrize(
+    "entry", ["127.0.0.1:6881", ("127.0.0.1", "6881"), ("127.0.0.1", 0), ("127.0.0.1", 65536), ("", 6881), 6881]
+)
+def test_a_bootstrap_entry_that_is_no_endpoint_is_refused_at_once(entry: Any) -> None:
+    with pytest.raises(ValueError, match=r"bootstrap .*host, port"):
+        MainlineNode(bootstrap=[entry])
+
+
+async def test_text_in_the_place_of_an_info_hash_is_explained() -> None:
+    async with MainlineNode(host="127.0.0.1", bootstrap=(), config=FAST) as node:
+        with pytest.raises(TypeError, match=r"bytes\.fromhex"):
+            node.find_peers("68" * 20)  # type: ignore[arg-type]
+
+
+async def test_an_address_of_the_other_family_is_no_fault_of_the_node_there() -> None:
+    async with MainlineNode(host="127.0.0.1", bootstrap=(), config=FAST) as node:
+        with pytest.raises(NoAnswerError, match="no IPv4 address"):
+            await node.ping(("::1", 6881))
+
+
+async def test_a_command_that_one_network_has_no_room_for_leaves_nothing_in_the_other() -> None:
+    config = replace(FAST, max_searches=1)
+    async with MainlineNode(host=("127.0.0.1", "::1"), bootstrap=(), config=config) as node:
+        if len(node.addresses) < 2:
+            pytest.skip("no IPv6 on this machine")
+        await node.wait_joined()
+        async with node.find_peers(INFO_HASH):
+            first, second = (driver.core for driver in node._drivers)
+        second.table.on_response(Contact(Key(5, 160), Address("::1", 9)), now=node._drivers[1].now)
+        first.table.on_response(Contact(Key(5, 160), Address("127.0.0.1", 9)), now=node._drivers[0].now)
+        second.find_node(Key(1, 160), now=node._drivers[1].now)
+        with pytest.raises(LimitExceededError):
+            await node.find_node(Key(2, 160))
+        assert [core.stats(now=0.0).searches for core in (first, second)] == [0, 1]

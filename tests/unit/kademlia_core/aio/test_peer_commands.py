@@ -103,3 +103,10 @@ def test_a_machine_with_several_addresses_is_several_nodes() -> None:
             assert hub.statistics().nodes == 3
 
     run(scenario, link=Link(delay_s=0.03))
+
+
+@in_network_of(2)
+async def test_all_addresses_of_a_name_are_asked(nodes: SimulatedNetwork) -> None:
+    nodes.simulation.names["node.example"] = ["11.9.9.9", "11.0.1.1"]
+    with nodes.simulation.host("11.0.0.1"):
+        assert (await nodes[0].ping(("node.example", 6881))).key == nodes[1].node_id

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from kademlia_core import Key, LookupConfig, MainlineConfig, MainlineNode
+from kademlia_core import Contact, Key, LookupConfig, MainlineConfig, MainlineNode
 from kademlia_core.aio.state_file import StateFile
+from kademlia_core.node.snapshot import NetworkSnapshot
+from transfer.address import Address
 
 FAST = MainlineConfig(
     lookup=LookupConfig(short_timeout_s=0.05), query_timeout_s=0.15, join_retry_s=0.1, upkeep_interval_s=0.05
@@ -63,3 +65,28 @@ async def test_a_place_that_cannot_be_written_is_a_warning(tmp_path: Path, caplo
         ):
             pass
     assert "could not be saved" in caplog.text
+
+
+async def test_a_network_that_this_run_is_no_part_of_is_not_forgotten(tmp_path: Path) -> None:
+    state_file = tmp_path / "node.state"
+    absent = NetworkSnapshot(Key(6, 160), True, (Contact(Key(7, 160), Address("2001:db8::1", 6881)),))
+    StateFile(state_file).save([absent])
+    async with MainlineNode(host="127.0.0.1", bootstrap=(), config=FAST, state_file=state_file) as node:
+        await node.wait_joined()
+    first, second = StateFile(state_file).load()
+    assert not first.is_ipv6
+    assert second == absent
+
+
+async def test_a_node_that_has_lost_its_socket_still_knows_whom_to_save(tmp_path: Path) -> None:
+    async with (
+        MainlineNode(host="127.0.0.1", bootstrap=(), config=FAST) as other,
+        MainlineNode(
+            host="127.0.0.1", bootstrap=[other.address], config=FAST, state_file=tmp_path / "node.state"
+        ) as node,
+    ):
+        await node.wait_joined()
+        (driver,) = node._drivers
+        driver.close()  # as when the network interface goes away
+        (saved,) = node._snapshots(node._drivers)
+        assert [contact.key for contact in saved.contacts] == [other.node_id]
