@@ -13,21 +13,15 @@ from random import Random
 from bittorrent.contributions import Contribution
 from bittorrent.peer import PeerCore
 from bittorrent.peer_events import (
-    ChokeChanged,
     DhtPortReceived,
     ExtensionsReceived,
-    FastAllowed,
     InterestChanged,
     MetadataArrived,
     PeerEvent,
-    PeerHas,
-    PeerHasMany,
-    PeerLost,
     PexReceived,
     RequestRejected,
 )
 from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.config import PieceState
 from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.swarm_config import SwarmConfig
@@ -36,6 +30,7 @@ from bittorrent.swarm_events import DhtNodeFound, PieceCompleted, SeenAs, SwarmE
 from bittorrent.swarm_exchange import SwarmExchange
 from bittorrent.swarm_metadata import SwarmMetadata
 from bittorrent.swarm_peer import SwarmPeer
+from bittorrent.swarm_trade import SwarmTrade
 from bittorrent.swarm_uploads import SwarmUploads
 from bittorrent.wire.extended import unpacked_ip
 from transfer.address import Address
@@ -62,7 +57,7 @@ class SwarmCore:
         self._rng = rng
         self._config = config
         self._uploads = SwarmUploads(self.peers, self._touch, info_hash=info_hash, rng=rng, config=config)
-        self._downloads: SwarmDownloads | None = None
+        self._trade: SwarmTrade | None = None
         self._events: deque[SwarmEvent] = deque()
         self._metadata = SwarmMetadata(self.peers, self._touch, self._events, info_hash=info_hash, config=config)
         self._touched: dict[int, None] = {}
@@ -96,10 +91,10 @@ class SwarmCore:
         core.extended.allows_pex = not self._exchange.is_private
         core.extended.is_upload_only = self.is_finished and not self._uploads.is_super_seeding
         core.extended.info_bytes = self._metadata.info_bytes
-        have = self._uploads.shown if self._downloads is not None else None
+        have = self._uploads.shown if self._trade is not None else None
         core.introduce(have=have, listen_port=listen_port, dht_port=dht_port)
-        if self._downloads is not None:
-            self._include(peer, self._downloads)
+        if self._trade is not None:
+            self._trade.include(peer)
         self._drain(peer)
         return number
 
@@ -118,10 +113,9 @@ class SwarmCore:
         self._touched.pop(number, None)
         self._metadata.remove_peer(number)
         self._exchange.remove_peer(number)
-        if self._downloads is not None:
-            self._uploads.remove_peer(peer)
+        if self._trade is not None:
+            self._trade.exclude(peer)
             self._rechoke_soon()
-            self._downloads.exclude(peer)
 
     def handle_timer(self, *, now: float) -> None:
         """Chokes, gives up on silent peers, keeps connections alive. About once a second."""
@@ -132,15 +126,15 @@ class SwarmCore:
         for peer in list(self.peers.values()):
             peer.core.handle_timer(now=now)
             peer.is_refusing = False
-            if peer.pipeline.tick(now=now) and self._downloads is not None:
-                self._downloads.release_all(peer)
+            if peer.pipeline.tick(now=now) and self._trade is not None:
+                self._trade.downloads.release_all(peer)
             self._touch(peer)
         self._metadata.handle_timer(now=now)
-        if self._downloads is not None:
-            self._downloads.measure()
+        if self._trade is not None:
+            self._trade.downloads.measure()
             self._uploads.rechoke(seeding=self.is_finished)
-            self._downloads.tick()
-            self._exchange.handle_timer(now=now, is_seed=self._downloads.picker.is_seed)
+            self._trade.downloads.tick()
+            self._exchange.handle_timer(now=now, is_seed=self._trade.picker.is_seed)
 
     def next_timer(self) -> float:
         """When `handle_timer` wants to be called."""
@@ -169,7 +163,7 @@ class SwarmCore:
             super_seed: send each piece once before any twice (BEP 16); without effect unless everything is here.
         """
         self._metadata.info_bytes = info_bytes
-        self._downloads = SwarmDownloads(
+        downloads = SwarmDownloads(
             self.peers,
             self._touch,
             self._events,
@@ -179,30 +173,24 @@ class SwarmCore:
             rng=self._rng,
             config=self._config,
         )
-        self._downloads.picker.is_sequential = is_sequential
+        downloads.picker.is_sequential = is_sequential
+        self._uploads.begin(geometry, downloads.picker.have, super_seed=super_seed)
+        self._trade = SwarmTrade(self.peers, self._touch, downloads=downloads, uploads=self._uploads)
         self._at(now)
         self._exchange.begin(private=private)
-        self._uploads.begin(geometry, self._downloads.picker.have, super_seed=super_seed)
         shown = list(self._uploads.shown)
         for peer in list(self.peers.values()):
             peer.core.extended.info_bytes = info_bytes
             peer.core.extended.allows_pex = not private
             peer.core.announce_extensions(listen_port=None)
-            self._include(peer, self._downloads)
+            self._trade.include(peer)
             peer.core.announce_many(shown)  # what it turns out to have it will not hear of
             self._drain(peer)
-        self._note_finished()
+        self._trade.note_finished()
 
     def set_priorities(self, priorities: bytes, *, now: float) -> None:
         """The priority of each piece, from 0 (not wanted) to 7."""
-        downloads = self._begun(now)
-        downloads.set_priorities(priorities)
-        for peer in list(self.peers.values()):
-            peer.core.set_interested(downloads.picker.is_interesting(peer.number))
-            peer.core.announce_upload_only(False)
-            self._touch(peer)
-        self._note_finished()
-        downloads.request_from_all()
+        self._begun(now).set_priorities(priorities)
 
     def set_deadlines(
         self, reader: int, deadlines: Mapping[int, float], *, is_urgent: bool = False, now: float
@@ -213,48 +201,23 @@ class SwarmCore:
             reader: any number, one for each.
             is_urgent: it waits already.
         """
-        self._begun(now).set_deadlines(reader, deadlines, is_urgent=is_urgent)
+        self._begun(now).downloads.set_deadlines(reader, deadlines, is_urgent=is_urgent)
 
     def piece_verified(self, completed: PieceCompleted, *, now: float) -> None:
         """The piece has its hash and is on disk: only now it counts and is offered to others."""
-        downloads = self._begun(now)
-        was_held_back = downloads.is_held_back
-        downloads.piece_verified(completed)
-        for peer in list(self.peers.values()):
-            peer.core.announce_have(completed.index)
-            peer.core.set_interested(downloads.picker.is_interesting(peer.number))
-            if was_held_back:  # otherwise a right piece is no reason to ask anybody for more
-                downloads.request_from(peer)
-            self._touch(peer)
-        self._note_finished()
-
-    def piece_found(self, index: int, *, now: float) -> None:
-        """A piece that was missing is on disk all the same; nothing if it is being fetched."""
-        downloads = self._begun(now)
-        if downloads.picker.state(index) is not PieceState.MISSING:
-            return
-        downloads.picker.mark_have(index)
-        for peer in self.peers.values():
-            peer.core.announce_have(index)
-            peer.core.set_interested(downloads.picker.is_interesting(peer.number))
-            self._touch(peer)
-        self._note_finished()
-
-    def piece_lost(self, index: int, *, now: float) -> None:
-        """A verified piece cannot be read back: it is fetched again, and not offered meanwhile (BEP 54)."""
-        downloads = self._begun(now)
-        downloads.picker.mark_missing(index)
-        for peer in self.peers.values():
-            peer.core.announce_lost(index)
-            peer.core.set_interested(downloads.picker.is_interesting(peer.number))
-            downloads.request_from(peer)
-            self._touch(peer)
+        self._begun(now).piece_verified(completed)
 
     def piece_failed(self, completed: PieceCompleted, *, now: float) -> None:
         """The piece has another hash: it is fetched again, and whoever must have lied is dropped."""
-        downloads = self._begun(now)
-        downloads.piece_failed(completed)
-        downloads.request_from_all()
+        self._begun(now).piece_failed(completed)
+
+    def piece_found(self, index: int, *, now: float) -> None:
+        """A piece that was missing is on disk all the same; nothing if it is being fetched."""
+        self._begun(now).piece_found(index)
+
+    def piece_lost(self, index: int, *, now: float) -> None:
+        """A verified piece cannot be read back: it is fetched again, and not offered meanwhile (BEP 54)."""
+        self._begun(now).piece_lost(index)
 
     def uploads_from(self, number: int, max_bytes: int) -> list[Block]:
         """Takes requests of a peer off its queue, up to `max_bytes` but at least one: read them, then `send_block`."""
@@ -293,11 +256,11 @@ class SwarmCore:
     @property
     def picker(self) -> PiecePicker | None:
         """None before `begin`."""
-        return self._downloads.picker if self._downloads is not None else None
+        return self._trade.picker if self._trade is not None else None
 
     @property
     def downloaded_bytes(self) -> int:
-        return self._downloads.downloaded_bytes if self._downloads is not None else 0
+        return self._trade.downloads.downloaded_bytes if self._trade is not None else 0
 
     @property
     def uploaded_bytes(self) -> int:
@@ -305,26 +268,26 @@ class SwarmCore:
 
     @property
     def wasted_bytes(self) -> int:
-        return self._downloads.wasted_bytes if self._downloads is not None else 0
+        return self._trade.downloads.wasted_bytes if self._trade is not None else 0
 
     @property
     def failed_pieces(self) -> int:
-        return self._downloads.failed_pieces if self._downloads is not None else 0
+        return self._trade.downloads.failed_pieces if self._trade is not None else 0
 
     @property
     def unverified_bytes(self) -> int:
         """The size of the pieces that were handed out and not yet reported back."""
-        return self._downloads.unverified_bytes if self._downloads is not None else 0
+        return self._trade.downloads.unverified_bytes if self._trade is not None else 0
 
     @property
     def buffered_bytes(self) -> int:
         """How much memory unfinished pieces take."""
-        return self._downloads.buffered_bytes if self._downloads is not None else 0
+        return self._trade.downloads.buffered_bytes if self._trade is not None else 0
 
     @property
     def contributions(self) -> dict[Address, Contribution]:
         """Who gave verified pieces: live."""
-        return self._downloads.contributions.by_source if self._downloads is not None else {}
+        return self._trade.downloads.contributions.by_source if self._trade is not None else {}
 
     @property
     def is_complete(self) -> bool:
@@ -359,54 +322,22 @@ class SwarmCore:
         """Asserts what the class docstring promises, and what the parts promise."""
         for peer in self.peers.values():
             peer.core.check_invariants()
-            if self._downloads is not None:
-                self._downloads.picker.is_interesting(peer.number)  # raises for a peer it does not know
-        if self._downloads is not None:
-            self._downloads.picker.check_invariants()
+            if self._trade is not None:
+                self._trade.picker.is_interesting(peer.number)  # raises for a peer it does not know
+        if self._trade is not None:
+            self._trade.picker.check_invariants()
             self._uploads.check_invariants()
-            assert self._downloads.unverified_bytes >= 0
+            assert self._trade.downloads.unverified_bytes >= 0
 
     # What peers say
 
-    def _include(self, peer: SwarmPeer, downloads: SwarmDownloads) -> None:
-        """From now on a peer takes part in the exchange."""
-        downloads.include(peer)
-        self._uploads.add_peer(peer)
-        peer.core.set_geometry(downloads.picker.geometry)
-
     def _drain(self, peer: SwarmPeer) -> None:
         while (event := peer.core.next_event()) is not None:
-            if self._downloads is None or not self._handle_exchange(peer, event, self._downloads):
+            if self._trade is None or not self._trade.handle(peer, event):
                 self._handle(peer, event)
-        if self._downloads is not None:
-            self._downloads.request_from(peer)
+        if self._trade is not None:
+            self._trade.downloads.request_from(peer)
         self._touch(peer)
-
-    def _handle_exchange(self, peer: SwarmPeer, event: PeerEvent, downloads: SwarmDownloads) -> bool:
-        """What is about pieces and requests; False when the event is about something else."""
-        match event:
-            case PeerHas(index):
-                downloads.picker.peer_have(peer.number, index)
-                self._uploads.peer_has(peer, index)
-                self._peer_gained(peer, downloads.picker)
-            case PeerHasMany(bits):
-                downloads.picker.peer_bitfield(peer.number, bits)
-                self._uploads.peer_has(peer, bits)
-                self._peer_gained(peer, downloads.picker)
-            case PeerLost(index):
-                downloads.picker.peer_lost(peer.number, index)
-                peer.core.set_interested(downloads.picker.is_interesting(peer.number))
-            case ChokeChanged(is_choked):
-                peer.is_refusing = False
-                if is_choked:
-                    downloads.choked(peer)
-            case RequestRejected(block):
-                downloads.rejected(peer, block)
-            case FastAllowed():
-                pass  # `request_from` follows
-            case _:
-                return False
-        return True
 
     def _handle(self, peer: SwarmPeer, event: PeerEvent) -> None:
         match event:
@@ -416,7 +347,8 @@ class SwarmCore:
             case ExtensionsReceived():
                 peer.extensions_changed()
                 self._note_seen(peer)
-                self._drop_if_useless(peer)
+                if self._trade is not None:
+                    self._trade.drop_if_useless(peer)
                 self._metadata.extensions_changed(peer, now=self._now)
             case MetadataArrived(message):
                 self._metadata.receive(peer, message, now=self._now)
@@ -427,46 +359,25 @@ class SwarmCore:
             case RequestRejected():
                 peer.core.count_nuisance()
 
-    def _peer_gained(self, peer: SwarmPeer, picker: PiecePicker) -> None:
-        peer.core.set_interested(picker.is_interesting(peer.number))
-        self._drop_if_useless(peer)
-
     def _note_seen(self, peer: SwarmPeer) -> None:
         host = peer.core.extensions.your_ip
         if host is not None and not peer.has_voted:
             peer.has_voted = True
             self._events.append(SeenAs(peer.core.address, unpacked_ip(host)))
 
-    def _drop_if_useless(self, peer: SwarmPeer) -> None:
-        """Two who want nothing, of each other or of anybody (BEP 21), need no connection."""
-        picker = self.picker
-        if picker is not None and picker.is_finished:
-            if picker.is_seed(peer.number):
-                peer.core.close("both sides have what they want")
-            elif peer.core.extensions.upload_only:
-                peer.core.close("neither side wants anything")
-
-    def _note_finished(self) -> None:
-        if self.picker is not None and self.picker.is_finished:
-            for peer in self.peers.values():
-                peer.core.set_interested(False)
-                peer.core.announce_upload_only(not self._uploads.is_super_seeding)
-                self._drop_if_useless(peer)
-                self._touch(peer)
-
     def _rechoke_soon(self) -> None:
         """Somebody became interested or left: a free slot is given away at once, not at the end of the round."""
         self._next_tick = min(self._next_tick, self._now)
 
-    def _begun(self, now: float) -> SwarmDownloads:
-        assert self._downloads is not None
+    def _begun(self, now: float) -> SwarmTrade:
+        assert self._trade is not None
         self._at(now)
-        return self._downloads
+        return self._trade
 
     def _at(self, now: float) -> None:
         self._now = self._uploads.now = now
-        if self._downloads is not None:
-            self._downloads.now = now
+        if self._trade is not None:
+            self._trade.downloads.now = now
 
     def _touch(self, peer: SwarmPeer) -> None:
         self._touched[peer.number] = None
