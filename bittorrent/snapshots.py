@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from bittorrent.explain import held_up_by
+from bittorrent.metainfo.paths import without_unsafe_characters
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.stats import LookupSummary, SourceStats, TorrentState, TorrentStats
+from bittorrent.picker.picker import PiecePicker
+from bittorrent.stats import LookupSummary, PeerStats, SourceStats, TorrentState, TorrentStats
 from bittorrent.swarm import SwarmCore
+from bittorrent.swarm_peer import SwarmPeer
 
 
 def torrent_statistics(
@@ -17,6 +21,7 @@ def torrent_statistics(
     checked_pieces: int,
     known_peers: int,
     lookup: LookupSummary | None,
+    is_paused: bool,
     now: float,
 ) -> TorrentStats:
     """Cost: a look at every connected peer."""
@@ -50,4 +55,33 @@ def torrent_statistics(
         eta_s=needed / rate if rate > 0 and picker is not None else None,
         sources=tuple(sorted(sources, key=lambda source: -source.size_bytes)),
         lookup=lookup,
+        is_paused=is_paused,
+    )
+
+
+def peer_statistics(core: SwarmCore, *, now: float) -> tuple[PeerStats, ...]:
+    """The connected peers, in the order they came."""
+    return tuple(_peer(peer, core.picker, now) for peer in core.peers.values() if not peer.core.is_closed)
+
+
+def _peer(peer: SwarmPeer, picker: PiecePicker | None, now: float) -> PeerStats:
+    said = peer.core.said
+    bits = peer.core.bits
+    return PeerStats(
+        address=peer.core.address,
+        client=without_unsafe_characters(peer.core.extensions.client),
+        is_dialled=peer.is_dialled,
+        progress=bits.count / bits.size if bits is not None and bits.size else 0.0,
+        is_choking=said.is_choking,
+        am_choking=peer.core.am_choking,
+        is_interested=said.is_interested,
+        am_interested=peer.core.am_interested,
+        download_rate_bytes_per_s=peer.download.rate_bytes_per_s(now=now),
+        upload_rate_bytes_per_s=peer.upload.rate_bytes_per_s(now=now),
+        downloaded_bytes=peer.downloaded_bytes,
+        uploaded_bytes=peer.uploaded_bytes,
+        requested_blocks=len(picker.requested_from(peer.number)) if picker is not None else 0,
+        is_snubbed=peer.pipeline.is_snubbed,
+        connected_s=now - peer.connected_at,
+        held_up_by=held_up_by(peer, picker).value,
     )

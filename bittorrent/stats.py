@@ -60,6 +60,7 @@ class TorrentStats:
         eta_s: seconds left at the present rate, None when that means nothing.
         sources: who gave verified pieces, most first.
         lookup: None until the DHT named a peer.
+        is_paused: nothing is moved until it is resumed.
     """
 
     state: TorrentState
@@ -83,6 +84,7 @@ class TorrentStats:
     eta_s: float | None
     sources: tuple[SourceStats, ...]
     lookup: LookupSummary | None
+    is_paused: bool
 
 
 class TrackerState(Enum):
@@ -122,6 +124,52 @@ class TrackerStats:
     external_ip: str | None
     announces: int
     failures: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerStats:
+    """One connection of a torrent.
+
+    Attributes:
+        address: the other end; for a web seed its URL and no port.
+        client: what it calls itself; empty when it does not.
+        is_dialled: we called it.
+        progress: how much of the torrent it has, from 0 to 1; 0 until it is known how many pieces there are.
+        is_choking, am_choking: it serves us no data, we serve it none.
+        is_interested, am_interested: in what the other has.
+        requested_blocks: on order from it.
+        is_snubbed: it owes us data and has not sent any for long.
+        connected_s: since when.
+        held_up_by: what decides how fast it sends, as a value of `SlowReason`.
+    """
+
+    address: Address
+    client: str
+    is_dialled: bool
+    progress: float
+    is_choking: bool
+    am_choking: bool
+    is_interested: bool
+    am_interested: bool
+    download_rate_bytes_per_s: float
+    upload_rate_bytes_per_s: float
+    downloaded_bytes: int
+    uploaded_bytes: int
+    requested_blocks: int
+    is_snubbed: bool
+    connected_s: float
+    held_up_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileStats:
+    """One file of a torrent. `number` counts `metainfo.files`; `priority` is 0 for one that is not wanted."""
+
+    number: int
+    path: str
+    size_bytes: int
+    done_bytes: int
+    priority: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

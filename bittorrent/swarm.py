@@ -312,6 +312,11 @@ class SwarmCore:
         ]
         return min(idle, key=lambda peer: rank(peer.core.address), default=None)
 
+    def was_held_back(self, *, now: float) -> bool:
+        """Whether the disk has lately been too slow to ask for more."""
+        held_back_at = self._trade.downloads.held_back_at if self._trade is not None else None
+        return held_back_at is not None and now - held_back_at <= LATELY_S
+
     def download_rate_bytes_per_s(self, *, now: float) -> float:
         return sum(peer.download.rate_bytes_per_s(now=now) for peer in self.peers.values())
 
@@ -388,3 +393,4 @@ def _drop_blocks(blocks: Sequence[tuple[Block, memoryview]]) -> None:
 
 
 TICK_S = 1.0
+LATELY_S = 2.0

@@ -51,6 +51,7 @@ class SwarmDownloads:
         self.wasted_bytes = 0
         self.failed_pieces = 0
         self.unverified_bytes = 0
+        self.held_back_at: float | None = None  # when the disk was last too slow to ask for more
         self.contributions = Contributions(max_sources=config.max_contributions)
         self.picker = PiecePicker(
             geometry,
@@ -106,7 +107,10 @@ class SwarmDownloads:
     def request_from(self, peer: SwarmPeer) -> None:
         """Asks a peer for as much as is sensible; also while it chokes us, for what it then allows (BEP 6)."""
         core = peer.core
-        if core.is_closed or peer.is_refusing or self.unverified_bytes >= self._config.max_unverified_bytes:
+        if core.is_closed or peer.is_refusing:
+            return
+        if self.unverified_bytes >= self._config.max_unverified_bytes:
+            self.held_back_at = self.now
             return
         if core.is_choked and not core.said.allowed_fast:
             return

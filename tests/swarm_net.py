@@ -6,6 +6,7 @@ import hashlib
 import heapq
 import itertools
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from bittorrent.peer import PeerCore
@@ -108,7 +109,7 @@ class SwarmNet:
 
 
 class Host:
-    """One `SwarmCore` with a store that forgets nothing and hashes at once."""
+    """One `SwarmCore` with a store that forgets nothing, and hashes at once unless `disk_delay_s` says otherwise."""
 
     def __init__(
         self,
@@ -127,6 +128,8 @@ class Host:
         self.corrupts = corrupts or (lambda piece, begin: False)
         self.never_answers = never_answers
         self.is_fast = True
+        self.disk_delay_s = 0.0
+        self.peer_config = PeerConfig()
         self.rate_bytes_per_s = net.rate_bytes_per_s
 
     def __str__(self) -> str:
@@ -164,12 +167,10 @@ class Host:
     def pump(self) -> None:
         while (event := self.core.next_event()) is not None:
             match event:
-                case PieceCompleted(index, buffer):
-                    offset = self.net.geometry.piece_offset(index)
-                    if buffer == self.net.content[offset : offset + len(buffer)]:
-                        self.core.piece_verified(event, now=self.net.now)
-                    else:
-                        self.core.piece_failed(event, now=self.net.now)
+                case PieceCompleted() if self.disk_delay_s:
+                    self.net.at(self.net.now + self.disk_delay_s, partial(self._store_late, event))
+                case PieceCompleted():
+                    self._store(event)
                 case MetadataCompleted(info_bytes):
                     assert info_bytes == self.net.info_bytes
                     self.begin(Bitfield(self.net.geometry.piece_count))
@@ -183,6 +184,17 @@ class Host:
             self.serve(peer.number)
             if peer.number in self.ends:
                 self.ends[peer.number].pump()
+
+    def _store(self, piece: PieceCompleted) -> None:
+        offset = self.net.geometry.piece_offset(piece.index)
+        if piece.buffer == self.net.content[offset : offset + len(piece.buffer)]:
+            self.core.piece_verified(piece, now=self.net.now)
+        else:
+            self.core.piece_failed(piece, now=self.net.now)
+
+    def _store_late(self, piece: PieceCompleted) -> None:
+        self._store(piece)
+        self.pump()
 
     def serve(self, number: int) -> None:
         if self.never_answers:
@@ -208,7 +220,7 @@ class End:
         self._is_scattering = False
         self._handshake = Handshake(info_hash=host.net.info_hash, peer_id=host.peer_id, supports_fast=host.is_fast)
         ours = self._handshake if is_dialler else None
-        self.core = PeerCore(handshake=ours, address=remote, config=PeerConfig(), now=host.net.now)
+        self.core = PeerCore(handshake=ours, address=remote, config=host.peer_config, now=host.net.now)
 
     def pump(self) -> None:
         net = self.host.net

@@ -29,7 +29,7 @@ class Discovery:
         port: where we accept peers.
         dht: None for a private torrent, or when the session has no node.
         local: None for a private torrent, or when the session does not call into the local network.
-        announcer: None without trackers.
+        make_announcer: makes what asks the trackers, or None without any.
         has_other_sources: whether peers may come from elsewhere, so that a dead network is not the end.
         is_satisfied: whether there are enough peers, so that the DHT need not be asked again soon.
         on_addresses: takes endpoints and where they are from.
@@ -43,7 +43,7 @@ class Discovery:
         port: int,
         dht: MainlineNode | None,
         local: LocalDiscovery | None,
-        announcer: TrackerAnnouncer | None,
+        make_announcer: Callable[[], TrackerAnnouncer | None],
         config: SessionConfig,
         has_other_sources: Callable[[], bool],
         is_satisfied: Callable[[], bool],
@@ -56,7 +56,8 @@ class Discovery:
         self._port = port
         self._dht = dht
         self._local = local
-        self._announcer = announcer
+        self._make_announcer = make_announcer
+        self._announcer = make_announcer()
         self._config = config
         self._has_other_sources = has_other_sources
         self._is_satisfied = is_satisfied
@@ -67,7 +68,7 @@ class Discovery:
         self._loop = asyncio.get_running_loop()
 
     def start(self) -> None:
-        """Begins, once."""
+        """Begins; once, and after each `pause`."""
         self.is_started = True
         if self._dht is not None:
             self._search = self._tasks.start(self._search_dht(self._dht), name=f"dht {self._info_hash.hex()}")
@@ -75,6 +76,21 @@ class Discovery:
             self._local.add(self._info_hash)
         if self._announcer is not None:
             self._announcer.start()
+
+    async def pause(self) -> None:
+        """Asks nobody any more, and tells the trackers that we leave, until `start`.
+
+        Cancellation: trackers that have not heard yet will find out themselves.
+        """
+        self.is_started = False
+        if self._search is not None:
+            self._search.cancel()
+            self._search = None
+        if self._local is not None:
+            self._local.remove(self._info_hash)
+        if self._announcer is not None:
+            before, self._announcer = self._announcer, self._make_announcer()
+            await before.aclose()
 
     @property
     def may_find_more(self) -> bool:

@@ -158,6 +158,7 @@ class Session:
         super_seed: bool = False,
         select: Iterable[FileName] = (),
         sequential: bool = False,
+        paused: bool = False,
     ) -> Torrent:
         """Starts a torrent, or returns it when the session has it already. One that stopped is started anew.
 
@@ -173,6 +174,7 @@ class Session:
                 time, or what a magnet link selects (BEP 53), or everything. A file that the torrent of a
                 magnet link does not have stops it with SelectionError.
             sequential: pieces are begun in the order of the torrent instead of rarest first.
+            paused: nothing is moved until `Torrent.resume`; what is on disk is checked all the same.
 
         Raises:
             MetainfoError, MagnetError: the source is not usable.
@@ -201,11 +203,13 @@ class Session:
                 web_seeds=tuple(web_seeds),
                 select=wanted,
                 sequential=sequential,
+                paused=paused,
             )
             torrent = Torrent(parsed, options, self._parts(), rng=Random(self._rng.getrandbits(64)))
             self.torrents[parsed.info_hash] = torrent
             torrent.start()
-        torrent.resume()
+        elif torrent.state is TorrentState.FAILED:
+            torrent.resume()
         torrent.add_peers(list(peers))
         return torrent
 

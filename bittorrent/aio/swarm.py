@@ -32,6 +32,7 @@ class Swarm:
         config: bounds.
         tally: the connections of the whole session.
         on_event: the torrent's part: pieces, metadata, bans.
+        on_peer: told of a peer that takes part from now on, or with a reason of one that is gone.
         reads: of the content, for uploads.
         transport: dials.
         tasks: where dials and uploads run; their errors stop the torrent.
@@ -46,6 +47,7 @@ class Swarm:
         config: SessionConfig,
         tally: ConnectionTally,
         on_event: Callable[[SwarmEvent], None],
+        on_peer: Callable[[Address, str | None], None],
         reads: BlockReads,
         transport: StreamTransport,
         tasks: TaskSet,
@@ -62,6 +64,7 @@ class Swarm:
         self._counted = 0
         self._half_open = 0
         self._on_event = on_event
+        self._on_peer = on_peer
         self._transport = transport
         self._tasks = tasks
         self._server = BlockServer(core, reads, pump=self.pump, tasks=tasks)
@@ -74,6 +77,7 @@ class Swarm:
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._closed = False
+        self._paused = False
 
     @property
     def dialling_count(self) -> int:
@@ -95,7 +99,7 @@ class Swarm:
 
     def adopt(self, connection: PeerConnection) -> None:
         """Takes over an incoming connection whose handshake names this torrent."""
-        is_refused = self._closed or self.peers.is_banned(connection.core.address)
+        is_refused = self._closed or self._paused or self.peers.is_banned(connection.core.address)
         if is_refused or not self._make_room(connection.core.address):
             connection.abort()
             return
@@ -126,6 +130,23 @@ class Swarm:
         self.peers.call_again(now=self._loop.time())
         if self.is_started:
             self._dial()
+
+    async def pause(self) -> None:
+        """Ends every connection, and makes and takes none until `resume`; returns when all are gone."""
+        self.hold()
+        for connection in [*self._connections.values(), *self._handshaking]:
+            connection.core.close("the torrent is paused")
+            connection.abort()
+        await self._all_gone.wait()
+
+    def hold(self) -> None:
+        """Makes and takes no connections until `resume`."""
+        self._paused = True
+
+    def resume(self) -> None:
+        """Dials again."""
+        self._paused = False
+        self.call_again()
 
     def become_private(self) -> None:
         """The torrent is private (BEP 27): peers hear of no DHT, and whom only strangers named is forgotten."""
@@ -184,7 +205,7 @@ class Swarm:
         self._all_gone.clear()
         self._handshaking.add(connection)
         self._recount()
-        if self._closed:
+        if self._closed or self._paused:
             connection.abort()
         elif self.is_started:
             self._arm()
@@ -210,6 +231,7 @@ class Swarm:
         self._handshaking.discard(connection)
         if self._connections.pop(connection.number, None) is not None:
             self.core.remove_peer(connection.number, now=now)
+            self._on_peer(connection.core.address, connection.core.closed_because or "the connection was closed")
         if connection.dialled is not None:
             self._note_end(connection.dialled, connection.core, was_useful, now)
         self._recount()
@@ -242,6 +264,7 @@ class Swarm:
                 )
                 connection.number = number
                 self._connections[number] = connection
+                self._on_peer(core.address, None)
                 return
         if core.is_closed or core.has_output:
             connection.flush()
@@ -267,7 +290,7 @@ class Swarm:
     # Dialling
 
     def _dial(self) -> None:
-        if self._closed:
+        if self._closed or self._paused:
             return
         config = self._config
         room = min(

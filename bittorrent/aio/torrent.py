@@ -9,16 +9,19 @@ from contextlib import suppress
 from pathlib import Path
 from random import Random
 
+from bittorrent.aio.event_stream import EventStream
 from bittorrent.aio.stream import FileStream
 from bittorrent.aio.swarm import Swarm
 from bittorrent.aio.torrent_life import TorrentLife
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
+from bittorrent.events import TorrentEvent
+from bittorrent.explain import Explanation, explain
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.selection import FileName
 from bittorrent.read_ahead import StreamConfig
-from bittorrent.snapshots import torrent_statistics
-from bittorrent.stats import TorrentState, TorrentStats, TrackerStats
+from bittorrent.snapshots import peer_statistics, torrent_statistics
+from bittorrent.stats import FileStats, PeerStats, TorrentState, TorrentStats, TrackerStats
 
 
 class Torrent:
@@ -55,7 +58,7 @@ class Torrent:
     @property
     def accepts_peers(self) -> bool:
         """Whether an incoming connection is welcome: not while the check decides what may be offered."""
-        return self._life.state in ACCEPTING
+        return self._life.state in ACCEPTING and not self._life.is_paused
 
     @property
     def state(self) -> TorrentState:
@@ -74,7 +77,7 @@ class Torrent:
     @property
     def web_seeds_dropped(self) -> dict[str, str]:
         """The web seeds that proved to be of no use, and why."""
-        return dict(self._life.web_seeds.dropped) if self._life.web_seeds is not None else {}
+        return dict(self._life.sources.web_seeds.dropped) if self._life.sources.web_seeds is not None else {}
 
     async def wait_metadata(self) -> Metainfo:
         """Returns the metainfo as soon as it is known; at once unless the source is a magnet link.
@@ -102,7 +105,7 @@ class Torrent:
         Raises:
             TransferError: what stopped the torrent before.
         """
-        await self._life.announced.wait()
+        await self._life.sources.announced.wait()
 
     async def progress(self, *, interval_s: float = 0.5) -> AsyncIterator[TorrentStats]:
         """A snapshot now and every `interval_s`, the last one when complete.
@@ -120,7 +123,7 @@ class Torrent:
 
     def add_peers(self, addresses: Iterable[tuple[str, int]]) -> None:
         """Endpoints to try, IP addresses or names; they are tried again for as long as the torrent lives."""
-        self._life.named_peers.add(addresses)
+        self._life.sources.named_peers.add(addresses)
 
     async def set_priorities(
         self,
@@ -180,9 +183,20 @@ class Torrent:
         self._streams += 1
         return FileStream(self._life, name, number=self._streams, config=config or StreamConfig())
 
+    @property
+    def is_paused(self) -> bool:
+        return self._life.is_paused
+
+    async def pause(self) -> None:
+        """Ends every connection, leaves the trackers, and moves nothing until `resume`. What is unfinished is kept.
+
+        Cancellation: the torrent is paused all the same.
+        """
+        await self._life.pause()
+
     def resume(self) -> None:
-        """Goes on after the disk refused something (`state` is FAILED, `error` says why): what waits in memory is
-        written. Nothing that was verified or fetched is lost meanwhile. Does nothing in any other state."""
+        """Goes on where it was paused, and after the disk refused something (`state` is FAILED, `error` says why): what
+        waits in memory is written then. Nothing that was verified or fetched is lost meanwhile."""
         self._life.resume()
 
     async def recheck(self) -> int:
@@ -222,7 +236,7 @@ class Torrent:
 
     def trackers(self) -> tuple[TrackerStats, ...]:
         """A snapshot of the trackers, tier after tier, those of a tier in the order in which they are tried."""
-        return self._life.discovery.trackers()
+        return self._life.sources.discovery.trackers()
 
     def statistics(self) -> TorrentStats:
         """A snapshot; costs a look at every connected peer."""
@@ -234,9 +248,47 @@ class Torrent:
             metainfo=self._life.metainfo,
             checked_pieces=self._life.checked_pieces,
             known_peers=len(self._life.swarm.peers),
-            lookup=self._life.discovery.lookup,
+            lookup=self._life.sources.discovery.lookup,
+            is_paused=self._life.is_paused,
             now=asyncio.get_running_loop().time(),
         )
+
+    def peers(self) -> tuple[PeerStats, ...]:
+        """A snapshot of the connected peers."""
+        return peer_statistics(self._life.core, now=asyncio.get_running_loop().time())
+
+    def files(self) -> tuple[FileStats, ...]:
+        """A snapshot of the files, padding left out; nothing before it is known what is on disk."""
+        metainfo, progress = self._life.metainfo, self._life.files
+        if metainfo is None or progress is None:
+            return ()
+        return tuple(
+            FileStats(number=number, path=str(entry), size_bytes=entry.length, done_bytes=done, priority=priority)
+            for number, (entry, done, priority) in enumerate(
+                zip(metainfo.files, progress.done_bytes, self.priorities, strict=True)
+            )
+            if not entry.is_padding
+        )
+
+    def explain(self) -> Explanation:
+        """Why the download is as slow as it is now."""
+        life = self._life
+        return explain(
+            life.core,
+            state=life.state,
+            is_paused=life.is_paused,
+            is_rate_limited=False,
+            loneliness=life.sources.explain_loneliness(),
+            now=asyncio.get_running_loop().time(),
+        )
+
+    def events(self, *, max_waiting: int = 1000) -> EventStream[TorrentEvent]:
+        """What happens from now on: `async for event in torrent.events()`; it ends when the torrent has stopped.
+
+        Args:
+            max_waiting: so many events wait for a slow reader; then the oldest are dropped, and `EventsLost` says so.
+        """
+        return self._life.events.listen(max_waiting=max_waiting)
 
     # For the session
 
@@ -249,9 +301,12 @@ class Torrent:
         await self._life.aclose()
 
     async def delete_files(self) -> None:
-        """Removes the files, after `aclose`."""
-        if self._life.content is not None:
-            await self._life.content.delete()
+        """Removes what is on disk, and what is remembered of it, after `aclose`.
+
+        Raises:
+            StorageError: the system refused, or the files are not this torrent's to delete.
+        """
+        await self._life.delete_files()
 
 
 ACCEPTING = frozenset(TorrentState) - {TorrentState.CHECKING, TorrentState.STOPPED}

@@ -9,20 +9,30 @@ from random import Random
 
 from bittorrent.aio.arrivals import Arrivals
 from bittorrent.aio.content import Content, Totals
-from bittorrent.aio.discovery import Discovery
 from bittorrent.aio.disk import DiskJobs
+from bittorrent.aio.event_stream import EventSource
 from bittorrent.aio.milestone import Milestone
-from bittorrent.aio.named_peers import NamedPeers
 from bittorrent.aio.piece_writer import PieceWriter
+from bittorrent.aio.sources import Sources, tiers_of
 from bittorrent.aio.swarm import Swarm
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
-from bittorrent.aio.tracker import TrackerAnnouncer, TransferTotals
 from bittorrent.aio.wanted import Wanted
-from bittorrent.aio.web_seed import WebSeeds
-from bittorrent.errors import NoPeersError, StorageError, TorrentStoppedError
+from bittorrent.errors import StorageError, TorrentStoppedError
+from bittorrent.events import (
+    FileCompleted,
+    PauseChanged,
+    PeerConnected,
+    PeerDisconnected,
+    PieceFailed,
+    PieceVerified,
+    StateChanged,
+    TorrentEvent,
+    TorrentStopped,
+)
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer_list import PeerList, PeerSource
+from bittorrent.picker.file_progress import FileProgress
 from bittorrent.picker.geometry import Block, Geometry, zero_blocks_of
 from bittorrent.stats import TorrentState
 from bittorrent.storage.resume import ResumeStore
@@ -61,17 +71,17 @@ class TorrentLife:
         self._config = config
         self._rng = rng
         self._jobs = DiskJobs(parts.executor)
-        self._web_urls = (*options.web_seeds, *source.web_seeds)
-        self.web_seeds: WebSeeds | None = None
         self.sequential = options.sequential
         suggested = source.selected if isinstance(source, Magnet) else ()
         self.wanted = Wanted(asked_for=options.select, suggested=suggested)
-        self.state = TorrentState.METADATA if self.metainfo is None else TorrentState.CHECKING
+        self.events: EventSource[TorrentEvent] = EventSource()
+        self.is_paused = options.paused
+        self.files: FileProgress | None = None
+        self._state = TorrentState.METADATA if self.metainfo is None else TorrentState.CHECKING
         self.error: BaseException | None = None
         self._metadata: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._all_verified = asyncio.Event()
         self.metadata_known = Milestone()
-        self.announced = Milestone()
         self.completed = Milestone()
         self.begun = Milestone()  # it is known what is on disk, and the exchange goes on
         self.arrivals = Arrivals()
@@ -96,6 +106,7 @@ class TorrentLife:
             config=config,
             tally=parts.tally,
             on_event=self._handle,
+            on_peer=self._note_peer,
             reads=self,
             transport=parts.transport,
             tasks=self._tasks,
@@ -103,23 +114,32 @@ class TorrentLife:
         self.swarm.peers.set_filter(parts.ip_filter)
         self.swarm.listen_port = parts.listen_port
         self.swarm.dht_port = self._dht.address.port if self._dht is not None else None
-        self.named_peers = NamedPeers(on_addresses=self.swarm.add_addresses, tasks=self._tasks)
-        self.discovery = Discovery(
-            info_hash=self.info_hash,
-            port=parts.listen_port,
+        self.sources = Sources(
+            source,
+            web_urls=(*options.web_seeds, *source.web_seeds),
             dht=self._dht,
-            local=None if self.metainfo is not None and self.metainfo.private else parts.local,
-            announcer=self._make_announcer(),
-            config=config,
-            has_other_sources=self._has_other_sources,
-            is_satisfied=self._is_satisfied,
-            on_addresses=self.swarm.add_addresses,
+            parts=parts,
+            swarm=self.swarm,
+            left_bytes=lambda: self.left_bytes,
+            has_enough=lambda: self.completed.is_reached,
+            is_paused=options.paused,
             tasks=self._tasks,
+            rng=rng,
         )
 
     @property
     def name(self) -> str:
         return self.metainfo.name if self.metainfo is not None else self.source.name or self.info_hash.hex()
+
+    @property
+    def state(self) -> TorrentState:
+        return self._state
+
+    @state.setter
+    def state(self, state: TorrentState) -> None:
+        if state is not self._state:
+            self._state = state
+            self.events.tell(StateChanged(state))
 
     @property
     def is_ending(self) -> bool:
@@ -142,40 +162,74 @@ class TorrentLife:
         assert self._ending is not None
         await asyncio.shield(self._ending)
 
+    async def delete_files(self) -> None:
+        """Removes what a torrent has on disk that has ended, and what is remembered of it.
+
+        Raises:
+            StorageError: the system refused, or the files are not this torrent's to delete.
+        """
+        if self.metainfo is None:
+            resume = ResumeStore(self.options.download_dir, state_dir=self.options.state_dir)
+            await self._jobs.run(lambda: resume.forget(self.info_hash))
+            return
+        content = self.content or await self._open_content(self.metainfo)
+        try:
+            await content.delete()
+        finally:
+            if content is not self.content:
+                await content.aclose()
+                self._parts.claims.release(self.info_hash)
+
+    async def pause(self) -> None:
+        """Ends every connection, and makes and takes none until `resume`."""
+        if not self.is_paused and self._ending is None:
+            self.is_paused = True
+            self.events.tell(PauseChanged(True))
+            await self.sources.pause()
+
+    def resume(self) -> None:
+        """Goes on after `pause`, and tries the disk that refused again."""
+        if self._ending is not None:
+            return
+        if self.state is TorrentState.FAILED:
+            assert self._writer is not None
+            self.error = None
+            self.state = TorrentState.DOWNLOADING
+            self.completed = Milestone()
+            self._writer.retry()
+            self._finish_if_complete()
+        if self.is_paused:
+            self.is_paused = False
+            self.events.tell(PauseChanged(False))
+            self.sources.resume()
+            self._start_web_seeds()
+            self.swarm.pump()
+
     async def _run(self) -> None:
         resume = ResumeStore(self.options.download_dir, state_dir=self.options.state_dir)
         metainfo = self.metainfo or await self._jobs.run(lambda: resume.load(self.info_hash))
         if metainfo is None:
-            self._find_peers()
-            metainfo = Metainfo.from_info(await self._metadata, trackers=_tiers(self.source))
+            self.sources.start()
+            metainfo = Metainfo.from_info(await self._metadata, trackers=tiers_of(self.source))
             await self._jobs.run(lambda: resume.save(metainfo))
         if metainfo.private:
             self._dht = None
-            self.discovery.become_private()
+            self.sources.discovery.become_private()
             self.swarm.become_private()
         self.metainfo = metainfo
         self.state = TorrentState.CHECKING
         self.metadata_known.reach()
         async with self.wanted.changing:
-            was_complete = await self._begin(metainfo, resume)
+            was_complete = await self._begin(metainfo)
         self.begun.reach()
-        self._find_peers()
+        self.sources.start()
         self._start_web_seeds()
         self.swarm.pump()
         await self._complete(resume, was_complete)
 
-    async def _begin(self, metainfo: Metainfo, resume: ResumeStore) -> bool:
+    async def _begin(self, metainfo: Metainfo) -> bool:
         """Checks what is on disk and starts the exchange; returns whether everything was there."""
-        content = self.content = Content(
-            metainfo,
-            download_dir=self.options.download_dir,
-            state_dir=self.options.state_dir,
-            seed_only=self.options.seed_only,
-            open_storage=self._parts.open_storage,
-            claims=self._parts.claims,
-            jobs=self._jobs,
-            state=await self._jobs.run(lambda: resume.load_state(self.info_hash)),
-        )
+        content = self.content = await self._open_content(metainfo)
         self._writer = PieceWriter(
             content.disk,
             on_stored=self._stored,
@@ -192,9 +246,11 @@ class TorrentLife:
                 f"{self.options.download_dir}; fetch them with `kad get`, or name the directory that holds the files"
             )
         self.checked_pieces = metainfo.piece_count
+        geometry = _geometry_of(metainfo)
+        self.files = FileProgress(metainfo.files, geometry, have)
         self.state = TorrentState.DOWNLOADING
         self.core.begin(
-            _geometry_of(metainfo),
+            geometry,
             have,
             metainfo.info_bytes,
             priorities=selection.pieces(),
@@ -205,6 +261,19 @@ class TorrentLife:
         )
         self._finish_if_complete()
         return have.is_full
+
+    async def _open_content(self, metainfo: Metainfo) -> Content:
+        resume = ResumeStore(self.options.download_dir, state_dir=self.options.state_dir)
+        return Content(
+            metainfo,
+            download_dir=self.options.download_dir,
+            state_dir=self.options.state_dir,
+            seed_only=self.options.seed_only,
+            open_storage=self._parts.open_storage,
+            claims=self._parts.claims,
+            jobs=self._jobs,
+            state=await self._jobs.run(lambda: resume.load_state(self.info_hash)),
+        )
 
     async def _complete(self, resume: ResumeStore, was_complete: bool) -> None:
         """Sees to what has to be done whenever the last wanted piece is there."""
@@ -223,7 +292,7 @@ class TorrentLife:
                 self.completed.reach()
             if is_complete and not was_complete:
                 was_complete = True
-                self.discovery.completed()
+                self.sources.discovery.completed()
 
     def apply_priorities(self, priorities: bytes) -> None:
         """The priority of each piece is another one now."""
@@ -243,16 +312,6 @@ class TorrentLife:
         if self._ending is None:
             self.core.set_deadlines(reader, deadlines, is_urgent=is_urgent, now=self._loop.time())
             self.swarm.pump()
-
-    def resume(self) -> None:
-        """The disk that refused is tried again."""
-        if self.state is TorrentState.FAILED:
-            assert self._writer is not None
-            self.error = None
-            self.state = TorrentState.DOWNLOADING
-            self.completed = Milestone()
-            self._writer.retry()
-            self._finish_if_complete()
 
     async def recheck(self) -> int:
         """Hashes everything again, beside the exchange; returns how many pieces turned out to be lost.
@@ -279,6 +338,8 @@ class TorrentLife:
                 self._stored_in_check.clear()
                 if self.state is TorrentState.CHECKING:
                     self.state = before if before is TorrentState.FAILED else TorrentState.DOWNLOADING
+        assert self.metainfo is not None
+        self.files = FileProgress(self.metainfo.files, picker.geometry, picker.have)
         if lost and not self.core.is_finished:
             if not self.completed.is_ahead:
                 self.completed = Milestone()
@@ -300,6 +361,10 @@ class TorrentLife:
             with suppress(StorageError):
                 await self.content.remember(picker.have, totals)
 
+    def _start_web_seeds(self) -> None:
+        if self.metainfo is not None and self.begun.is_reached:
+            self.sources.start_web_seeds(self.metainfo)
+
     def need_content(self, action: str) -> Content:
         """The files, for something that cannot be done without.
 
@@ -309,73 +374,6 @@ class TorrentLife:
         if self.content is None or self._ending is not None:
             raise StorageError(f"cannot {action} {self.name}: its files are not open")
         return self.content
-
-    def _make_announcer(self) -> TrackerAnnouncer | None:
-        tiers = _tiers(self.source)
-        if not tiers:
-            return None
-        return TrackerAnnouncer(
-            tiers,
-            self._parts.trackers,
-            info_hash=self.info_hash,
-            peer_id=self._parts.peer_id,
-            port=self._parts.listen_port,
-            totals=lambda: TransferTotals(self.core.uploaded_bytes, self.core.downloaded_bytes, self.left_bytes),
-            on_peers=lambda addresses: self.swarm.add_addresses(addresses, PeerSource.TRACKER),
-        )
-
-    def _find_peers(self) -> None:
-        """Starts, once, to dial and to ask for peers."""
-        if not self.discovery.is_started:
-            self.swarm.start()
-            self.discovery.start()
-            self._tasks.start(self._note_announced(), name="wait for trackers")
-            if isinstance(self.source, Magnet):
-                self.named_peers.add(self.source.peers)
-            if self._config.no_peers_timeout_s is not None:
-                self._tasks.start(self._give_up_alone(self._config.no_peers_timeout_s), name="wait for peers")
-
-    def _start_web_seeds(self) -> None:
-        """Once something is wanted of them."""
-        if not self._web_urls or self.metainfo is None or self.core.is_finished:
-            return
-        if self.web_seeds is None:
-            self.web_seeds = WebSeeds(
-                self._web_urls,
-                self.metainfo,
-                http=self._parts.http,
-                new_connection=self.swarm.new_connection,
-                is_banned=self.swarm.peers.is_banned,
-                is_wanted=lambda: not self.core.is_finished,
-                rng=self._rng,
-                tasks=self._tasks,
-                config=self._config.web_seed,
-            )
-        self.web_seeds.start()
-
-    async def _note_announced(self) -> None:
-        await self.discovery.wait_announced()
-        self.announced.reach()
-
-    async def _give_up_alone(self, timeout_s: float) -> None:
-        """Without a DHT nobody may ever come; a program that waits for ever looks broken."""
-        while self._has_met_nobody():
-            await asyncio.sleep(timeout_s)
-            if self._has_met_nobody() and not self.discovery.may_find_more:
-                unusable = self.web_seeds.errors if self.web_seeds is not None else {}
-                raise NoPeersError(self.discovery.explain_loneliness(self.named_peers.unresolved, unusable))
-
-    def _has_met_nobody(self) -> bool:
-        return self.swarm.last_met_at is None and not self.core.is_finished
-
-    def _has_other_sources(self) -> bool:
-        """Whether a DHT that fails is not the end. Who has met somebody, or is a seed, may be found by others too."""
-        is_told = bool(_tiers(self.source) or self._web_urls)
-        has_hope = is_told or len(self.swarm.peers) > 0 or self.named_peers.is_resolving
-        return has_hope or not self._has_met_nobody()
-
-    def _is_satisfied(self) -> bool:
-        return self.completed.is_reached or len(self.core.peers) >= ENOUGH_PEERS
 
     def _handle(self, event: SwarmEvent) -> None:
         match event:
@@ -411,8 +409,11 @@ class TorrentLife:
                     self._stored_in_check.add(piece.index)
                 self.core.piece_verified(piece, now=self._loop.time())
                 self.arrivals.arrived(piece.index)
+                self._tell_verified(piece.index)
             else:
                 self.core.piece_failed(piece, now=self._loop.time())
+                senders = dict.fromkeys(sender.address for sender in piece.senders.values())
+                self.events.tell(PieceFailed(piece.index, tuple(senders)))
         self._finish_if_complete()
         self.swarm.pump()
 
@@ -422,6 +423,16 @@ class TorrentLife:
         self.state = TorrentState.FAILED
         self.completed.miss(error)
         self.arrivals.reconsider()
+
+    def _tell_verified(self, index: int) -> None:
+        assert self.files is not None
+        assert self.metainfo is not None
+        self.events.tell(PieceVerified(index))
+        for number in self.files.verified(index):
+            self.events.tell(FileCompleted(number, str(self.metainfo.files[number])))
+
+    def _note_peer(self, address: Address, reason: str | None) -> None:
+        self.events.tell(PeerConnected(address) if reason is None else PeerDisconnected(address, reason))
 
     def read_cached(self, blocks: Sequence[Block]) -> list[memoryview] | None:
         """As `BlockReads` has it."""
@@ -446,13 +457,15 @@ class TorrentLife:
         if self._ending is None:
             self.error = error
             self.state = TorrentState.STOPPED
-            for milestone in (self.metadata_known, self.begun, self.announced, self.completed):
+            for milestone in (self.metadata_known, self.begun, self.sources.announced, self.completed):
                 milestone.miss(error)
             self.arrivals.reconsider()
+            self.events.tell(TorrentStopped(error))
+            self.events.end()
             self._ending = self._loop.create_task(self._end(), name=f"end torrent {self.info_hash.hex()}")
 
     async def _end(self) -> None:
-        goodbye = self._loop.create_task(self.discovery.aclose(), name=f"leave {self.info_hash.hex()}")
+        goodbye = self._loop.create_task(self.sources.discovery.aclose(), name=f"leave {self.info_hash.hex()}")
         await self._tasks.aclose()  # first: a dial that has just succeeded is a connection to be closed
         await self.swarm.aclose()
         await self._remember()
@@ -463,16 +476,8 @@ class TorrentLife:
         await goodbye
 
 
-ENOUGH_PEERS = 10  # with so many connected, the DHT is only asked when the announcement is due
-
-
 def _geometry_of(metainfo: Metainfo) -> Geometry:
     total_bytes, piece_length = metainfo.total_bytes, metainfo.piece_length
     padding = ((entry.offset, entry.length) for entry in metainfo.files if entry.is_padding)
     zeros = zero_blocks_of(padding, total_bytes=total_bytes, piece_length=piece_length)
     return Geometry(total_bytes, piece_length, zeros)
-
-
-def _tiers(source: Metainfo | Magnet) -> tuple[tuple[str, ...], ...]:
-    """BEP 12 tiers; the trackers of a magnet link are a tier each, as libtorrent has it."""
-    return source.trackers if isinstance(source, Metainfo) else tuple((url,) for url in source.trackers)

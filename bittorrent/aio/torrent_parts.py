@@ -35,6 +35,7 @@ class TorrentOptions:
         web_seeds: URLs besides those that the source names.
         select: the files that are wanted; nothing at all means what was wanted before, or else everything.
         sequential: begin pieces in the order of the torrent.
+        paused: move nothing until it is resumed; what is on disk is checked all the same.
     """
 
     download_dir: Path
@@ -44,6 +45,7 @@ class TorrentOptions:
     web_seeds: tuple[str, ...] = ()
     select: tuple[FileName, ...] = ()
     sequential: bool = False
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,16 +91,6 @@ class InFlight:
         """The blocks that fewer than `max_requesters` were asked for; the one untouched for longest comes first."""
         return iter(self._by_block.items()) if self._max_requesters > 1 else iter(())
 
-    def stale(self, *, before: float) -> list[tuple[int, Block]]:
-        """The requests made at or before a time. Cost: O(peers + result)."""
-        found = []
-        for peer, requests in self._by_peer.items():
-            for block, since in requests.items():
-                if since > before:
-                    break
-                found.append((peer, block))
-        return found
-
     @property
     def block_count(self) -> int:
         """How many different blocks are outstanding."""

@@ -148,16 +148,12 @@ class PiecePicker:
         Raises:
             IndexError: the torrent has no such piece.
         """
-        for index in deadlines:
-            if not 0 <= index < self.geometry.piece_count:
-                raise IndexError(f"piece {index} is not one of {self.geometry.piece_count}")
-        self._deadlines.replace(
-            reader, {index: at for index, at in deadlines.items() if self.state(index) is not PieceState.HAVE}
-        )
+        missing = {index: at for index, at in deadlines.items() if self.state(index) is not PieceState.HAVE}
+        self._deadlines.replace(reader, missing)
 
     @property
     def is_sequential(self) -> bool:
-        """Whether new pieces are begun in the order of the torrent instead of rarest first; may be set."""
+        """Whether new pieces are begun in the order of the torrent instead of rarest first."""
         return self._policy.is_sequential
 
     @is_sequential.setter
@@ -267,10 +263,6 @@ class PiecePicker:
             self.release(peer, block)
         self._pieces.orphan(peer)
         return len(blocks)
-
-    def stale_requests(self, *, now: float, older_than_s: float) -> list[tuple[int, Block]]:
-        """The requests that wait for `older_than_s` or longer, as (peer, block). Cost: O(peers + result)."""
-        return self._in_flight.stale(before=now - older_than_s)
 
     # What became of pieces
 
@@ -394,7 +386,6 @@ class PiecePicker:
         return self._peers.view(peer).has(index)
 
     def availability(self, index: int) -> int:
-        """How many peers have a piece."""
         return self._availability.count(index)
 
     def requested_from(self, peer: int) -> KeysView[Block]:
@@ -436,11 +427,12 @@ class PiecePicker:
         self._in_flight.check_invariants()
         self._deadlines.check_invariants()
         assert not any(index in self._have for index in self._deadlines.of)
-        requested = set()
-        for piece in self._pieces.partial.values():
-            for number in range(piece.needed.bit_length()):
-                if piece.requested >> number & 1:
-                    requested.add(self.geometry.block(piece.index, number))
+        requested = {
+            self.geometry.block(piece.index, number)
+            for piece in self._pieces.partial.values()
+            for number in range(piece.needed.bit_length())
+            if piece.requested >> number & 1
+        }
         assert requested == self._in_flight.blocks()
 
     # Asking

@@ -169,7 +169,7 @@ async def test_a_session_closes_although_a_torrent_cannot_end_properly(tmp_path:
         await session.__aenter__()
         torrent = await session.add(shared, peers=[seed.address])
         await complete(torrent)
-        torrent._life.discovery.aclose = fail  # type: ignore[method-assign]
+        torrent._life.sources.discovery.aclose = fail  # type: ignore[method-assign]
         with pytest.raises(BrokenError):
             await session.aclose()
         assert session.connection_count == 0

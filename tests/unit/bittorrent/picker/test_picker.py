@@ -336,15 +336,11 @@ class TestBlocks:
         picker.release_all(1)
         assert [picker.block_received(1, block).is_expected for block in blocks] == [False, False, True, True]
 
-    def test_stale_requests_are_listed_and_free_after_release(self) -> None:
+    def test_a_request_is_released_once(self) -> None:
         picker = make_picker(pieces=2)
-        old = picker.pick(1, 2, now=1.0)
-        picker.pick(1, 2, now=5.0)
-        picker.pick(2, 1, now=6.0)
-        assert picker.stale_requests(now=11.0, older_than_s=10.0) == [(1, block) for block in old]
-        assert picker.stale_requests(now=10.9, older_than_s=10.0) == []
-        assert picker.release(1, old[0])
-        assert not picker.release(1, old[0])
+        block = picker.pick(1, 2, now=1.0)[0]
+        assert picker.release(1, block)
+        assert not picker.release(1, block)
 
 
 class TestPieces:

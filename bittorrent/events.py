@@ -1,0 +1,88 @@
+"""What happens to a torrent, as its users hear of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bittorrent.stats import TorrentState
+from transfer.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """The torrent is in another state of its life."""
+
+    state: TorrentState
+
+
+@dataclass(frozen=True, slots=True)
+class PauseChanged:
+    """The torrent was paused or resumed."""
+
+    is_paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PieceVerified:
+    """A piece has its hash and is on disk."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class PieceFailed:
+    """A piece has another hash than it must have; it is fetched again. `senders` sent blocks of it."""
+
+    index: int
+    senders: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileCompleted:
+    """The last piece of `metainfo.files[number]` is verified and on disk."""
+
+    number: int
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class PeerConnected:
+    """A peer takes part in the swarm from now on."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class PeerDisconnected:
+    """A peer is gone. `reason` is for people."""
+
+    address: Address
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TorrentStopped:
+    """The last event. `error` says why; `TorrentStoppedError` if somebody wanted it."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class EventsLost:
+    """The reader was too slow: so many events, the oldest at that moment, were dropped here."""
+
+    count: int
+
+
+TorrentEvent: TypeAlias = (
+    StateChanged
+    | PauseChanged
+    | PieceVerified
+    | PieceFailed
+    | FileCompleted
+    | PeerConnected
+    | PeerDisconnected
+    | TorrentStopped
+    | EventsLost
+)

@@ -1,0 +1,52 @@
+"""How much of each file is verified."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+
+from bittorrent.metainfo.files import FileEntry
+from bittorrent.picker.bitfield import Bitfield
+from bittorrent.picker.geometry import Geometry
+
+
+class FileProgress:
+    """Counts verified bytes per file.
+
+    Args:
+        have: what is verified so far.
+
+    Invariants: `done_bytes` of a file are its bytes in verified pieces.
+    """
+
+    __slots__ = ("_files", "_geometry", "_offsets", "done_bytes")
+
+    def __init__(self, files: Sequence[FileEntry], geometry: Geometry, have: Bitfield) -> None:
+        self.done_bytes = [0] * len(files)
+        self._files = files
+        self._geometry = geometry
+        self._offsets = [entry.offset for entry in files]
+        for index in have:
+            for number, size in self._overlaps(index):
+                self.done_bytes[number] += size
+
+    def verified(self, index: int) -> list[int]:
+        """One more piece; returns the files that are complete by it. Cost: O(log files), and the files in the piece."""
+        complete: list[int] = []
+        for number, size in self._overlaps(index):
+            self.done_bytes[number] += size
+            if self.done_bytes[number] == self._files[number].length and not self._files[number].is_padding:
+                complete.append(number)
+        return complete
+
+    def _overlaps(self, index: int) -> Iterator[tuple[int, int]]:
+        """The files with bytes in a piece, and how many."""
+        begin = self._geometry.piece_offset(index)
+        end = begin + self._geometry.piece_size(index)
+        for number in range(bisect_right(self._offsets, begin) - 1, len(self._files)):
+            entry = self._files[number]
+            if entry.offset >= end:
+                return
+            size = min(end, entry.end) - max(begin, entry.offset)
+            if size > 0:
+                yield number, size
