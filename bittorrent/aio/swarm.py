@@ -122,8 +122,10 @@ class Swarm:
                 self._arm()
 
     def new_connection(self) -> PeerConnection:
-        """Our end of a connection that somebody else makes, to a peer in this process."""
-        return PeerConnection(self, handshake=self._handshake, config=self._config.peer)
+        """Our end of a connection that somebody else makes, to a peer in this process, which may say as much as it
+        likes."""
+        config = replace(self._config.peer, control_rate_per_s=1e6, control_burst=1e6)
+        return PeerConnection(self, handshake=self._handshake, config=config)
 
     def call_again(self) -> None:
         """Dials whoever is not connected, without waiting for its turn."""

@@ -19,6 +19,7 @@ from bittorrent.aio.guarded_http import GuardedHttp, RefusedError
 from bittorrent.aio.peer_connection import PeerConnection
 from bittorrent.errors import WebSeedError
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.peer import PeerCore
 from bittorrent.peer_config import PeerConfig
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Block, Geometry
@@ -152,6 +153,7 @@ class WebSeed:
         self._changed = asyncio.Event()
         self._lost = asyncio.Event()
         self._retry_after_s: float | None = None
+        self._next_suggestion = 0
 
     async def run(self, new_connection: Callable[[], PeerConnection]) -> None:
         """Serves until the swarm ends the connection, or the server proves to be of no use.
@@ -190,6 +192,8 @@ class WebSeed:
             core.set_choking(False)
         while core.next_event() is not None:
             pass  # what the swarm has, and whether it is interested, does not matter here
+        if core.upload_queue:
+            self._suggest_after(core.upload_queue[-1].piece, core)
         connection.flush()
         self._wake()
 
@@ -199,6 +203,14 @@ class WebSeed:
     def connection_lost(self, connection: PeerConnection) -> None:
         self._lost.set()
         self._wake()
+
+    def _suggest_after(self, piece: int, core: PeerCore) -> None:
+        """Asks to be asked for what follows: neighbouring pieces take one request to the server instead of many."""
+        end = min(piece + 1 + PIECES_AHEAD, self._geometry.piece_count)
+        first = self._next_suggestion if piece < self._next_suggestion <= end else piece + 1
+        for index in range(first, end):
+            core.suggest(index)
+        self._next_suggestion = end
 
     def _connect(self, theirs: PeerConnection) -> PeerConnection:
         ours = PeerConnection(self, handshake=None, config=PeerConfig(silence_timeout_s=1e9, keep_alive_s=60.0))
@@ -330,4 +342,5 @@ class WebSeed:
 
 
 _STREAM = MemoryConfig(window_bytes=1 << 20, read_bytes=1 << 20)
+PIECES_AHEAD = 32
 PEER_ID_PREFIX = b"-WEB000-"
