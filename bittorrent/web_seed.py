@@ -92,15 +92,23 @@ class WebFiles:
 
 
 def take_run(queue: deque[Block], *, piece_length: int, max_bytes: int) -> list[Block]:
-    """Takes the first block off a queue, and the following ones as long as they follow each other in the torrent."""
-    run = [queue.popleft()]
-    size = run[0].length
-    while queue and size + queue[0].length <= max_bytes:
-        last, following = run[-1], queue[0]
-        if following.piece * piece_length + following.begin != last.piece * piece_length + last.begin + last.length:
-            break
-        run.append(queue.popleft())
-        size += following.length
+    """Takes the first block off a queue, and all around it that are next to each other in the torrent, wherever in the
+    queue they are; in the order of the torrent. Cost: O(queue)."""
+    starts = {block.piece * piece_length + block.begin: block for block in queue}
+    ends = {start + block.length: start for start, block in starts.items()}
+    first = start = queue[0].piece * piece_length + queue[0].begin
+    end = first + queue[0].length
+    while start in ends and end - ends[start] <= max_bytes:
+        start = ends[start]
+    run: list[Block] = []
+    begin = start
+    while (block := starts.get(start)) is not None and (start <= first or start + block.length - begin <= max_bytes):
+        run.append(block)
+        start += block.length
+    taken = set(run)
+    left = [block for block in queue if block not in taken]
+    queue.clear()
+    queue.extend(left)
     return run
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from random import Random
 from typing import Any
 
 import pytest
@@ -95,6 +96,25 @@ def test_requests_that_follow_each_other_become_one() -> None:
     queue = deque(blocks)
     assert take_run(queue, piece_length=32, max_bytes=1) == blocks[:1]
     assert take_run(queue, piece_length=32, max_bytes=32) == blocks[1:3]
+    queue = deque([blocks[2], blocks[4], blocks[1], blocks[3], blocks[0]])
+    assert take_run(queue, piece_length=32, max_bytes=1000) == blocks[:4]
+    assert list(queue) == [blocks[4]]
+
+
+@given(st.sets(st.integers(0, 40), min_size=1), st.integers(1, 12), st.randoms(use_true_random=False))
+def test_every_request_is_taken_once_and_the_first_at_once(numbers: set[int], most: int, rng: Random) -> None:
+    blocks = [Block(number // 2, number % 2 * 16, 16) for number in numbers]
+    rng.shuffle(blocks)
+    queue, taken = deque(blocks), []
+    while queue:
+        first = queue[0]
+        run = take_run(queue, piece_length=32, max_bytes=most * 16)
+        assert first in run
+        assert len(run) <= most
+        places = [block.piece * 32 + block.begin for block in run]
+        assert places == list(range(places[0], places[0] + 16 * len(run), 16))
+        taken += run
+    assert sorted(taken) == sorted(blocks)
 
 
 WANTED = WebRange("http://h/f", 10, 20, 100)
