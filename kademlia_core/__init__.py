@@ -1,57 +1,79 @@
 """Finding: XOR metric, k-buckets, iterative lookups, and the BitTorrent mainline DHT on asyncio.
 
-The pure parts load at once; the asyncio node loads when it is first named, so that `import kademlia_core` stays cheap.
+Each name loads its module when it is first used, so that nobody pays for what they do not use.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kademlia_core.any_lookup import AnyLookup, new_lookup
-from kademlia_core.bucket import NodeState
-from kademlia_core.config import LookupConfig, RoutingTableConfig
-from kademlia_core.contact import Contact
-from kademlia_core.density import NetworkSize
-from kademlia_core.disjoint import DisjointLookup
-from kademlia_core.errors import (
-    BootstrapError,
-    InvalidKeyError,
-    KademliaError,
-    NoAnswerError,
-    NodeClosedError,
-    QueryRefusedError,
-)
-from kademlia_core.key import Key
-from kademlia_core.lookup import LookupCore
-from kademlia_core.lookup_stats import LookupStats
-from kademlia_core.routing_table import RoutingTable, Sighting
-
 if TYPE_CHECKING:
     from kademlia_core.aio.following import ItemFollower
     from kademlia_core.aio.keeping import Keeper
-    from kademlia_core.aio.keyvalue import KeyValueNode
+    from kademlia_core.aio.keyvalue import KeyValueNode, SetReport
     from kademlia_core.aio.lookups import ItemLookup, PeerLookup
     from kademlia_core.aio.mainline import MainlineNode
     from kademlia_core.aio.walking import InfoHashWalk, NodeSample
-    from kademlia_core.keyvalue.config import KeyValueConfig
-    from kademlia_core.mainline.config import PUBLIC_ROUTERS, MainlineConfig
+    from kademlia_core.any_lookup import AnyLookup, new_lookup
+    from kademlia_core.bucket import NodeState
+    from kademlia_core.config import LookupConfig, RoutingTableConfig
+    from kademlia_core.contact import Contact
+    from kademlia_core.density import NetworkSize
+    from kademlia_core.disjoint import DisjointLookup
+    from kademlia_core.errors import (
+        BootstrapError,
+        InvalidKeyError,
+        KademliaError,
+        NoAnswerError,
+        NodeClosedError,
+        QueryRefusedError,
+    )
+    from kademlia_core.key import Key
+    from kademlia_core.keyvalue.config import KeyValueConfig, RecordStoreConfig
+    from kademlia_core.keyvalue.records import Record, RecordStore
+    from kademlia_core.lookup import LookupCore
+    from kademlia_core.lookup_stats import LookupStats
+    from kademlia_core.mainline.config import (
+        PUBLIC_ROUTERS,
+        ItemStoreConfig,
+        MainlineConfig,
+        PeerStoreConfig,
+        RepetitionConfig,
+        SamplingConfig,
+    )
     from kademlia_core.mainline.core import MainlineCore, MainlineStats
-    from kademlia_core.mainline.item_errors import CasMismatchError, ItemError
+    from kademlia_core.mainline.item_errors import (
+        BadSignatureError,
+        CasMismatchError,
+        ItemError,
+        SaltTooBigError,
+        StaleSequenceError,
+        StoreFullError,
+        ValueTooBigError,
+    )
     from kademlia_core.mainline.items import ImmutableItem, MutableItem
-    from kademlia_core.mainline.pointer import PointerLink, info_hash_in, pointer_to
+    from kademlia_core.mainline.pointer import PointerError, PointerLink, info_hash_in, pointer_to
     from kademlia_core.mainline.reports import AnnounceReport, PutReport, Refusal
     from kademlia_core.mainline.sampling import InfoHashSample
     from kademlia_core.mainline.scrape import ScrapeReport
     from kademlia_core.mainline.signing import SigningKey
+    from kademlia_core.node.amplification import AmplificationConfig
+    from kademlia_core.node.config import NodeConfig, RateLimitConfig
+    from kademlia_core.node.external_address import ExternalAddressConfig
+    from kademlia_core.node.stats import NodeStats
+    from kademlia_core.routing_table import RoutingTable, Sighting
 
 __all__ = [
     "PUBLIC_ROUTERS",
+    "AmplificationConfig",
     "AnnounceReport",
     "AnyLookup",
+    "BadSignatureError",
     "BootstrapError",
     "CasMismatchError",
     "Contact",
     "DisjointLookup",
+    "ExternalAddressConfig",
     "ImmutableItem",
     "InfoHashSample",
     "InfoHashWalk",
@@ -59,6 +81,7 @@ __all__ = [
     "ItemError",
     "ItemFollower",
     "ItemLookup",
+    "ItemStoreConfig",
     "KademliaError",
     "Keeper",
     "Key",
@@ -75,58 +98,115 @@ __all__ = [
     "NetworkSize",
     "NoAnswerError",
     "NodeClosedError",
+    "NodeConfig",
     "NodeSample",
     "NodeState",
+    "NodeStats",
     "PeerLookup",
+    "PeerStoreConfig",
+    "PointerError",
     "PointerLink",
     "PutReport",
     "QueryRefusedError",
+    "RateLimitConfig",
+    "Record",
+    "RecordStore",
+    "RecordStoreConfig",
     "Refusal",
+    "RepetitionConfig",
     "RoutingTable",
     "RoutingTableConfig",
+    "SaltTooBigError",
+    "SamplingConfig",
     "ScrapeReport",
+    "SetReport",
     "Sighting",
     "SigningKey",
+    "StaleSequenceError",
+    "StoreFullError",
+    "ValueTooBigError",
     "info_hash_in",
     "new_lookup",
     "pointer_to",
 ]
 
-_LAZY = {
+_MODULES = {
+    "AmplificationConfig": "kademlia_core.node.amplification",
     "AnnounceReport": "kademlia_core.mainline.reports",
+    "AnyLookup": "kademlia_core.any_lookup",
+    "BadSignatureError": "kademlia_core.mainline.item_errors",
+    "BootstrapError": "kademlia_core.errors",
     "CasMismatchError": "kademlia_core.mainline.item_errors",
+    "Contact": "kademlia_core.contact",
+    "DisjointLookup": "kademlia_core.disjoint",
+    "ExternalAddressConfig": "kademlia_core.node.external_address",
     "ImmutableItem": "kademlia_core.mainline.items",
     "InfoHashSample": "kademlia_core.mainline.sampling",
     "InfoHashWalk": "kademlia_core.aio.walking",
+    "InvalidKeyError": "kademlia_core.errors",
     "ItemError": "kademlia_core.mainline.item_errors",
     "ItemFollower": "kademlia_core.aio.following",
     "ItemLookup": "kademlia_core.aio.lookups",
+    "ItemStoreConfig": "kademlia_core.mainline.config",
+    "KademliaError": "kademlia_core.errors",
     "Keeper": "kademlia_core.aio.keeping",
+    "Key": "kademlia_core.key",
     "KeyValueConfig": "kademlia_core.keyvalue.config",
     "KeyValueNode": "kademlia_core.aio.keyvalue",
+    "LookupConfig": "kademlia_core.config",
+    "LookupCore": "kademlia_core.lookup",
+    "LookupStats": "kademlia_core.lookup_stats",
     "MainlineConfig": "kademlia_core.mainline.config",
     "MainlineCore": "kademlia_core.mainline.core",
     "MainlineNode": "kademlia_core.aio.mainline",
     "MainlineStats": "kademlia_core.mainline.core",
     "MutableItem": "kademlia_core.mainline.items",
+    "NetworkSize": "kademlia_core.density",
+    "NoAnswerError": "kademlia_core.errors",
+    "NodeClosedError": "kademlia_core.errors",
+    "NodeConfig": "kademlia_core.node.config",
     "NodeSample": "kademlia_core.aio.walking",
+    "NodeState": "kademlia_core.bucket",
+    "NodeStats": "kademlia_core.node.stats",
     "PUBLIC_ROUTERS": "kademlia_core.mainline.config",
     "PeerLookup": "kademlia_core.aio.lookups",
+    "PeerStoreConfig": "kademlia_core.mainline.config",
+    "PointerError": "kademlia_core.mainline.pointer",
     "PointerLink": "kademlia_core.mainline.pointer",
     "PutReport": "kademlia_core.mainline.reports",
+    "QueryRefusedError": "kademlia_core.errors",
+    "RateLimitConfig": "kademlia_core.node.config",
+    "Record": "kademlia_core.keyvalue.records",
+    "RecordStore": "kademlia_core.keyvalue.records",
+    "RecordStoreConfig": "kademlia_core.keyvalue.config",
     "Refusal": "kademlia_core.mainline.reports",
+    "RepetitionConfig": "kademlia_core.mainline.config",
+    "RoutingTable": "kademlia_core.routing_table",
+    "RoutingTableConfig": "kademlia_core.config",
+    "SaltTooBigError": "kademlia_core.mainline.item_errors",
+    "SamplingConfig": "kademlia_core.mainline.config",
     "ScrapeReport": "kademlia_core.mainline.scrape",
+    "SetReport": "kademlia_core.aio.keyvalue",
+    "Sighting": "kademlia_core.routing_table",
     "SigningKey": "kademlia_core.mainline.signing",
+    "StaleSequenceError": "kademlia_core.mainline.item_errors",
+    "StoreFullError": "kademlia_core.mainline.item_errors",
+    "ValueTooBigError": "kademlia_core.mainline.item_errors",
     "info_hash_in": "kademlia_core.mainline.pointer",
+    "new_lookup": "kademlia_core.any_lookup",
     "pointer_to": "kademlia_core.mainline.pointer",
 }
 
 
 def __getattr__(name: str) -> object:
-    if name not in _LAZY:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    value: object = getattr(import_module(_LAZY[name]), name)
+    value: object = getattr(import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
