@@ -16,6 +16,7 @@ from bittorrent.config import SessionConfig
 from bittorrent.errors import NoPeersError
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.picker.selection import FileName
 from bittorrent.stats import TorrentStats
 from fileshare.cli.errors import CommandError, InterruptedByUserError, exits
 from fileshare.cli.network import open_session
@@ -27,6 +28,7 @@ from fileshare.cli.options import (
     parse_bootstrap,
     parse_endpoint,
     parse_listen,
+    parse_selection,
     read_source,
 )
 from fileshare.cli.output import Output
@@ -52,6 +54,22 @@ def get(
         list[str] | None,
         typer.Option("--peer", metavar="HOST:PORT", help="A peer to ask besides those found, may be repeated."),
     ] = None,
+    select: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--select",
+            metavar="FILES",
+            help="Only these files: numbers such as 0,3-5, a path, a folder or a pattern such as '*.mkv'; may be"
+            " repeated. Later runs remember it.",
+        ),
+    ] = None,
+    sequential: Annotated[
+        bool, typer.Option("--sequential", help="From the first piece to the last, instead of the rarest first.")
+    ] = False,
+    web_seed: Annotated[
+        list[str] | None,
+        typer.Option("--web-seed", metavar="URL", help="A server that has the files as well, may be repeated."),
+    ] = None,
     bootstrap: BootstrapOption = None,
     listen: ListenOption = None,
     no_dht: NoDhtOption = False,
@@ -73,6 +91,9 @@ def get(
         peers=tuple(parse_endpoint(text, option="--peer") for text in peer or ()),
         bootstrap=parse_bootstrap(bootstrap, no_dht=no_dht),
         listen=parse_listen(listen),
+        select=parse_selection(select),
+        sequential=sequential,
+        web_seeds=tuple(web_seed or ()),
         seeds_on=seed,
         config=SessionConfig(no_peers_timeout_s=None if wait else give_up_after_s),
     )
@@ -97,6 +118,9 @@ class Download:
     peers: tuple[Address, ...]
     bootstrap: tuple[Address, ...] | None
     listen: Address | None
+    select: tuple[FileName, ...]
+    sequential: bool
+    web_seeds: tuple[str, ...]
     seeds_on: bool
     config: SessionConfig
     is_done: bool = False
@@ -119,7 +143,13 @@ class Download:
             )
             await wait_started()
             started_at = time.monotonic()
-            torrent = await session.add(self.source, peers=self.peers)
+            torrent = await session.add(
+                self.source,
+                peers=self.peers,
+                web_seeds=self.web_seeds,
+                select=self.select,
+                sequential=self.sequential,
+            )
             with TransferView(self.output) as view:
                 await self._follow(torrent, view)
             self.seconds = time.monotonic() - started_at
@@ -138,7 +168,7 @@ class Download:
         try:
             async for stats in torrent.progress(interval_s=REFRESH_INTERVAL_S):
                 self.stats = stats
-                view.show(stats)
+                view.show(stats, torrent.explain())
         except asyncio.CancelledError:
             self.stats = torrent.statistics()
             raise
@@ -161,7 +191,7 @@ class Download:
         if self.stats is None or not self.stats.total_bytes:
             return f"interrupted before anything was downloaded; to try again: {_command_line()}"
         return (
-            f"interrupted: {size_text(self.stats.done_bytes)} of {size_text(self.stats.total_bytes)} are verified and"
+            f"interrupted: {size_text(self.stats.done_bytes)} of {size_text(self._goal_bytes)} are verified and"
             f" saved in {self.directory}; to continue: {_command_line()}"
         )
 
@@ -170,8 +200,8 @@ class Download:
         stats = self.stats
         rate = rate_text(stats.downloaded_bytes / self.seconds if self.seconds > 0 else 0.0)
         self.output.say(
-            f"done: {self._path(stats)} ({size_text(stats.total_bytes)}, all"
-            f" {count_text(stats.piece_count, 'piece')} verified), {sources_text(stats)},"
+            f"done: {self._path(stats)} ({size_text(stats.wanted_bytes)}, all"
+            f" {count_text(stats.done_pieces, 'piece')} verified), {sources_text(stats)},"
             f" in {elapsed_text(self.seconds)} at {rate}"
         )
         self._report_done(stats)
@@ -183,10 +213,16 @@ class Download:
             name=stats.name,
             path=self._path(stats),
             bytes=stats.total_bytes,
+            wanted_bytes=stats.wanted_bytes,
             pieces=stats.piece_count,
             seconds=self.seconds,
             **transfer_fields(stats),
         )
+
+    @property
+    def _goal_bytes(self) -> int:
+        assert self.stats is not None
+        return max(self.stats.wanted_bytes, self.stats.done_bytes)
 
     def _path(self, stats: TorrentStats) -> Path:
         return (self.directory / stats.name).absolute()

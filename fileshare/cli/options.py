@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
@@ -11,6 +12,7 @@ import typer
 
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.picker.selection import FileName
 from kademlia_core.mainline.config import PUBLIC_ROUTERS
 from transfer.address import Address, AddressError
 
@@ -91,6 +93,25 @@ def parse_bootstrap(texts: Sequence[str] | None, *, no_dht: bool = False) -> tup
     return tuple(parse_endpoint(text, option="--bootstrap") for text in texts)
 
 
+def parse_selection(texts: Sequence[str] | None) -> tuple[FileName, ...]:
+    """The files meant by `--select`: numbers, ranges such as 3-5, paths, folders and patterns.
+
+    Raises:
+        typer.BadParameter: a range that ends before it begins.
+    """
+    found: list[FileName] = []
+    for text in texts or ():
+        if not _NUMBERS.fullmatch(text):
+            found.append(text)
+            continue
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            if last and int(last) < int(first):
+                raise typer.BadParameter(f"{part} ends before it begins", param_hint="--select")
+            found.append(range(int(first), int(last) + 1) if last else int(first))
+    return tuple(found)
+
+
 def read_source(text: str) -> Metainfo | Magnet:
     """What a .torrent path or a magnet link stands for.
 
@@ -103,3 +124,6 @@ def read_source(text: str) -> Metainfo | Magnet:
 
 def is_magnet(text: str) -> bool:
     return text[:7].lower() == "magnet:"
+
+
+_NUMBERS = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})?(,[0-9]{1,9}(-[0-9]{1,9})?)*")

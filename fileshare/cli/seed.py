@@ -83,7 +83,7 @@ async def follow_seed(torrent: Torrent, view: TransferView) -> None:
     Raises:
         CommandError: the torrent stopped by itself; the text says why.
     """
-    while torrent.state is TorrentState.SEEDING:
+    while torrent.state in (TorrentState.FINISHED, TorrentState.SEEDING):
         view.show(torrent.statistics())
         await asyncio.sleep(REFRESH_INTERVAL_S)
     reason = torrent.error or "it was stopped"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from bittorrent.explain import Explanation, SlowReason
 from bittorrent.stats import TorrentState, TorrentStats
-from fileshare.cli.output import Output
+from fileshare.cli.output import Output, one_line
 from fileshare.cli.units import count_text, duration_text, rate_text, size_text
 from fileshare.cli.views import Bar
 
@@ -16,13 +19,19 @@ class TransferView:
 
     Args:
         knows_metadata: whether the "metadata" event has been reported before.
+        clock: seconds since whenever.
     """
 
-    def __init__(self, output: Output, *, knows_metadata: bool = False) -> None:
+    def __init__(
+        self, output: Output, *, knows_metadata: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._output = output
         self._bar = Bar(output)
         self._reported: dict[str, object] = {}
         self._knows_metadata = knows_metadata
+        self._clock = clock
+        self._slow_since: float | None = None
+        self._said_reason: SlowReason | None = None
 
     def __enter__(self) -> Self:
         self._bar.__enter__()
@@ -33,8 +42,12 @@ class TransferView:
     ) -> None:
         self._bar.__exit__(kind, error, trace)
 
-    def show(self, stats: TorrentStats) -> None:
-        """Brings the display up to date with a snapshot; says only what is news."""
+    def show(self, stats: TorrentStats, explanation: Explanation | None = None) -> None:
+        """Brings the display up to date with a snapshot; says only what is news.
+
+        Args:
+            explanation: why it is slow; said when nothing has come for some seconds, and then when the reason changes.
+        """
         if stats.piece_count and not self._knows_metadata:
             self._knows_metadata = True
             self._output.event(
@@ -45,6 +58,8 @@ class TransferView:
                 pieces=stats.piece_count,
             )
         self._show_bar(stats)
+        if explanation is not None:
+            self._show_explanation(stats, explanation)
         news = {**transfer_fields(stats), "state": stats.state, "checked_pieces": stats.checked_pieces}
         if news != self._reported:
             self._reported = news
@@ -56,6 +71,23 @@ class TransferView:
                 rate_bytes_per_s=stats.download_rate_bytes_per_s,
                 upload_rate_bytes_per_s=stats.upload_rate_bytes_per_s,
                 eta_s=stats.eta_s,
+            )
+
+    def _show_explanation(self, stats: TorrentStats, explanation: Explanation) -> None:
+        now = self._clock()
+        if stats.state is not TorrentState.DOWNLOADING or explanation.rate_bytes_per_s >= SLOW_BYTES_PER_S:
+            self._slow_since, self._said_reason = None, None
+            return
+        self._slow_since = self._slow_since or now
+        if now - self._slow_since >= PATIENCE_S and explanation.reason is not self._said_reason:
+            self._said_reason = explanation.reason
+            self._output.say(f"{stats.name}: {one_line(explanation.text)}")
+            self._output.event(
+                "slow",
+                info_hash=stats.info_hash,
+                reason=explanation.reason,
+                text=one_line(explanation.text),
+                peers={reason.value: count for reason, count in explanation.peers.items()},
             )
 
     def _show_bar(self, stats: TorrentStats) -> None:
@@ -113,3 +145,7 @@ def sources_text(stats: TorrentStats) -> str:
     if not stats.sources:
         return "everything was on disk already"
     return f"from {count_text(len(stats.sources), 'peer')}"
+
+
+SLOW_BYTES_PER_S = 1000.0  # below, a download counts as standing still
+PATIENCE_S = 5.0

@@ -387,3 +387,26 @@ async def test_curl_reads_any_part_of_a_file_that_is_not_there_yet(
         finished = await kad.interrupt()
     assert finished.done["done_bytes"] == SIZE
     assert (tmp_path / "copy" / "file.bin").read_bytes() == content
+
+
+async def test_only_what_is_selected_is_fetched_and_more_later(network: str, tmp_path: Path) -> None:
+    contents = {name: os.urandom(100_000) for name in ("a.bin", "b.bin", "c.bin")}
+    (tmp_path / "shared").mkdir()
+    for name, data in contents.items():
+        (tmp_path / "shared" / name).write_bytes(data)
+    torrent = tmp_path / "shared.torrent"
+    await run("torrent", "create", tmp_path / "shared", "-o", torrent)
+    async with Kad("seed", torrent, "-d", tmp_path, "--listen", ANY, "--bootstrap", network) as seed:
+        await seed.wait_event("listening")
+        where = ("-o", tmp_path / "copy", "--listen", ANY, "--bootstrap", network)
+        first = await run("get", torrent, *where, "--select", "1", "--sequential")
+        assert first.done["wanted_bytes"] < 300_000
+        assert os.listdir(tmp_path / "copy" / "shared") == ["b.bin"]
+        second = await run("get", torrent, *where, "--select", "b.bin", "--select", "c*")
+        assert second.done["downloaded_bytes"] < 200_000
+    for name in ("b.bin", "c.bin"):
+        assert (tmp_path / "copy" / "shared" / name).read_bytes() == contents[name]
+    assert not (tmp_path / "copy" / "shared" / "a.bin").exists()
+    wrong = await run("get", torrent, "-o", tmp_path / "copy", "--no-dht", "--select", "d.bin")
+    assert wrong.exit_code == 1
+    assert "d.bin is no file of the torrent" in wrong.stderr

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import typer
 
-from fileshare.cli.options import parse_bootstrap, parse_endpoint, parse_listen
+from fileshare.cli.options import parse_bootstrap, parse_endpoint, parse_listen, parse_selection
 from kademlia_core import PUBLIC_ROUTERS
 from transfer.address import Address
 
@@ -48,3 +48,11 @@ def test_wrong_usage_says_what_would_be_right(wrong: Callable[[], object], hint:
     with pytest.raises(typer.BadParameter) as caught:
         wrong()
     assert hint in str(caught.value)
+
+
+def test_selections() -> None:
+    assert parse_selection(None) == ()
+    assert parse_selection(["0,3-5", "*.mkv", "7"]) == (0, range(3, 6), "*.mkv", 7)
+    assert parse_selection(["a,b", "1-", "season 1/", "-1"]) == ("a,b", "1-", "season 1/", "-1")
+    with pytest.raises(typer.BadParameter, match="ends before it begins"):
+        parse_selection(["5-3"])

@@ -1,0 +1,69 @@
+"""How a torrent is followed: a download that stands still says why, once."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bittorrent.explain import Explanation, SlowReason
+from bittorrent.stats import TorrentState, TorrentStats
+from fileshare.cli.output import Output
+from fileshare.cli.transfers import TransferView
+
+
+def stats(state: TorrentState = TorrentState.DOWNLOADING) -> TorrentStats:
+    return TorrentStats(
+        state=state,
+        info_hash=bytes(20),
+        name="film",
+        total_bytes=100,
+        done_bytes=10,
+        wanted_bytes=100,
+        needed_bytes=90,
+        piece_count=10,
+        done_pieces=1,
+        checked_pieces=10,
+        downloaded_bytes=10,
+        uploaded_bytes=0,
+        wasted_bytes=0,
+        failed_pieces=0,
+        download_rate_bytes_per_s=0.0,
+        upload_rate_bytes_per_s=0.0,
+        peers=1,
+        known_peers=1,
+        eta_s=None,
+        sources=(),
+        lookup=None,
+        is_paused=False,
+    )
+
+
+def why(reason: SlowReason, rate_bytes_per_s: float = 0.0) -> Explanation:
+    return Explanation(
+        reason=reason, text=f"it is {reason.value}", rate_bytes_per_s=rate_bytes_per_s, peers={reason: 1}
+    )
+
+
+def test_a_download_that_stands_still_says_why_once(capsys: pytest.CaptureFixture[str]) -> None:
+    now = 100.0
+    with TransferView(Output(as_json=True), clock=lambda: now) as view:
+        for seconds, explanation in (
+            (0, why(SlowReason.CHOKED)),
+            (4, why(SlowReason.CHOKED)),
+            (2, why(SlowReason.CHOKED)),
+            (1, why(SlowReason.CHOKED)),
+            (1, why(SlowReason.SNUBBED)),
+            (1, why(SlowReason.REMOTE_SLOW, 1e6)),
+            (3, why(SlowReason.SNUBBED)),
+            (6, why(SlowReason.SNUBBED)),
+        ):
+            now += seconds
+            view.show(stats(), explanation)
+        now += 60
+        view.show(stats(TorrentState.SEEDING), why(SlowReason.FINISHED))
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    slow = [event for event in events if event["event"] == "slow"]
+    assert [event["reason"] for event in slow] == ["choked", "snubbed", "snubbed"]
+    assert slow[0]["text"] == "it is choked"
+    assert slow[0]["peers"] == {"choked": 1}
