@@ -77,9 +77,19 @@ class PieceAssembly:
 
     def received(self, block: Block, sender: Sender) -> None:
         """A block that the picker accepted is at its place."""
-        self._senders[block[0]][block[1]] = sender
-        if self._held:
-            self._held.pop(block, None)
+        self.received_all((block,), sender)
+
+    def received_all(self, blocks: Iterable[Block], sender: Sender) -> None:
+        """`received` for each."""
+        held, last = self._held, -1
+        senders: dict[int, Sender] = {}
+        for block in blocks:
+            index, begin, _ = block
+            if index != last:
+                senders, last = self._senders[index], index
+            senders[begin] = sender
+            if held:
+                held.pop(block, None)
 
     def drop_empty(self, is_wanted: Callable[[int], bool]) -> None:
         """Frees pieces of which nothing has come, unless `is_wanted`: their places were lent in vain."""

@@ -10,7 +10,7 @@ from bittorrent.assembly import Blame, PieceAssembly
 from bittorrent.contributions import Contributions
 from bittorrent.peer_places import PeerPlaces
 from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.config import BlockReceived, PickerConfig, PieceState
+from bittorrent.picker.config import STORE, BlockReceived, PickerConfig, PieceState
 from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.swarm_config import SwarmConfig
@@ -245,21 +245,18 @@ class SwarmDownloads:
 
     def _conclude(self, peer: SwarmPeer, blocks: Sequence[Block], answers: Sequence[BlockReceived | None]) -> None:
         """Counts the blocks that have an answer: they are needed, and in their places."""
-        assembly, sender = self._assembly, peer.sender
-        count = size = 0
+        answered = [block for block, received in zip(blocks, answers, strict=True) if received is not None]
+        self._assembly.received_all(answered, peer.sender)
         for block, received in zip(blocks, answers, strict=True):
-            if received is not None:
-                assembly.received(block, sender)
-                count += 1
-                size += block[2]
-                if received.is_piece_complete or received.cancel_for:
-                    self._conclude_block(block, received)
-        if count:
+            if received is not STORE and received is not None:
+                self._conclude_block(block, received)
+        if answered:
+            size = sum([block[2] for block in answered])
             self.downloaded_bytes += size
             peer.downloaded_bytes += size
             peer.download.add(size, now=self.now)
             outstanding = len(self.picker.requested_from(peer.number))
-            peer.pipeline.blocks_received(count, size, outstanding=outstanding, now=self.now)
+            peer.pipeline.blocks_received(len(answered), size, outstanding=outstanding, now=self.now)
 
     def _conclude_block(self, block: Block, received: BlockReceived) -> None:
         for number in received.cancel_for:

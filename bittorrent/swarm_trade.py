@@ -100,20 +100,16 @@ class SwarmTrade:
         """The piece has its hash and is on disk: only now it counts and is offered to others."""
         was_held_back = self.downloads.is_held_back
         self.downloads.piece_verified(completed)
-        for peer in list(self._peers.values()):
-            peer.core.announce_have(completed.index)
-            self._show_interest(peer)
-            if was_held_back:  # otherwise a right piece is no reason to ask anybody for more
-                self.downloads.request_from(peer)
+        self._tell_all(completed.index)
+        if was_held_back:  # otherwise a right piece is no reason to ask anybody for more
+            self.downloads.request_from_all()
         self.note_finished()
 
     def piece_found(self, index: int) -> None:
         """A piece that was missing is on disk all the same; nothing if it is being fetched."""
         if self.picker.state(index) is PieceState.MISSING:
             self.picker.mark_have(index)
-            for peer in self._peers.values():
-                peer.core.announce_have(index)
-                self._show_interest(peer)
+            self._tell_all(index)
             self.note_finished()
 
     def piece_lost(self, index: int) -> None:
@@ -137,6 +133,16 @@ class SwarmTrade:
                 peer.core.announce_upload_only(not self._uploads.is_super_seeding)
                 self.drop_if_useless(peer)
                 self._touch(peer)
+
+    def _tell_all(self, index: int) -> None:
+        """We have one piece more: news for who lacks it, and maybe the last thing that we wanted from others."""
+        for peer in self._peers.values():
+            core = peer.core
+            if core.bits is None or index not in core.bits:
+                core.announce_have(index)
+                self._touch(peer)
+            elif core.am_interested and not self.picker.is_interesting(peer.number):
+                self._show_interest(peer)
 
     def _peer_gained(self, peer: SwarmPeer) -> None:
         self._show_interest(peer)

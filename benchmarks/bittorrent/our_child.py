@@ -54,7 +54,7 @@ class Child:
         """Every piece has its hash and was given to the system: what libtorrent calls seeding and flushed."""
         torrent = self.torrents[info_hash]
         while torrent.state is TorrentState.DOWNLOADING:  # noqa: ASYNC110  # the event is `wait_synced`
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.01)
         return {}
 
     async def do_wait_synced(self, info_hash: str) -> dict[str, Any]:
@@ -81,7 +81,7 @@ class Child:
         }
 
     async def _measure_lateness(self) -> None:
-        """How late a coroutine of the caller wakes up that sleeps 5 ms at a time."""
+        """How late a coroutine of the caller wakes up that sleeps 10 ms at a time."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + PROBE_S
@@ -105,7 +105,7 @@ async def main(settings: dict[str, Any]) -> None:
             print(json.dumps({"id": number, **await child.run(command)}), flush=True)
 
 
-PROBE_S = 0.005
+PROBE_S = 0.01
 
 if __name__ == "__main__":
     options = json.loads(sys.argv[1])

@@ -92,6 +92,9 @@ class BlockReceived(NamedTuple):
     cancel_for: tuple[int, ...]
 
 
+STORE = BlockReceived(True, True, False, ())  # what nearly every block is answered with: always this object
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PickerStats:
     """A snapshot: the pieces in each state, then what happened so far.

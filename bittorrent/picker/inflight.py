@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, KeysView
+from collections.abc import Iterable, Iterator, KeysView, Sequence
 
 from bittorrent.picker.geometry import Block
 
@@ -41,6 +41,11 @@ class InFlight:
         else:
             self._by_block[block] = (peer,)
 
+    def add_fresh(self, peer: int, blocks: Sequence[Block], now: float) -> None:
+        """`add` for blocks that nobody is asked for."""
+        self._by_peer[peer].update(dict.fromkeys(blocks, now))
+        self._by_block.update(dict.fromkeys(blocks, (peer,)))
+
     def remove(self, peer: int, block: Block) -> bool:
         """Forget one request; False when there was none. If others are asked still, the block counts as touched."""
         if self._by_peer[peer].pop(block, None) is None:
@@ -52,15 +57,25 @@ class InFlight:
 
     def answer(self, peer: int, block: Block) -> tuple[int, ...] | None:
         """A block came: forget all requests for it; returns who else was asked. None: this peer was not."""
-        if self._by_peer[peer].pop(block, None) is None:
-            return None
-        requesters = self._pop(block)
-        if len(requesters) == 1:
-            return ()
-        others = tuple(other for other in requesters if other != peer)
-        for other in others:
-            del self._by_peer[other][block]
-        return others
+        return self.answer_all(peer, (block,))[0]
+
+    def answer_all(self, peer: int, blocks: Iterable[Block]) -> list[tuple[int, ...] | None]:
+        """`answer` for each."""
+        asked, by_block, crowded = self._by_peer[peer], self._by_block, self._crowded
+        found: list[tuple[int, ...] | None] = []
+        for block in blocks:
+            if asked.pop(block, None) is None:
+                found.append(None)
+                continue
+            requesters = by_block.pop(block, ()) or crowded.pop(block, ())
+            if len(requesters) == 1:
+                found.append(())
+                continue
+            others = tuple(other for other in requesters if other != peer)
+            for other in others:
+                del self._by_peer[other][block]
+            found.append(others)
+        return found
 
     def withdraw(self, block: Block) -> tuple[int, ...]:
         """Forget all requests for a block; returns who was asked."""

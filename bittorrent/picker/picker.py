@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, KeysView, Mapping
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
 from itertools import islice
 from random import Random
 
 from bittorrent.picker.availability import MOST_PRIORITY, Availability
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.choice import PieceChoice
-from bittorrent.picker.config import DEFAULT_CONFIG, BlockReceived, PickerConfig, PickerStats, PieceState
+from bittorrent.picker.config import DEFAULT_CONFIG, STORE, BlockReceived, PickerConfig, PickerStats, PieceState
 from bittorrent.picker.critical import CriticalRequests
 from bittorrent.picker.deadlines import Deadlines
 from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
@@ -226,17 +226,16 @@ class PiecePicker:
         piece = self._pieces.partial.get(block.piece) or self._pieces.start(block.piece, None)
         return self._receive(view, block, piece, others)
 
-    def answers_received(self, peer: int, blocks: Iterable[Block]) -> list[BlockReceived | None]:
+    def answers_received(self, peer: int, blocks: Sequence[Block]) -> list[BlockReceived | None]:
         """`block_received` for those of these blocks that are outstanding; None, and nothing done, for the others.
 
         Cost: a microsecond for each.
         """
-        view, partial, answer = self._peers.view(peer), self._pieces.partial, self._in_flight.answer
-        results: list[BlockReceived | None] = []
-        for block in blocks:
-            others = answer(peer, block)
-            results.append(None if others is None else self._receive(view, block, partial[block[0]], others))
-        return results
+        view, partial, receive = self._peers.view(peer), self._pieces.partial, self._receive
+        return [
+            None if others is None else receive(view, block, partial[block[0]], others)
+            for block, others in zip(blocks, self._in_flight.answer_all(peer, blocks), strict=True)
+        ]
 
     def release(self, peer: int, block: Block) -> bool:
         """One request will not be answered (rejected, or given up); False when there was none.
@@ -440,21 +439,18 @@ class PiecePicker:
     def _assign(self, piece: PieceProgress, peer: int, count: int, blocks: list[Block], *, now: float) -> int:
         """Request up to `count` free blocks of a piece, in order; returns how many."""
         index, free, size = piece.index, piece.free, self.geometry.piece_size(piece.index)
-        add = self._in_flight.add
-        before = len(blocks)
-        for _ in range(count):
-            if not free:
-                break
+        fresh: list[Block] = []
+        while free and len(fresh) < count:
             lowest = free & -free
             free ^= lowest
             begin = (lowest.bit_length() - 1) * BLOCK_SIZE
-            block = Block(index, begin, BLOCK_SIZE if begin + BLOCK_SIZE <= size else size - begin)
-            add(peer, block, now)
-            blocks.append(block)
+            fresh.append(Block(index, begin, BLOCK_SIZE if begin + BLOCK_SIZE <= size else size - begin))
+        self._in_flight.add_fresh(peer, fresh, now)
+        blocks += fresh
         piece.free = free
         if not free:
             self._open.put(piece)
-        return len(blocks) - before
+        return len(fresh)
 
     def _duplicate(self, view: PeerView, chosen: Iterable[Block], blocks: list[Block], *, now: float) -> None:
         """Ask for blocks that others were asked for already."""
@@ -476,7 +472,7 @@ class PiecePicker:
             self._peers.view(other).remember_late(block, self.config.late_blocks)
         if self._pieces.receive(piece, block, view.id):
             return BlockReceived(True, True, True, others)
-        return BlockReceived(True, True, False, others) if others else _STORE
+        return BlockReceived(True, True, False, others) if others else STORE
 
     def _takes_late(self, block: Block) -> bool:
         """Whether the answer to a withdrawn request is of use: needed still, and of no piece on parole."""
@@ -493,6 +489,5 @@ class PiecePicker:
             self._peers.gained(index)
 
 
-_STORE = BlockReceived(True, True, False, ())
 _UNNEEDED = BlockReceived(True, False, False, ())
 _UNEXPECTED = BlockReceived(False, False, False, ())
