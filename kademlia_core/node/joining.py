@@ -49,6 +49,7 @@ class Joining:
         self._can_retry = False
         self._is_far_filled = False
         self._is_restoring = False
+        self._patient_until: float | None = None  # with those whom the node knew when it last ran
         self.state = JoinState.IDLE
         self.changed = False
         self.is_wanted = False
@@ -67,8 +68,12 @@ class Joining:
             self._settle(now)
 
     def restore(self, contacts: tuple[Contact, ...], *, now: float) -> None:
-        """Tries whom the node knew when it last ran. Bootstrap addresses are wanted only if none of them answers."""
+        """Tries whom the node knew when it last ran. Bootstrap addresses are wanted only if none of them answers soon.
+
+        Whoever comes back after months need not wait until hundreds have been tried.
+        """
         self._can_retry = self._is_restoring = True
+        self._patient_until = now + self._config.query_timeout_s
         self._enter(JoinState.JOINING)
         self._look_up_own_key(list(contacts), now)
 
@@ -101,6 +106,8 @@ class Joining:
         """A node has entered the table."""
         if self.state is JoinState.JOINING and len(self._table) >= self._table.config.bucket_size:
             self._joined()
+        elif self.state is JoinState.JOINING and self._search is None:
+            self._look_up_own_key([], now)
         elif self.state is JoinState.FAILED:  # somebody found us: the network is back
             self._enter(JoinState.JOINING)
             self._look_up_own_key([], now)
@@ -117,6 +124,8 @@ class Joining:
     def handle_timer(self, *, now: float) -> None:
         if self._search is not None:
             self._search.handle_timer(now=now)
+        if self._patient_until is not None and now >= self._patient_until:
+            self._lose_patience(now)
         # Read again: the search may have ended just now.
         if self.state is JoinState.JOINING and self._search is not None and self._search.awaits_only_slow:
             self._joined()
@@ -125,7 +134,11 @@ class Joining:
             self.is_wanted = True
 
     def next_timer(self) -> float | None:
-        deadlines = [self._retry_at, self._search.next_timer() if self._search is not None else None]
+        deadlines = [
+            self._retry_at,
+            self._patient_until,
+            self._search.next_timer() if self._search is not None else None,
+        ]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def check_connection(self, *, now: float) -> None:
@@ -152,6 +165,18 @@ class Joining:
         )
         self._search.start(now=now)
 
+    def _lose_patience(self, now: float) -> None:
+        self._patient_until = None
+        if not self._is_restoring:
+            return
+        if self._search is not None:
+            self._search.cancel()
+            self._search = None
+        if self._has_contacts():
+            self._look_up_own_key([], now)  # begin anew with those who live
+        else:
+            self._settle(now)
+
     def _settle(self, now: float) -> None:
         """Decides when the lookup has ended or nobody is left to begin one; one dead router does not matter."""
         if self._search is not None or self.state is JoinState.JOINED:
@@ -171,7 +196,7 @@ class Joining:
 
     def _joined(self) -> None:
         self._is_restoring = False
-        self._retry_at = None
+        self._retry_at = self._patient_until = None
         self._retry_s = self._config.join_retry_s
         self._enter(JoinState.JOINED)
 

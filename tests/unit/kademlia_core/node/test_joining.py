@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from kademlia_core import Contact, Key, RoutingTableConfig
@@ -132,3 +134,30 @@ def test_a_router_that_falls_silent_is_not_the_end_while_another_is_awaited(netw
     assert network.add(2) == late
     network.run(2.0)
     assert network.cores[address].join_state is JoinState.JOINED
+
+
+def test_hundreds_of_dead_acquaintances_do_not_put_off_the_routers(network: VirtualNetwork) -> None:
+    address, router = network.add(1), network.add(2)
+    network.join(router)
+    gone = [Contact(Key.random(160, Random(number)), Address(f"10.7.{number}.1", 6881)) for number in range(200)]
+    network.command(address).restore(tuple(gone), now=network.now)
+    network.run(4.9)
+    assert not network.take_join_wanted(address)
+    network.run(0.2)
+    assert network.take_join_wanted(address)
+    network.join(address, router)
+    network.run(0.5)
+    assert network.cores[address].join_state is JoinState.JOINED
+
+
+@pytest.mark.parametrize(("place", "joined_after_s"), [(0, 6.0), (200, 17.0)])
+def test_one_living_acquaintance_is_enough(network: VirtualNetwork, place: int, joined_after_s: float) -> None:
+    known = [Contact(Key.random(160, Random(number)), Address(f"10.7.{number}.1", 6881)) for number in range(200)]
+    others = joined(network, 12)
+    known.insert(place, Contact(network.cores[others[5]].node_id, others[5]))
+    back = network.add(50)
+    network.command(back).restore(tuple(known), now=network.now)
+    network.run(joined_after_s)
+    assert network.cores[back].join_state is JoinState.JOINED
+    assert len(network.cores[back].table) >= 8
+    assert network.take_join_wanted(back) is (place > 0)
