@@ -24,6 +24,7 @@ from bittorrent.peer_events import (
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.picker.picker import PiecePicker
+from bittorrent.rate_limits import SwarmLimits
 from bittorrent.swarm_config import SwarmConfig
 from bittorrent.swarm_downloads import SwarmDownloads
 from bittorrent.swarm_events import DhtNodeFound, PieceCompleted, SeenAs, SwarmEvent
@@ -46,13 +47,17 @@ class SwarmCore:
         info_hash: of the torrent.
         rng: for the picker and the choker.
         config: bounds and times.
+        limits: how fast it may be.
 
     Invariants:
         the picker knows exactly the peers in `peers` once `begin` was called
     """
 
-    def __init__(self, *, info_hash: bytes, rng: Random, config: SwarmConfig) -> None:
+    def __init__(
+        self, *, info_hash: bytes, rng: Random, config: SwarmConfig, limits: SwarmLimits | None = None
+    ) -> None:
         self.peers: dict[int, SwarmPeer] = {}
+        self.limits = limits or SwarmLimits()
         self._info_hash = info_hash
         self._rng = rng
         self._config = config
@@ -85,7 +90,14 @@ class SwarmCore:
         self._at(now)
         self._numbers += 1
         number = self._numbers
-        peer = SwarmPeer(number=number, core=core, is_dialled=is_dialled, config=self._config.pipeline, now=now)
+        peer = SwarmPeer(
+            number=number,
+            core=core,
+            is_dialled=is_dialled,
+            config=self._config.pipeline,
+            limits=self.limits,
+            now=now,
+        )
         self.peers[number] = peer
         self._exchange.add_peer(peer, now=now)
         core.extended.allows_pex = not self._exchange.is_private

@@ -118,11 +118,18 @@ class SwarmDownloads:
         wanted = min(peer.pipeline.target, core.said.request_limit) - outstanding
         if self.picker.has_deadlines:
             wanted = min(wanted, self._critical_target(peer) - outstanding)
-        if wanted > 0 and (wanted * 4 >= outstanding or wanted >= 32):  # a few at a time, not one for each block
+        limiter = peer.download_limiter
+        if limiter.is_limited:
+            wanted = min(wanted, self._share(limiter.allowance(now=self.now)))
+        elif not (wanted * 4 >= outstanding or wanted >= 32):  # a few at a time, not one for each block
+            return
+        if wanted > 0:
             blocks = self._pick(peer, wanted)
             self._drop_given_up()
             if blocks:
                 core.request(blocks)
+                if limiter.is_limited:
+                    limiter.spend(sum(block.length for block in blocks), now=self.now)
                 peer.pipeline.requests_sent(now=self.now)
                 self._touch(peer)
 
@@ -222,6 +229,10 @@ class SwarmDownloads:
     def is_held_back(self) -> bool:
         """Whether so much waits for the disk that nothing more is asked for."""
         return self.unverified_bytes >= self._config.max_unverified_bytes
+
+    def _share(self, allowance_bytes: float) -> int:
+        """How many blocks one of the peers may be asked for, so that none gets all that the limit allows."""
+        return int(max(1, allowance_bytes / BLOCK_SIZE / max(1, len(self._peers)))) if allowance_bytes > 0 else 0
 
     def _pick(self, peer: SwarmPeer, wanted: int) -> list[Block]:
         said = peer.core.said

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from bittorrent.peer import PeerCore
 from bittorrent.pipeline import PipelineConfig, RequestPipeline
 from bittorrent.rate import RateMeter
+from bittorrent.rate_limits import SwarmLimits
 from transfer.address import Address
 
 
@@ -26,6 +27,7 @@ class SwarmPeer:
         "connected_at",
         "core",
         "download",
+        "download_limiter",
         "downloaded_bytes",
         "has_voted",
         "is_dialled",
@@ -34,11 +36,21 @@ class SwarmPeer:
         "pipeline",
         "sender",
         "upload",
+        "upload_limiter",
         "uploaded_bytes",
         "was_allowed_fast",
     )
 
-    def __init__(self, *, number: int, core: PeerCore, is_dialled: bool, config: PipelineConfig, now: float) -> None:
+    def __init__(
+        self,
+        *,
+        number: int,
+        core: PeerCore,
+        is_dialled: bool,
+        config: PipelineConfig,
+        limits: SwarmLimits,
+        now: float,
+    ) -> None:
         self.number = number
         self.core = core
         self.is_dialled = is_dialled  # we called it, so it can be called
@@ -48,6 +60,7 @@ class SwarmPeer:
         self.upload = RateMeter()
         self.downloaded_bytes = 0
         self.uploaded_bytes = 0
+        self.download_limiter, self.upload_limiter = limits.for_peer(core.address)
         self.sender = Sender(number, core.address, core.address)
         self.is_refusing = False  # it rejected a request although it unchokes us: nothing more until the next tick
         self.was_allowed_fast = False

@@ -80,6 +80,11 @@ class SwarmUploads:
 
     def take(self, peer: SwarmPeer, max_bytes: int) -> list[Block]:
         """Takes requests off a peer's queue, up to `max_bytes` but at least one."""
+        if peer.upload_limiter.is_limited:
+            allowance = peer.upload_limiter.allowance(now=self.now)
+            if allowance <= 0:
+                return []  # the requests wait: somebody asks again within a second
+            max_bytes = min(max_bytes, int(allowance))
         queue = peer.core.upload_queue
         blocks: list[Block] = []
         size = 0
@@ -94,6 +99,8 @@ class SwarmUploads:
             else:
                 peer.core.close(f"the peer requested piece {block.piece}, which we do not have")
         self._touch(peer)
+        if peer.upload_limiter.is_limited:
+            peer.upload_limiter.spend(size, now=self.now)
         return [] if peer.core.is_closed else blocks
 
     def send(self, peer: SwarmPeer, blocks: Sequence[tuple[Block, bytes | memoryview]]) -> None:

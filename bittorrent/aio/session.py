@@ -27,6 +27,7 @@ from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer_list import PeerSource
 from bittorrent.picker.geometry import Geometry
 from bittorrent.picker.selection import FileName, Selection
+from bittorrent.rate_limits import RateLimits, SwarmLimits
 from bittorrent.stats import SessionStats, TorrentState
 from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.files import FileStorage
@@ -94,6 +95,7 @@ class Session:
         self._claims = PathClaims()
         self._tally = ConnectionTally(limit=self._config.max_connections, max_half_open=self._config.max_half_open)
         self._ip_filter = ip_filter or IpFilter()
+        self._limits = SwarmLimits()
         self._wants_local = local_discovery
         self.local_discovery_error: str | None = None
         self._external = ExternalAddress(self._config.external_address, is_ipv6=False)
@@ -142,6 +144,10 @@ class Session:
         self._ip_filter = blocked
         for torrent in self.torrents.values():
             torrent.swarm.set_ip_filter(blocked)
+
+    def set_rate_limits(self, limits: RateLimits) -> None:
+        """How fast all torrents together may be; may be changed at any time."""
+        self._limits.set(limits)
 
     @property
     def connection_count(self) -> int:
@@ -305,6 +311,7 @@ class Session:
             tally=self._tally,
             ip_filter=self._ip_filter,
             external=self._external,
+            limits=self._limits,
             local=self._local,
             config=self._config,
         )

@@ -19,6 +19,7 @@ from bittorrent.explain import Explanation, explain
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.selection import FileName
+from bittorrent.rate_limits import RateLimits
 from bittorrent.read_ahead import StreamConfig
 from bittorrent.snapshots import peer_statistics, torrent_statistics
 from bittorrent.stats import FileStats, PeerStats, TorrentState, TorrentStats, TrackerStats
@@ -237,6 +238,10 @@ class Torrent:
     def trackers(self) -> tuple[TrackerStats, ...]:
         """A snapshot of the trackers, tier after tier, those of a tier in the order in which they are tried."""
         return self._life.sources.discovery.trackers()
+
+    def set_rate_limits(self, limits: RateLimits) -> None:
+        """How fast this torrent may be, within what its session may."""
+        self._life.core.limits.set(limits)
 
     def statistics(self) -> TorrentStats:
         """A snapshot; costs a look at every connected peer."""

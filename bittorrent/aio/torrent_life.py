@@ -34,6 +34,7 @@ from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer_list import PeerList, PeerSource
 from bittorrent.picker.file_progress import FileProgress
 from bittorrent.picker.geometry import Block, Geometry, zero_blocks_of
+from bittorrent.rate_limits import SwarmLimits
 from bittorrent.stats import TorrentState
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.swarm import SwarmCore
@@ -95,7 +96,7 @@ class TorrentLife:
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
         self._tasks = TaskSet(self._stop)
-        self.core = SwarmCore(info_hash=self.info_hash, rng=rng, config=config.swarm)
+        self.core = SwarmCore(info_hash=self.info_hash, rng=rng, config=config.swarm, limits=SwarmLimits(parts.limits))
         self._dht = None if self.metainfo is not None and self.metainfo.private else parts.dht
         self.swarm = Swarm(
             core=self.core,

@@ -14,6 +14,7 @@ from bittorrent.aio.tracker import TrackerClient
 from bittorrent.config import SessionConfig
 from bittorrent.ip_filter import IpFilter
 from bittorrent.picker.selection import FileName
+from bittorrent.rate_limits import SwarmLimits
 from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.ports import OpenStorage
 from kademlia_core.node.external_address import ExternalAddress
@@ -60,6 +61,7 @@ class SessionParts:
         tally: the connections of all torrents.
         ip_filter: hosts to have nothing to do with, from the start.
         external: at which address peers see us.
+        limits: how fast all torrents together may be.
         local: calls into the local network for peers, if that is wanted.
     """
 
@@ -75,5 +77,6 @@ class SessionParts:
     tally: ConnectionTally
     ip_filter: IpFilter
     external: ExternalAddress
+    limits: SwarmLimits
     local: LocalDiscovery | None
     config: SessionConfig

@@ -14,6 +14,7 @@ import pytest
 from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainfo
 from bittorrent.ip_filter import IpFilter
 from bittorrent.peer_priority import peer_priority
+from bittorrent.rate_limits import RateLimits
 from kademlia_core.node.external_address import ExternalAddressConfig
 from transfer.address import Address
 from transfer.simulation import Simulation, run
@@ -125,3 +126,32 @@ def test_in_a_full_torrent_an_idle_peer_gives_way_to_one_of_higher_priority(tmp_
                     await session.aclose()
 
     run(scenario)
+
+
+@pytest.mark.parametrize("way", ["download", "upload"])
+def test_a_session_keeps_to_its_rate_over_all_torrents(tmp_path: Path, shared: Metainfo, way: str) -> None:
+    """256 KiB twice, at 32 KiB/s together."""
+
+    async def scenario(simulation: Simulation) -> float:
+        leech_at = "9.0.0.2"
+        async with (
+            session_at(simulation, tmp_path, SEED) as seed,
+            session_at(simulation, tmp_path, leech_at) as leech,
+        ):
+            (tmp_path / SEED / "other.bin").write_bytes(random.Random(2).randbytes(1 << 18))
+            other = create_metainfo(tmp_path / SEED / "other.bin", piece_length=1 << 16)
+            if way == "download":
+                leech.set_rate_limits(RateLimits(download_bytes_per_s=1 << 15))
+            else:
+                seed.set_rate_limits(RateLimits(upload_bytes_per_s=1 << 15))
+            for source in (shared, other):
+                await (await add(simulation, SEED, seed, source, seed_only=True)).wait_complete()
+            started_at = simulation.now
+            wanted = [
+                await add(simulation, leech_at, leech, source, peers=[(SEED, PORT)]) for source in (shared, other)
+            ]
+            for torrent in wanted:
+                await torrent.wait_complete()
+            return simulation.now - started_at
+
+    assert 14 < run(scenario).result < 24

@@ -1,0 +1,73 @@
+"""Limited swarms: the average holds both ways, and local peers are a class of their own."""
+
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from bittorrent.rate_limits import RateLimits, SwarmLimits, is_local
+from tests.swarm_net import SwarmNet
+from transfer.address import Address
+
+FAR, NEAR = Address("8.8.8.8", 1), Address("192.168.0.1", 1)
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        ("127.0.0.1", True),
+        ("10.1.2.3", True),
+        ("fe80::1", True),
+        ("8.8.8.8", False),
+        ("2001:4860::1", False),
+        ("x", False),
+    ],
+)
+def test_who_is_local(host: str, expected: bool) -> None:
+    assert is_local(Address(host, 1)) is expected
+
+
+def test_classes_and_levels_are_limited_on_their_own() -> None:
+    session = SwarmLimits()
+    one, two = SwarmLimits(session), SwarmLimits(session)
+    session.set(RateLimits(download_bytes_per_s=1000))
+    one.set(RateLimits(upload_bytes_per_s=10, local_upload_bytes_per_s=20))
+    assert [limiter.is_limited for limiter in one.for_peer(FAR)] == [True, True]
+    assert [limiter.is_limited for limiter in two.for_peer(FAR)] == [True, False]
+    assert [limiter.is_limited for limiter in one.for_peer(NEAR)] == [False, True]
+    assert [limiter.is_limited for limiter in two.for_peer(NEAR)] == [False, False]
+
+
+@pytest.mark.parametrize("wrong", ["download_bytes_per_s", "local_upload_bytes_per_s"])
+def test_limits_that_make_no_sense(wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        RateLimits(**{wrong: 0.0})
+
+
+@pytest.mark.parametrize("way", ["download", "upload"])
+def test_a_limited_side_sets_the_pace_of_all_its_connections_together(way: str) -> None:
+    net = SwarmNet(Random(1), total_bytes=4 << 20)
+    net.is_private = True
+    limits = (
+        RateLimits(local_download_bytes_per_s=2e5) if way == "download" else RateLimits(local_upload_bytes_per_s=2e5)
+    )
+    seeds, leeches = [net.seed() for _ in range(3 if way == "download" else 1)], [net.host() for _ in range(1)]
+    (leeches[0] if way == "download" else seeds[0]).core.limits.set(limits)
+    for seed in seeds:
+        net.connect(leeches[0], seed)
+    took_s = net.run_until(lambda: leeches[0].core.is_complete)
+    assert 0.9 * (4 << 20) / 2e5 <= took_s <= 1.3 * (4 << 20) / 2e5
+    if way == "download":
+        assert min(seed.core.uploaded_bytes for seed in seeds) > (4 << 20) / 6
+
+
+def test_a_limit_that_is_lifted_slows_nobody() -> None:
+    net = SwarmNet(Random(2), total_bytes=4 << 20)
+    seed, leech = net.seed(), net.host()
+    seed.core.limits.set(RateLimits(local_upload_bytes_per_s=1e4))
+    net.connect(leech, seed)
+    net.run_until(lambda: net.now > 10)
+    assert leech.core.downloaded_bytes < 3e5
+    seed.core.limits.set(RateLimits())
+    assert net.run_until(lambda: leech.core.is_complete) < 20
