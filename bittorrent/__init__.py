@@ -14,45 +14,58 @@ from bittorrent.errors import (
     MetadataError,
     MetainfoError,
     NoPeersError,
+    SelectionError,
     StorageError,
     TorrentStoppedError,
     TrackerError,
     WireError,
 )
+from bittorrent.explain import Explanation, SlowReason
 from bittorrent.metainfo.create import create_metainfo
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.stats import SessionStats, SourceStats, TorrentState, TorrentStats
+from bittorrent.read_ahead import StreamConfig
+from bittorrent.stats import FileStats, PeerStats, SessionStats, SourceStats, TorrentState, TorrentStats, TrackerStats
 
 if TYPE_CHECKING:
     from bittorrent.aio.create import create_torrent
     from bittorrent.aio.session import Session
+    from bittorrent.aio.stream import FileStream
     from bittorrent.aio.torrent import Torrent
 
 __all__ = [
     "BitTorrentError",
+    "Explanation",
+    "FileStats",
+    "FileStream",
     "Magnet",
     "MagnetError",
     "MetadataError",
     "Metainfo",
     "MetainfoError",
     "NoPeersError",
+    "PeerStats",
+    "SelectionError",
     "Session",
     "SessionConfig",
     "SessionStats",
+    "SlowReason",
     "SourceStats",
     "StorageError",
+    "StreamConfig",
     "Torrent",
     "TorrentState",
     "TorrentStats",
     "TorrentStoppedError",
     "TrackerError",
+    "TrackerStats",
     "WireError",
     "create_metainfo",
     "create_torrent",
 ]
 
 _LAZY = {
+    "FileStream": "bittorrent.aio.stream",
     "Session": "bittorrent.aio.session",
     "Torrent": "bittorrent.aio.torrent",
     "create_torrent": "bittorrent.aio.create",
