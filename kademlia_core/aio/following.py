@@ -86,7 +86,9 @@ class ItemFollower:
                     if self._seq is None or item.seq > self._seq:
                         await self._take(item)
                         return item
-            except (BootstrapError, LimitExceededError):
+            except BootstrapError:
+                self._pause_s = self._config.poll_s  # nobody is asked in vain, and the network may be back any moment
+            except LimitExceededError:
                 pass
             await self._end_lookup()
             self._look_at = asyncio.get_running_loop().time() + self._pause_s * self._rng.uniform(0.9, 1.1)

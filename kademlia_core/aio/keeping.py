@@ -30,8 +30,8 @@ class Keeper(Generic[ReportT]):
     """Keeps an announce or an item alive in the network as long as it is entered: at once, and again and again.
 
     A time when nobody could be told is repeated soon, and ever less soon while that lasts. Being cut off from the
-    network is no error: the keeper goes on when the node has joined again. Leaving ends the repetitions; nodes forget
-    in their own time.
+    network is no error: the keeper goes on soon after the node has joined again. Leaving ends the repetitions; nodes
+    forget in their own time.
     """
 
     def __init__(
@@ -96,7 +96,13 @@ class Keeper(Generic[ReportT]):
             await asyncio.sleep(self._delay_s)
             retry_s = self._retry_s
             while True:
-                if await self._try():
+                try:
+                    is_said = await self._try()
+                except BootstrapError:  # costs the network nothing, and it may be back any moment
+                    retry_s = self._retry_s
+                    await asyncio.sleep(retry_s)
+                    continue
+                if is_said:
                     retry_s = self._retry_s
                     await asyncio.sleep(self._interval_s * self._rng.uniform(0.9, 1.0))
                 else:
@@ -110,7 +116,7 @@ class Keeper(Generic[ReportT]):
     async def _try(self) -> bool:
         try:
             report = await self._say()
-        except (BootstrapError, LimitExceededError):
+        except LimitExceededError:
             return False
         if not report.accepted_by:
             return False
