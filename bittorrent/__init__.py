@@ -21,9 +21,11 @@ from bittorrent.errors import (
     WireError,
 )
 from bittorrent.explain import Explanation, SlowReason
+from bittorrent.ip_filter import IpFilter
 from bittorrent.metainfo.create import create_metainfo
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.rate_limits import RateLimits
 from bittorrent.read_ahead import StreamConfig
 from bittorrent.stats import FileStats, PeerStats, SessionStats, SourceStats, TorrentState, TorrentStats, TrackerStats
 
@@ -38,6 +40,7 @@ __all__ = [
     "Explanation",
     "FileStats",
     "FileStream",
+    "IpFilter",
     "Magnet",
     "MagnetError",
     "MetadataError",
@@ -45,6 +48,7 @@ __all__ = [
     "MetainfoError",
     "NoPeersError",
     "PeerStats",
+    "RateLimits",
     "SelectionError",
     "Session",
     "SessionConfig",

@@ -17,17 +17,15 @@ class PeerExchangeConfig:
     Attributes:
         interval_s: between two messages, sent or accepted (BEP 11: a minute).
         max_told: endpoints added, and as many dropped, in a message of ours (BEP 11: 50).
-        max_heard: the same, in a message of the peer: some clients tell more in their first one.
         tolerance: messages that may come at once; the peer's minute is not ours.
     """
 
     interval_s: float = 60.0
     max_told: int = 50
-    max_heard: int = 200
     tolerance: int = 3
 
     def __post_init__(self) -> None:
-        if min(self.interval_s, self.max_told, self.max_heard, self.tolerance) <= 0:
+        if min(self.interval_s, self.max_told, self.tolerance) <= 0:
             raise ValueError("the bounds of the exchange of peers must be positive")
 
 
