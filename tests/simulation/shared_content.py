@@ -26,7 +26,7 @@ class SharedContent:
     data: bytes
 
     @classmethod
-    def make(cls, size: int, piece_length: int, rng: random.Random) -> SharedContent:
+    def make(cls, size: int, piece_length: int, rng: random.Random, *, private: bool = False) -> SharedContent:
         data = rng.randbytes(size)
         hashes = [hashlib.sha1(data[at : at + piece_length]).digest() for at in range(0, size, piece_length)]
         info: dict[str, bencode.Encodable] = {
@@ -35,6 +35,8 @@ class SharedContent:
             "piece length": piece_length,
             "pieces": b"".join(hashes),
         }
+        if private:
+            info["private"] = 1
         return cls(Metainfo.from_info(bencode.encode(info)), data)
 
     def on(self, disk: Disk, *, complete: bool = False, lies: bool = False) -> OpenStorage:

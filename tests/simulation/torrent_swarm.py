@@ -51,7 +51,8 @@ async def swarm(
 ) -> SwarmOutcome:
     """The scenario, in any size. Everybody knows forty others, at random; the honest know the seeder too."""
     rng = simulation.rng
-    content = SharedContent.make(size, piece_length, rng)
+    # Private, so that nobody tells the liars about the seeder: what they got first would be lost with it.
+    content = SharedContent.make(size, piece_length, rng, private=True)
     hosts = [f"10.1.{number >> 8}.{number & 255}" for number in range(downloaders)]
     lying = set(hosts[:liars])
     torrents: dict[str, Torrent] = {}
