@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn, final
+
+from kademlia_core.key import Key
+from transfer.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from kademlia_core.key import Key
-    from transfer.address import Address
 
 
 @final
@@ -28,6 +29,19 @@ class Contact:
     def __init__(self, key: Key, address: Address) -> None:
         _SET_KEY(self, key)
         _SET_ADDRESS(self, address)
+
+    @staticmethod
+    @lru_cache(maxsize=4096)
+    def from_compact(data: bytes, key_size: int) -> Contact:
+        """The inverse of `compact`, for a key of `key_size` bytes. The same object again for what was seen lately:
+        the answers in one lookup name the same contacts over and over.
+
+        Raises:
+            AddressError: no endpoint follows the key.
+        """
+        contact = Contact(Key.from_bytes(data[:key_size]), Address.from_compact(data[key_size:]))
+        _SET_COMPACT(contact, data)
+        return contact
 
     def compact(self) -> bytes:
         """The key and then the compact endpoint: BEP 5's "compact node info" when the key has 160 bits.

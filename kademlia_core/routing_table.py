@@ -158,12 +158,24 @@ class RoutingTable:
             return data
         return b"".join([contact.compact() for contact in self.closest(target, count)])
 
-    def wants(self, contact: Contact) -> bool:
-        """Whether this stranger could be of use, so that it is worth a ping."""
+    def needs(self, contact: Contact) -> bool:
+        """Whether this stranger is worth a ping at once: its bucket is that of the neighbours, or holds a bad node, or
+        fewer than `bucket_size`, however large it may become.
+        """
         index = self._index_of(contact.key)
         bucket = self._buckets[index]
-        if bucket.is_full and not self._can_split(index) and len(bucket.replacements) >= self.config.replacements:
+        if len(bucket.entries) >= self.config.bucket_size and not self._can_split(index):
+            return bucket.bad(self.config) is not None
+        return contact.key != self.own_key
+
+    def wants(self, contact: Contact) -> bool:
+        """Whether there is a place for this stranger, so that it is worth a ping when there is nothing else to do."""
+        index = self._index_of(contact.key)
+        bucket = self._buckets[index]
+        if bucket.is_full and not self._can_split(index):
             if bucket.bad(self.config) is not None:
+                return True
+            if len(bucket.replacements) < self.config.replacements:
                 return True
             if self._is_verified is None or bucket.is_verified:
                 return False
@@ -207,6 +219,15 @@ class RoutingTable:
         depth = neighbours[-1].key.shared_prefix_length(self.own_key)
         ranges = range(min(count, depth + 1))
         return [random_key_sharing(self.own_key, shared, rng, exactly=True) for shared in ranges]
+
+    def count_in_range_of(self, key: Key) -> int:
+        """How many entries share as many leading bits with `own_key` as `key` does, no more and no less."""
+        index = self._index_of(key)
+        entries = self._buckets[index].entries
+        if index < len(self._buckets) - 1:
+            return len(entries)
+        own, length = self.own_key.value, (key.value ^ self.own_key.value).bit_length()
+        return sum((value ^ own).bit_length() == length for value in entries)
 
     def state_of(self, contact: Contact, *, now: float) -> NodeState | None:
         """None when the table does not hold the contact as an entry (a replacement has no state yet)."""

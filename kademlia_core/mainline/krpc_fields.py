@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 KEY_SIZE = 20
+from_compact = Contact.from_compact
 LIMITS = bencode.BencodeLimits(size_bytes=65536, tokens=8192)
 
 
@@ -66,10 +67,7 @@ def is_compact(value: object) -> bool:
 def split_nodes(data: bytes, *, ipv6: bool) -> tuple[Contact, ...]:
     """The contacts of a `nodes` (26 bytes each) or `nodes6` (38 bytes each) string; a broken tail is ignored."""
     stride = KEY_SIZE + (COMPACT_IPV6_SIZE if ipv6 else COMPACT_IPV4_SIZE)
-    return tuple(
-        Contact(Key.from_bytes(data[at : at + KEY_SIZE]), Address.from_compact(data[at + KEY_SIZE : at + stride]))
-        for at in range(0, len(data) - stride + 1, stride)
-    )
+    return tuple([from_compact(data[at : at + stride], KEY_SIZE) for at in range(0, len(data) - stride + 1, stride)])
 
 
 def join_nodes(contacts: Iterable[Contact]) -> bytes:

@@ -43,7 +43,10 @@ class NodeConfig:
         join_attempts: how often each bootstrap address is asked before joining has failed.
         join_retry_s, join_retry_max_s: wait before joining is tried again, doubled each time up to the maximum.
         max_join_refreshes: buckets that are refreshed once the node has found its neighbours, farthest first.
+        refresh_k: nodes that have to answer a refresh; buckets that hold so many need none when joining. A refresh is
+            to meet some nodes of a range, not just the closest to its random target.
         upkeep_interval_s: at most one doubtful node is pinged, and one stale bucket refreshed, in so long.
+        spare_interval_s: at most one node that the table has a place for but does not need is pinged in so long.
         max_hints: nodes waiting for the ping that lets them into the table.
         max_pending_queries: queries awaiting an answer; beyond it new ones fail at once.
         max_searches: lookups at the same time.
@@ -65,7 +68,9 @@ class NodeConfig:
     join_retry_s: float = 15.0
     join_retry_max_s: float = 600.0
     max_join_refreshes: int = 16
+    refresh_k: int = 4
     upkeep_interval_s: float = 5.0
+    spare_interval_s: float = 1.0
     max_hints: int = 64
     max_pending_queries: int = 8192
     max_searches: int = 256
@@ -80,13 +85,13 @@ class NodeConfig:
         if self.query_timeout_s <= self.lookup.short_timeout_s:
             raise ValueError("query_timeout_s must be longer than the lookup's short_timeout_s")
         intervals = (self.upkeep_interval_s, self.token_rotation_s, self.resolve_timeout_s, self.snapshot_interval_s)
-        if min(intervals) <= 0 or self.join_attempts < 1:
+        if min(*intervals, self.spare_interval_s) <= 0 or self.join_attempts < 1:
             raise ValueError("intervals and join_attempts must be positive")
         if not 0 < self.join_retry_s <= self.join_retry_max_s:
             raise ValueError("join_retry_s must be positive and at most join_retry_max_s")
         if self.max_join_refreshes < 0:
             raise ValueError("max_join_refreshes must not be negative")
-        if min(self.max_hints, self.max_pending_queries, self.max_searches) < 1:
+        if min(self.refresh_k, self.max_hints, self.max_pending_queries, self.max_searches) < 1:
             raise ValueError("each bound must be at least 1")
         if self.max_datagram_bytes < MIN_DATAGRAM_BYTES:
             raise ValueError(f"max_datagram_bytes must be at least {MIN_DATAGRAM_BYTES}")

@@ -132,9 +132,14 @@ class NodeCore:
 
     def next_timer(self) -> float:
         """When `handle_timer` wants to be called next."""
+        earliest = self._upkeep.next_timer()
         deadlines = [self._transactions.next_timer(), self._joining.next_timer()]
-        deadlines += [search.next_timer() for search in self._searches]
-        return min([deadline for deadline in deadlines if deadline is not None] + [self._upkeep.next_timer()])
+        if self._searches:
+            deadlines += [search.next_timer() for search in self._searches]
+        for deadline in deadlines:
+            if deadline is not None and deadline < earliest:
+                earliest = deadline
+        return earliest
 
     def join(self, addresses: tuple[Address, ...], *, alone: bool = False, now: float) -> None:
         """Enters the network through `addresses`; `alone` starts one that others may join.
@@ -400,16 +405,17 @@ class NodeCore:
             transaction.asker.on_failure(transaction, error=reply, now=now)
             return
         self._count.responses_received += 1
-        contact = Contact(reply.sender, source)
+        asked = transaction.contact
+        contact = asked if asked is not None and asked.key == reply.sender else Contact(reply.sender, source)
         if contact.key == self.node_id:  # we asked ourselves, or somebody who says so
-            if transaction.contact is not None:
-                self.table.on_failure(transaction.contact, now=now)
+            if asked is not None:
+                self.table.on_failure(asked, now=now)
             transaction.asker.on_failure(transaction, now=now)
             return
         if reply.external_address is not None and self._external.on_vote(source, reply.external_address, now=now):
             self._on_external_address(now)
         is_kept = self.table.on_response(contact, now=now)
-        if transaction.contact is None or transaction.contact.key == contact.key:
+        if asked is None or asked is contact:
             transaction.asker.on_response(transaction, reply, now=now)
         else:  # not the node we meant: what it says is no answer to our question
             transaction.asker.on_failure(transaction, now=now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kademlia_core.node.messages import FindNode, Ping
@@ -32,16 +33,26 @@ class TableUpkeep:
         self._table = table
         self._network = network
         self._config = config
+        self._refresh_config = replace(config, lookup=replace(config.lookup, k=min(config.refresh_k, config.lookup.k)))
         self._rng = rng
         self._pinged: set[Address] = set()
         self._refresh: Search | None = None
         self._targets: deque[Key] = deque()  # of refreshes to come; at most max_join_refreshes
         self._restored: deque[Contact] = deque()  # from an earlier run, to be pinged; at most as given
         self._next_round_at = now + config.upkeep_interval_s
+        self._next_spare_at = now
 
     def hint(self, address: Address, contact: Contact | None, *, now: float) -> None:
-        """Somebody may be at `address`: a ping decides. Dropped when it could not be of use anyway."""
-        if address not in self._pinged and (contact is None or self._table.wants(contact)):
+        """Somebody may be at `address`: a ping decides. Dropped when it could not be of use anyway.
+
+        Who only fills the larger part of a large bucket, or the reserve, has to be lucky: one is pinged now and then.
+        """
+        if address in self._pinged:
+            return
+        if contact is None or self._table.needs(contact):
+            self._ping(address, None, now)
+        elif now >= self._next_spare_at and self._table.wants(contact):
+            self._next_spare_at = now + self._config.spare_interval_s
             self._ping(address, None, now)
 
     def restore(self, contacts: tuple[Contact, ...], *, now: float) -> None:
@@ -50,7 +61,9 @@ class TableUpkeep:
         self._ping_restored(now)
 
     def fill_far_buckets(self, *, now: float) -> bool:
-        """Refreshes all buckets farther away than the neighbours. Returns whether there were any.
+        """Refreshes all buckets farther away than the neighbours, if they are nearly empty when their turn comes.
+
+        Returns whether there were any.
 
         It makes us known there, too: a network where everybody has met neighbours only is not connected enough for
         lookups from anywhere to end at the truly closest nodes.
@@ -106,8 +119,10 @@ class TableUpkeep:
         return self._next_round_at if refresh is None else min(refresh, self._next_round_at)
 
     def _refresh_next(self, now: float) -> None:
-        if self._targets:
-            self._start_refresh(self._targets.popleft(), now)
+        while self._targets and self._refresh is None:
+            target = self._targets.popleft()
+            if self._table.count_in_range_of(target) < self._config.refresh_k:
+                self._start_refresh(target, now)
 
     def _refresh_stalest(self, now: float) -> None:
         target = self._table.stale_target(now=now, rng=self._rng)
@@ -115,17 +130,17 @@ class TableUpkeep:
             self._start_refresh(target, now)
 
     def _start_refresh(self, target: Key, now: float) -> None:
-        self._table.refreshed(target, now=now)
-        config = self._config
-        contacts = self._table.closest(target, config.lookup.k, max_failures=self._table.config.bad_after_failures - 1)
+        table = self._table
+        table.refreshed(target, now=now)
+        contacts = table.closest(target, self._config.lookup.k, max_failures=table.config.bad_after_failures - 1)
         self._refresh = Search(
             FindNode(target),
             target,
             contacts,
             network=self._network,
             owner=self,
-            config=config,
-            own_key=self._table.own_key,
+            config=self._refresh_config,
+            own_key=table.own_key,
         )
         self._refresh.start(now=now)
 

@@ -83,6 +83,7 @@ class DatagramSocket(asyncio.DatagramTransport):
         self._receive, self._send = sock.recvfrom, sock.sendto
         self._protocol = protocol
         self._max_bytes = max_bytes
+        self._budget = 1  # how many datagrams are expected now
         self._is_closing = False
         protocol.connection_made(self)
         if not self._is_closing:
@@ -127,13 +128,16 @@ class DatagramSocket(asyncio.DatagramTransport):
         if self._is_closing:
             return  # by a callback of the same turn of the loop
         receive, size, datagrams = self._receive, self._max_bytes, []
+        budget = self._budget
         try:
-            for _ in range(MAX_BATCH):
+            for _ in range(budget):
                 datagrams.append(receive(size))
         except (BlockingIOError, InterruptedError):
             pass
         except OSError as error:  # an ICMP message about some earlier datagram
             self._protocol.error_received(error)
+        # Asking in vain takes longer than reading, so a quiet socket is read once in a turn, and a busy one often.
+        self._budget = min(2 * budget, MAX_BATCH) if len(datagrams) == budget else max(len(datagrams), 1)
         if datagrams:
             self._protocol.datagrams_received(datagrams)
 

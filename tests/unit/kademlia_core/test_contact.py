@@ -44,6 +44,16 @@ def test_the_compact_form_is_the_key_and_the_endpoint() -> None:
         Contact(KEY, Address("localhost", 1)).compact()
 
 
+def test_what_was_read_from_the_wire_lately_is_the_same_object_again() -> None:
+    data = bytes(19) + b"\x05\x0a\x00\x00\x01\x1a\xe1"
+    contact = Contact.from_compact(data, 20)
+    assert contact == Contact(KEY, ADDRESS)
+    assert Contact.from_compact(bytes(bytearray(data)), 20) is contact
+    assert contact.compact() == data
+    with pytest.raises(AddressError):
+        Contact.from_compact(data[:-1], 20)
+
+
 def test_its_hash_is_that_of_the_process_it_is_in() -> None:
     """Hashes of text are salted: one that travelled along would find nothing in a dict elsewhere."""
     write = "import sys, pickle; from kademlia_core import *; from transfer.address import *; "

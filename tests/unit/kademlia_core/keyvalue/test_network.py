@@ -57,6 +57,8 @@ class World:
     def get(self, address: Address, key: Key = KEY) -> Record | None:
         search = self.core(address).get(key, now=self.network.now)
         self.network.run(2.0)
+        if not search.is_finished:
+            self.network.run(8.0)  # with hardly k nodes alive, the dead ones are waited for
         assert search.is_finished
         found = [e.found[0] for e in self.network.events[address] if isinstance(e, Found) and e.search is search]
         newest = found[-1] if found else None

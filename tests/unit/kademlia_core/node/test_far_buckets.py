@@ -60,6 +60,24 @@ def test_a_first_join_without_far_buckets_leaves_them_to_the_next() -> None:
     assert world.refreshed_buckets() == list(range(world.depth() + 1))
 
 
+def test_ranges_of_which_enough_is_known_are_not_refreshed() -> None:
+    """Whoever came to know the far half by other means need not look there."""
+    world = World()
+    for contact in world.far_half()[:4]:
+        world.core.table.on_response(contact, now=0.0)
+    world.join()
+    assert world.refreshed_buckets() == list(range(1, world.depth() + 1))
+
+
+def test_a_refresh_ends_when_a_few_have_answered() -> None:
+    few, many = World(MainlineConfig(refresh_k=2)), World(MainlineConfig(refresh_k=8))
+    few.join()
+    many.join()
+    assert few.answers < 0.7 * many.answers
+    with pytest.raises(ValueError, match="at least 1"):
+        MainlineConfig(refresh_k=0)
+
+
 def test_far_targets_lie_in_their_buckets() -> None:
     own_key = Key.random(160, Random(1))
     table = RoutingTable(own_key)
@@ -85,6 +103,7 @@ class World:
 
     def __init__(self, config: MainlineConfig | None = None, size: int = 200) -> None:
         self.core = MainlineCore(rng=Random(1), now=0.0, config=config)
+        self.answers = 0
         self.targets: list[Key] = []  # in the order in which they were first asked for
         self._contacts: dict[Address, Contact] = {}
         self._waiting: list[tuple[bytes, Address]] = []
@@ -116,7 +135,12 @@ class World:
         nearest = sorted(self._contacts.values(), key=lambda contact: contact.key ^ target)[:8]
         response = Response(query.transaction_id, self._contacts[address].key, nodes=tuple(nearest))
         self.core.receive_datagram(krpc.encode(response), address, now=0.0)
+        self.answers += 1
         return True
+
+    def far_half(self) -> list[Contact]:
+        own_key = self.core.node_id
+        return [contact for contact in self._contacts.values() if not contact.key.shared_prefix_length(own_key)]
 
     def depth(self) -> int:
         """The bits that the eighth closest node shares with the joining one."""

@@ -53,6 +53,28 @@ def test_pings_for_hints_are_bounded_and_not_repeated() -> None:
     assert len(core.datagrams_to_send()) == 5
 
 
+def test_strangers_that_are_not_needed_are_pinged_one_by_one() -> None:
+    """The first few of a part of the key space at once, the others as time goes by."""
+    own_key, far = Key(0, 160), 1 << 159
+    table = RoutingTableConfig(bucket_size=4, first_bucket_sizes=(8,))
+    config = MainlineConfig(spare_interval_s=10.0, routing_table=table)
+    core = MainlineCore(rng=Random(1), now=0.0, config=config, node_id=own_key, keeps_id=True)
+    for number in range(10):  # so that the bucket of the neighbours is split off
+        core.table.on_response(Contact(Key(number + 1, 160), Address("10.0.1.1", number + 1)), now=0.0)
+    pinged = []
+    for number in range(20):
+        now = float(number)
+        address, key = Address("10.0.0.1", number + 1), Key(far + number, 160)
+        core.receive_datagram(krpc.encode(Query(b"aa", key, Ping())), address, now=now)
+        for data, to in core.datagrams_to_send():
+            message = krpc.decode(data)
+            if isinstance(message, Query):
+                pinged.append(number)
+                answer = Response(message.transaction_id, key)
+                core.receive_datagram(krpc.encode(answer), to, now=now)
+    assert pinged == [0, 1, 2, 3, 4, 14]
+
+
 def test_quiet_nodes_are_pinged_and_stay_good(network: VirtualNetwork) -> None:
     addresses = joined(network, 8, SHORT)
     network.run(600.0)
