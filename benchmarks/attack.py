@@ -32,15 +32,19 @@ def disjoint(lookups: int, seed: int, pictures: Path | None) -> bool:
     network = StaticNetwork(NODES, table=RoutingTableConfig(bucket_size=16), seed=seed)
     passed = True
     curves: list[Series] = []
+    fewer = max(lookups // 4, 1)
     for each in (1, 3):
-        print(f"\n{NODES} nodes, k = 16, {each} queries at a time on each path, {lookups} lookups of existing nodes\n")
+        count = lookups if each == 1 else fewer
+        print(f"\n{NODES} nodes, k = 16, {each} queries at a time on each path, {count} lookups of existing nodes")
+        print(f"(of {fewer} among silent nodes)\n" if each == 1 else "")
         print("| paths | attack | " + " | ".join(f"{share:.0%}" for share in SHARES) + " | queries |")
         print("|---|---|" + "---|" * (len(SHARES) + 1))
         for paths in PATHS:
             config = LookupConfig(k=16, alpha=each * paths, paths=paths, max_queries=1024)
             for mode in (COLLUDE, SILENT) if each == 1 else (COLLUDE,):
+                many = count if mode == COLLUDE else fewer
                 outcomes = [
-                    look_up_among_liars(network, config, share=share, mode=mode, lookups=lookups, seed=seed)
+                    look_up_among_liars(network, config, share=share, mode=mode, lookups=many, seed=seed)
                     for share in SHARES
                 ]
                 cells = [f"{outcome.success:.3f}" for outcome in outcomes]
