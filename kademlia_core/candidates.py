@@ -86,7 +86,7 @@ class CandidateList:
     """Candidates in order of distance to `target`.
 
     Invariants: each contact occurs once; no address occurs under more than `max_keys_per_address` keys; at most
-    `max_unqueried` candidates have not been queried, the closest ones that were ever added.
+    `max_unqueried` candidates have not been queried. Beyond that doubtful ones are forgotten first, then the farthest.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class CandidateList:
         assert sum(candidate.state is State.UNQUERIED for candidate in self) == self.unqueried
         assert self.unqueried <= self._config.max_unqueried
         assert sum(self._keys_at.values()) == len(self._ordered)
-        assert max(self._keys_at.values(), default=0) <= self._config.max_keys_per_address
+        assert all(0 < count <= self._config.max_keys_per_address for count in self._keys_at.values())
 
     def _forget_farther_than(self, distance: int) -> bool:
         """Makes room by forgetting one that is not queried yet: a doubtful one, or the farthest if it is farther."""
@@ -190,6 +190,8 @@ class CandidateList:
         contact = self._ordered.pop(index).contact
         del self._by_contact[contact]
         self._keys_at[contact.address] -= 1
+        if not self._keys_at[contact.address]:
+            del self._keys_at[contact.address]
         self.unqueried -= 1
 
 

@@ -68,7 +68,6 @@ class DisjointLookup:
         self._finished = False
         self._began_at: float | None = None
         self._last_at = 0.0
-        self._sent_bytes = self._received_bytes = 0
         self.add_candidates(contacts)
 
     def add_candidates(self, contacts: Iterable[Contact]) -> None:
