@@ -6,7 +6,7 @@ contact that is silent for the short time-out stops counting, though its answer 
 
 Deviations from the Kademlia paper, which waits for all: a contact silent for `patience_s` is waited for no more once k
 others have answered; and both time-outs follow the round trips seen in this lookup, where these are short. With a third
-of the contacts dead a lookup so ends after 1.5 s instead of 6.2 (median), and misses 1.5 % more of the k closest
+of the contacts dead a lookup so ends after 1.5 s instead of 6.2 (median), and misses 1.7 % more of the k closest
 (`benchmarks/lookup_patience.py`).
 """
 
