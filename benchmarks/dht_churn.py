@@ -41,15 +41,25 @@ LINK = Link(delay_s=LogNormalLatency(median_s=0.05, sigma=0.6), loss=0.01)  # ro
 
 
 async def scenario(
-    simulation: Simulation, *, nodes: int, sessions: Weibull, aggressive: bool, warm_s: float, busy_s: float
+    simulation: Simulation,
+    *,
+    nodes: int,
+    sessions: Weibull,
+    aggressive: bool,
+    warm_s: float,
+    busy_s: float,
+    announce_interval_s: float = 900.0,
 ) -> Figures:
-    """A quarter of the warm-up is measured as the quiet phase."""
+    """Half as long as the warm-up is measured without lookups, and then `busy_s` with them.
+
+    Keys are announced every `announce_interval_s`, as clients do every 15 minutes.
+    """
     config = MainlineConfig(lookup=LookupConfig(aggressive=aggressive))
     network = ChurningNetwork(simulation, size=nodes, sessions=sessions, config=config)
     await network.open()
     await network.churn(warm_s)
     await network.measure_quiet(warm_s / 2)
-    await network.measure_busy(busy_s, keys=nodes // 4, lookups_per_s=1.0)
+    await network.measure_busy(busy_s, keys=nodes // 4, lookups_per_s=1.0, announce_interval_s=announce_interval_s)
     await network.aclose()
     return network.figures
 

@@ -82,11 +82,13 @@ class ChurningNetwork:
         await self.churn(duration_s)
         self.figures.quiet_bytes_per_s = (self._sent() - before) / duration_s / self._size
 
-    async def measure_busy(self, duration_s: float, *, keys: int, lookups_per_s: float) -> None:
-        """Keys are announced every 15 minutes, and looked up by nodes chosen at random; so are random targets."""
+    async def measure_busy(
+        self, duration_s: float, *, keys: int, lookups_per_s: float, announce_interval_s: float
+    ) -> None:
+        """Keys are announced again and again, and looked up by nodes chosen at random; so are random targets."""
         before = self._sent()
         info_hashes = [self._rng.randbytes(20) for _ in range(keys)]
-        work = [asyncio.create_task(self._keep_announced(info_hash)) for info_hash in info_hashes]
+        work = [asyncio.create_task(self._keep_announced(info_hash, announce_interval_s)) for info_hash in info_hashes]
         asking = asyncio.create_task(self._ask(info_hashes, lookups_per_s))
         await self.churn(duration_s)
         for task in (*work, asking):
@@ -111,12 +113,14 @@ class ChurningNetwork:
             self._alive[number] = await node.__aenter__()
         return number
 
-    async def _keep_announced(self, info_hash: bytes) -> None:
+    async def _keep_announced(self, info_hash: bytes, interval_s: float) -> None:
         await asyncio.sleep(self._rng.uniform(0, 30))
         while True:
-            with suppress(KademliaError, NodeClosedError):
-                await self._somebody().announce(info_hash, port=6881)
-            await asyncio.sleep(ANNOUNCE_INTERVAL_S)
+            is_kept = False
+            with suppress(KademliaError, NodeClosedError, TimeoutError):
+                async with asyncio.timeout(RETRY_S):  # the announcer may crash, and will not say so
+                    is_kept = bool((await self._somebody().announce(info_hash, port=6881)).accepted_by)
+            await asyncio.sleep(interval_s if is_kept else 0)
 
     async def _ask(self, info_hashes: list[bytes], lookups_per_s: float) -> None:
         await asyncio.sleep(60)  # until all have been announced once
@@ -183,4 +187,4 @@ def _is_open(node: MainlineNode) -> bool:
     return True
 
 
-ANNOUNCE_INTERVAL_S = 900.0
+RETRY_S = 20.0

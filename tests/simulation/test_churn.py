@@ -13,8 +13,10 @@ from transfer.simulation.workloads import Weibull
 
 
 def test_lookups_succeed_while_half_of_the_nodes_change() -> None:
-    sessions = Weibull(0.6, 120.0)  # short, so that little virtual time does it
-    work = partial(scenario, nodes=30, sessions=sessions, aggressive=False, warm_s=120.0, busy_s=240.0)
+    sessions = Weibull(0.6, 120.0)  # short, so that little virtual time does it; hence the short interval, too
+    work = partial(
+        scenario, nodes=30, sessions=sessions, aggressive=False, warm_s=120.0, busy_s=240.0, announce_interval_s=60.0
+    )
     figures = run(work, seed=2, link=LINK).result
     assert figures.sessions_ended > 15
     assert figures.lookups > 60
