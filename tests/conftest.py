@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 
@@ -21,6 +22,10 @@ def pytest_asyncio_loop_factories(
         factories["uvloop"] = uvloop.new_event_loop
     return factories
 
+
+# Development mode is for the tests in this worker process, not for the programs that they start.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.pop("PYTHONDEVMODE", None)
 
 # Machines are shared and noisy: how long one example takes says nothing about the code.
 settings.register_profile("noisy", deadline=None)
