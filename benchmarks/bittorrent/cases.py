@@ -33,8 +33,8 @@ class Plan:
     def source(self) -> Path:
         return self.folder / "source"
 
-    def ours(self) -> Ours:
-        return Ours(uvloop=self.uvloop)
+    def ours(self, **settings: Any) -> Ours:
+        return Ours(uvloop=self.uvloop, **settings)
 
 
 async def download(plan: Plan) -> dict[str, list[Used]]:
@@ -96,7 +96,10 @@ async def many_peers(plan: Plan) -> dict[str, list[Used]]:
 
 
 async def swarm(plan: Plan) -> dict[str, list[Used]]:
-    """One seeder and twenty downloaders of the same kind, everybody knows everybody; until the last is complete."""
+    """One seeder and twenty downloaders of the same kind, everybody knows everybody; until the last is complete.
+
+    libtorrent gives peers of the same network upload slots beyond its limit, so ours get as many as there are peers.
+    """
     metainfo = make_content(plan.source, plan.mib, PIECE_LENGTH)
 
     async def crowd(make: Callable[[], Peer], target: Path) -> Used:
@@ -124,7 +127,10 @@ async def swarm(plan: Plan) -> dict[str, list[Used]]:
 
     return await in_turn(
         plan,
-        {"ours": lambda target: crowd(plan.ours, target), "libtorrent": lambda target: crowd(Libtorrent, target)},
+        {
+            "ours": lambda target: crowd(lambda: plan.ours(slots=DOWNLOADERS), target),
+            "libtorrent": lambda target: crowd(Libtorrent, target),
+        },
         copies=DOWNLOADERS,
     )
 
