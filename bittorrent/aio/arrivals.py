@@ -9,7 +9,7 @@ class Arrivals:
     """Wakes those who wait for a piece, when it is here or when nobody may count on it any more."""
 
     def __init__(self) -> None:
-        self._waiting: dict[int, set[asyncio.Future[None]]] = {}
+        self._waiting: dict[int, dict[asyncio.Future[None], None]] = {}
 
     async def wait(self, index: int) -> None:
         """Returns when something has happened to the piece: look again.
@@ -17,19 +17,19 @@ class Arrivals:
         Cancellation: nothing is left behind.
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(index, set()).add(future)
+        self._waiting.setdefault(index, {})[future] = None
         try:
             await future
         finally:
             others = self._waiting.get(index)
             if others is not None:
-                others.discard(future)
+                others.pop(future, None)
                 if not others:
                     del self._waiting[index]
 
     def arrived(self, index: int) -> None:
         """A piece is verified and on disk."""
-        self._wake(self._waiting.pop(index, set()))
+        self._wake(self._waiting.pop(index, {}))
 
     def reconsider(self) -> None:
         """Everybody looks again: other pieces may be wanted now, or the torrent has stopped."""
@@ -41,7 +41,7 @@ class Arrivals:
         """How many pieces are waited for."""
         return len(self._waiting)
 
-    def _wake(self, futures: set[asyncio.Future[None]]) -> None:
+    def _wake(self, futures: dict[asyncio.Future[None], None]) -> None:
         for future in futures:
             if not future.done():
                 future.set_result(None)

@@ -70,7 +70,7 @@ class Swarm:
         self._server = BlockServer(core, reads, pump=self.pump, tasks=tasks)
         self._loop = asyncio.get_running_loop()
         self._connections: dict[int, PeerConnection] = {}
-        self._handshaking: set[PeerConnection] = set()
+        self._handshaking: dict[PeerConnection, None] = {}
         self._dialling = 0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
@@ -205,7 +205,7 @@ class Swarm:
 
     def connection_opened(self, connection: PeerConnection) -> None:
         self._all_gone.clear()
-        self._handshaking.add(connection)
+        self._handshaking[connection] = None
         self._recount()
         if self._closed or self._paused:
             connection.abort()
@@ -230,7 +230,7 @@ class Swarm:
         was_useful = bool(connection.number) and self.core.peers[connection.number].was_useful
         if connection.dialled is not None and connection.number:
             self.peers.note_seed(connection.dialled, self.core.is_seed(connection.number))
-        self._handshaking.discard(connection)
+        self._handshaking.pop(connection, None)
         if self._connections.pop(connection.number, None) is not None:
             self.core.remove_peer(connection.number, now=now)
             self._on_peer(connection.core.address, connection.core.closed_because or "the connection was closed")
@@ -256,7 +256,7 @@ class Swarm:
                 self.last_met_at = now
                 if connection.dialled is not None:
                     self.peers.connected(connection.dialled)
-                self._handshaking.discard(connection)
+                self._handshaking.pop(connection, None)
                 number = self.core.add_peer(
                     core,
                     listen_port=self.listen_port,

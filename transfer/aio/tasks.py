@@ -16,7 +16,7 @@ class TaskSet:
 
     def __init__(self, on_error: Callable[[BaseException], None]) -> None:
         self._on_error = on_error
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], None] = {}  # in the order of starting: runs must repeat
         self._closed = False
 
     def start(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None] | None:
@@ -25,7 +25,7 @@ class TaskSet:
             work.close()
             return None
         task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
+        self._tasks[task] = None
         task.add_done_callback(self._done)
         return task
 
@@ -45,6 +45,6 @@ class TaskSet:
         return len(self._tasks)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        self._tasks.pop(task, None)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_error(error)
