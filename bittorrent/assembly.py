@@ -113,11 +113,13 @@ class PieceAssembly:
                 del self._held[block]
         return buffer, self._senders.pop(index)
 
-    def drop(self, index: int) -> None:
-        """Forgets what has come of a piece that the picker gave up."""
-        if index in self._buffers:
-            buffer, _ = self.take(index)
-            self.recycle(buffer)
+    def drop(self, index: int) -> int:
+        """Forgets what has come of a piece that the picker gave up; returns how many bytes that were."""
+        if index not in self._buffers:
+            return 0
+        buffer, senders = self.take(index)
+        self.recycle(buffer)
+        return sum(min(BLOCK_SIZE, len(buffer) - begin) for begin in senders)
 
     def recycle(self, buffer: bytearray) -> None:
         """Keeps a few buffers for reuse: clearing megabytes for every piece costs more than hashing them."""

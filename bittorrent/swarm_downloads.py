@@ -299,9 +299,9 @@ class SwarmDownloads:
             self._touch(peer)
 
     def _drop_given_up(self) -> None:
-        """Frees the memory of unfinished pieces that had to make room for others."""
+        """Frees the memory of unfinished pieces whose blocks the picker forgot: they came in vain."""
         for index in self.picker.take_given_up():
-            self._assembly.drop(index)
+            self.wasted_bytes += self._assembly.drop(index)
 
 
 LEAST_REQUESTS = 4

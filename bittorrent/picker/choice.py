@@ -94,7 +94,7 @@ class PieceChoice:
     def adopt(self, piece: PieceProgress, view: PeerView) -> PieceProgress:
         """From now on this peer works on a piece."""
         if piece.exclusive and not piece.contributors.keys() <= {view.id}:
-            piece.reset()  # its blocks came from somebody else, and only a piece from one peer proves who lies
+            self._pieces.restart(piece)  # somebody else sent of it, and only a piece from one peer proves who lies
         self._open.change_owner(piece, view.id)
         return piece
 

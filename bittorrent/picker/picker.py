@@ -310,9 +310,11 @@ class PiecePicker:
             self._peers.lost(index)
 
     def take_given_up(self) -> tuple[int, ...]:
-        """The pieces whose blocks were dropped to make room: free what is stored of them; it will be fetched again.
+        """The pieces whose blocks were forgotten: free what is stored of them, for all of it will be fetched again.
 
-        To be asked for after `pick` and `block_received`; a piece is named once.
+        They had to make room, are not wanted any more, or came from several peers when one alone was to answer for
+        them. To be asked for after `pick`, `pick_from`, `block_received` and `set_priorities`, before anything else is
+        received: a piece may have been begun anew already. Each is named once.
         """
         given_up = tuple(self._pieces.given_up)
         self._pieces.given_up.clear()

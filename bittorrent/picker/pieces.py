@@ -80,7 +80,6 @@ class PieceTable:
         """MISSING to PARTIAL; the caller requests or receives a block of it at once."""
         self._availability.exclude(index)
         self.waiting.pop(index, None)
-        self.given_up.pop(index, None)
         exclusive = index in self.suspects
         piece = PieceProgress(index, self._geometry.needed_blocks(index), owner=owner, exclusive=exclusive)
         self.partial[index] = piece
@@ -153,6 +152,11 @@ class PieceTable:
     def give_up(self, piece: PieceProgress) -> None:
         """PARTIAL to MISSING for a piece of which nothing is outstanding: what came of it is forgotten."""
         self._make_missing(piece)
+        self.given_up[piece.index] = None
+
+    def restart(self, piece: PieceProgress) -> None:
+        """A PARTIAL piece of which nothing is outstanding is fetched anew: what came of it is forgotten."""
+        piece.reset()
         self.given_up[piece.index] = None
 
     def give_up_one(self) -> bool:

@@ -218,9 +218,18 @@ def test_a_piece_that_is_given_up_lets_go_of_its_places() -> None:
     for block in (first, other):
         assembly.place(block, ANN.number)
         assembly.hold(block, ANN.number)
-    assembly.drop(0)
+    assert assembly.drop(0) == 0
     assert not assembly.is_held(first, ANN.number)
     assert assembly.is_held(other, ANN.number)
+
+
+def test_what_came_of_a_dropped_piece_is_told() -> None:
+    assembly = PieceAssembly(GEOMETRY)
+    for number in (0, 2):
+        assembly.write(GEOMETRY.block(1, number), good(GEOMETRY.block(1, number)), ANN)
+    assert assembly.drop(1) == BLOCK_SIZE + 100
+    assert assembly.drop(1) == 0
+    assert assembly.buffered_bytes == 0
 
 
 def test_pieces_that_were_asked_for_in_vain_cost_no_memory() -> None:
