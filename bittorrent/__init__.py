@@ -27,6 +27,7 @@ from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.rate_limits import RateLimits
 from bittorrent.read_ahead import StreamConfig
+from bittorrent.seed_goal import SeedGoal
 from bittorrent.stats import FileStats, PeerStats, SessionStats, SourceStats, TorrentState, TorrentStats, TrackerStats
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "NoPeersError",
     "PeerStats",
     "RateLimits",
+    "SeedGoal",
     "SelectionError",
     "Session",
     "SessionConfig",

@@ -53,17 +53,14 @@ class Explanation:
         return self.text
 
 
-def explain(
-    core: SwarmCore, *, state: TorrentState, is_paused: bool, is_rate_limited: bool, loneliness: str, now: float
-) -> Explanation:
+def explain(core: SwarmCore, *, state: TorrentState, is_paused: bool, loneliness: str, now: float) -> Explanation:
     """Why the download is as slow as it is now.
 
     Args:
-        is_rate_limited: whether a limit kept something back lately.
         loneliness: what to say when nobody is connected.
     """
     peers = Counter(held_up_by(peer, core.picker) for peer in core.peers.values() if not peer.core.is_closed)
-    reason = _reason(core, peers, state=state, is_paused=is_paused, is_rate_limited=is_rate_limited, now=now)
+    reason = _reason(core, peers, state=state, is_paused=is_paused, now=now)
     count = sum(peers.values())
     whom = "1 peer" if count == 1 else f"{count} peers"
     text = loneliness if reason is SlowReason.NO_PEERS else _TEXTS[reason].format(whom=whom, count=peers[reason])
@@ -97,7 +94,6 @@ def _reason(
     *,
     state: TorrentState,
     is_paused: bool,
-    is_rate_limited: bool,
     now: float,
 ) -> SlowReason:
     if state is TorrentState.STOPPED:
@@ -112,7 +108,7 @@ def _reason(
         return SlowReason.DISK_LIMITED
     if not peers:
         return SlowReason.NO_PEERS
-    if is_rate_limited:
+    if core.was_rate_limited(now=now):
         return SlowReason.RATE_LIMITED
     # Whoever sends anything decides; of those who do not, the ones that are nearest to it.
     for reasons in (_SENDING, (SlowReason.SNUBBED,), (SlowReason.CHOKED,), (SlowReason.ALL_REQUESTED,)):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from transfer.address import Address
 from transfer.limits.rate_limiter import RateLimiter
@@ -49,6 +50,11 @@ class SwarmLimits:
         self._local_download.set_rate(limits.local_download_bytes_per_s)
         self._local_upload.set_rate(limits.local_upload_bytes_per_s)
 
+    def count_local(self, wanted: bool) -> None:
+        """Whether what local peers send and get uses up the limits of the others, too. For limits without a parent."""
+        self._local_download.set_parent(self._download if wanted else None)
+        self._local_upload.set_parent(self._upload if wanted else None)
+
     def for_peer(self, address: Address) -> tuple[RateLimiter, RateLimiter]:
         """What limits the downloads from and the uploads to a peer."""
         if is_local(address):
@@ -57,9 +63,9 @@ class SwarmLimits:
 
 
 def is_local(address: Address) -> bool:
-    """Whether a peer is in this network or on this machine, as far as its address tells."""
+    """Whether a peer is in this network or on this machine, as far as its address tells; for a web seed it is a URL."""
     try:
-        ip = ip_address(address.host)
+        ip = ip_address(urlsplit(address.host).hostname or "" if "://" in address.host else address.host)
     except ValueError:
         return False
     return ip.is_private or ip.is_link_local or ip.is_loopback

@@ -329,6 +329,11 @@ class SwarmCore:
         held_back_at = self._trade.downloads.held_back_at if self._trade is not None else None
         return held_back_at is not None and now - held_back_at <= LATELY_S
 
+    def was_rate_limited(self, *, now: float) -> bool:
+        """Whether a rate limit has lately kept back what could have been asked for."""
+        limited_at = self._trade.downloads.limited_at if self._trade is not None else None
+        return limited_at is not None and now - limited_at <= LATELY_S
+
     def download_rate_bytes_per_s(self, *, now: float) -> float:
         return sum(peer.download.rate_bytes_per_s(now=now) for peer in self.peers.values())
 

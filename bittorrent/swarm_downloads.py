@@ -52,6 +52,7 @@ class SwarmDownloads:
         self.failed_pieces = 0
         self.unverified_bytes = 0
         self.held_back_at: float | None = None  # when the disk was last too slow to ask for more
+        self.limited_at: float | None = None  # when a rate limit last kept back what could have been asked for
         self.contributions = Contributions(max_sources=config.max_contributions)
         self.picker = PiecePicker(
             geometry,
@@ -120,7 +121,10 @@ class SwarmDownloads:
             wanted = min(wanted, self._critical_target(peer) - outstanding)
         limiter = peer.download_limiter
         if limiter.is_limited:
-            wanted = min(wanted, self._share(limiter.allowance(now=self.now)))
+            allowance = limiter.allowance(now=self.now)
+            if wanted * BLOCK_SIZE > allowance and self.picker.is_interesting(peer.number):
+                self.limited_at = self.now
+            wanted = min(wanted, self._share(allowance))
         elif not (wanted * 4 >= outstanding or wanted >= 32):  # a few at a time, not one for each block
             return
         if wanted > 0:

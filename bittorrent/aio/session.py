@@ -145,9 +145,14 @@ class Session:
         for torrent in self.torrents.values():
             torrent.swarm.set_ip_filter(blocked)
 
-    def set_rate_limits(self, limits: RateLimits) -> None:
-        """How fast all torrents together may be; may be changed at any time."""
+    def set_rate_limits(self, limits: RateLimits, *, counts_local: bool = False) -> None:
+        """How fast all torrents together may be, web seeds included; may be changed at any time.
+
+        Args:
+            counts_local: the limits of peers elsewhere hold for them and those in this network together.
+        """
         self._limits.set(limits)
+        self._limits.count_local(counts_local)
 
     @property
     def connection_count(self) -> int:

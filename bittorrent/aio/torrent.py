@@ -282,7 +282,6 @@ class Torrent:
             life.core,
             state=life.state,
             is_paused=life.is_paused,
-            is_rate_limited=False,
             loneliness=life.sources.explain_loneliness(),
             now=asyncio.get_running_loop().time(),
         )

@@ -10,6 +10,7 @@ from bittorrent.choker import ChokerConfig
 from bittorrent.explain import Explanation, SlowReason, explain
 from bittorrent.peer_config import PeerConfig
 from bittorrent.picker.bitfield import Bitfield
+from bittorrent.rate_limits import RateLimits
 from bittorrent.stats import TorrentState
 from bittorrent.swarm_config import SwarmConfig
 from tests.swarm_net import Host, SwarmNet
@@ -24,13 +25,11 @@ def why(
     *,
     state: TorrentState = TorrentState.DOWNLOADING,
     is_paused: bool = False,
-    is_rate_limited: bool = False,
 ) -> Explanation:
     return explain(
         host.core,
         state=state,
         is_paused=is_paused,
-        is_rate_limited=is_rate_limited,
         loneliness="nobody came",
         now=host.net.now,
     )
@@ -142,7 +141,6 @@ def test_what_is_left_is_on_order_from_others() -> None:
         (SlowReason.STOPPED, {"state": TorrentState.STOPPED, "is_paused": True}),
         (SlowReason.PAUSED, {"is_paused": True}),
         (SlowReason.CHECKING, {"state": TorrentState.CHECKING}),
-        (SlowReason.RATE_LIMITED, {"is_rate_limited": True}),
     ],
 )
 def test_what_the_user_did(reason: SlowReason, options: dict[str, TorrentState | bool]) -> None:
@@ -153,6 +151,42 @@ def test_what_the_user_did(reason: SlowReason, options: dict[str, TorrentState |
     explanation = why(leech, **options)  # type: ignore[arg-type]
     assert explanation.reason is reason
     assert "{" not in str(explanation)
+
+
+def test_a_limit_that_was_set_is_used_up_until_it_is_lifted() -> None:
+    net = make_net(rate_bytes_per_s=1e5)
+    leech = net.host()
+    leech.core.limits.set(RateLimits(local_download_bytes_per_s=2e4))
+    net.connect(leech, net.seed())
+    run_for(net, 10)
+    assert why(leech).reason is SlowReason.RATE_LIMITED
+    leech.core.limits.set(RateLimits())
+    run_for(net, 10)
+    assert why(leech).reason is SlowReason.REMOTE_SLOW
+
+
+def test_a_limit_above_what_the_peers_send_is_no_reason() -> None:
+    net = make_net(rate_bytes_per_s=1e5)
+    leech = net.host()
+    leech.core.limits.set(RateLimits(local_download_bytes_per_s=2e5))
+    net.connect(leech, net.seed())
+    run_for(net, 15)
+    assert why(leech).reason is SlowReason.REMOTE_SLOW
+
+
+def test_who_chokes_is_the_reason_although_there_is_a_limit() -> None:
+    net = make_net()
+    net.is_private = True  # or else the others find each other
+    leech = net.host()
+    leech.core.limits.set(RateLimits(local_download_bytes_per_s=1.0))
+    seed = net.host(
+        have=Bitfield.full(net.geometry.piece_count),
+        config=SwarmConfig(choker=ChokerConfig(slots=1, optimistic_slots=0), allowed_fast_pieces=0),
+    )
+    net.connect(net.host(), seed)
+    net.connect(leech, seed)
+    run_for(net, 5)
+    assert why(leech).reason is SlowReason.CHOKED
 
 
 def test_nothing_is_missing() -> None:

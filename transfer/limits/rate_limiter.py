@@ -43,6 +43,10 @@ class RateLimiter:
         self._rate_bytes_per_s = rate_bytes_per_s
         self._tokens = min(self._tokens, 0.0)
 
+    def set_parent(self, parent: RateLimiter | None) -> None:
+        """Another limit above this one from now on; it must not stand below this one."""
+        self._parent = parent
+
     def allowance(self, *, now: float) -> float:
         """How many bytes may move now, infinite without a limit; 0 or less while a debt is paid off."""
         own = float("inf")

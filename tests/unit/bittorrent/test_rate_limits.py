@@ -22,6 +22,11 @@ FAR, NEAR = Address("8.8.8.8", 1), Address("192.168.0.1", 1)
         ("8.8.8.8", False),
         ("2001:4860::1", False),
         ("x", False),
+        ("http://192.168.0.1:8080/files/", True),
+        ("http://[::1]/files/", True),
+        ("https://files.example/", False),
+        ("https://8.8.8.8/", False),
+        ("http://", False),
     ],
 )
 def test_who_is_local(host: str, expected: bool) -> None:
@@ -37,6 +42,21 @@ def test_classes_and_levels_are_limited_on_their_own() -> None:
     assert [limiter.is_limited for limiter in two.for_peer(FAR)] == [True, False]
     assert [limiter.is_limited for limiter in one.for_peer(NEAR)] == [False, True]
     assert [limiter.is_limited for limiter in two.for_peer(NEAR)] == [False, False]
+
+
+def test_local_peers_can_count_towards_the_limits_of_the_others() -> None:
+    session = SwarmLimits()
+    torrent = SwarmLimits(session)
+    far, near = torrent.for_peer(FAR)[0], torrent.for_peer(NEAR)[0]
+    session.set(RateLimits(download_bytes_per_s=1000))
+    session.count_local(True)
+    assert (far.allowance(now=0.0), near.allowance(now=0.0)) == (0.0, 0.0)
+    near.spend(3000, now=0.0)
+    assert far.allowance(now=1.0) == near.allowance(now=1.0) == -2000.0
+    session.count_local(False)
+    assert not near.is_limited
+    near.spend(3000, now=1.0)
+    assert far.allowance(now=3.5) == 500.0
 
 
 @pytest.mark.parametrize("wrong", ["download_bytes_per_s", "local_upload_bytes_per_s"])
