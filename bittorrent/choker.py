@@ -27,6 +27,7 @@ class ChokerConfig:
             because those who would get them snub us: so that better peers are found soon (BEP 3, "anti-snubbing").
         rechoke_interval_s: how often slots are given anew (BEP 3: 10 s, so that TCP gets up to speed).
         optimistic_interval_s: how often the optimistic ones move on (BEP 3: 30 s).
+        rate_window_s: over how long it is measured who sends what (BEP 3: 20 s).
         seeding_policy: who gets the regular slots while we seed.
         seed_turn_s: how long a peer keeps its slot while we seed and others wait.
         new_peer_s: for how long a peer counts as new.
@@ -38,6 +39,7 @@ class ChokerConfig:
     optimistic_slots: int = 1
     rechoke_interval_s: float = 10.0
     optimistic_interval_s: float = 30.0
+    rate_window_s: float = 20.0
     seeding_policy: SeedingPolicy = SeedingPolicy.ROUND_ROBIN
     seed_turn_s: float = 60.0
     new_peer_s: float = 60.0
@@ -48,6 +50,8 @@ class ChokerConfig:
             raise ValueError("there must be at least one slot, and no more optimistic ones than slots")
         if not 0 < self.rechoke_interval_s <= self.optimistic_interval_s:
             raise ValueError("rechoke_interval_s must be positive and at most optimistic_interval_s")
+        if self.rate_window_s < self.rechoke_interval_s:
+            raise ValueError("rate_window_s must be at least rechoke_interval_s")
         if self.seed_turn_s < self.rechoke_interval_s or self.new_peer_s < 0 or self.new_peer_weight < 1:
             raise ValueError(
                 "seed_turn_s must be at least rechoke_interval_s, and new peers must not be at a disadvantage"
@@ -65,8 +69,8 @@ class ChokeCandidate:
         is_interested: it wants something of us.
         is_unchoked: it may request now.
         is_snubbed: it unchoked us and sends nothing (BEP 3: for a minute): it gets no regular slot.
-        download_bytes_per_s: what it sends to us.
-        upload_bytes_per_s: what we send to it.
+        download_bytes_per_s: what it has sent to us of late, over `ChokerConfig.rate_window_s`.
+        upload_bytes_per_s: what we have sent to it.
         progress: the share of the torrent that it has, from 0 to 1.
         connected_at: when it connected, on the clock of `now`.
     """

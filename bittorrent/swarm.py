@@ -94,7 +94,7 @@ class SwarmCore:
             number=number,
             core=core,
             is_dialled=is_dialled,
-            config=self._config.pipeline,
+            config=self._config,
             limits=self.limits,
             now=now,
         )

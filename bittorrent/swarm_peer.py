@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bittorrent.lately import MovedLately
 from bittorrent.peer import PeerCore
-from bittorrent.pipeline import PipelineConfig, RequestPipeline
+from bittorrent.pipeline import RequestPipeline
 from bittorrent.rate import RateMeter
 from bittorrent.rate_limits import SwarmLimits
+from bittorrent.swarm_config import SwarmConfig
 from transfer.address import Address
 
 
@@ -34,7 +36,9 @@ class SwarmPeer:
         "is_refusing",
         "number",
         "pipeline",
+        "received_lately",
         "sender",
+        "sent_lately",
         "upload",
         "upload_limiter",
         "uploaded_bytes",
@@ -47,7 +51,7 @@ class SwarmPeer:
         number: int,
         core: PeerCore,
         is_dialled: bool,
-        config: PipelineConfig,
+        config: SwarmConfig,
         limits: SwarmLimits,
         now: float,
     ) -> None:
@@ -55,9 +59,11 @@ class SwarmPeer:
         self.core = core
         self.is_dialled = is_dialled  # we called it, so it can be called
         self.connected_at = now
-        self.pipeline = RequestPipeline(config=config, now=now)
+        self.pipeline = RequestPipeline(config=config.pipeline, now=now)
         self.download = RateMeter()
         self.upload = RateMeter()
+        self.received_lately = MovedLately(window_s=config.choker.rate_window_s)
+        self.sent_lately = MovedLately(window_s=config.choker.rate_window_s)
         self.downloaded_bytes = 0
         self.uploaded_bytes = 0
         self.download_limiter, self.upload_limiter = limits.for_peer(core.address)

@@ -142,8 +142,8 @@ class SwarmUploads:
                 is_interested=self._is_worth_a_slot(peer),
                 is_unchoked=not peer.core.am_choking,
                 is_snubbed=peer.pipeline.is_snubbed,
-                download_bytes_per_s=peer.download.rate_bytes_per_s(now=now),
-                upload_bytes_per_s=peer.upload.rate_bytes_per_s(now=now),
+                download_bytes_per_s=peer.received_lately.bytes_per_s(peer.downloaded_bytes, now=now),
+                upload_bytes_per_s=peer.sent_lately.bytes_per_s(peer.uploaded_bytes, now=now),
                 progress=len(peer.core.bits) / max(1, peer.core.bits.size) if peer.core.bits is not None else 0.0,
                 connected_at=peer.connected_at,
             )

@@ -1,0 +1,55 @@
+"""Real `Session`s on simulated hosts, all with the same torrent."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from bittorrent.aio.session import Session
+from bittorrent.aio.torrent import Torrent
+from bittorrent.config import SessionConfig
+from tests.simulation.shared_content import SharedContent
+from transfer.simulation import Simulation
+
+PORT = 6881
+
+
+@asynccontextmanager
+async def session_on(
+    simulation: Simulation,
+    host: str,
+    content: SharedContent,
+    *,
+    complete: bool = False,
+    lies: bool = False,
+    up_bytes_per_s: float | None = None,
+    **config: Any,
+) -> AsyncIterator[Session]:
+    """A session whose storage is the host's disk; `config` are fields of `SessionConfig`."""
+    rng = random.Random(simulation.rng.getrandbits(64))
+    with simulation.host(host):
+        if up_bytes_per_s is not None:
+            simulation.set_access(host, up_bytes_per_s=up_bytes_per_s)
+        storage = content.on(simulation.disk(host), complete=complete, lies=lies)
+        session = Session(host=host, port=PORT, rng=rng, open_storage=storage, config=SessionConfig(**config))
+        await session.__aenter__()
+    try:
+        yield session
+    finally:
+        await session.aclose()
+
+
+async def add(simulation: Simulation, host: str, session: Session, source: Any, **options: Any) -> Torrent:
+    """`Session.add`, on its host."""
+    with simulation.host(host):
+        return await session.add(source, **options)
+
+
+async def until(condition: Callable[[], bool], *, within_s: float = 3600.0, every_s: float = 0.25) -> None:
+    """Looks again and again: in virtual time that is exact enough, and costs little."""
+    async with asyncio.timeout(within_s):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(every_s)
