@@ -19,6 +19,8 @@ from tests.interop.programs import LibtorrentPeer, wait_until
 pytestmark = pytest.mark.interop
 
 PIECE = 1 << 18
+# Two libtorrents that call each other at the same moment both hang up, and try again much later.
+CALLS_NOBODY = {"connection_speed": 0, "torrent_connect_boost": 0}
 ONE_SLOT = SwarmConfig(choker=ChokerConfig(slots=1, optimistic_slots=0, seed_turn_s=600.0))
 
 
@@ -138,7 +140,7 @@ async def test_libtorrent_tells_us_about_a_third_peer(tmp_path: Path) -> None:
 async def test_we_tell_libtorrent_about_a_third_peer(tmp_path: Path) -> None:
     metainfo = make_shared(tmp_path / "theirs")
     async with (
-        LibtorrentPeer(settings={"connection_speed": 0}) as seed,  # calls nobody: two who dial each other meet later
+        LibtorrentPeer(settings=CALLS_NOBODY) as seed,
         LibtorrentPeer() as leech,
         Session(tmp_path / "ours", host="127.0.0.1") as session,
     ):
