@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from bittorrent import Metainfo
-from tests.interop.programs import JsonChild, free_port, run_aria2, wait_until
+from tests.interop.aria2 import run_aria2
+from tests.interop.programs import JsonChild, free_port, wait_until
 from transfer.address import Address
 
 

@@ -18,7 +18,7 @@ class Selection:
     """The priorities of the files of one torrent, and what they mean for its pieces.
 
     Priorities are numbers from 0 (not wanted) to 7 (before all others); 4 is usual. A piece has the highest priority of
-    the files that have bytes in it, unless it was given one of its own. Padding goes with the file before it.
+    the files that have bytes in it, unless it was given one of its own. Padding goes with the bytes before it.
 
     Args:
         files: in the order of the torrent, padding included: files are known by their number in it.
@@ -71,8 +71,10 @@ class Selection:
         found = bytearray(self._geometry.piece_count)
         before = DEFAULT_PRIORITY
         for entry, priority in zip(self._files, self.files, strict=True):
+            if not entry.length:
+                continue
             effective = before = before if entry.is_padding else priority
-            if not entry.length or not effective:
+            if not effective:
                 continue
             first, last = (entry.offset // self._geometry.piece_length, (entry.end - 1) // self._geometry.piece_length)
             for edge in (first, last):

@@ -25,6 +25,18 @@ def make_folder(path: Path, size: int, *, seed: int = 2) -> Path:
     return path
 
 
+def make_many_files(path: Path, *, seed: int = 3) -> Path:
+    """Fifty files that share pieces: odd sizes, some of them empty, names from all over the world."""
+    rng = random.Random(seed)
+    names = [
+        f"{name} {number}" for number in range(10) for name in ("plain", "ünïcode", "漢字/深/🎵", "عربي", "e\u0301/é")
+    ]
+    for number, name in enumerate(names):
+        size = 0 if number % 7 == 3 else 1 if number % 7 == 5 else rng.randrange(100_000)
+        make_file(path / name, size, seed=rng.getrandbits(32))
+    return path
+
+
 def digests(path: Path) -> dict[str, str]:
     """SHA-256 of a file, or of each file in a folder by its relative name. Hidden state folders do not count."""
     files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())

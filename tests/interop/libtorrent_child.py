@@ -44,6 +44,8 @@ QUIET_LOCAL_SESSION: dict[str, Any] = {
     | int(lt.alert.category_t.storage_notification),
 }
 
+MANY_FILES = 1000  # more than any torrent here has
+
 
 class Child:
     def __init__(self, settings: dict[str, Any]) -> None:
@@ -58,12 +60,25 @@ class Child:
     def do_port(self) -> dict[str, Any]:
         return {"port": self.session.listen_port()}
 
-    def do_add(self, save_path: str, torrent: str = "", magnet: str = "", seed: bool = False) -> dict[str, Any]:
+    def do_add(
+        self,
+        save_path: str,
+        torrent: str,
+        magnet: str,
+        seed: bool,
+        select: list[int],
+        resume_data: str,
+        flags: dict[str, bool],
+    ) -> dict[str, Any]:
         params = lt.parse_magnet_uri(magnet) if magnet else lt.load_torrent_buffer(base64.b64decode(torrent))
+        if resume_data:
+            params = lt.read_resume_data(base64.b64decode(resume_data))
         params.save_path = save_path
-        params.flags &= ~(lt.torrent_flags.auto_managed | lt.torrent_flags.paused)
-        if seed:
-            params.flags |= lt.torrent_flags.seed_mode
+        for name, is_set in {"auto_managed": False, "paused": False, "seed_mode": seed, **flags}.items():
+            flag = getattr(lt.torrent_flags, name)
+            params.flags = params.flags | flag if is_set else params.flags & ~flag
+        if select:
+            params.file_priorities = [4 if number in select else 0 for number in range(max(MANY_FILES, max(select)))]
         handle = self.session.add_torrent(params)
         key = str(handle.info_hash())
         self.handles[key] = handle
@@ -98,7 +113,7 @@ class Child:
         return {
             "state": str(status.state),
             "progress": status.progress,
-            "is_seeding": status.is_seeding,
+            "is_finished": status.is_finished,
             "has_metadata": status.has_metadata,
             "peers": status.num_peers,
             "done_bytes": status.total_wanted_done,
@@ -116,6 +131,11 @@ class Child:
             if any(isinstance(alert, lt.cache_flushed_alert) for alert in self.session.pop_alerts()):
                 return {}
         return {"error": "the cache was not flushed"}
+
+    def do_resume_data(self, info_hash: str) -> dict[str, Any]:
+        self.handles[info_hash].save_resume_data(lt.save_resume_flags_t.save_info_dict)
+        alert = self._alert(lt.save_resume_data_alert, lambda alert: True)
+        return {"resume_data": base64.b64encode(lt.write_resume_data_buf(alert.params)).decode()}
 
     def do_peers(self, info_hash: str) -> dict[str, Any]:
         return {

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import itertools
 import json
+import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+from tests.interop.require import require_program
 from transfer.address import Address
-
-CHILD = Path(__file__).with_name("libtorrent_child.py")
 
 
 def free_port() -> int:
@@ -54,6 +54,65 @@ async def end_process(process: asyncio.subprocess.Process, *, grace_s: float = 5
     except TimeoutError:
         process.kill()
         await process.wait()
+
+
+class Program:
+    """A foreign program that serves something at `address`: ready when entered, ended by its process id.
+
+    Subclasses say which program it is, how it is called and, beyond listening, when it is ready.
+    """
+
+    name: ClassVar[str]
+    package: ClassVar[str]  # of Debian
+    grace_s: ClassVar[float] = 5.0  # to end by itself
+
+    def __init__(self, *, host: str = "127.0.0.1") -> None:
+        self.address = Address(host, free_port())
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def __aenter__(self) -> Self:
+        program = require_program(self.name, self.package)
+        self.directory = Path(tempfile.mkdtemp(prefix=f"{self.name}-"))
+        try:
+            arguments = self.arguments()
+            with (self.directory / "log").open("wb") as log:
+                self._process = await asyncio.create_subprocess_exec(program, *arguments, stdout=log, stderr=log)
+            await wait_until(self._is_ready, what=f"{self.name} serves", within_s=20)
+        except BaseException:
+            await self._end()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._end()
+
+    def arguments(self) -> Sequence[str]:
+        """What follows the program's name; files may be put into `directory`, which is its own."""
+        raise NotImplementedError
+
+    async def serves(self) -> bool:
+        """Whether it does what it is for. An OSError means that it does not yet."""
+        _, writer = await asyncio.open_connection(*self.address)
+        writer.close()
+        await writer.wait_closed()
+        return True
+
+    async def _is_ready(self) -> bool:
+        assert self._process is not None
+        if self._process.returncode is not None:
+            log = (self.directory / "log").read_text(errors="replace")
+            raise RuntimeError(f"{self.name} ended at once with exit code {self._process.returncode}: {log[-2000:]}")
+        try:
+            return await self.serves()
+        except OSError:
+            return False
+
+    async def _end(self) -> None:
+        if self._process is not None:
+            await end_process(self._process, grace_s=self.grace_s)
+        shutil.rmtree(self.directory)
 
 
 class JsonChild:
@@ -110,84 +169,3 @@ class JsonChild:
         if answer.get("error"):
             raise RuntimeError(f"the child process: {name}: {answer['error']}")
         return answer
-
-
-class LibtorrentPeer(JsonChild):
-    """A libtorrent session in a child process, on `host` and a free port.
-
-    Args:
-        dht: switch its DHT node on; `add_dht_node` gives it an entry point.
-        settings: libtorrent settings that override the quiet local defaults of `libtorrent_child`.
-    """
-
-    def __init__(self, *, host: str = "127.0.0.1", dht: bool = False, settings: dict[str, Any] | None = None) -> None:
-        self.address = Address(host, free_port())
-        options = {"listen_interfaces": f"{self.address}", "enable_dht": dht, **(settings or {})}
-        super().__init__([str(CHILD)], options)
-
-    async def __aenter__(self) -> Self:
-        await super().__aenter__()
-
-        async def listens() -> bool:
-            answer = await self.do("port")
-            return bool(answer["port"] == self.address.port)
-
-        await wait_until(listens, what="libtorrent listens", within_s=20)
-        return self
-
-    async def add(self, save_path: Path, *, torrent: bytes = b"", magnet: str = "", seed: bool = False) -> str:
-        """Adds a torrent; returns its info-hash in hex."""
-        answer = await self.do(
-            "add", save_path=str(save_path), torrent=base64.b64encode(torrent).decode(), magnet=magnet, seed=seed
-        )
-        info_hash: str = answer["info_hash"]
-        return info_hash
-
-    async def connect(self, info_hash: str, address: Address) -> None:
-        await self.do("connect", info_hash=info_hash, host=address.host, port=address.port)
-
-    async def status(self, info_hash: str) -> dict[str, Any]:
-        return await self.do("status", info_hash=info_hash)
-
-    async def wait_seeding(self, info_hash: str, *, within_s: float = 120.0) -> None:
-        async def seeds() -> bool:
-            return bool((await self.status(info_hash))["is_seeding"])
-
-        await wait_until(seeds, what=f"libtorrent has all of {info_hash}", within_s=within_s)
-        await self.do("flush", info_hash=info_hash)
-
-
-async def run_aria2(torrent: bytes, download_dir: Path, *, within_s: float = 90.0) -> None:
-    """Downloads a torrent with aria2, which finds peers through the tracker alone; an AssertionError shows its log."""
-    download_dir.mkdir(parents=True, exist_ok=True)
-    path = download_dir.with_suffix(".torrent")
-    path.write_bytes(torrent)
-    process = await asyncio.create_subprocess_exec(
-        "aria2c",
-        "--no-conf=true",
-        "--seed-time=0",
-        # Without its DHT aria2 has no UDP socket, and so no UDP trackers; the DHT knows nobody.
-        "--enable-dht=true",
-        f"--dht-listen-port={free_port()}",
-        f"--dht-file-path={download_dir.with_suffix('.dht')}",
-        f"--dht-entry-point=127.0.0.1:{free_port()}",
-        "--enable-dht6=false",
-        "--bt-enable-lpd=false",
-        "--enable-peer-exchange=false",
-        "--file-allocation=none",
-        "--console-log-level=warn",
-        "--summary-interval=0",
-        f"--listen-port={free_port()}",
-        f"--dir={download_dir}",
-        str(path),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        async with asyncio.timeout(within_s):
-            output, _ = await process.communicate()
-    except TimeoutError:
-        raise AssertionError(f"aria2 did not finish within {within_s} s") from None
-    finally:
-        await end_process(process)
-    assert process.returncode == 0, output.decode(errors="replace")[-2000:]

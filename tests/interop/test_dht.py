@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kademlia_core import Key, LookupConfig, MainlineConfig, MainlineNode
-from tests.interop.programs import LibtorrentPeer, wait_until
+from tests.interop.libtorrent_peer import LibtorrentPeer
+from tests.interop.programs import wait_until
 from transfer.address import Address
 
 pytestmark = pytest.mark.interop

@@ -9,7 +9,8 @@ import pytest
 
 from kademlia_core import CasMismatchError, LookupConfig, MainlineConfig, MainlineNode, MutableItem, SigningKey
 from kademlia_core.mainline.messages import GetItem, PutItem, Response
-from tests.interop.programs import LibtorrentPeer, wait_until
+from tests.interop.libtorrent_peer import LibtorrentPeer
+from tests.interop.programs import wait_until
 from transfer.address import Address
 from transfer.wire import bencode
 

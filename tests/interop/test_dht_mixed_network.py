@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import pytest
 
 from kademlia_core import LookupConfig, MainlineConfig, MainlineNode, SigningKey
-from tests.interop.programs import LibtorrentPeer, wait_until
+from tests.interop.libtorrent_peer import LibtorrentPeer
+from tests.interop.programs import wait_until
 from transfer.address import Address
 from transfer.wire import bencode
 

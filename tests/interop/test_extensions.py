@@ -14,7 +14,8 @@ from bittorrent.metainfo.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.swarm_config import SwarmConfig
 from tests.interop.content import MIB, digests, make_file
-from tests.interop.programs import LibtorrentPeer, wait_until
+from tests.interop.libtorrent_peer import LibtorrentPeer
+from tests.interop.programs import wait_until
 
 pytestmark = pytest.mark.interop
 
@@ -38,7 +39,7 @@ async def test_libtorrent_gives_us_pieces_while_it_chokes_us(tmp_path: Path) -> 
         Session(tmp_path / "ours", host="127.0.0.1") as session,
     ):
         await libtorrent.do("limit_local_peers")
-        await libtorrent.add(tmp_path / "theirs", torrent=metainfo.to_bytes(), seed=True)
+        await libtorrent.add(tmp_path / "theirs", metainfo, seed=True)
         torrent = await session.add(metainfo, peers=[libtorrent.address])
 
         async def has_seven() -> bool:
@@ -70,7 +71,7 @@ async def test_libtorrent_takes_pieces_from_us_while_we_choke_it(tmp_path: Path)
             return any(not peer.core.am_choking for peer in torrent.swarm.core.peers.values())
 
         await wait_until(is_taken, what="the slot is taken")
-        info_hash = await libtorrent.add(tmp_path / "theirs", torrent=metainfo.to_bytes())
+        info_hash = await libtorrent.add(tmp_path / "theirs", metainfo)
         await libtorrent.connect(info_hash, session.address)
 
         async def has_ten() -> bool:
@@ -80,7 +81,7 @@ async def test_libtorrent_takes_pieces_from_us_while_we_choke_it(tmp_path: Path)
         await asyncio.sleep(0.5)
         assert torrent.statistics().uploaded_bytes == 10 * PIECE
         writer.close()  # the slot is free, and the rest follows
-        await libtorrent.wait_seeding(info_hash)
+        await libtorrent.wait_complete(info_hash)
         assert torrent.statistics().uploaded_bytes == metainfo.total_bytes
     assert digests(tmp_path / "theirs" / metainfo.name) == digests(tmp_path / "ours" / metainfo.name)
 
@@ -100,11 +101,11 @@ async def test_two_libtorrents_share_what_a_super_seed_gives_each_once(tmp_path:
         torrent = await session.add(metainfo, seed_only=True, super_seed=True)
         await torrent.wait_complete()
         for number, libtorrent in enumerate((one, two)):
-            await libtorrent.add(tmp_path / f"{number}", torrent=metainfo.to_bytes())
+            await libtorrent.add(tmp_path / f"{number}", metainfo)
             await libtorrent.connect(info_hash, session.address)
         await one.connect(info_hash, two.address)
-        await one.wait_seeding(info_hash)
-        await two.wait_seeding(info_hash)
+        await one.wait_complete(info_hash)
+        await two.wait_complete(info_hash)
         assert metainfo.total_bytes <= torrent.statistics().uploaded_bytes <= 1.5 * metainfo.total_bytes
     for number in (0, 1):
         assert digests(tmp_path / f"{number}" / metainfo.name) == digests(tmp_path / "ours" / metainfo.name)
@@ -122,7 +123,7 @@ async def test_libtorrent_tells_us_about_a_third_peer(tmp_path: Path) -> None:
     ):
         await middle.do("limit_local_peers")
         await middle.do("limit_download", bytes_per_s=100_000)  # or it has everything too soon, and leaves the seed
-        info_hash = await middle.add(tmp_path / "middle", torrent=metainfo.to_bytes())
+        info_hash = await middle.add(tmp_path / "middle", metainfo)
         first = await seed.add(metainfo, seed_only=True, peers=[middle.address])
 
         async def has_met_the_seed() -> bool:
@@ -146,14 +147,14 @@ async def test_we_tell_libtorrent_about_a_third_peer(tmp_path: Path) -> None:
     ):
         await seed.do("limit_local_peers")
         await seed.do("limit_upload", bytes_per_s=500_000)  # or we have everything too soon, and leave it
-        info_hash = await seed.add(tmp_path / "theirs", torrent=metainfo.to_bytes(), seed=True)
+        info_hash = await seed.add(tmp_path / "theirs", metainfo, seed=True)
         torrent = await session.add(metainfo, peers=[seed.address])
 
         async def has_met_the_seed() -> bool:
             return torrent.statistics().downloaded_bytes > 0
 
         await wait_until(has_met_the_seed, what="we know the seed")
-        await leech.add(tmp_path / "leech", torrent=metainfo.to_bytes())
+        await leech.add(tmp_path / "leech", metainfo)
         await leech.connect(info_hash, session.address)
 
         async def knows_a_fellow() -> bool:
@@ -175,9 +176,9 @@ async def test_libtorrent_and_we_find_each_other_in_the_local_network(tmp_path: 
         Session(ours, host="127.0.0.1", local_discovery=True) as session,
     ):
         assert session.local_discovery_error is None
-        info_hash = await libtorrent.add(theirs, torrent=metainfo.to_bytes(), seed=not we_seed)
+        info_hash = await libtorrent.add(theirs, metainfo, seed=not we_seed)
         torrent = await session.add(metainfo, seed_only=we_seed)
         async with asyncio.timeout(60):
             await torrent.wait_complete()
-        await libtorrent.wait_seeding(info_hash)
+        await libtorrent.wait_complete(info_hash)
     assert digests(tmp_path / "leech" / metainfo.name) == digests(tmp_path / "seed" / metainfo.name)

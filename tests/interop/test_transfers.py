@@ -13,9 +13,7 @@ from bittorrent.metainfo.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
 from kademlia_core import MainlineNode
 from tests.interop.content import MIB, digests, make_file, make_folder
-from tests.interop.opentracker import OpenTracker
-from tests.interop.programs import LibtorrentPeer, run_aria2
-from tests.interop.require import require_program
+from tests.interop.libtorrent_peer import LibtorrentPeer
 from tests.interop.scripted_seed import ScriptedSeed
 
 pytestmark = pytest.mark.interop
@@ -39,7 +37,7 @@ async def test_we_find_libtorrent_through_the_dht_and_download(tmp_path: Path, f
         Session(tmp_path / "ours", host="127.0.0.1", dht=node, config=EAGER) as session,
     ):
         await libtorrent.do("add_dht_node", host=entry.address.host, port=entry.address.port)
-        info_hash = await libtorrent.add(tmp_path / "theirs", torrent=metainfo.to_bytes(), seed=True)
+        info_hash = await libtorrent.add(tmp_path / "theirs", metainfo, seed=True)
         assert info_hash == metainfo.info_hash.hex()
         torrent = await session.add(metainfo)
         async with asyncio.timeout(90):
@@ -62,9 +60,9 @@ async def test_libtorrent_downloads_from_us(tmp_path: Path, folder: bool) -> Non
     async with Session(tmp_path / "ours", host="127.0.0.1") as session, LibtorrentPeer() as libtorrent:
         torrent = await session.add(metainfo, seed_only=True)
         await torrent.wait_complete()
-        info_hash = await libtorrent.add(tmp_path / "theirs", torrent=metainfo.to_bytes())
+        info_hash = await libtorrent.add(tmp_path / "theirs", metainfo)
         await libtorrent.connect(info_hash, session.address)
-        await libtorrent.wait_seeding(info_hash)
+        await libtorrent.wait_complete(info_hash)
         uploaded_bytes = torrent.statistics().uploaded_bytes
         failed_bytes = (await libtorrent.status(info_hash))["failed_bytes"]
     assert digests(tmp_path / "theirs" / metainfo.name) == digests(tmp_path / "ours" / metainfo.name)
@@ -83,19 +81,19 @@ async def test_libtorrent_finds_us_through_the_dht(tmp_path: Path) -> None:
         torrent = await session.add(metainfo, seed_only=True)
         await torrent.wait_complete()
         await libtorrent.do("add_dht_node", host=entry.address.host, port=entry.address.port)
-        info_hash = await libtorrent.add(tmp_path / "theirs", magnet=str(metainfo.magnet()))
+        info_hash = await libtorrent.add(tmp_path / "theirs", metainfo.magnet())
         async with asyncio.timeout(90):
             while not (await libtorrent.status(info_hash))["has_metadata"]:
                 await libtorrent.do("force_announce", info_hash=info_hash)
                 await asyncio.sleep(0.5)
-        await libtorrent.wait_seeding(info_hash)
+        await libtorrent.wait_complete(info_hash)
     assert digests(tmp_path / "theirs" / metainfo.name) == digests(tmp_path / "ours" / metainfo.name)
 
 
 async def test_magnet_link_from_libtorrent(tmp_path: Path) -> None:
     metainfo = make_shared(tmp_path / "theirs", folder=True, size=8 * MIB)
     async with LibtorrentPeer() as libtorrent, Session(tmp_path / "ours", host="127.0.0.1") as session:
-        await libtorrent.add(tmp_path / "theirs", torrent=metainfo.to_bytes(), seed=True)
+        await libtorrent.add(tmp_path / "theirs", metainfo, seed=True)
         torrent = await session.add(str(metainfo.magnet()), peers=[libtorrent.address])
         async with asyncio.timeout(60):
             assert (await torrent.wait_metadata()).info_bytes == metainfo.info_bytes
@@ -109,28 +107,9 @@ async def test_magnet_link_to_libtorrent(tmp_path: Path) -> None:
     async with Session(tmp_path / "ours", host="127.0.0.1") as session, LibtorrentPeer() as libtorrent:
         torrent = await session.add(metainfo, seed_only=True)
         await torrent.wait_complete()
-        info_hash = await libtorrent.add(tmp_path / "theirs", magnet=str(metainfo.magnet()))
+        info_hash = await libtorrent.add(tmp_path / "theirs", metainfo.magnet())
         await libtorrent.connect(info_hash, session.address)
-        await libtorrent.wait_seeding(info_hash)
-    assert digests(tmp_path / "theirs" / metainfo.name) == digests(tmp_path / "ours" / metainfo.name)
-
-
-@pytest.mark.parametrize("scheme", ["http", "udp"])
-async def test_aria2_downloads_from_us_through_opentracker(tmp_path: Path, scheme: str) -> None:
-    require_program("aria2c", "aria2")
-    require_program("opentracker", "opentracker")
-    make_file(tmp_path / "ours" / "shared.bin", SIZE)
-    untracked = create_metainfo(tmp_path / "ours" / "shared.bin")
-    async with OpenTracker([untracked.info_hash]) as tracker:
-        url = f"{scheme}://{tracker.address}/announce"
-        metainfo = create_metainfo(tmp_path / "ours" / "shared.bin", trackers=((url,),))
-        assert metainfo.info_hash == untracked.info_hash
-        async with Session(tmp_path / "ours", host="127.0.0.1") as session:
-            torrent = await session.add(metainfo, seed_only=True)
-            await torrent.wait_complete()
-            await torrent.wait_announced()
-            await run_aria2(metainfo.to_bytes(), tmp_path / "theirs")
-            assert torrent.statistics().uploaded_bytes >= metainfo.total_bytes
+        await libtorrent.wait_complete(info_hash)
     assert digests(tmp_path / "theirs" / metainfo.name) == digests(tmp_path / "ours" / metainfo.name)
 
 
@@ -142,7 +121,7 @@ async def test_a_corrupted_block_is_refused_fetched_again_and_its_sender_dropped
         LibtorrentPeer() as libtorrent,
         Session(tmp_path / "ours", host="127.0.0.1") as session,
     ):
-        await libtorrent.add(tmp_path / "theirs", torrent=metainfo.to_bytes(), seed=True)
+        await libtorrent.add(tmp_path / "theirs", metainfo, seed=True)
         torrent = await session.add(metainfo, peers=[liar.address])
         async with asyncio.timeout(60):
             await liar.wait_lied()

@@ -9,8 +9,8 @@ import pytest
 
 from bittorrent import Metainfo, Session, create_torrent
 from tests.interop.content import MIB, digests, make_file, make_folder
+from tests.interop.libtorrent_peer import LibtorrentPeer
 from tests.interop.nginx import Nginx
-from tests.interop.programs import LibtorrentPeer
 
 pytestmark = pytest.mark.interop
 
@@ -57,7 +57,7 @@ async def test_beside_a_libtorrent_peer(tmp_path: Path) -> None:
         Session(tmp_path / "ours", host="127.0.0.1") as session,
     ):
         metainfo = await create_torrent(shared, web_seeds=[nginx.url], piece_length=1 << 16)
-        await libtorrent.add(tmp_path / "www", torrent=metainfo.to_bytes(), seed=True)
+        await libtorrent.add(tmp_path / "www", metainfo, seed=True)
         torrent = await session.add(metainfo, peers=[libtorrent.address])
         async with asyncio.timeout(60):
             await torrent.wait_complete()
@@ -71,6 +71,6 @@ async def test_libtorrent_finds_the_same_files_at_the_same_urls(tmp_path: Path) 
     shared = make_folder(tmp_path / "www" / "shared things", SIZE)
     async with Nginx(tmp_path / "www") as nginx, LibtorrentPeer() as libtorrent:
         metainfo = await create_torrent(shared, web_seeds=[nginx.url], align=True, attributes=True)
-        info_hash = await libtorrent.add(tmp_path / "theirs", torrent=metainfo.to_bytes())
-        await libtorrent.wait_seeding(info_hash, within_s=60)
+        info_hash = await libtorrent.add(tmp_path / "theirs", metainfo)
+        await libtorrent.wait_complete(info_hash, within_s=60)
     assert digests(tmp_path / "theirs" / "shared things") == digests(shared)

@@ -55,6 +55,12 @@ def test_padding_goes_with_the_file_before_it() -> None:
     assert list(Selection(files, Geometry(48, 8), (5, 0, 0, 0)).pieces()) == [5, 5, 0, 0, 0, 0]
 
 
+def test_an_empty_file_wants_no_piece_even_with_padding_behind_it() -> None:
+    files = entries([1, 0, 7, 8], frozenset([2]))
+    assert list(Selection(files, Geometry(16, 8), (0, 4, 0, 4)).pieces()) == [0, 4]
+    assert list(Selection(files, Geometry(16, 8), (4, 0, 0, 4)).pieces()) == [4, 4]
+
+
 def test_a_piece_can_have_a_priority_of_its_own() -> None:
     selection = Selection(entries([32]), Geometry(32, 8))
     selection.set_pieces({1: 7, 3: 0})

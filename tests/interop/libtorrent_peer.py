@@ -1,0 +1,97 @@
+"""libtorrent: a client in a child process of ours, which is told what to do by JSON lines."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from bittorrent import Magnet, Metainfo
+from tests.interop.programs import JsonChild, free_port, wait_until
+from transfer.address import Address
+
+
+class LibtorrentPeer(JsonChild):
+    """A libtorrent session in a child process, on `host` and a free port.
+
+    Args:
+        dht: switch its DHT node on; `add_dht_node` gives it an entry point.
+        settings: libtorrent settings that override the quiet local defaults of `libtorrent_child`.
+    """
+
+    def __init__(self, *, host: str = "127.0.0.1", dht: bool = False, settings: dict[str, Any] | None = None) -> None:
+        self.address = Address(host, free_port())
+        options = {"listen_interfaces": f"{self.address}", "enable_dht": dht, **(settings or {})}
+        super().__init__([str(CHILD)], options)
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+
+        async def listens() -> bool:
+            answer = await self.do("port")
+            return bool(answer["port"] == self.address.port)
+
+        await wait_until(listens, what="libtorrent listens", within_s=20)
+        return self
+
+    async def add(
+        self,
+        folder: Path,
+        source: Metainfo | Magnet,
+        *,
+        seed: bool = False,
+        select: Sequence[int] = (),
+        resume_data: str = "",
+        **flags: bool,
+    ) -> str:
+        """Starts a torrent; returns its info-hash in hex.
+
+        Args:
+            seed: everything is there already, and need not be checked.
+            select: the numbers of the files that it shall fetch, from 0.
+            resume_data: what `resume_data` said the last time.
+            flags: of libtorrent's `torrent_flags`, by name.
+        """
+        is_torrent = isinstance(source, Metainfo)
+        answer = await self.do(
+            "add",
+            save_path=str(folder),
+            torrent=base64.b64encode(source.to_bytes()).decode() if isinstance(source, Metainfo) else "",
+            magnet="" if is_torrent else str(source),
+            seed=seed,
+            select=list(select),
+            resume_data=resume_data,
+            flags=flags,
+        )
+        info_hash: str = answer["info_hash"]
+        return info_hash
+
+    async def connect(self, info_hash: str, address: Address) -> None:
+        await self.do("connect", info_hash=info_hash, host=address.host, port=address.port)
+
+    async def status(self, info_hash: str) -> dict[str, Any]:
+        return await self.do("status", info_hash=info_hash)
+
+    async def done_bytes(self, info_hash: str) -> int:
+        return int((await self.status(info_hash))["done_bytes"])
+
+    async def resume_data(self, info_hash: str) -> str:
+        """What it wants to know of a torrent when it starts again; everything is in its file then."""
+        await self.do("flush", info_hash=info_hash)
+        answer = await self.do("resume_data", info_hash=info_hash)
+        return str(answer["resume_data"])
+
+    async def wait_complete(self, info_hash: str, *, within_s: float = 60.0) -> None:
+        """Returns once everything that is wanted is in its file."""
+
+        async def is_finished() -> bool:
+            status = await self.status(info_hash)
+            assert not status["error"], status
+            return bool(status["is_finished"])
+
+        await wait_until(is_finished, what=f"libtorrent has all of {info_hash}", within_s=within_s)
+        await self.do("flush", info_hash=info_hash)
+
+
+CHILD = Path(__file__).with_name("libtorrent_child.py")
