@@ -59,12 +59,12 @@ async def _play(output: Output, folder: Path, size_bytes: int) -> None:
         bootstrap = await children.start("DHT node", "dht", "node", "--listen", ANY_PORT, "--bootstrap", "none")
         entry = (await bootstrap.wait_event("listening"))["address"]
         output.say(f"the DHT node listens on {entry}")
-        options = ("--listen", ANY_PORT, "--bootstrap", entry)
+        options = ("--listen", ANY_PORT, "--bootstrap", entry, "--no-local")  # the DHT alone brings them together
         seeder = await children.start(
             *("seeder", "seed", str(folder / "demo.torrent"), "-d", str(original.parent), "--upload-slots", "1"),
             *options,
         )
-        seeder_address = (await seeder.wait_event("listening"))["address"]
+        seeder_address = (await seeder.wait_event("seeding"))["address"]
         await bootstrap.wait_event("progress", field="stored_peers", at_least=1)
         output.say(f"the seeder listens on {seeder_address} and has announced itself in the DHT;")
         output.say("it serves one downloader at a time, so the others have to get their pieces from their fellows")

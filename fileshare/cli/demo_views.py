@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from rich.box import SIMPLE_HEAD
-from rich.live import Live
 from rich.table import Table
 
 from fileshare.cli.demo_children import Child
 from fileshare.cli.output import Output
 from fileshare.cli.units import rate_text, size_text
-from fileshare.cli.views import LINE_INTERVAL_S
+from fileshare.cli.views import LiveTable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,36 +39,25 @@ class SwarmView:
         self._output = output
         self._downloaders = downloaders
         self._seeder = seeder
-        self._live: Live | None = None
-        self._next_line_at = time.monotonic() + LINE_INTERVAL_S
-        self._last_line = ""
+        self._display = LiveTable(output)
 
     def __enter__(self) -> Self:
-        if self._output.is_live:
-            self._live = Live(self._table(), console=self._output.console, auto_refresh=False, transient=True)
-            self._live.start()
+        self._display.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._display.__exit__(kind, error, trace)
 
     def refresh(self) -> None:
-        if self._live is not None:
-            self._live.update(self._table(), refresh=True)
-            return
-        if time.monotonic() < self._next_line_at:
-            return
-        self._next_line_at = time.monotonic() + LINE_INTERVAL_S
+        if self._display.refresh(self._table, self._line):
+            for child in self._downloaders:
+                self._output.event("progress", downloader=child.name, **child.latest.get("progress", {}))
+
+    def _line(self) -> str:
         rows = [_Row(child, self._seeder) for child in self._downloaders]
-        line = "  ".join(f"{row.name}: {row.percent}, {row.rate}" for row in rows)
-        if line != self._last_line:
-            self._output.say(line)
-            self._last_line = line
-        for child in self._downloaders:
-            self._output.event("progress", downloader=child.name, **child.latest.get("progress", {}))
+        return "  ".join(f"{row.name}: {row.percent}, {row.rate}" for row in rows)
 
     def _table(self) -> Table:
         headings = ("done", "rate", "peers", "pieces from\nthe seeder", "pieces from\ndownloaders")

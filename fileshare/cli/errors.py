@@ -40,7 +40,7 @@ def exits(command: Callable[P, None]) -> Callable[P, None]:
         except (KeyboardInterrupt, InterruptedByUserError) as error:
             _end(output, "interrupted", str(error) or "interrupted", 130)
         except (TransferError, OSError) as error:
-            _end(output, "error", _explain(error), 1)
+            _end(output, "error", error_text(error), 1)
         except Exception as error:  # noqa: BLE001  # the outermost edge: a bug of ours, told so
             traceback.print_exception(error, file=sys.stderr)
             _end(output, "error", f"this is a bug in kad, please report it: {type(error).__name__}: {error}", 1)
@@ -55,7 +55,8 @@ def _end(output: Output, event: str, message: str, exit_code: int) -> NoReturn:
     raise typer.Exit(exit_code)
 
 
-def _explain(error: TransferError | OSError) -> str:
+def error_text(error: TransferError | OSError) -> str:
+    """What an error says to people, in one line."""
     if isinstance(error, TransferError) or error.strerror is None:
         return str(error) or type(error).__name__
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

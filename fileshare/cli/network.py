@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from bittorrent.config import SessionConfig
+from bittorrent.ip_filter import IpFilter
 from fileshare.cli.errors import CommandError
 from kademlia_core.aio.mainline import MainlineNode
 from transfer.address import Address
@@ -55,6 +56,8 @@ async def open_session(
     peers: Iterable[Address] = (),
     download_dir: Path,
     config: SessionConfig,
+    ip_filter: IpFilter | None = None,
+    local_discovery: bool = False,
 ) -> AsyncIterator[tuple[Session, MainlineNode | None]]:
     """A session and its DHT node, or none when `bootstrap` is None.
 
@@ -69,7 +72,15 @@ async def open_session(
             node = await stack.enter_async_context(
                 MainlineNode(host=address.host, port=address.port, bootstrap=bootstrap)
             )
-        session = Session(download_dir, host=address.host, port=address.port, dht=node, config=config)
+        session = Session(
+            download_dir,
+            host=address.host,
+            port=address.port,
+            dht=node,
+            config=config,
+            ip_filter=ip_filter,
+            local_discovery=local_discovery and not address.is_ipv6,  # it names IPv4 addresses only
+        )
         return await stack.enter_async_context(session), node
 
     async with AsyncExitStack() as stack:

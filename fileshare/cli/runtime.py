@@ -34,7 +34,9 @@ def run(work: Coroutine[Any, Any, T], *, second_signal_kills: bool = True) -> T:
 
 async def wait_started() -> None:
     """Returns at once, or where a parent steers us, when it gives the start."""
-    await _started.get().wait()
+    started = _started.get(None)
+    if started is not None:
+        await started.wait()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

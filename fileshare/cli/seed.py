@@ -2,128 +2,112 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from bittorrent.choker import ChokerConfig
+from bittorrent.choker import ChokerConfig, SeedingPolicy
 from bittorrent.config import SessionConfig
-from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.stats import TorrentState, TorrentStats
 from bittorrent.swarm_config import SwarmConfig
-from fileshare.cli.errors import CommandError, InterruptedByUserError, exits
-from fileshare.cli.network import open_session
-from fileshare.cli.options import (
-    BootstrapOption,
-    JsonOption,
-    ListenOption,
-    NoDhtOption,
-    is_magnet,
-    parse_bootstrap,
-    parse_listen,
-)
+from fileshare.cli.errors import InterruptedByUserError, exits
+from fileshare.cli.network_options import IpFilterOption, LimitUpOption, LocalOption, NetworkOptions
+from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption, is_magnet
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
-from fileshare.cli.transfers import TransferView
-from fileshare.cli.units import size_text
-from transfer.address import Address
+from fileshare.cli.seed_options import RatioOption, SeedTimeOption, parse_goal
+from fileshare.cli.seeding import Seeding
 
-if TYPE_CHECKING:
-    from bittorrent.aio.torrent import Torrent
+EXAMPLE = "Example: kad seed ~/torrents --limit-up 1M --ratio 2"
 
-EXAMPLE = "Example: kad seed ubuntu.torrent -d ~/Downloads"
+
+class Policy(StrEnum):
+    """Names of seeding policies, as they are typed."""
+
+    ROUND_ROBIN = "round-robin"
+    FASTEST = "fastest"
+    ANTI_LEECH = "anti-leech"
 
 
 @exits
 def seed(
-    torrent: Annotated[str, typer.Argument(metavar="TORRENT", help="The .torrent file.")],
-    directory: Annotated[
-        Path, typer.Option("-d", "--dir", metavar="DIR", help="Where the torrent's file or folder is.")
+    torrents: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TORRENT", help=".torrent files, and directories that hold such files.", show_default=False
+        ),
     ],
-    listen: ListenOption = None,
-    bootstrap: BootstrapOption = None,
-    no_dht: NoDhtOption = False,
+    directory: Annotated[
+        Path | None,
+        typer.Option(
+            "-d",
+            "--dir",
+            metavar="DIR",
+            help="Where the torrents' files or folders are.",
+            show_default="beside each .torrent file",
+        ),
+    ] = None,
+    ratio: RatioOption = None,
+    seed_time: SeedTimeOption = None,
+    limit_up: LimitUpOption = None,
     upload_slots: Annotated[
         int, typer.Option("--upload-slots", metavar="N", min=1, max=1000, help="How many peers are served at a time.")
     ] = ChokerConfig().slots,
+    policy: Annotated[
+        Policy,
+        typer.Option(
+            "--policy",
+            metavar="NAME",
+            help="Whom to serve when more ask than there are slots: round-robin (all in turn), fastest (those who take"
+            " most), anti-leech (those who have just begun or are nearly done).",
+        ),
+    ] = Policy.ROUND_ROBIN,
+    super_seed: Annotated[
+        bool,
+        typer.Option("--super-seed", help="For the only seed of a torrent: no piece twice before each was sent once."),
+    ] = False,
+    bootstrap: BootstrapOption = None,
+    no_dht: NoDhtOption = False,
+    local: LocalOption = None,
+    ip_filter: IpFilterOption = None,
+    listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Share a complete download until interrupted. Everything on disk is verified first and nothing is ever written;
-    then the DHT and the torrent's trackers learn that it can be had here.
+    """Share complete downloads until interrupted. Everything on disk is verified first and nothing is ever written;
+    then the DHT, the torrents' trackers and the local network learn that it can be had here.
+
+    Of a directory, every .torrent file in it is shared whose content is there, too. It is looked at again every few
+    seconds: what is added is shared as well, and what is removed no longer.
     """
-    if is_magnet(torrent):
-        raise typer.BadParameter("a magnet link has no piece hashes; name the .torrent file", param_hint="TORRENT")
-    output = Output(as_json=as_json)
-    entries, address = parse_bootstrap(bootstrap, no_dht=no_dht), parse_listen(listen)
-    metainfo = Metainfo.from_file(torrent)
-    choker = ChokerConfig(slots=upload_slots, optimistic_slots=min(ChokerConfig().optimistic_slots, upload_slots - 1))
-    config = SessionConfig(swarm=SwarmConfig(choker=choker))
-    started_at = time.monotonic()
-    last: list[TorrentStats] = []
+    for name in torrents:
+        if is_magnet(name):
+            raise typer.BadParameter("a magnet link has no piece hashes; name the .torrent file", param_hint="TORRENT")
+    job = Seeding(
+        output=Output(as_json=as_json),
+        names=[Path(name) for name in dict.fromkeys(torrents)],
+        directory=directory,
+        network=NetworkOptions.parse(
+            listen=listen, bootstrap=bootstrap, no_dht=no_dht, limit_up=limit_up, ip_filter=ip_filter, local=local
+        ),
+        super_seed=super_seed,
+        goal=parse_goal(ratio, seed_time),
+        config=SessionConfig(swarm=SwarmConfig(choker=_choker(upload_slots, policy))),
+    )
     try:
-        run(_seed(output, metainfo, directory, entries, address, config, last))
+        run(job.run())
     except InterruptedByUserError:
-        uploaded_bytes = last[-1].uploaded_bytes if last else 0
-        output.say(f"stopped: {size_text(uploaded_bytes)} sent to others")
-        output.event(
-            "done",
-            info_hash=metainfo.info_hash,
-            name=metainfo.name,
-            uploaded_bytes=uploaded_bytes,
-            seconds=time.monotonic() - started_at,
-        )
+        job.report_end()
+    job.batch.check()
 
 
-async def follow_seed(torrent: Torrent, view: TransferView) -> None:
-    """Shows a complete torrent until it is cancelled.
-
-    Raises:
-        CommandError: the torrent stopped by itself; the text says why.
-    """
-    while torrent.state in (TorrentState.FINISHED, TorrentState.SEEDING):
-        view.show(torrent.statistics())
-        await asyncio.sleep(REFRESH_INTERVAL_S)
-    reason = torrent.error or "it was stopped"
-    raise CommandError(f"{torrent.name} is shared no longer: {reason}; check its files with `kad torrent verify`")
-
-
-async def _seed(
-    output: Output,
-    metainfo: Metainfo,
-    directory: Path,
-    bootstrap: tuple[Address, ...] | None,
-    listen: Address | None,
-    config: SessionConfig,
-    last: list[TorrentStats],
-) -> None:
-    async with open_session(
-        listen=listen,
-        bootstrap=None if metainfo.private else bootstrap,
-        download_dir=directory,
-        config=config,
-    ) as (session, node):
-        torrent = await session.add(metainfo, seed_only=True)
-        with TransferView(output) as view:
-            try:
-                async for stats in torrent.progress(interval_s=REFRESH_INTERVAL_S):
-                    if stats.state is not TorrentState.SEEDING:
-                        view.show(stats)
-                output.say(f"seeding {metainfo.name} on {session.address}; stop with Ctrl-C")
-                output.say(f"magnet link: {metainfo.magnet_link()}")
-                output.event(
-                    "listening",
-                    address=session.address,
-                    dht_address=node.address if node is not None else None,
-                    info_hash=metainfo.info_hash,
-                    name=metainfo.name,
-                    magnet=metainfo.magnet_link(),
-                )
-                await follow_seed(torrent, view)
-            finally:
-                last.append(torrent.statistics())
-
-
-REFRESH_INTERVAL_S = 1.0
+def _choker(slots: int, policy: Policy) -> ChokerConfig:
+    return ChokerConfig(
+        slots=slots,
+        optimistic_slots=min(ChokerConfig().optimistic_slots, slots - 1),
+        seeding_policy={
+            Policy.ROUND_ROBIN: SeedingPolicy.ROUND_ROBIN,
+            Policy.FASTEST: SeedingPolicy.FASTEST_UPLOAD,
+            Policy.ANTI_LEECH: SeedingPolicy.ANTI_LEECH,
+        }[policy],
+    )

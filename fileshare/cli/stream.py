@@ -17,17 +17,16 @@ from bittorrent.picker.geometry import Geometry
 from bittorrent.picker.selection import Selection
 from bittorrent.stats import TorrentState, TorrentStats
 from fileshare.cli.errors import CommandError, InterruptedByUserError, exits
-from fileshare.cli.network import open_session
-from fileshare.cli.options import (
-    BootstrapOption,
-    JsonOption,
-    ListenOption,
-    NoDhtOption,
-    parse_bootstrap,
-    parse_endpoint,
-    parse_listen,
-    read_source,
+from fileshare.cli.network_options import (
+    IpFilterOption,
+    LimitDownOption,
+    LimitUpOption,
+    LocalOption,
+    NetworkOptions,
+    PeerOption,
+    WebSeedOption,
 )
+from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption, parse_listen, read_source
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run, wait_started
 from fileshare.cli.transfers import TransferView
@@ -54,13 +53,15 @@ def stream(
         str,
         typer.Option("--http", metavar="HOST:PORT", help="Where the player connects; port 0 takes a free one."),
     ] = "127.0.0.1:0",
-    peer: Annotated[
-        list[str] | None,
-        typer.Option("--peer", metavar="HOST:PORT", help="A peer to ask besides those found, may be repeated."),
-    ] = None,
+    limit_down: LimitDownOption = None,
+    limit_up: LimitUpOption = None,
+    peer: PeerOption = None,
+    web_seed: WebSeedOption = None,
     bootstrap: BootstrapOption = None,
-    listen: ListenOption = None,
     no_dht: NoDhtOption = False,
+    local: LocalOption = None,
+    ip_filter: IpFilterOption = None,
+    listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Serve one file of a torrent over HTTP while it is downloaded. Open the printed address in a media player or a
@@ -71,13 +72,21 @@ def stream(
     assert address is not None
     job = Streaming(
         output=Output(as_json=as_json),
+        network=NetworkOptions.parse(
+            listen=listen,
+            bootstrap=bootstrap,
+            no_dht=no_dht,
+            peer=peer,
+            limit_down=limit_down,
+            limit_up=limit_up,
+            ip_filter=ip_filter,
+            local=local,
+        ),
         source=read_source(source),
         file=file,
         directory=directory,
         http=address,
-        peers=tuple(parse_endpoint(text, option="--peer") for text in peer or ()),
-        bootstrap=parse_bootstrap(bootstrap, no_dht=no_dht),
-        listen=parse_listen(listen),
+        web_seeds=tuple(web_seed or ()),
     )
     try:
         run(job.run())
@@ -96,19 +105,16 @@ class Streaming:
         file: str | None,
         directory: Path,
         http: Address,
-        peers: tuple[Address, ...],
-        bootstrap: tuple[Address, ...] | None,
-        listen: Address | None,
+        network: NetworkOptions,
+        web_seeds: tuple[str, ...],
     ) -> None:
-        is_private = isinstance(source, Metainfo) and source.private
         self._output = output
         self._source = source
         self._file = file
         self._directory = directory
         self._http = http
-        self._peers = peers
-        self._bootstrap = None if is_private else bootstrap
-        self._listen = listen
+        self._network = network
+        self._web_seeds = web_seeds
         self._stats: TorrentStats | None = None
 
     async def run(self) -> None:
@@ -120,21 +126,13 @@ class Streaming:
         """
         from fileshare.file_server import FileServer  # brings the HTTP server with it
 
-        async with open_session(
-            listen=self._listen,
-            bootstrap=self._bootstrap,
-            peers=self._peers,
-            download_dir=self._directory,
-            config=SessionConfig(),
-        ) as (session, node):
-            self._output.event(
-                "listening",
-                address=session.address,
-                dht_address=node.address if node is not None else None,
-                info_hash=self._source.info_hash,
-            )
+        is_private = isinstance(self._source, Metainfo) and self._source.private
+        async with self._network.open(
+            self._output, download_dir=self._directory, config=SessionConfig(), is_private=is_private
+        ) as session:
             await wait_started()
-            torrent = await session.add(self._source, peers=self._peers)
+            torrent = await session.add(self._source, peers=self._network.peers, web_seeds=self._web_seeds)
+            self._output.event("added", info_hash=torrent.info_hash, name=torrent.name)
             with TransferView(self._output) as view:
                 number, entry = await self._choose(torrent, view)
                 await torrent.select([number])
@@ -147,7 +145,9 @@ class Streaming:
                         raise CommandError(f"cannot serve on {self._http}: {reason}; choose another --http") from None
                     url = server.url(entry)
                     self._output.say(url)
-                    self._output.event("streaming", url=url, file=str(entry), bytes=entry.length)
+                    self._output.event(
+                        "streaming", info_hash=torrent.info_hash, url=url, file=str(entry), bytes=entry.length
+                    )
                     await self._follow(torrent, view)
 
     def report_end(self) -> None:
@@ -186,7 +186,7 @@ class Streaming:
     async def _follow(self, torrent: Torrent, view: TransferView) -> None:
         try:
             while torrent.state is not TorrentState.STOPPED:
-                view.show(torrent.statistics())
+                view.show(torrent.statistics(), torrent.explain())
                 await asyncio.sleep(REFRESH_INTERVAL_S)
         finally:
             self._stats = torrent.statistics()

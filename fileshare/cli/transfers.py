@@ -1,4 +1,4 @@
-"""A torrent on its way, as people and programs follow it."""
+"""Torrents on their way, as people and programs follow them."""
 
 from __future__ import annotations
 
@@ -10,44 +10,73 @@ from typing import Self
 from bittorrent.explain import Explanation, SlowReason
 from bittorrent.stats import TorrentState, TorrentStats
 from fileshare.cli.output import Output, one_line
+from fileshare.cli.transfer_table import TransferTable
 from fileshare.cli.units import count_text, duration_text, rate_text, size_text
 from fileshare.cli.views import Bar
 
 
 class TransferView:
-    """Shows a torrent, snapshot after snapshot; use it with `with`.
+    """Shows torrents, snapshot after snapshot; use it with `with`.
 
     Args:
-        knows_metadata: whether the "metadata" event has been reported before.
+        several: a table with a line for each torrent, instead of a bar for the only one.
         clock: seconds since whenever.
     """
 
-    def __init__(
-        self, output: Output, *, knows_metadata: bool = False, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, output: Output, *, several: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self._output = output
-        self._bar = Bar(output)
-        self._reported: dict[str, object] = {}
-        self._knows_metadata = knows_metadata
+        self._display = TransferTable(output) if several else Bar(output)
         self._clock = clock
-        self._slow_since: float | None = None
-        self._said_reason: SlowReason | None = None
+        self._reports: dict[bytes, _Report] = {}
 
     def __enter__(self) -> Self:
-        self._bar.__enter__()
+        self._display.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.__exit__(kind, error, trace)
+        self._display.__exit__(kind, error, trace)
 
     def show(self, stats: TorrentStats, explanation: Explanation | None = None) -> None:
-        """Brings the display up to date with a snapshot; says only what is news.
+        """Takes note of a snapshot of one torrent; says only what is news.
 
         Args:
             explanation: why it is slow; said when nothing has come for some seconds, and then when the reason changes.
         """
+        report = self._reports.get(stats.info_hash)
+        if report is None:
+            report = self._reports[stats.info_hash] = _Report(self._output, self._clock)
+        if isinstance(self._display, Bar):
+            _show_bar(self._display, stats)
+        else:
+            self._display.show(stats, explanation)
+        report.show(stats, explanation)
+
+    def forget(self, info_hash: bytes) -> None:
+        """A torrent is followed no longer."""
+        self._reports.pop(info_hash, None)
+        if isinstance(self._display, TransferTable):
+            self._display.forget(info_hash)
+
+    def refresh(self) -> None:
+        """Draws what was shown; for several torrents, once all have been."""
+        if isinstance(self._display, TransferTable):
+            self._display.refresh()
+
+
+class _Report:
+    """What is said of one torrent, once each."""
+
+    def __init__(self, output: Output, clock: Callable[[], float]) -> None:
+        self._output = output
+        self._clock = clock
+        self._knows_metadata = False
+        self._reported: dict[str, object] = {}
+        self._slow_since: float | None = None
+        self._said_reason: SlowReason | None = None
+
+    def show(self, stats: TorrentStats, explanation: Explanation | None) -> None:
         if stats.piece_count and not self._knows_metadata:
             self._knows_metadata = True
             self._output.event(
@@ -57,16 +86,22 @@ class TransferView:
                 bytes=stats.total_bytes,
                 pieces=stats.piece_count,
             )
-        self._show_bar(stats)
         if explanation is not None:
             self._show_explanation(stats, explanation)
-        news = {**transfer_fields(stats), "state": stats.state, "checked_pieces": stats.checked_pieces}
+        news = {
+            **transfer_fields(stats),
+            "state": stats.state,
+            "checked_pieces": stats.checked_pieces,
+            "held_up_by": explanation.reason if explanation is not None else None,
+        }
         if news != self._reported:
             self._reported = news
             self._output.event(
                 "progress",
+                info_hash=stats.info_hash,
                 **news,
                 total_bytes=stats.total_bytes,
+                wanted_bytes=stats.wanted_bytes,
                 pieces=stats.piece_count,
                 rate_bytes_per_s=stats.download_rate_bytes_per_s,
                 upload_rate_bytes_per_s=stats.upload_rate_bytes_per_s,
@@ -90,36 +125,31 @@ class TransferView:
                 peers={reason.value: count for reason, count in explanation.peers.items()},
             )
 
-    def _show_bar(self, stats: TorrentStats) -> None:
-        peers = count_text(stats.peers, "peer")
-        match stats.state:
-            case TorrentState.METADATA if stats.piece_count:
-                pass  # a .torrent file, whose check begins right away
-            case TorrentState.METADATA:
-                what = "asking for metadata" if stats.peers else "looking for peers"
-                self._bar.show(f"{stats.name}: {what}", tail=f"{peers} of {stats.known_peers} known")
-            case TorrentState.CHECKING:
-                tail = f"{count_text(stats.checked_pieces, 'piece')} looked at"
-                self._bar.show(
-                    f"{stats.name}: checking", done=stats.checked_pieces, total=stats.piece_count or None, tail=tail
-                )
-            case TorrentState.FINISHED | TorrentState.SEEDING:
-                tail = f"{size_text(stats.uploaded_bytes)} sent, {rate_text(stats.upload_rate_bytes_per_s)}, {peers}"
-                self._bar.show(f"{stats.name}: seeding", tail=tail, key=(stats.uploaded_bytes, stats.peers))
-            case TorrentState.DOWNLOADING:
-                tail = (
-                    f"{size_text(stats.wanted_bytes - stats.needed_bytes)} of {size_text(stats.wanted_bytes)}, "
-                    f"{rate_text(stats.download_rate_bytes_per_s)}, {peers}, ETA {duration_text(stats.eta_s)}"
-                )
-                self._bar.show(
-                    stats.name,
-                    done=stats.wanted_bytes - stats.needed_bytes,
-                    total=stats.wanted_bytes,
-                    tail=tail,
-                    key=(stats.done_bytes, stats.peers),
-                )
-            case TorrentState.STOPPED:
-                pass
+
+def _show_bar(bar: Bar, stats: TorrentStats) -> None:
+    peers = count_text(stats.peers, "peer")
+    match stats.state:
+        case TorrentState.METADATA if stats.piece_count:
+            pass  # a .torrent file, whose check begins right away
+        case TorrentState.METADATA:
+            what = "asking for metadata" if stats.peers else "looking for peers"
+            bar.show(f"{stats.name}: {what}", tail=f"{peers} of {stats.known_peers} known")
+        case TorrentState.CHECKING:
+            tail = f"{count_text(stats.checked_pieces, 'piece')} looked at"
+            bar.show(f"{stats.name}: checking", done=stats.checked_pieces, total=stats.piece_count or None, tail=tail)
+        case TorrentState.FINISHED | TorrentState.SEEDING:
+            tail = f"{size_text(stats.uploaded_bytes)} sent, {rate_text(stats.upload_rate_bytes_per_s)}, {peers}"
+            bar.show(f"{stats.name}: seeding", tail=tail, key=(stats.uploaded_bytes, stats.peers))
+        case TorrentState.DOWNLOADING:
+            done_bytes = stats.wanted_bytes - stats.needed_bytes
+            tail = (
+                f"{size_text(done_bytes)} of {size_text(stats.wanted_bytes)}, "
+                f"{rate_text(stats.download_rate_bytes_per_s)}, {peers}, ETA {duration_text(stats.eta_s)}"
+            )
+            key = (stats.done_bytes, stats.peers)
+            bar.show(stats.name, done=done_bytes, total=stats.wanted_bytes, tail=tail, key=key)
+        case TorrentState.STOPPED:
+            pass
 
 
 def transfer_fields(stats: TorrentStats) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 
@@ -49,3 +50,37 @@ def ranges_text(numbers: Iterable[int]) -> str:
 def count_text(count: int, noun: str) -> str:
     """`1 peer`, `2 peers`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def parse_rate(text: str) -> float:
+    """Bytes per second: `500k` and `2M` are multiples of 1000, `1.5MiB` and `500Ki` of 1024.
+
+    Raises:
+        ValueError: it is none, or has no unit: whoever writes 500 rarely means bytes.
+    """
+    match = _RATE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no rate; write for example 500k, 2M or 1.5MiB (per second)")
+    number, prefix, binary, byte = match.groups()
+    if not prefix and not byte:
+        raise ValueError(f"{text!r} has no unit; write {text}k for {text} thousand bytes per second, or {text}B")
+    rate = float(number) * (1024.0 if binary else 1000.0) ** (" kmgt".index(prefix.lower()) if prefix else 0)
+    if rate < 1:
+        raise ValueError(f"{text!r} would let nothing through; leave the option out for no limit")
+    return rate
+
+
+def parse_duration(text: str) -> float:
+    """Seconds: `90s`, `30m`, `12h`, `7d`.
+
+    Raises:
+        ValueError: it is none, or has no unit.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no time; write for example 90s, 30m, 12h or 7d")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[match[2].lower()]
+
+
+_RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(?:([kmgt])(i)?)?(b)?(?:/s|ps)?", re.IGNORECASE)
+_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([smhd])", re.IGNORECASE)

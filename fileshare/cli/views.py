@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.console import Console, RenderableType
+from rich.constrain import Constrain
+from rich.live import Live
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn
 
 from fileshare.cli.output import Output
 from fileshare.cli.units import size_text
@@ -27,13 +31,11 @@ class Bar:
 
     def __enter__(self) -> Self:
         if self._output.is_live:
-            self._progress = Progress(
+            self._progress = _Narrower(
                 TextColumn("{task.description}", markup=False),
                 BarColumn(bar_width=None),
                 TextColumn("{task.fields[tail]}", markup=False),
                 console=self._output.console,
-                transient=True,
-                expand=True,
             )
             self._task = self._progress.add_task("", total=None, tail="")
             self._progress.start()
@@ -67,6 +69,61 @@ class Bar:
                 self._output.say(line)
                 self._last_line = news
                 self._next_line_at = time.monotonic() + LINE_INTERVAL_S
+
+
+class LiveTable:
+    """A table that lives on a terminal. Elsewhere it is a line now and then, when that says news.
+
+    Use it with `with`; on leaving the table disappears.
+    """
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._live: Live | None = None
+        self._last_line = ""
+        self._next_line_at = time.monotonic() + LINE_INTERVAL_S
+
+    def __enter__(self) -> Self:
+        if self._output.is_live:
+            self._live = Live(console=self._output.console, auto_refresh=False, transient=True)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def refresh(self, table: Callable[[], RenderableType], line: Callable[[], str]) -> bool:
+        """Draws the table, or says the line if its time has come; returns whether it had."""
+        if self._live is not None:
+            self._live.update(narrower(table(), self._output.console), refresh=True)
+            return False
+        if time.monotonic() < self._next_line_at:
+            return False
+        self._next_line_at = time.monotonic() + LINE_INTERVAL_S
+        text = line()
+        if text != self._last_line:
+            self._output.say(text)
+            self._last_line = text
+        return True
+
+
+class _Narrower(Progress):
+    def __init__(self, *columns: ProgressColumn, console: Console) -> None:
+        self._own_console = console  # the one of Progress is not there yet when it renders for the first time
+        super().__init__(*columns, console=console, transient=True, expand=True)
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        yield narrower(self.make_tasks_table(self.tasks), self._own_console)
+
+
+def narrower(shown: RenderableType, console: Console) -> RenderableType:
+    """Leaves room at the end of the last line for the `^C` that a terminal writes there: a line more, and what is
+    drawn over would be the wrong lines."""
+    return Constrain(shown, max(20, console.width - len("^C^C")))
 
 
 class ByteCount:

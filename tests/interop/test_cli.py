@@ -3,104 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
-from tests.interop.programs import end_process, free_port
+from tests.interop.kad import ANY, DEADLINE_S, KAD, ROOT, Kad, needs_posix, run
+from tests.interop.programs import free_port
 from tests.interop.require import require_program
 
-ROOT = Path(__file__).parents[2]
-KAD = (sys.executable, "-W", "always::ResourceWarning", "-m", "fileshare.cli")
-ANY = "127.0.0.1:0"
 SIZE = 3_000_000
-DEADLINE_S = 60.0
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="ends processes with POSIX signals")
-
-
-class Finished:
-    """What is left of a process that has ended."""
-
-    def __init__(self, exit_code: int, stdout: str, stderr: str) -> None:
-        self.exit_code = exit_code
-        self.stdout = stdout
-        self.stderr = stderr
-
-    @property
-    def events(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.stdout.splitlines()]
-
-    @property
-    def done(self) -> dict[str, Any]:
-        """The event that ends a job."""
-        assert self.exit_code == 0, self.stderr
-        assert self.stderr == ""
-        assert self.events[-1]["event"] == "done"
-        return self.events[-1]
-
-
-class Kad:
-    """A running `kad … --json`; use it with `async with`."""
-
-    def __init__(self, *arguments: object, environment: dict[str, str] | None = None) -> None:
-        self._arguments = [str(argument) for argument in arguments]
-        self._environment = {**os.environ, "PYTHONPATH": str(ROOT), **(environment or {})}
-        self._seen = ""
-
-    async def __aenter__(self) -> Self:
-        self.process = await asyncio.create_subprocess_exec(
-            *(*KAD, *self._arguments, "--json"),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=self._environment,
-            limit=1 << 20,
-        )
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await end_process(self.process)
-
-    async def wait_event(self, name: str, **fields: object) -> dict[str, Any]:
-        """The next event of this name with these values."""
-        assert self.process.stdout is not None
-        async with asyncio.timeout(DEADLINE_S):
-            while line := (await self.process.stdout.readline()).decode():
-                self._seen += line
-                event: dict[str, Any] = json.loads(line)
-                if event["event"] == name and fields.items() <= event.items():
-                    return event
-        raise AssertionError(f"kad {self._arguments[0]} ended without {name}: {(await self.finish()).stderr}")
-
-    def send_signal(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
-    async def finish(self) -> Finished:
-        """Waits for the end."""
-        async with asyncio.timeout(DEADLINE_S):
-            stdout, stderr = await self.process.communicate()
-        assert self.process.returncode is not None
-        return Finished(self.process.returncode, self._seen + stdout.decode(), stderr.decode())
-
-    async def interrupt(self, number: signal.Signals = signal.SIGINT) -> Finished:
-        self.send_signal(number)
-        return await self.finish()
-
-
-async def run(*arguments: object) -> Finished:
-    """Runs `kad … --json` to its end."""
-    async with Kad(*arguments) as kad:
-        return await kad.finish()
+pytestmark = needs_posix
 
 
 @pytest.fixture
@@ -135,7 +52,7 @@ async def torrent(tmp_path: Path, content: bytes) -> Path:
 async def seeder(torrent: Path, network: str) -> AsyncIterator[dict[str, Any]]:
     """What `kad seed` says when it is ready."""
     async with Kad("seed", torrent, "-d", torrent.parent / "shared", "--listen", ANY, "--bootstrap", network) as kad:
-        yield await kad.wait_event("listening")
+        yield await kad.wait_event("seeding")
         finished = await kad.interrupt()
         assert finished.done["uploaded_bytes"] >= 0
 
@@ -166,9 +83,12 @@ async def test_a_magnet_link_alone_becomes_the_file(
     done = finished.done
     assert [event["event"] for event in finished.events if event["event"] != "progress"] == [
         "listening",
+        "added",
         "metadata",
         "done",
     ]
+    named = {event["info_hash"] for event in finished.events if event["event"] != "listening"}
+    assert named == {seeder["info_hash"]}, "each event says which torrent it is about"
     assert done["path"] == str(tmp_path / "copy" / "file.bin")
     assert (done["bytes"], done["done_bytes"], done["downloaded_bytes"]) == (SIZE, SIZE, SIZE)
     assert done["sources"] == [{"address": seeder["address"], "pieces": done["pieces"], "bytes": SIZE}]
@@ -192,7 +112,7 @@ async def test_the_dht_knows_nobody_for_what_nobody_shares(network: str) -> None
 
 async def test_one_peer_is_enough_even_on_ipv6(torrent: Path, content: bytes, tmp_path: Path) -> None:
     async with Kad("seed", torrent, "-d", torrent.parent / "shared", "--listen", "[::1]:0", "--no-dht") as seed:
-        address = (await seed.wait_event("listening"))["address"]
+        address = (await seed.wait_event("seeding"))["address"]
         assert address.startswith("[::1]:")
         finished = await run(
             *("get", torrent, "-o", tmp_path / "copy", "--listen", "[::1]:0", "--no-dht", "--peer", address)
@@ -235,7 +155,7 @@ async def test_a_download_can_seed_on(network: str, seeder: dict[str, Any], torr
         finished = await first.interrupt(signal.SIGTERM)
     assert finished.done["uploaded_bytes"] == SIZE
     names = [event["event"] for event in finished.events if event["event"] != "progress"]
-    assert names == ["listening", "metadata", "done", "done"]
+    assert names == ["listening", "added", "metadata", "done", "done"]
 
 
 async def test_without_any_peer_the_download_gives_up(torrent: Path, tmp_path: Path) -> None:
@@ -397,7 +317,7 @@ async def test_only_what_is_selected_is_fetched_and_more_later(network: str, tmp
     torrent = tmp_path / "shared.torrent"
     await run("torrent", "create", tmp_path / "shared", "-o", torrent)
     async with Kad("seed", torrent, "-d", tmp_path, "--listen", ANY, "--bootstrap", network) as seed:
-        await seed.wait_event("listening")
+        await seed.wait_event("seeding")
         where = ("-o", tmp_path / "copy", "--listen", ANY, "--bootstrap", network)
         first = await run("get", torrent, *where, "--select", "1", "--sequential")
         assert first.done["wanted_bytes"] < 300_000

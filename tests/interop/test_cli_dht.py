@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.test_cli import ANY, Kad, pytestmark, run
+from tests.interop.kad import ANY, Kad, needs_posix, run
+
+pytestmark = needs_posix
 
 __all__ = ["pytestmark"]
 

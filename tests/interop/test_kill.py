@@ -64,10 +64,11 @@ async def kad_get(tmp_path: Path, seed: ScriptedSeed, *, max_file_bytes: int | N
         if max_file_bytes is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (max_file_bytes, max_file_bytes))
 
-    arguments = ["get", str(tmp_path / "shared.torrent"), "-o", str(tmp_path / "ours"), "--peer", str(seed.address)]
+    arguments = ["get", str(tmp_path / "shared.torrent"), "-o", str(tmp_path / "ours"), "--sequential"]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "fileshare.cli", *arguments, "--no-dht", "--listen", "127.0.0.1:0", "--json"),
+        *("-m", "fileshare.cli", *arguments, "--peer", str(seed.address), "--no-dht", "--no-local"),
+        *("--listen", "127.0.0.1:0", "--json"),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         preexec_fn=limit,

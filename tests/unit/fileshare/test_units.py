@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from fileshare.cli.units import count_text, duration_text, elapsed_text, ranges_text, rate_text, size_text
+from fileshare.cli.units import (
+    count_text,
+    duration_text,
+    elapsed_text,
+    parse_duration,
+    parse_rate,
+    ranges_text,
+    rate_text,
+    size_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +57,38 @@ def test_ranges(numbers: list[int], text: str) -> None:
 
 def test_counts() -> None:
     assert [count_text(number, "peer") for number in (0, 1, 2)] == ["0 peers", "1 peer", "2 peers"]
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("500k", 500_000.0),
+        ("500K", 500_000.0),
+        ("2M", 2e6),
+        ("1.5MiB", 1.5 * (1 << 20)),
+        ("1.5 MiB/s", 1.5 * (1 << 20)),
+        ("512Ki", 512 * 1024.0),
+        ("1GB", 1e9),
+        ("300B", 300.0),
+        ("8kbps", 8000.0),
+    ],
+)
+def test_rates_that_people_type(text: str, rate: float) -> None:
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize("text", ["", "500", "fast", "-1k", "0k", "0.5B", "1e3k", "1ik", "1kk", "k"])
+def test_texts_that_are_no_rate(text: str) -> None:
+    with pytest.raises(ValueError, match=r"write|leave the option out"):
+        parse_rate(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("90s", 90.0), ("1.5m", 90.0), ("12h", 43200.0), ("7D", 604800.0)])
+def test_times_that_people_type(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "90", "soon", "-1s", "1w"])
+def test_texts_that_are_no_time(text: str) -> None:
+    with pytest.raises(ValueError, match="write for example"):
+        parse_duration(text)

@@ -1,0 +1,161 @@
+"""Downloads of one run of `kad get`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bittorrent.config import SessionConfig
+from bittorrent.errors import NoPeersError
+from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.picker.selection import FileName
+from bittorrent.seed_goal import SeedGoal
+from fileshare.cli.batch import Batch, Job
+from fileshare.cli.errors import CommandError, InterruptedByUserError
+from fileshare.cli.network_options import NetworkOptions
+from fileshare.cli.options import read_source
+from fileshare.cli.output import Output, one_line
+from fileshare.cli.runtime import wait_started
+from fileshare.cli.transfers import sources_text
+from fileshare.cli.units import count_text, elapsed_text, rate_text, size_text
+from transfer.errors import TransferError
+
+
+class Downloads:
+    """Fetches sources, all at the same time, and shares them on.
+
+    Args:
+        labels: torrent files and magnet links, as they were typed.
+        network: how others are reached.
+        goal: how long to share what is complete; None not to.
+    """
+
+    def __init__(
+        self,
+        *,
+        output: Output,
+        labels: Sequence[str],
+        directory: Path,
+        network: NetworkOptions,
+        select: tuple[FileName, ...],
+        sequential: bool,
+        web_seeds: tuple[str, ...],
+        goal: SeedGoal | None,
+        config: SessionConfig,
+    ) -> None:
+        self._output = output
+        self._directory = directory
+        self._network = network
+        self._select = select
+        self._sequential = sequential
+        self._web_seeds = web_seeds
+        self._goal = goal
+        self._config = config
+        self._said_seeding = False
+        self.batch = Batch(
+            output, several=len(labels) > 1, goal=goal, on_complete=self._report_completion, advise=self._advise
+        )
+        self._sources: dict[bytes, tuple[str, Metainfo | Magnet]] = {}
+        for label in labels:
+            try:
+                source = read_source(label)
+            except (TransferError, OSError) as error:
+                self.batch.reject(label, error)
+            else:
+                self._sources.setdefault(source.info_hash, (_short(label, source), source))
+
+    async def run(self) -> None:
+        """Until everything is here, and shared as long as was wished."""
+        if not self._sources:
+            return
+        async with self._network.open(
+            self._output, download_dir=self._directory, config=self._config, is_private=self._is_private
+        ) as session:
+            await wait_started()
+            self.batch.use(session)
+            for label, source in self._sources.values():
+                await self.batch.add(
+                    label,
+                    source,
+                    peers=self._network.peers,
+                    web_seeds=self._web_seeds,
+                    select=self._select,
+                    sequential=self._sequential,
+                )
+            await self.batch.run()
+
+    def report_interruption(self) -> None:
+        """What has been reached when Ctrl-C came.
+
+        Raises:
+            InterruptedByUserError: not everything.
+        """
+        if self._goal is not None:
+            for job in self.batch.jobs:
+                self.batch.report_end(job)
+        unfinished = [job for job in self.batch.jobs if not job.is_complete and job.error is None]
+        for job in unfinished:
+            self._report_stop(job)
+        if unfinished or not self.batch.jobs:
+            raise InterruptedByUserError(self._explain_interruption())
+
+    @property
+    def _is_private(self) -> bool:
+        """A private torrent keeps to its trackers (BEP 27)."""
+        return all(isinstance(source, Metainfo) and source.private for _, source in self._sources.values())
+
+    def _explain_interruption(self) -> str:
+        moments = [job.stats for job in self.batch.jobs if job.stats is not None and job.stats.total_bytes]
+        if not moments:
+            return f"interrupted before anything was downloaded; to try again: {_command_line()}"
+        done = sum(stats.done_bytes for stats in moments)
+        goal = sum(max(stats.wanted_bytes, stats.done_bytes) for stats in moments)
+        return (
+            f"interrupted: {size_text(done)} of {size_text(goal)} are verified and saved in {self._directory};"
+            f" to continue: {_command_line()}"
+        )
+
+    def _report_stop(self, job: Job) -> None:
+        if job.torrent is not None and job.stats is not None:
+            self._output.event(
+                "stopped",
+                info_hash=job.stats.info_hash,
+                name=job.stats.name,
+                done_bytes=job.stats.done_bytes,
+                wanted_bytes=job.stats.wanted_bytes,
+                needed_bytes=job.stats.needed_bytes,
+            )
+
+    def _report_completion(self, job: Job) -> None:
+        stats = job.stats
+        assert stats is not None
+        pieces = count_text(stats.done_pieces, "piece")
+        pace = f" at {rate_text(stats.downloaded_bytes / max(job.seconds, 0.001))}" if stats.downloaded_bytes else ""
+        self._output.say(
+            f"done: {job.path} ({size_text(stats.wanted_bytes)}, all {pieces} verified),"
+            f" {sources_text(stats)}, in {elapsed_text(job.seconds)}{pace}"
+        )
+        self.batch.report_done(job)
+        if self._goal is not None and not self._said_seeding:
+            self._said_seeding = True
+            self._output.say("seeding now; stop with Ctrl-C")
+
+    def _advise(self, error: TransferError | OSError) -> TransferError | OSError:
+        if not isinstance(error, NoPeersError):
+            return error
+        uses_dht = self._network.bootstrap is not None and not self._is_private
+        options = "--bootstrap" if uses_dht else "--peer, --no-dht and --wait"
+        return CommandError(f"{error} (see {options} in `kad get --help`)")
+
+
+def _short(label: str, source: Metainfo | Magnet) -> str:
+    """What a source is called in messages: magnet links are too long."""
+    return label if isinstance(source, Metainfo) else one_line(source.name or source.info_hash.hex())
+
+
+def _command_line() -> str:
+    """What was typed, so that it can be typed again."""
+    return shlex.join(["kad", *sys.argv[1:]])

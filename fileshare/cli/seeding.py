@@ -1,0 +1,126 @@
+"""What one run of `kad seed` shares."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bittorrent.config import SessionConfig
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.seed_goal import SeedGoal
+from fileshare.cli.batch import Batch, Job
+from fileshare.cli.network_options import NetworkOptions
+from fileshare.cli.output import Output
+from fileshare.cli.torrent_folder import TorrentFolder
+from fileshare.cli.units import size_text
+from transfer.address import Address
+from transfer.errors import TransferError
+
+
+class Seeding:
+    """Shares torrents, and the torrents of directories as they come and go.
+
+    Args:
+        names: torrent files and directories.
+        directory: where the content is; None: beside each torrent.
+        network: how others are reached.
+    """
+
+    def __init__(
+        self,
+        *,
+        output: Output,
+        names: Sequence[Path],
+        directory: Path | None,
+        network: NetworkOptions,
+        super_seed: bool,
+        goal: SeedGoal,
+        config: SessionConfig,
+    ) -> None:
+        self._output = output
+        self._directory = directory
+        self._network = network
+        self._super_seed = super_seed
+        self._config = config
+        self._folders = [TorrentFolder(name, content_dir=directory) for name in names if name.is_dir()]
+        self._several = len(names) > 1 or bool(self._folders)
+        self._next_look_at = 0.0
+        self._address: Address | None = None
+        self.batch = Batch(output, several=self._several, goal=goal, on_complete=self._report_ready)
+        self._sources: dict[bytes, tuple[Path, Metainfo]] = {}
+        for name in names:
+            if not name.is_dir():
+                try:
+                    metainfo = Metainfo.from_file(name)
+                except TransferError as error:
+                    self.batch.reject(str(name), error)
+                else:
+                    self._sources.setdefault(metainfo.info_hash, (name, metainfo))
+
+    async def run(self) -> None:
+        """Until all have been shared as long as was wished; with a directory, until it is cancelled."""
+        if not self._sources and not self._folders:
+            return
+        is_private = not self._folders and all(metainfo.private for _, metainfo in self._sources.values())
+        async with self._network.open(
+            self._output, download_dir=Path(), config=self._config, is_private=is_private
+        ) as session:
+            self._address = session.address
+            self.batch.use(session)
+            if self._several:
+                self._output.say(f"sharing on {session.address}; stop with Ctrl-C")
+            for path, metainfo in self._sources.values():
+                await self._add(path, metainfo, self._directory or path.parent)
+            await self.batch.run(poll=self._look if self._folders else None)
+
+    def report_end(self) -> None:
+        """What an interrupted seed has to say."""
+        for job in self.batch.jobs:
+            self.batch.report_end(job)
+        if self._several:
+            sent = sum(job.stats.uploaded_bytes for job in self.batch.jobs if job.stats is not None)
+            self._output.say(f"stopped: {size_text(sent)} sent to others in all")
+
+    async def _look(self) -> None:
+        """Takes note of what is new in the directories."""
+        if time.monotonic() < self._next_look_at:
+            return
+        self._next_look_at = time.monotonic() + LOOK_INTERVAL_S
+        for folder in self._folders:
+            changes = await asyncio.to_thread(folder.look)
+            for path, error in changes.wrong:
+                self.batch.reject(str(path), error, is_optional=True)
+            for info_hash in changes.gone:
+                await self.batch.remove(info_hash)
+            for path, metainfo in changes.ready:
+                if not self.batch.is_following(metainfo.info_hash):
+                    await self._add(path, metainfo, folder.content_dir, is_optional=True)
+
+    async def _add(self, path: Path, metainfo: Metainfo, directory: Path, *, is_optional: bool = False) -> None:
+        await self.batch.add(
+            str(path),
+            metainfo,
+            is_optional=is_optional,
+            download_dir=directory,
+            seed_only=True,
+            super_seed=self._super_seed,
+        )
+
+    def _report_ready(self, job: Job) -> None:
+        assert job.torrent is not None
+        assert job.torrent.metainfo is not None
+        assert job.stats is not None
+        magnet = job.torrent.metainfo.magnet_link()
+        if self._several:
+            self._output.say(f"seeding {job.torrent.name} ({size_text(job.stats.total_bytes)})")
+        else:
+            self._output.say(f"seeding {job.torrent.name} on {self._address}; stop with Ctrl-C")
+            self._output.say(f"magnet link: {magnet}")
+        self._output.event(
+            "seeding", info_hash=job.torrent.info_hash, name=job.torrent.name, address=self._address, magnet=magnet
+        )
+
+
+LOOK_INTERVAL_S = 5.0

@@ -1,0 +1,102 @@
+"""The options by which commands reach others."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+from bittorrent.config import SessionConfig
+from bittorrent.rate_limits import RateLimits
+from fileshare.cli.errors import CommandError
+from fileshare.cli.network_options import NetworkOptions, read_ip_filter
+from fileshare.cli.output import Output
+from kademlia_core import PUBLIC_ROUTERS
+from transfer.address import Address
+
+LIST = b"# bad neighbours\nsome name:10.0.0.0-10.0.0.255\n192.0.2.0/24\nnonsense\n"
+PACKED = gzip.compress(LIST)
+
+
+def test_nothing_said_is_the_usual() -> None:
+    assert NetworkOptions.parse(listen=None, bootstrap=None, no_dht=False) == NetworkOptions(bootstrap=PUBLIC_ROUTERS)
+
+
+def test_everything_said() -> None:
+    options = NetworkOptions.parse(
+        listen="127.0.0.1:0",
+        bootstrap=None,
+        no_dht=True,
+        peer=["192.0.2.1:1", "peer.example:2"],
+        limit_down="2M",
+        limit_up="500k",
+        local=False,
+    )
+    assert options == NetworkOptions(
+        listen=Address("127.0.0.1", 0),
+        bootstrap=None,
+        peers=(Address("192.0.2.1", 1), Address("peer.example", 2)),
+        limits=RateLimits(download_bytes_per_s=2e6, upload_bytes_per_s=5e5),
+        local=False,
+    )
+
+
+def test_a_rate_that_is_none_names_its_option() -> None:
+    with pytest.raises(typer.BadParameter, match="'500' has no unit") as caught:
+        NetworkOptions.parse(listen=None, bootstrap=None, no_dht=False, limit_up="500")
+    assert caught.value.param_hint == "--limit-up"
+
+
+@pytest.mark.parametrize("data", [LIST, PACKED, LIST.replace(b"nonsense", b"\xff\xfe")])
+def test_lists_of_addresses(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "list"
+    path.write_bytes(data)
+    found = read_ip_filter(path)
+    assert (len(found), found.skipped_lines) == (2, 1)
+    assert found.blocks("10.0.0.7")
+    assert not found.blocks("10.0.1.7")
+
+
+@pytest.mark.parametrize(
+    "data", [b"nothing\nof use\n", gzip.compress(LIST)[:30], gzip.compress(LIST)[:10] + b"\xff" * 20]
+)
+def test_files_that_are_no_list(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "list"
+    path.write_bytes(data)
+    with pytest.raises(CommandError, match="list is no list of addresses: "):
+        read_ip_filter(path)
+
+
+async def test_a_session_keeps_to_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "list"
+    path.write_bytes(LIST)
+    options = NetworkOptions.parse(
+        listen="127.0.0.1:0", bootstrap=["none"], no_dht=False, ip_filter=path, limit_down="1M", local=False
+    )
+    async with options.open(Output(as_json=True), download_dir=tmp_path, config=SessionConfig()) as session:
+        assert session.ip_filter.blocks("192.0.2.9")
+        address = str(session.address)
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
+        {"event": "listening", "address": address, "dht_address": address, "blocked_ranges": 2}
+    ]
+
+
+async def test_what_is_private_needs_no_node(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = NetworkOptions(listen=Address("127.0.0.1", 0), bootstrap=(), local=False)
+    async with options.open(Output(as_json=True), download_dir=tmp_path, config=SessionConfig(), is_private=True):
+        pass
+    assert json.loads(capsys.readouterr().out)["dht_address"] is None
+
+
+async def test_people_hear_how_much_is_blocked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "list"
+    path.write_bytes(LIST)
+    options = NetworkOptions(
+        listen=Address("127.0.0.1", 0), ip_filter=read_ip_filter(path), ip_filter_file=path, local=False
+    )
+    async with options.open(Output(as_json=False), download_dir=tmp_path, config=SessionConfig()):
+        pass
+    assert capsys.readouterr().out == f"2 ranges of addresses blocked by {path}; 1 line made no sense\n"

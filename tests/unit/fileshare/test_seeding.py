@@ -1,0 +1,158 @@
+"""What `kad seed` shares: torrents, and directories of them while things come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bittorrent import Metainfo, SeedGoal, Session, create_metainfo
+from bittorrent.config import SessionConfig
+from bittorrent.errors import StorageError
+from fileshare.cli import batch, seeding
+from fileshare.cli.errors import CommandError
+from fileshare.cli.network_options import NetworkOptions
+from fileshare.cli.output import Output
+from fileshare.cli.seeding import Seeding
+from transfer.address import Address
+
+
+class Events:
+    """What was printed so far."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self._capsys = capsys
+        self._seen: list[dict[str, Any]] = []
+
+    def __call__(self, name: str) -> list[dict[str, Any]]:
+        self._seen += [json.loads(line) for line in self._capsys.readouterr().out.splitlines()]
+        return [event for event in self._seen if event["event"] == name]
+
+
+@pytest.fixture
+def events(capsys: pytest.CaptureFixture[str]) -> Events:
+    return Events(capsys)
+
+
+@pytest.fixture(autouse=True)
+def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seeding, "LOOK_INTERVAL_S", 0.0)
+    monkeypatch.setattr(batch, "REFRESH_INTERVAL_S", 0.01)
+
+
+def make(folder: Path, name: str) -> Metainfo:
+    """A file, and the torrent of it beside it."""
+    (folder / name).write_bytes(name.encode() * 20_000)
+    metainfo = create_metainfo(folder / name)
+    (folder / f"{name}.torrent").write_bytes(metainfo.to_bytes())
+    return metainfo
+
+
+def seed(*names: Path, directory: Path | None = None, goal: SeedGoal | None = None) -> Seeding:
+    return Seeding(
+        output=Output(as_json=True),
+        names=names,
+        directory=directory,
+        network=NetworkOptions(listen=Address("127.0.0.1", 0), local=False),
+        super_seed=False,
+        goal=goal or SeedGoal(),
+        config=SessionConfig(),
+    )
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110  # what was printed has no event
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def running(job: Seeding) -> AsyncIterator[None]:
+    task = asyncio.create_task(job.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        job.report_end()
+
+
+async def test_several_torrents_whose_content_is_beside_them(tmp_path: Path, events: Events) -> None:
+    made = [make(tmp_path, name) for name in ("one", "two")]
+    job = seed(tmp_path / "one.torrent", tmp_path / "two.torrent")
+    async with running(job):
+        await until(lambda: len(events("seeding")) == 2)
+        address = Address.parse(events("seeding")[0]["address"])
+        async with Session(tmp_path / "copy", host="127.0.0.1") as friend:
+            for metainfo in made:
+                torrent = await friend.add(metainfo, peers=[address])
+                async with asyncio.timeout(20):
+                    await torrent.wait_complete()
+    job.batch.check()
+    assert {event["uploaded_bytes"] for event in events("done")} == {60_000}
+    assert {event["info_hash"] for event in events("done")} == {metainfo.info_hash.hex() for metainfo in made}
+
+
+async def test_a_directory_as_it_changes(tmp_path: Path, events: Events) -> None:
+    first = make(tmp_path, "first")
+    async with running(seed(tmp_path)):
+        await until(lambda: len(events("seeding")) == 1)
+        late = make(tmp_path, "late")
+        await until(lambda: len(events("seeding")) == 2)
+        assert events("seeding")[1]["info_hash"] == late.info_hash.hex()
+        (tmp_path / "first.torrent").unlink()
+        await until(lambda: events("done"))
+        assert [event["info_hash"] for event in events("done")] == [first.info_hash.hex()]
+    assert len(events("done")) == 2
+
+
+async def test_what_is_not_whole_in_a_directory_is_told_and_tried_again(tmp_path: Path, events: Events) -> None:
+    make(tmp_path, "film")
+    whole = (tmp_path / "film").read_bytes()
+    (tmp_path / "film").write_bytes(whole[:-1])
+    job = seed(tmp_path)
+    async with running(job):
+        await until(lambda: events("failed"))
+        assert "missing or damaged" in events("failed")[0]["message"]
+        (tmp_path / "film").write_bytes(whole)
+        await until(lambda: events("seeding"))
+    job.batch.check()
+
+
+async def test_what_is_wrong_with_a_torrent_that_was_named_is_a_failure(tmp_path: Path, events: Events) -> None:
+    make(tmp_path, "one")
+    make(tmp_path, "two")
+    (tmp_path / "two").unlink()
+    job = seed(tmp_path / "one.torrent", tmp_path / "two.torrent")
+    async with running(job):
+        await until(lambda: events("seeding") and events("failed"))
+    with pytest.raises(CommandError, match="1 of 2 torrents failed"):
+        job.batch.check()
+
+
+async def test_the_only_torrent_is_its_own_error(tmp_path: Path) -> None:
+    make(tmp_path, "one")
+    (tmp_path / "elsewhere").mkdir()
+    job = seed(tmp_path / "one.torrent", directory=tmp_path / "elsewhere")
+    async with asyncio.timeout(20):
+        await job.run()
+    with pytest.raises(StorageError, match="missing or damaged"):
+        job.batch.check()
+
+
+async def test_sharing_ends_with_its_goal(tmp_path: Path, events: Events) -> None:
+    metainfo = make(tmp_path, "one")
+    job = seed(tmp_path / "one.torrent", goal=SeedGoal(ratio=1.0))
+    task = asyncio.create_task(job.run())
+    await until(lambda: events("seeding"))
+    async with Session(tmp_path / "copy", host="127.0.0.1") as friend, asyncio.timeout(20):
+        torrent = await friend.add(metainfo, peers=[Address.parse(events("seeding")[0]["address"])])
+        await torrent.wait_complete()
+        await task
+    job.batch.check()
+    assert [event["uploaded_bytes"] for event in events("done")] == [60_000]
