@@ -28,6 +28,8 @@ class SlowReason(Enum):
     NOTHING_NEEDED = "nothing needed"  # the peer has nothing that is wanted here
     CHOKED = "choked"  # the peer serves others
     SNUBBED = "snubbed"  # it said that it serves us, but sends nothing
+    REFUSED = "refused"  # the same, but it rejects what it is asked for
+    WAITING = "waiting"  # it was asked not long ago, and has sent nothing lately
     ALL_REQUESTED = "all requested"  # what the peer has is on order from others
     QUEUE_LIMITED = "queue limited"  # it takes fewer requests at a time than its rate would need
     REMOTE_SLOW = "remote slow"  # it sends what it can
@@ -59,7 +61,7 @@ def explain(core: SwarmCore, *, state: TorrentState, is_paused: bool, loneliness
     Args:
         loneliness: what to say when nobody is connected.
     """
-    peers = Counter(held_up_by(peer, core.picker) for peer in core.peers.values() if not peer.core.is_closed)
+    peers = Counter(held_up_by(peer, core.picker, now=now) for peer in core.peers.values() if not peer.core.is_closed)
     reason = _reason(core, peers, state=state, is_paused=is_paused, now=now)
     count = sum(peers.values())
     whom = "1 peer" if count == 1 else f"{count} peers"
@@ -69,7 +71,7 @@ def explain(core: SwarmCore, *, state: TorrentState, is_paused: bool, loneliness
     )
 
 
-def held_up_by(peer: SwarmPeer, picker: PiecePicker | None) -> SlowReason:
+def held_up_by(peer: SwarmPeer, picker: PiecePicker | None, *, now: float) -> SlowReason:
     """What decides how fast this peer sends."""
     if picker is None:
         return SlowReason.NO_METADATA
@@ -81,7 +83,9 @@ def held_up_by(peer: SwarmPeer, picker: PiecePicker | None) -> SlowReason:
     if peer.pipeline.is_snubbed:
         return SlowReason.SNUBBED
     if not outstanding:
-        return SlowReason.ALL_REQUESTED
+        return SlowReason.REFUSED if peer.is_refusing else SlowReason.ALL_REQUESTED
+    if not peer.received_lately.bytes_per_s(peer.downloaded_bytes, now=now):
+        return SlowReason.WAITING
     limit = peer.core.said.request_limit
     if outstanding * 4 >= limit * 3 and peer.pipeline.target > limit:
         return SlowReason.QUEUE_LIMITED
@@ -111,14 +115,23 @@ def _reason(
     if core.was_rate_limited(now=now):
         return SlowReason.RATE_LIMITED
     # Whoever sends anything decides; of those who do not, the ones that are nearest to it.
-    for reasons in (_SENDING, (SlowReason.SNUBBED,), (SlowReason.CHOKED,), (SlowReason.ALL_REQUESTED,)):
-        found = [reason for reason in reasons if peers[reason]]
-        if found:
-            return max(found, key=lambda reason: peers[reason])
+    sending = [reason for reason in _SENDING if peers[reason]]
+    if sending:
+        return max(sending, key=lambda reason: peers[reason])
+    for reason in _SENDING_NOTHING:
+        if peers[reason]:
+            return reason
     return SlowReason.NO_METADATA if peers[SlowReason.NO_METADATA] else SlowReason.NOTHING_NEEDED
 
 
 _SENDING = (SlowReason.QUEUE_LIMITED, SlowReason.REMOTE_SLOW)
+_SENDING_NOTHING = (
+    SlowReason.WAITING,
+    SlowReason.SNUBBED,
+    SlowReason.REFUSED,
+    SlowReason.CHOKED,
+    SlowReason.ALL_REQUESTED,
+)
 _TEXTS = {
     SlowReason.STOPPED: "the torrent was stopped",
     SlowReason.PAUSED: "the torrent is paused; resume it",
@@ -130,6 +143,8 @@ _TEXTS = {
     SlowReason.NOTHING_NEEDED: "{whom} connected, but none has anything that is missing here; wait for others",
     SlowReason.CHOKED: "{whom} connected, and those with something missing here serve others first; wait for a turn",
     SlowReason.SNUBBED: "who promised data sends none ({count} of {whom}); wait for others",
+    SlowReason.REFUSED: "who promised data refuses to send it ({count} of {whom}); wait for others",
+    SlowReason.WAITING: "the peers were asked and have sent nothing lately ({count} of {whom})",
     SlowReason.ALL_REQUESTED: "{whom} connected, but all that they have is on order from others already",
     SlowReason.QUEUE_LIMITED: "the peers take too few requests at a time for the distance to them ({count} of {whom})",
     SlowReason.REMOTE_SLOW: "the peers send as fast as they can or want ({count} of {whom})",

@@ -17,14 +17,14 @@ class MovedLately:
 
     __slots__ = ("_looks", "_window_s")
 
-    def __init__(self, *, window_s: float) -> None:
+    def __init__(self, *, window_s: float, now: float) -> None:
         self._window_s = window_s
-        self._looks: deque[tuple[float, int]] = deque()
+        self._looks = deque([(now, 0)])
 
     def bytes_per_s(self, total: int, *, now: float) -> float:
         """The average, given the total now. To be called about once a second."""
         looks = self._looks
-        if not looks or now - looks[-1][0] >= self._window_s / LOOKS:
+        if now - looks[-1][0] >= self._window_s / LOOKS:
             looks.append((now, total))
         while len(looks) > 1 and now - looks[1][0] >= self._window_s:
             looks.popleft()

@@ -83,5 +83,5 @@ def _peer(peer: SwarmPeer, picker: PiecePicker | None, now: float) -> PeerStats:
         requested_blocks=len(picker.requested_from(peer.number)) if picker is not None else 0,
         is_snubbed=peer.pipeline.is_snubbed,
         connected_s=now - peer.connected_at,
-        held_up_by=held_up_by(peer, picker).value,
+        held_up_by=held_up_by(peer, picker, now=now).value,
     )

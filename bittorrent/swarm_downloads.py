@@ -106,7 +106,14 @@ class SwarmDownloads:
                 self._receive_late(peer, block, None)
 
     def request_from(self, peer: SwarmPeer) -> None:
-        """Asks a peer for as much as is sensible; also while it chokes us, for what it then allows (BEP 6)."""
+        """Asks a peer for as much as is sensible; also while it chokes us, for what it then allows (BEP 6).
+
+        Not one that owes us for long, whatever else it says: its turn comes with the clock, behind all others.
+        """
+        if not peer.pipeline.is_snubbed:
+            self._request_from(peer)
+
+    def _request_from(self, peer: SwarmPeer) -> None:
         core = peer.core
         if core.is_closed or peer.is_refusing:
             return
@@ -140,10 +147,7 @@ class SwarmDownloads:
     def set_priorities(self, priorities: bytes) -> None:
         """What is wanted has changed: what is not any more is taken back from the peers."""
         for number, block in self.picker.set_priorities(priorities):
-            peer = self._peers[number]
-            peer.core.cancel(block)
-            self._note_owed(peer)
-            self._touch(peer)
+            self._take_back(number, block)
         self._drop_given_up()
 
     def set_deadlines(self, reader: int, deadlines: Mapping[int, float], *, is_urgent: bool) -> None:
@@ -180,7 +184,9 @@ class SwarmDownloads:
     def tick(self) -> None:
         """About once a second."""
         self._assembly.drop_empty(lambda index: self.picker.state(index) is PieceState.PARTIAL)
-        self.request_from_all()
+        # Who is known to give is asked first: what others let go of would only go to the next who gives nothing.
+        for peer in sorted(self._peers.values(), key=_record):
+            self._request_from(peer)
 
     def choked(self, peer: SwarmPeer) -> None:
         """The peer choked us: what it owed is forgotten, unless it says so of each request (BEP 6)."""
@@ -203,6 +209,7 @@ class SwarmDownloads:
         else:
             peer.core.said.suggested.pop(block.piece, None)
             peer.is_refusing = True
+            peer.refusals += 1
 
     def piece_verified(self, completed: PieceCompleted) -> None:
         """The piece has its hash and is on disk: only now it counts."""
@@ -269,20 +276,24 @@ class SwarmDownloads:
             size = sum([block[2] for block in answered])
             self.downloaded_bytes += size
             peer.downloaded_bytes += size
+            peer.refusals = 0
             peer.download.add(size, now=self.now)
             outstanding = len(self.picker.requested_from(peer.number))
             peer.pipeline.blocks_received(len(answered), size, outstanding=outstanding, now=self.now)
 
     def _conclude_block(self, block: Block, received: BlockReceived) -> None:
         for number in received.cancel_for:
-            other = self._peers[number]
-            other.core.cancel(block)
-            self._note_owed(other)
-            self._touch(other)
+            self._take_back(number, block)
         if received.is_piece_complete:
             buffer, senders = self._assembly.take(block.piece)
             self.unverified_bytes += len(buffer)
             self._events.append(PieceCompleted(block.piece, buffer, senders))
+
+    def _take_back(self, number: int, block: Block) -> None:
+        peer = self._peers[number]
+        peer.core.cancel(block)
+        self._note_owed(peer)
+        self._touch(peer)
 
     def _count_wasted(self, size: int) -> None:
         self.wasted_bytes += size
@@ -304,8 +315,15 @@ class SwarmDownloads:
 
     def _drop_given_up(self) -> None:
         """Frees the memory of unfinished pieces whose blocks the picker forgot: they came in vain."""
+        for number, block in self.picker.parole.take_withdrawn():
+            self._take_back(number, block)
         for index in self.picker.take_given_up():
             self.wasted_bytes += self._assembly.drop(index)
+
+
+def _record(peer: SwarmPeer) -> tuple[bool, bool, int]:
+    """How well a peer has kept its promises; the best is the least."""
+    return peer.pipeline.is_snubbed, peer.refusals > 0, -peer.downloaded_bytes
 
 
 LEAST_REQUESTS = 4

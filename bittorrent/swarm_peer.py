@@ -37,6 +37,7 @@ class SwarmPeer:
         "number",
         "pipeline",
         "received_lately",
+        "refusals",
         "sender",
         "sent_lately",
         "upload",
@@ -62,12 +63,13 @@ class SwarmPeer:
         self.pipeline = RequestPipeline(config=config.pipeline, now=now)
         self.download = RateMeter()
         self.upload = RateMeter()
-        self.received_lately = MovedLately(window_s=config.choker.rate_window_s)
-        self.sent_lately = MovedLately(window_s=config.choker.rate_window_s)
+        self.received_lately = MovedLately(window_s=config.choker.rate_window_s, now=now)
+        self.sent_lately = MovedLately(window_s=config.choker.rate_window_s, now=now)
         self.downloaded_bytes = 0
         self.uploaded_bytes = 0
         self.download_limiter, self.upload_limiter = limits.for_peer(core.address)
         self.sender = Sender(number, core.address, core.address)
+        self.refusals = 0  # since the last block that came
         self.is_refusing = False  # it rejected a request although it unchokes us: nothing more until the next tick
         self.was_allowed_fast = False
         self.has_voted = False  # it has said at which address it sees us

@@ -23,6 +23,7 @@ class PickerConfig:
         endgame_requests: a peer with this many requests outstanding is not given duplicates.
         whole_piece_s: a peer that needs longer than this for a piece shares the pieces of others as slow as itself.
         steal_factor: a piece is taken over from a peer that is so many times slower.
+        parole_turn_s: a piece that failed its hash is left to one peer for so long, and for twice as long each time.
         max_deadlines: how many pieces can have a deadline at a time.
         critical_requesters: how many peers a block with a deadline is asked from at most, when it is late.
         late_after_s: an answer may be so much later than the peer's rate lets expect.
@@ -38,6 +39,7 @@ class PickerConfig:
     endgame_requests: int = 16
     whole_piece_s: float = 20.0
     steal_factor: float = 10.0
+    parole_turn_s: float = 30.0
     max_deadlines: int = 1024
     critical_requesters: int = 3
     late_after_s: float = 1.0
@@ -53,7 +55,7 @@ class PickerConfig:
             raise ValueError("the bounds of unfinished pieces must be positive")
         if min(self.endgame_requesters, self.endgame_requests, self.critical_requesters, self.max_deadlines) < 1:
             raise ValueError("there must be at least one requester, one request and one deadline")
-        if self.whole_piece_s <= 0 or self.late_after_s <= 0 or self.steal_factor <= 1:
+        if min(self.whole_piece_s, self.late_after_s, self.parole_turn_s) <= 0 or self.steal_factor <= 1:
             raise ValueError("times must be positive and steal_factor greater than 1")
 
 

@@ -36,11 +36,11 @@ class CriticalRequests:
     def __init__(
         self,
         deadlines: Deadlines,
-        *,
         pieces: PieceTable,
         peers: PeerPieces,
         in_flight: InFlight,
         policy: PieceChoice,
+        *,
         geometry: Geometry,
         config: PickerConfig,
     ) -> None:

@@ -15,6 +15,7 @@ from bittorrent.picker.deadlines import Deadlines
 from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.picker.inflight import InFlight
 from bittorrent.picker.open_pieces import PieceProgress
+from bittorrent.picker.parole import ParoleTurns
 from bittorrent.picker.peers import PeerPieces, PeerView
 from bittorrent.picker.pieces import PieceTable
 
@@ -44,14 +45,10 @@ class PiecePicker:
             self._pieces, self._peers, availability=self._availability, geometry=geometry, config=config
         )
         self._deadlines = Deadlines(max_pieces=config.max_deadlines)
+        self.parole = ParoleTurns(self._pieces, self._in_flight, self._policy, first_turn_s=config.parole_turn_s)
+        in_flight, policy = self._in_flight, self._policy
         self._critical = CriticalRequests(
-            self._deadlines,
-            pieces=self._pieces,
-            peers=self._peers,
-            in_flight=self._in_flight,
-            policy=self._policy,
-            geometry=geometry,
-            config=config,
+            self._deadlines, self._pieces, self._peers, in_flight, policy, geometry=geometry, config=config
         )
         self._duplicate_requests = 0
         self._unneeded_blocks = 0
@@ -191,6 +188,8 @@ class PiecePicker:
             room = min(count - len(blocks), self.config.endgame_requests - len(self._in_flight.blocks_of(peer)))
             if room > 0:
                 self._duplicate(view, islice(self._stalest(view), room), blocks, now=now)
+        if not blocks and (taken := self.parole.take_over(view, self.release, now=now)) is not None:
+            self._assign(taken, peer, count, blocks, now=now)
         return blocks
 
     def pick_from(self, peer: int, indices: Iterable[int], count: int, *, now: float) -> list[Block]:
@@ -448,6 +447,8 @@ class PiecePicker:
             begin = (lowest.bit_length() - 1) * BLOCK_SIZE
             fresh.append(Block(index, begin, BLOCK_SIZE if begin + BLOCK_SIZE <= size else size - begin))
         self._in_flight.add_fresh(peer, fresh, now)
+        if piece.exclusive:
+            self.parole.note(index, peer, now=now)
         blocks += fresh
         piece.free = free
         if not free:

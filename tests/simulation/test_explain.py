@@ -10,10 +10,13 @@ from bittorrent.choker import ChokerConfig
 from bittorrent.explain import Explanation, SlowReason, explain
 from bittorrent.peer_config import PeerConfig
 from bittorrent.picker.bitfield import Bitfield
+from bittorrent.picker.geometry import BLOCK_SIZE, Geometry
 from bittorrent.rate_limits import RateLimits
 from bittorrent.stats import TorrentState
 from bittorrent.swarm_config import SwarmConfig
+from bittorrent.wire import messages as wire
 from tests.swarm_net import Host, SwarmNet
+from tests.swarm_victim import SwarmVictim
 
 
 def make_net(*, rate_bytes_per_s: float = 1e5, delay_s: float = 0.02) -> SwarmNet:
@@ -67,7 +70,7 @@ def test_nobody_has_anything_that_is_missing() -> None:
 
 
 def test_everybody_serves_others() -> None:
-    net = make_net(rate_bytes_per_s=2e4)
+    net = make_net()
     seed = net.host(
         have=Bitfield.full(net.geometry.piece_count),
         config=SwarmConfig(choker=ChokerConfig(slots=1, optimistic_slots=0), allowed_fast_pieces=0),
@@ -75,7 +78,9 @@ def test_everybody_serves_others() -> None:
     leeches = [net.host(config=SwarmConfig(allowed_fast_pieces=0)) for _ in range(2)]
     for leech in leeches:
         net.connect(leech, seed)
-    run_for(net, 5)
+    run_for(net, 2)
+    assert {why(leech).reason for leech in leeches} == {SlowReason.CHOKED, SlowReason.WAITING}
+    run_for(net, 2)
     reasons = {why(leech).reason for leech in leeches}
     assert reasons == {SlowReason.CHOKED, SlowReason.REMOTE_SLOW}
 
@@ -89,6 +94,21 @@ def test_somebody_promised_and_sends_nothing() -> None:
     explanation = why(leech)
     assert explanation.reason is SlowReason.SNUBBED
     assert str(explanation) == "who promised data sends none (2 of 2 peers); wait for others"
+
+
+def test_somebody_promised_and_refuses() -> None:
+    geometry = Geometry(8 * BLOCK_SIZE, BLOCK_SIZE)
+    victim = SwarmVictim(geometry, Bitfield(8))
+    peer = victim.join()
+    peer.hear(wire.HaveAll(), wire.Unchoke())
+    asked = [message.block for message in peer.says() if isinstance(message, wire.Request)]
+    peer.hear(*(wire.RejectRequest(block) for block in asked))
+    explanation = explain(
+        victim.core, state=TorrentState.DOWNLOADING, is_paused=False, loneliness="nobody came", now=victim.now
+    )
+    assert asked
+    assert explanation.reason is SlowReason.REFUSED
+    assert str(explanation) == "who promised data refuses to send it (1 of 1 peer); wait for others"
 
 
 def test_the_disk_is_slow() -> None:
@@ -131,8 +151,9 @@ def test_what_is_left_is_on_order_from_others() -> None:
         net.connect(leech, net.seed())
     run_for(net, 20)
     explanation = why(leech)
-    assert explanation.reason is SlowReason.REMOTE_SLOW
-    assert explanation.peers == {SlowReason.REMOTE_SLOW: 2, SlowReason.ALL_REQUESTED: 2}
+    assert explanation.reason is SlowReason.WAITING
+    assert explanation.peers == {SlowReason.WAITING: 2, SlowReason.ALL_REQUESTED: 2}
+    assert str(explanation) == "the peers were asked and have sent nothing lately (2 of 4 peers)"
 
 
 @pytest.mark.parametrize(

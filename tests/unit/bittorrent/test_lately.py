@@ -14,9 +14,9 @@ from tests.swarm_victim import SwarmVictim
 
 
 def test_the_average_is_over_the_window() -> None:
-    lately, total = MovedLately(window_s=20.0), 0
+    lately, total = MovedLately(window_s=20.0, now=0.0), 0
     for second in range(100):
-        total += 1000 if second < 50 else 0
+        total += 1000 if 0 < second < 50 else 0
         rate = lately.bytes_per_s(total, now=float(second))
         if 25 <= second < 50:
             assert abs(rate - 1000) < 1
@@ -27,13 +27,12 @@ def test_the_average_is_over_the_window() -> None:
 
 
 def test_a_burst_of_a_newcomer_is_no_rate() -> None:
-    lately = MovedLately(window_s=20.0)
-    lately.bytes_per_s(0, now=100.0)
+    lately = MovedLately(window_s=20.0, now=100.0)
     assert lately.bytes_per_s(20_000, now=100.1) == 1000
 
 
 def test_looks_are_few_and_may_be_rare() -> None:
-    rng, lately, now = Random(1), MovedLately(window_s=20.0), 0.0
+    rng, lately, now = Random(1), MovedLately(window_s=20.0, now=0.0), 0.0
     for _ in range(1000):
         now += rng.choice([0.1, 1.0, 50.0])
         assert lately.bytes_per_s(int(now * 100), now=now) <= 101

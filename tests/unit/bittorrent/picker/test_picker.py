@@ -288,6 +288,43 @@ class TestParole:
         picker.release_all(2)
         assert picker.block_received(2, block) == (True, False, False, ())
 
+    def test_its_owner_has_a_turn_and_each_turn_is_twice_as_long(self) -> None:
+        picker = make_picker(pieces=1, peers=3)
+        index = failed_piece(picker, 1)
+        blocks = picker.geometry.blocks(index)
+        assert picker.pick(2, 4, now=100.0) == blocks
+        picker.block_received(2, blocks[0])
+        assert picker.pick(3, 4, now=129.0) == []
+        assert picker.parole.take_withdrawn() == []
+        assert picker.pick(3, 4, now=130.0) == blocks, "from the start: of one piece one peer is to answer for all"
+        assert picker.parole.take_withdrawn() == [(2, block) for block in blocks[1:]]
+        picker.check_invariants()
+        assert picker.take_given_up() == (index,)
+        assert picker.block_received(2, blocks[1]) == (True, False, False, ())
+        assert picker.pick(2, 4, now=189.0) == []
+        assert picker.pick(2, 4, now=190.0) == blocks
+        fetch(picker, 2, index)
+        picker.piece_verified(index)
+        assert picker.is_complete
+        picker.check_invariants()
+
+    def test_a_piece_of_an_owner_that_asks_for_nothing_is_taken_over_too(self) -> None:
+        picker = make_picker(pieces=1, peers=3)
+        index = failed_piece(picker, 1)
+        (block,) = picker.pick(2, 1, now=100.0)
+        picker.block_received(2, block)
+        assert picker.pick(3, 4, now=120.0) == []
+        assert picker.pick(3, 4, now=140.0) == picker.geometry.blocks(index)
+        assert picker.parole.take_withdrawn() == []
+        picker.check_invariants()
+
+    def test_nobody_else_takes_it_while_there_is_something_else_to_do(self) -> None:
+        picker = make_picker(pieces=2, peers=3)
+        index = failed_piece(picker, 1)
+        assert picker.pick(2, 4, now=100.0) == picker.geometry.blocks(index)
+        assert {block.piece for block in picker.pick(3, 4, now=200.0)} == {1 - index}
+        assert picker.pick(3, 4, now=200.0) == picker.geometry.blocks(index)
+
     def test_it_ends_with_the_verification(self) -> None:
         picker = make_picker(pieces=2)
         index = failed_piece(picker, 1)
