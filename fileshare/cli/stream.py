@@ -72,6 +72,7 @@ def stream(
     assert address is not None
     job = Streaming(
         output=Output(as_json=as_json),
+        label=source,
         network=NetworkOptions.parse(
             listen=listen,
             bootstrap=bootstrap,
@@ -101,6 +102,7 @@ class Streaming:
         self,
         *,
         output: Output,
+        label: str,
         source: Metainfo | Magnet,
         file: str | None,
         directory: Path,
@@ -109,6 +111,7 @@ class Streaming:
         web_seeds: tuple[str, ...],
     ) -> None:
         self._output = output
+        self._label = label
         self._source = source
         self._file = file
         self._directory = directory
@@ -132,7 +135,7 @@ class Streaming:
         ) as session:
             await wait_started()
             torrent = await session.add(self._source, peers=self._network.peers, web_seeds=self._web_seeds)
-            self._output.event("added", info_hash=torrent.info_hash, name=torrent.name)
+            self._output.event("added", info_hash=torrent.info_hash, name=torrent.name, source=self._label)
             with TransferView(self._output) as view:
                 number, entry = await self._choose(torrent, view)
                 await torrent.select([number])

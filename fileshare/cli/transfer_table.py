@@ -44,8 +44,7 @@ class TransferTable:
 
     def refresh(self) -> None:
         """Draws all rows."""
-        if self._rows:
-            self._display.refresh(self.table, self.line)
+        self._display.refresh(self.table, self.line)
 
     def table(self) -> Table:
         """What a terminal shows: as many torrents as it has lines for, those first that do something."""
@@ -79,6 +78,8 @@ class TransferTable:
 
     def line(self) -> str:
         """All torrents in one line: `3 torrents, 2 seeding; 45% of 1.2 GiB, 5.0 MiB/s down, …`."""
+        if not self._rows:
+            return "no torrents at the moment"
         everything = [stats for stats, _ in self._rows.values()]
         groups = Counter(_GROUPS[stats.state] for stats in everything)
         wanted = sum(stats.wanted_bytes for stats in everything)

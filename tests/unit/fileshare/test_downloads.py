@@ -81,6 +81,20 @@ async def test_all_come_at_the_same_time(tmp_path: Path, friend: Session, capsys
     assert {event["info_hash"] for event in done} == {info_hash.hex() for info_hash in friend.torrents}
 
 
+async def test_what_is_printed_for_programs_is_documented(
+    tmp_path: Path, friend: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    job = downloads(tmp_path, friend, path_of(tmp_path, "one"), path_of(tmp_path, "three"))
+    await job.run()
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "kad-events.md").read_text(encoding="utf-8")
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {event["event"] for event in events} >= {"listening", "added", "metadata", "progress", "failed", "done"}
+    for event in events:
+        assert f"| `{event['event']}` |" in page or event["event"] == "progress"
+        assert [field for field in event if field != "event" and f"`{field}`" not in page] == []
+        assert "info_hash" in event or event["event"] == "listening"
+
+
 async def test_what_is_wrong_with_some_stops_no_other(
     tmp_path: Path, friend: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -81,6 +81,8 @@ def test_who_is_forgotten_is_not_shown() -> None:
     table.forget(LOADING.info_hash)
     table.forget(LOADING.info_hash)
     assert table.line() == "1 torrent, 1 complete; 1.0 KiB/s up, 1 peer"
+    table.forget(SEEDING.info_hash)
+    assert table.line() == "no torrents at the moment"
 
 
 @pytest.mark.parametrize(
