@@ -26,7 +26,10 @@ class SharedContent:
     data: bytes
 
     @classmethod
-    def make(cls, size: int, piece_length: int, rng: random.Random, *, private: bool = False) -> SharedContent:
+    def make(
+        cls, size: int, piece_length: int, rng: random.Random, *, private: bool = False, padding: int = 0
+    ) -> SharedContent:
+        """`padding` makes the metadata larger by so many bytes that mean nothing."""
         data = rng.randbytes(size)
         hashes = [hashlib.sha1(data[at : at + piece_length]).digest() for at in range(0, size, piece_length)]
         info: dict[str, bencode.Encodable] = {
@@ -35,6 +38,8 @@ class SharedContent:
             "piece length": piece_length,
             "pieces": b"".join(hashes),
         }
+        if padding:
+            info["x-padding"] = rng.randbytes(padding)
         if private:
             info["private"] = 1
         return cls(Metainfo.from_info(bencode.encode(info)), data)

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from bittorrent.explain import SlowReason
-from tests.simulation import stalls
+from tests.simulation import pauses, stalls
 from tests.simulation.odd_peers import Manner
 from transfer.simulation import run
 
@@ -61,3 +61,12 @@ def test_any_few_odd_peers_are_explained_and_an_honest_one_is_enough() -> None:
         met |= set(outcome.manners)
         assert outcome.took_s < 90, (seed, outcome)
     assert met == set(stalls.ODD)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_pauses_in_mid_piece_cost_nothing_but_time(seed: int) -> None:
+    outcome = run(pauses.again_and_again, seed=seed).result
+    assert outcome.in_mid_piece == outcome.pauses >= 8
+    assert outcome.moved_while_paused == 0
+    assert outcome.fetched == pauses.SIZE, "what was fetched of an unfinished piece is kept"
+    assert outcome.events == ["started", "stopped"] * outcome.pauses + ["started", "completed"]
