@@ -12,7 +12,8 @@ class PipelineConfig:
     """Bounds of `RequestPipeline`.
 
     Attributes:
-        first, least, most: requests at the start, while the peer delivers, and at any time.
+        first, least, most: requests at the start, while the peer delivers, and at any time (libtorrent's
+            `max_out_request_queue`; what is known of so many still fits into the caches of a processor).
         queue_time_s: how much time's worth of blocks is kept requested (libtorrent's `request_queue_time`).
         growth: while the rate still grows by this factor in a second, the number grows with every block.
         snub_timeout_s: silence after which a peer with open requests counts as snubbing us.
@@ -20,7 +21,7 @@ class PipelineConfig:
 
     first: int = 16
     least: int = 4
-    most: int = 2000
+    most: int = 500
     queue_time_s: float = 3.0
     growth: float = 1.1
     snub_timeout_s: float = 30.0

@@ -1,4 +1,4 @@
-"""Finished pieces on their way to the disk, several in one trip to a thread when they are small or it is slow."""
+"""Finished pieces on their way to the disk, several in one trip to a thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from transfer.aio.tasks import TaskSet
 
 
 class PieceWriter:
-    """Hashes and writes pieces in the order they were finished, in a few threads at once.
+    """Hashes and writes pieces in the order they were finished.
+
+    Waking a thread costs the event loop more than the rest of a trip. So what is finished during a trip waits for its
+    end and goes together, until there is enough of it for another thread.
 
     Args:
         on_stored: told of the pieces of each trip, with whether each had its hash and is on disk.
@@ -39,11 +42,14 @@ class PieceWriter:
         self._most_trips = trips
         self._trips = 0
         self._waiting: deque[PieceCompleted] = deque()
+        self._waiting_bytes = 0
 
     def put(self, piece: PieceCompleted) -> None:
         """Its buffer must not change until it is reported. How many may wait is bounded by who requests blocks."""
         self._waiting.append(piece)
-        self._start_trip()
+        self._waiting_bytes += len(piece.buffer)
+        if self._waiting_bytes >= TRIP_BYTES or not self._trips:
+            self._start_trip()
 
     def retry(self) -> None:
         """The disk may take what waits now."""
@@ -65,6 +71,7 @@ class PieceWriter:
                     are_right = await self._disk.store([(piece.index, piece.buffer) for piece in batch])
                 except StorageError as error:
                     self._waiting.extendleft(reversed(batch))
+                    self._waiting_bytes += sum(len(piece.buffer) for piece in batch)
                     self._refuse(attempt, error)
                 else:
                     self._on_stored(list(zip(batch, are_right, strict=True)))
@@ -82,7 +89,8 @@ class PieceWriter:
         while self._waiting and size < TRIP_BYTES:
             batch.append(self._waiting.popleft())
             size += len(batch[-1].buffer)
+        self._waiting_bytes -= size
         return batch
 
 
-TRIP_BYTES = 1 << 20  # hashing so much takes ten times as long as the trip
+TRIP_BYTES = 4 << 20
