@@ -70,6 +70,7 @@ class SwarmCore:
         self._numbers = 0
         self._now = 0.0
         self._next_tick = 0.0
+        self._is_rechoke_due = False
 
     # Inputs
 
@@ -133,6 +134,8 @@ class SwarmCore:
         """Chokes, gives up on silent peers, keeps connections alive. About once a second."""
         self._at(now)
         if now < self._next_tick:
+            if self._is_rechoke_due:
+                self._rechoke()
             return
         self._next_tick = now + TICK_S
         for peer in list(self.peers.values()):
@@ -144,13 +147,13 @@ class SwarmCore:
         self._metadata.handle_timer(now=now)
         if self._trade is not None:
             self._trade.downloads.measure()
-            self._uploads.rechoke(seeding=self.is_finished)
+            self._rechoke()
             self._trade.downloads.tick()
             self._exchange.handle_timer(now=now, is_seed=self._trade.picker.is_seed)
 
     def next_timer(self) -> float:
         """When `handle_timer` wants to be called."""
-        return self._next_tick
+        return self._now if self._is_rechoke_due else self._next_tick
 
     # Commands
 
@@ -389,7 +392,11 @@ class SwarmCore:
 
     def _rechoke_soon(self) -> None:
         """Somebody became interested or left: a free slot is given away at once, not at the end of the round."""
-        self._next_tick = min(self._next_tick, self._now)
+        self._is_rechoke_due = self._trade is not None
+
+    def _rechoke(self) -> None:
+        self._is_rechoke_due = False
+        self._uploads.rechoke(seeding=self.is_finished)
 
     def _begun(self, now: float) -> SwarmTrade:
         assert self._trade is not None
