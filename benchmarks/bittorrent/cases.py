@@ -102,11 +102,14 @@ async def swarm(plan: Plan) -> dict[str, list[Used]]:
     """
     metainfo = make_content(plan.source, plan.mib, PIECE_LENGTH)
 
-    async def crowd(make: Callable[[], Peer], target: Path) -> Used:
+    def ours(number: int) -> Peer:
+        return plan.ours(slots=DOWNLOADERS, measures_lateness=number == 0)  # twenty probes would be work of their own
+
+    async def crowd(make: Callable[[int], Peer], target: Path) -> Used:
         async with AsyncExitStack() as stack:
-            seed = await stack.enter_async_context(make())
+            seed = await stack.enter_async_context(make(DOWNLOADERS))
             await seed.add(metainfo, plan.source, seed=True)
-            peers = [await stack.enter_async_context(make()) for _ in range(DOWNLOADERS)]
+            peers = [await stack.enter_async_context(make(number)) for number in range(DOWNLOADERS)]
             for number, peer in enumerate(peers):
                 await peer.add(metainfo, target / str(number))
             await asyncio.gather(*(peer.do("begin") for peer in peers))
@@ -128,8 +131,8 @@ async def swarm(plan: Plan) -> dict[str, list[Used]]:
     return await in_turn(
         plan,
         {
-            "ours": lambda target: crowd(lambda: plan.ours(slots=DOWNLOADERS), target),
-            "libtorrent": lambda target: crowd(Libtorrent, target),
+            "ours": lambda target: crowd(ours, target),
+            "libtorrent": lambda target: crowd(lambda _: Libtorrent(), target),
         },
         copies=DOWNLOADERS,
     )
