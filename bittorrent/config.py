@@ -24,6 +24,8 @@ class SessionConfig:
         max_half_open: the same for all torrents together: some routers and networks break under many.
         min_priority_age_s: in a full torrent a connection that has been of no use for so long gives way to a newcomer
             with a higher priority (BEP 40).
+        turnover_interval_s: in a full torrent one such connection makes room so often, whatever its priority: for a
+            newcomer, or for somebody to be called while something is missing that the peer does not give.
         connect_timeout_s: for opening one connection.
         write_timeout_s: a peer that takes nothing of what waits for it for so long is dropped: it may be alive, and
             even ask for more, but it costs memory and an upload slot.
@@ -43,6 +45,7 @@ class SessionConfig:
     max_dialling: int = 20
     max_half_open: int = 60
     min_priority_age_s: float = 60.0
+    turnover_interval_s: float = 60.0
     connect_timeout_s: float = 10.0
     write_timeout_s: float = 300.0
     no_peers_timeout_s: float | None = None

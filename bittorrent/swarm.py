@@ -327,6 +327,18 @@ class SwarmCore:
         ]
         return min(idle, key=lambda peer: rank(peer.core.address), default=None)
 
+    def least_giving(self, *, before: float) -> SwarmPeer | None:
+        """Of the peers connected before a time that have sent nothing lately, the one with the worst record."""
+        now = self._now
+        idle = [
+            peer
+            for peer in self.peers.values()
+            if peer.connected_at <= before
+            and not peer.core.is_closed
+            and not peer.received_lately.bytes_per_s(peer.downloaded_bytes, now=now)
+        ]
+        return min(idle, key=lambda peer: (peer.downloaded_bytes, peer.uploaded_bytes), default=None)
+
     def was_held_back(self, *, now: float) -> bool:
         """Whether the disk has lately been too slow to ask for more."""
         held_back_at = self._trade.downloads.held_back_at if self._trade is not None else None

@@ -16,6 +16,7 @@ from bittorrent.peer_events import HandshakeReceived
 from bittorrent.peer_list import PeerList, PeerSource
 from bittorrent.swarm import SwarmCore
 from bittorrent.swarm_events import SwarmEvent
+from bittorrent.swarm_peer import SwarmPeer
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
 from transfer.aio.tasks import TaskSet
@@ -72,6 +73,7 @@ class Swarm:
         self._connections: dict[int, PeerConnection] = {}
         self._handshaking: dict[PeerConnection, None] = {}
         self._dialling = 0
+        self._turned_over_at = float("-inf")
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._all_gone = asyncio.Event()
@@ -329,13 +331,35 @@ class Swarm:
         """Whether one more incoming connection may stay: in a full torrent somebody has to give way to it."""
         if self.connection_count < self._config.max_connections_per_torrent:
             return True
-        before = self._loop.time() - self._config.min_priority_age_s
-        victim = self.core.least_useful(before=before, rank=self.peers.rank)
-        if victim is None or self.peers.rank(victim.core.address) >= self.peers.rank(newcomer):
+        now = self._loop.time()
+        victim = self.core.least_useful(before=now - self._config.min_priority_age_s, rank=self.peers.rank)
+        if victim is None:
             return False
-        victim.core.close("the torrent is full, and another peer has a higher priority")
-        self._connections[victim.number].flush()
+        if self.peers.rank(victim.core.address) >= self.peers.rank(newcomer):
+            if not self._is_turnover_due(now):
+                return False
+            self._turned_over_at = now
+        self._end_for_others(victim)
         return True
+
+    def _turn_over(self, now: float) -> None:
+        """Strangers must not take every connection and give nothing, while there is somebody else to call."""
+        is_full = self.connection_count >= self._config.max_connections_per_torrent or self._tally.room <= 0
+        if not is_full or self.core.is_finished or not self._is_turnover_due(now):
+            return
+        victim = self.core.least_giving(before=now - self._config.min_priority_age_s)
+        dial_at = self.peers.next_timer() if victim is not None else None
+        if victim is not None and dial_at is not None and dial_at <= now:
+            self._turned_over_at = now
+            self._end_for_others(victim)
+            self._loop.call_soon(self._dial)  # before anybody else takes the place
+
+    def _is_turnover_due(self, now: float) -> bool:
+        return now - self._turned_over_at >= self._config.turnover_interval_s
+
+    def _end_for_others(self, victim: SwarmPeer) -> None:
+        victim.core.close("the torrent is full, and there are others who may be of more use")
+        self._connections[victim.number].flush()
 
     def _note_end(self, dialled: Address, core: PeerCore, was_useful: bool, now: float) -> None:
         if core.remote is not None and core.remote.peer_id == self._handshake.peer_id:
@@ -359,6 +383,7 @@ class Swarm:
             connection.core.handle_timer(now=now)
             if connection.core.is_closed:
                 connection.abort()
+        self._turn_over(now)
         self.pump()
         self._dial()
         if not self._closed:

@@ -20,6 +20,7 @@ class PickerConfig:
         max_partial_pieces, max_partial_bytes: never more unfinished pieces than this, nor (one piece excepted) of more
             bytes: a piece that nobody works on is given up first, and without one no new piece is begun.
         endgame_requesters: how many peers one block is asked from at most, in the end-game.
+        endgame_patience_s: one more peer is asked for a block, whatever that bound, when for so long none was.
         endgame_requests: a peer with this many requests outstanding is not given duplicates.
         whole_piece_s: a peer that needs longer than this for a piece shares the pieces of others as slow as itself.
         steal_factor: a piece is taken over from a peer that is so many times slower.
@@ -36,6 +37,7 @@ class PickerConfig:
     max_partial_pieces: int = 2048
     max_partial_bytes: int = 512 << 20
     endgame_requesters: int = 2
+    endgame_patience_s: float = 5.0
     endgame_requests: int = 16
     whole_piece_s: float = 20.0
     steal_factor: float = 10.0
@@ -55,7 +57,8 @@ class PickerConfig:
             raise ValueError("the bounds of unfinished pieces must be positive")
         if min(self.endgame_requesters, self.endgame_requests, self.critical_requesters, self.max_deadlines) < 1:
             raise ValueError("there must be at least one requester, one request and one deadline")
-        if min(self.whole_piece_s, self.late_after_s, self.parole_turn_s) <= 0 or self.steal_factor <= 1:
+        times = (self.whole_piece_s, self.late_after_s, self.parole_turn_s, self.endgame_patience_s)
+        if min(times) <= 0 or self.steal_factor <= 1:
             raise ValueError("times must be positive and steal_factor greater than 1")
 
 

@@ -102,9 +102,15 @@ class InFlight:
                 return place
         raise KeyError(f"{block} is not asked from {peer}")
 
-    def stalest_first(self) -> Iterator[tuple[Block, tuple[int, ...]]]:
-        """The blocks that fewer than `max_requesters` were asked for; the one untouched for longest comes first."""
-        return iter(self._by_block.items()) if self._max_requesters > 1 else iter(())
+    def to_ask_again(self, *, before: float) -> Iterator[tuple[Block, tuple[int, ...]]]:
+        """The blocks that fewer than `max_requesters` were asked for, then those that nobody was asked for since
+        `before`; of both the one untouched for longest comes first."""
+        if self._max_requesters > 1:
+            yield from self._by_block.items()
+            for block, requesters in self._crowded.items():
+                if self._by_peer[requesters[-1]][block] > before:
+                    return
+                yield block, requesters
 
     @property
     def block_count(self) -> int:

@@ -187,7 +187,7 @@ class PiecePicker:
         if len(blocks) < count and self.is_endgame:
             room = min(count - len(blocks), self.config.endgame_requests - len(self._in_flight.blocks_of(peer)))
             if room > 0:
-                self._duplicate(view, islice(self._stalest(view), room), blocks, now=now)
+                self._duplicate(view, islice(self._stalest(view, now), room), blocks, now=now)
         if not blocks and (taken := self.parole.take_over(view, self.release, now=now)) is not None:
             self._assign(taken, peer, count, blocks, now=now)
         return blocks
@@ -462,9 +462,9 @@ class PiecePicker:
             self._duplicate_requests += 1
             blocks.append(block)
 
-    def _stalest(self, view: PeerView) -> Iterator[Block]:
+    def _stalest(self, view: PeerView, now: float) -> Iterator[Block]:
         """Blocks of others that may be asked from this peer too, the longest untouched first."""
-        for block, requesters in self._in_flight.stalest_first():
+        for block, requesters in self._in_flight.to_ask_again(before=now - self.config.endgame_patience_s):
             if view.id not in requesters and view.has(block.piece) and not self._pieces.partial[block.piece].exclusive:
                 yield block
 

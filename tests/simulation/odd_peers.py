@@ -102,16 +102,17 @@ class OddPeer:
         """Connects to somebody instead of waiting for it."""
         with self._simulation.host(self.host):
             reader, writer = await asyncio.open_connection(host, PORT)
-            self._start(_Conversation(self, reader, writer).hold())
+            self._start(reader, writer)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._start(_Conversation(self, reader, writer).hold())
+        self._start(reader, writer)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        task = asyncio.get_running_loop().create_task(work)
+        task = asyncio.get_running_loop().create_task(_Conversation(self, reader, writer).hold())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.transport.abort())  # also when it was cancelled before it began
 
 
 class _Conversation:
@@ -133,8 +134,6 @@ class _Conversation:
                     task.cancel()
         except* (ConnectionError, asyncio.IncompleteReadError, _GoneError):
             pass
-        finally:
-            self._writer.transport.abort()
 
     async def _listen(self) -> None:
         peer, info_hash = self._peer, self._content.metainfo.info_hash

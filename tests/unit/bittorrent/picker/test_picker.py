@@ -205,6 +205,16 @@ class TestEndgame:
         picker = make_picker(pieces=1, blocks=1, peers=5, endgame_requesters=3)
         assert [len(picker.pick(peer, 4, now=NOW)) for peer in range(1, 6)] == [1, 1, 1, 0, 0]
 
+    def test_one_more_is_asked_when_none_of_them_answers(self) -> None:
+        picker = make_picker(pieces=1, blocks=2, peers=5, endgame_requesters=2, endgame_patience_s=5)
+        assert [len(picker.pick(peer, 4, now=NOW)) for peer in range(1, 4)] == [2, 2, 0]
+        assert len(picker.pick(3, 4, now=NOW + 5)) == 2
+        assert picker.pick(4, 4, now=NOW + 9) == []
+        assert len(picker.pick(4, 1, now=NOW + 10)) == 1
+        picker.check_invariants()
+        (block,) = list(picker.requested_from(4))
+        assert picker.block_received(4, block).cancel_for == (1, 2, 3)
+
     def test_a_busy_peer_gets_no_duplicates(self) -> None:
         picker = make_picker(pieces=1, blocks=8, peers=2, endgame_requests=4)
         picker.pick(1, 3, now=NOW)
