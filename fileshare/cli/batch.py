@@ -187,7 +187,8 @@ class Batch:
         if not self._tasks:
             await asyncio.sleep(REFRESH_INTERVAL_S)
             return
-        done, _ = await asyncio.wait(self._tasks, timeout=REFRESH_INTERVAL_S, return_when=asyncio.FIRST_COMPLETED)
+        interval_s = REFRESH_INTERVAL_S * max(1.0, len(self._tasks) / MANY_TORRENTS)
+        done, _ = await asyncio.wait(self._tasks, timeout=interval_s, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             del self._tasks[task]
             task.result()
@@ -223,8 +224,8 @@ class Batch:
         assert self._session is not None
         since = time.monotonic()
         while torrent.state in (TorrentState.FINISHED, TorrentState.SEEDING):
-            job.stats = torrent.statistics()
-            if goal.is_reached(job.stats, seeding_s=time.monotonic() - since):
+            if goal != SeedGoal() and goal.is_reached(torrent.statistics(), seeding_s=time.monotonic() - since):
+                job.stats = torrent.statistics()
                 self.report_end(job)
                 self._left.append(torrent.info_hash)
                 await self._session.remove(torrent)
@@ -245,3 +246,4 @@ class Batch:
 
 
 REFRESH_INTERVAL_S = 0.5
+MANY_TORRENTS = 100  # with more, looking at all of them twice a second would take its time

@@ -126,7 +126,7 @@ def _is_quiet(stats: TorrentStats) -> bool:
 
 
 HEADINGS = ("done", "size", "down", "up", "peers", "left")
-FRAME_LINES = 4  # the headings, the line below, and room for what is said above
+FRAME_LINES = 7  # the headings, the line below, and room for what is said above
 _GROUPS = {
     TorrentState.METADATA: "",
     TorrentState.CHECKING: "checking",

@@ -11,6 +11,7 @@ from rich.console import Console, RenderableType
 from rich.constrain import Constrain
 from rich.live import Live
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn
+from rich.segment import Segment, Segments
 
 from fileshare.cli.output import Output
 from fileshare.cli.units import size_text
@@ -99,7 +100,7 @@ class LiveTable:
     def refresh(self, table: Callable[[], RenderableType], line: Callable[[], str]) -> bool:
         """Draws the table, or says the line if its time has come; returns whether it had."""
         if self._live is not None:
-            self._live.update(narrower(table(), self._output.console), refresh=True)
+            self._live.update(_drawn(table(), self._output.console), refresh=True)
             return False
         if time.monotonic() < self._next_line_at:
             return False
@@ -109,6 +110,14 @@ class LiveTable:
             self._output.say(text)
             self._last_line = text
         return True
+
+
+def _drawn(shown: RenderableType, console: Console) -> RenderableType:
+    """What is to be shown, laid out once: it is drawn again with each line that is said above it."""
+    segments: list[Segment] = []
+    for line in console.render_lines(narrower(shown, console), pad=False):
+        segments += [*line, Segment.line()]
+    return Segments(segments[:-1])
 
 
 class _Narrower(Progress):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,6 +15,21 @@ from tests.interop.kad import ANY, KAD, ROOT, Kad, needs_posix, run
 SIZES = {"small": 200_000, "large": 1_500_000}
 
 pytestmark = needs_posix
+
+
+def _has_multicast() -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        try:
+            membership = socket.inet_aton("239.192.152.143") + socket.inet_aton("127.0.0.1")
+            made.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
+            made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton("127.0.0.1"))
+            made.sendto(b"", ("239.192.152.143", 6771))
+        except OSError:
+            return False
+    return True
+
+
+HAS_MULTICAST = _has_multicast()
 
 
 @pytest.fixture
@@ -100,3 +116,14 @@ async def test_text_about_several_goes_to_a_pipe_without_control_characters(shar
         str(tmp_path / "none.torrent"),
         "1 of 3 torrents failed, see above",
     ]
+
+
+@pytest.mark.skipif(not HAS_MULTICAST, reason="no multicast on the loopback interface")
+async def test_two_in_one_network_need_nobody_else(shared: Path, tmp_path: Path) -> None:
+    small = shared / "small.torrent"
+    async with Kad("seed", small, "--listen", ANY, "--no-dht", "--local", "--ratio", "1") as seed:
+        address = (await seed.wait_event("seeding"))["address"]
+        finished = await run("get", small, "-o", tmp_path / "copy", "--listen", ANY, "--no-dht", "--local")
+        assert finished.done["sources"][0]["address"] == address
+        enough = await seed.finish()  # one copy was given: it ends by itself
+    assert enough.done["uploaded_bytes"] == SIZES["small"]

@@ -71,7 +71,7 @@ def test_it_fits_into_80_columns() -> None:
 
 
 def test_a_terminal_with_few_lines_shows_those_that_do_something() -> None:
-    lines = drawn(table_of(IDLE, replace(IDLE, info_hash=b"\3" * 20), SEEDING, LOADING, height=6))
+    lines = drawn(table_of(IDLE, replace(IDLE, info_hash=b"\3" * 20), SEEDING, LOADING, height=9))
     assert [line.split()[0] for line in lines[1:3]] == ["album", "film"]
     assert "2 not shown" in " ".join(lines[3:])
 
