@@ -56,6 +56,7 @@ async def open_session(
     peers: Iterable[Address] = (),
     download_dir: Path,
     config: SessionConfig,
+    state_dir: Path | None = None,
     ip_filter: IpFilter | None = None,
     local_discovery: bool = False,
 ) -> AsyncIterator[tuple[Session, MainlineNode | None]]:
@@ -78,6 +79,7 @@ async def open_session(
             port=address.port,
             dht=node,
             config=config,
+            state_dir=state_dir,
             ip_filter=ip_filter,
             local_discovery=local_discovery and not address.is_ipv6,  # it names IPv4 addresses only
         )

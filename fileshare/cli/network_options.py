@@ -112,7 +112,13 @@ class NetworkOptions:
 
     @asynccontextmanager
     async def open(
-        self, output: Output, *, download_dir: Path, config: SessionConfig, is_private: bool = False
+        self,
+        output: Output,
+        *,
+        download_dir: Path,
+        config: SessionConfig,
+        state_dir: Path | None = None,
+        is_private: bool = False,
     ) -> AsyncIterator[Session]:
         """A session that keeps to these options, with a DHT node of its own unless all that it does is private.
 
@@ -125,6 +131,7 @@ class NetworkOptions:
             peers=self.peers,
             download_dir=download_dir,
             config=config,
+            state_dir=state_dir,
             ip_filter=self.ip_filter,
             local_discovery=self.local is not False,
         ) as (session, node):

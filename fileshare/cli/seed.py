@@ -48,6 +48,15 @@ def seed(
             show_default="beside each .torrent file",
         ),
     ] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(
+            "--state",
+            metavar="DIR",
+            help="Remember there what was verified: the next start believes it as long as the files have the same size"
+            " and time.",
+        ),
+    ] = None,
     ratio: RatioOption = None,
     seed_time: SeedTimeOption = None,
     limit_up: LimitUpOption = None,
@@ -74,8 +83,8 @@ def seed(
     listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Share complete downloads until interrupted. Everything on disk is verified first and nothing is ever written;
-    then the DHT, the torrents' trackers and the local network learn that it can be had here.
+    """Share complete downloads until interrupted. Everything on disk is verified first and nothing of it is ever
+    changed; then the DHT, the torrents' trackers and the local network learn that it can be had here.
 
     Of a directory, every .torrent file in it is shared whose content is there, too. It is looked at again every few
     seconds: what is added is shared as well, and what is removed no longer.
@@ -87,6 +96,7 @@ def seed(
         output=Output(as_json=as_json),
         names=[Path(name) for name in dict.fromkeys(torrents)],
         directory=directory,
+        state_dir=state,
         network=NetworkOptions.parse(
             listen=listen, bootstrap=bootstrap, no_dht=no_dht, limit_up=limit_up, ip_filter=ip_filter, local=local
         ),

@@ -25,6 +25,7 @@ class Seeding:
     Args:
         names: torrent files and directories.
         directory: where the content is; None: beside each torrent.
+        state_dir: where is kept what was verified; None: everything is verified each time.
         network: how others are reached.
     """
 
@@ -34,6 +35,7 @@ class Seeding:
         output: Output,
         names: Sequence[Path],
         directory: Path | None,
+        state_dir: Path | None,
         network: NetworkOptions,
         super_seed: bool,
         goal: SeedGoal,
@@ -41,6 +43,7 @@ class Seeding:
     ) -> None:
         self._output = output
         self._directory = directory
+        self._state_dir = state_dir
         self._network = network
         self._super_seed = super_seed
         self._config = config
@@ -65,7 +68,11 @@ class Seeding:
             return
         is_private = not self._folders and all(metainfo.private for _, metainfo in self._sources.values())
         async with self._network.open(
-            self._output, download_dir=Path(), config=self._config, is_private=is_private
+            self._output,
+            download_dir=Path(),
+            config=self._config,
+            state_dir=self._state_dir,
+            is_private=is_private,
         ) as session:
             self._address = session.address
             self.batch.use(session)

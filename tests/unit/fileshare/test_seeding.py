@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -53,11 +54,14 @@ def make(folder: Path, name: str) -> Metainfo:
     return metainfo
 
 
-def seed(*names: Path, directory: Path | None = None, goal: SeedGoal | None = None) -> Seeding:
+def seed(
+    *names: Path, directory: Path | None = None, state_dir: Path | None = None, goal: SeedGoal | None = None
+) -> Seeding:
     return Seeding(
         output=Output(as_json=True),
         names=names,
         directory=directory,
+        state_dir=state_dir,
         network=NetworkOptions(listen=Address("127.0.0.1", 0), local=False),
         super_seed=False,
         goal=goal or SeedGoal(),
@@ -156,3 +160,20 @@ async def test_sharing_ends_with_its_goal(tmp_path: Path, events: Events) -> Non
         await task
     job.batch.check()
     assert [event["uploaded_bytes"] for event in events("done")] == [60_000]
+
+
+@pytest.mark.parametrize("is_remembered", [True, False])
+async def test_what_was_verified_is_believed_as_long_as_it_looks_the_same(
+    tmp_path: Path, events: Events, is_remembered: bool
+) -> None:
+    make(tmp_path, "one")
+    state_dir = tmp_path / "state" if is_remembered else None
+    async with running(seed(tmp_path / "one.torrent", state_dir=state_dir)):
+        await until(lambda: events("seeding"))
+    seen = (tmp_path / "one").stat()
+    (tmp_path / "one").write_bytes(bytes(seen.st_size))
+    os.utime(tmp_path / "one", ns=(seen.st_atime_ns, seen.st_mtime_ns))
+    job = seed(tmp_path / "one.torrent", state_dir=state_dir)
+    async with running(job):
+        await until(lambda: len(events("seeding")) == 2 or (job.batch.jobs and job.batch.jobs[0].error))
+    assert (len(events("seeding")) == 2) is is_remembered
