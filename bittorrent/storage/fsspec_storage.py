@@ -66,7 +66,7 @@ class FsspecStorage:
         for entry, start, size in self._ranges(offset, len(view)):
             at = entry.offset + start - offset
             for source, first, last in self._sources(entry, start, start + size):
-                data = self._call("read", source, self._fs.cat_file, source, first, last)
+                data = self._call("read", source, self._cat, source, first, last)
                 if len(data) != last - first:
                     raise MissingDataError(f"cannot read {source}: it ends too early", path=source)
                 view[at : at + len(data)] = data
@@ -130,7 +130,7 @@ class FsspecStorage:
         def copy() -> None:
             with self._fs.open(path, "wb") as file:
                 for source, first, last in self._sources(entry, 0, entry.length):
-                    file.write(self._fs.cat_file(source, first, last))
+                    file.write(self._cat(source, first, last))
 
         self._call("write", path, copy)
         self._whole.add(entry)
@@ -196,6 +196,11 @@ class FsspecStorage:
             start, end = max(offset, entry.offset), min(offset + length, entry.end)
             if start < end:
                 yield entry, start - entry.offset, end - start
+
+    def _cat(self, path: str, first: int, last: int) -> bytes:
+        """Part of an object. By name, since s3fs has the version in front of the range."""
+        data: bytes = self._fs.cat_file(path, start=first, end=last)
+        return data
 
     def _call(self, action: str, path: str, work: Callable[..., Any], *arguments: object) -> Any:
         try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from bittorrent.errors import MissingDataError, StorageError
 from bittorrent.metainfo.files import FileEntry
@@ -29,7 +30,17 @@ CONTENT = bytes(range(1, 16)) + bytes(5) + bytes(range(21, 31))
 Open = Callable[..., Storage]
 
 
-@pytest.fixture(params=["files", "memory", "fsspec memory", "fsspec local"])
+class VersionedObjects(MemoryFileSystem):  # type: ignore[misc]  # fsspec has no types
+    """Takes the version of an object before the range, as `s3fs.S3FileSystem.cat_file` does."""
+
+    def cat_file(
+        self, path: str, version_id: str | None = None, start: int | None = None, end: int | None = None
+    ) -> object:
+        assert version_id is None or isinstance(version_id, str)
+        return super().cat_file(path, start, end)
+
+
+@pytest.fixture(params=["files", "memory", "fsspec memory", "fsspec versioned memory", "fsspec local"])
 def open_storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open]:
     if request.param == "files":
         yield lambda writable=True: FileStorage(FILES, tmp_path, writable=writable)
@@ -37,6 +48,8 @@ def open_storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ope
         yield lambda writable=True: MemoryStorage(FILES, tmp_path, writable=writable)
     else:
         fs = fsspec.filesystem("memory" if "memory" in request.param else "file", auto_mkdir=True)
+        if "versioned" in request.param:
+            fs = VersionedObjects()
         root = "/bucket" if "memory" in request.param else str(tmp_path / "out")
         opener: OpenStorage = FsspecStorage.opener(fs, root)
         yield lambda writable=True: opener(FILES, tmp_path, writable=writable)
