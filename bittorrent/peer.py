@@ -209,6 +209,14 @@ class PeerCore:
         if not self.is_closed:
             self._haves += indices
 
+    def confirm_have(self, index: int) -> None:
+        """Tells the peer that we have a piece which it sent us; says nothing to a peer that has everything.
+
+        Who super-seeds shows few of its pieces, and may wait for this before it shows more (libtorrent does; BEP 16).
+        """
+        if self.bits is not None and not self.bits.is_full:
+            self._send(wire.Have(index))
+
     def may_serve(self, block: Block) -> bool:
         """Whether the peer may get a block now."""
         return not self.am_choking or self.uploads.is_allowed(block.piece)

@@ -59,7 +59,8 @@ class RemotePieces:
     def receive_bits(self, bits: bytes) -> bool:
         """Whether the peer is known to have something now that it was not known to have.
 
-        BEP 3 allows this message as the first one only; clients that come by the metadata later send it then.
+        BEP 3 allows this message as the first one only. Clients that come by the metadata later send it then, and
+        aria2 sends it again whenever that is shorter than a `have` for each new piece.
 
         Raises:
             WireError: not a bitfield of this torrent.
@@ -68,10 +69,10 @@ class RemotePieces:
             self._early_bits = bits
             return False
         known = self._parse(bits, self.bits.size)
-        if self.bits.count:
-            return False
-        self.bits = known
-        return known.count > 0
+        news = known.without(self.bits)
+        for index in news:
+            self.bits.set(index)
+        return news.count > 0
 
     def receive_all(self) -> bool:
         """`have all`: whether that is news."""

@@ -101,6 +101,9 @@ class SwarmTrade:
         was_held_back = self.downloads.is_held_back
         self.downloads.piece_verified(completed)
         self._tell_all(completed.index)
+        for number in {sender.number for sender in completed.senders.values()} & self._peers.keys():
+            self._peers[number].core.confirm_have(completed.index)
+            self._touch(self._peers[number])
         if was_held_back:  # otherwise a right piece is no reason to ask anybody for more
             self.downloads.request_from_all()
         self.note_finished()

@@ -32,19 +32,31 @@ class Aria2(Program):
     Args:
         dht: an entry point of a DHT; without one its own knows nobody. Without a DHT of its own it would have no UDP
             socket, and so no UDP trackers.
-        options: of its command line, by name.
+        settings: of its command line, by name.
     """
 
     name = "aria2c"
     package = "aria2"
     grace_s = 0.0  # it says goodbye to everybody for a second
 
-    def __init__(self, *, host: str = "127.0.0.1", dht: Address | None = None, **options: str) -> None:
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        dht: Address | None = None,
+        local_discovery: bool = False,
+        settings: dict[str, str] | None = None,
+    ) -> None:
         super().__init__(host=host)
         self._rpc = Address("127.0.0.1", free_port())
         self._dht_port = free_port()
         self._dht = dht or Address("127.0.0.1", free_port())
-        self._options = {"interface": host, "bt-enable-lpd": "false", **options}
+        self._settings = {
+            "interface": host,
+            "bt-enable-lpd": "true" if local_discovery else "false",
+            "bt-lpd-interface": host,
+            **(settings or {}),
+        }
         self._downloads: dict[str, str] = {}  # its numbers by info-hash
 
     def arguments(self) -> Sequence[str]:
@@ -59,7 +71,7 @@ class Aria2(Program):
             f"--dht-file-path={self.directory / 'dht'}",
             f"--dht-entry-point={self._dht}",
             f"--dir={self.directory}",
-            *(f"--{name.replace('_', '-')}={value}" for name, value in self._options.items()),
+            *(f"--{name}={value}" for name, value in self._settings.items()),
         )
 
     async def serves(self) -> bool:
@@ -67,18 +79,27 @@ class Aria2(Program):
         return True
 
     async def add(
-        self, folder: Path, source: Metainfo | Magnet, *, seed: bool = False, select: Sequence[int] = (), **options: str
+        self,
+        folder: Path,
+        source: Metainfo | Magnet,
+        *,
+        seed: bool = False,
+        select: Sequence[int] = (),
+        resume_data: str = "",
+        **options: str,
     ) -> str:
         """Starts a torrent; returns its info-hash in hex once it can be connected to.
 
         Args:
             seed: everything is there already, and need not be checked.
             select: the numbers of the files that it shall fetch, from 0.
+            resume_data: what `stop` said; without it everything is checked.
             options: for this torrent, by name.
         """
         given = {
             "dir": str(folder),
-            "bt-seed-unverified" if seed else "check-integrity": "true",
+            "bt-seed-unverified": "true" if seed else "false",
+            "check-integrity": "false" if seed or resume_data else "true",
             **({"select-file": ",".join(str(number + 1) for number in select)} if select else {}),
             **{name.replace("_", "-"): value for name, value in options.items()},
         }
@@ -91,6 +112,17 @@ class Aria2(Program):
         await wait_until(self._listens, what="aria2 listens", within_s=20)
         return info_hash
 
+    async def stop(self, info_hash: str) -> str:
+        """Pauses a torrent. What aria2 wants to know when it starts again is in a file beside the others."""
+        gid = self._downloads[info_hash]
+        await self._call("pause", gid)
+
+        async def is_paused() -> bool:
+            return bool((await self.status(info_hash))["status"] == "paused")
+
+        await wait_until(is_paused, what="aria2 has paused", within_s=20)
+        return "as it was left"
+
     async def status(self, info_hash: str) -> dict[str, Any]:
         """What it says about a torrent; behind a magnet link about its content as soon as there is one."""
         status: dict[str, Any] = await self._call("tellStatus", self._downloads[info_hash])
@@ -98,8 +130,10 @@ class Aria2(Program):
             status = await self._call("tellStatus", status["followedBy"][0])
         return status
 
-    async def done_bytes(self, info_hash: str) -> int:
-        return int((await self.status(info_hash))["completedLength"])
+    async def pieces(self, info_hash: str) -> set[int]:
+        """What it has verified."""
+        bits = bytes.fromhex((await self.status(info_hash)).get("bitfield", ""))
+        return {index for index in range(8 * len(bits)) if bits[index // 8] >> (7 - index % 8) & 1}
 
     async def peers(self, info_hash: str) -> list[dict[str, str]]:
         """Its connections: `ip`, `port`, `peerId`, `amChoking`, `seeder`, ….

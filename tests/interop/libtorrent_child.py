@@ -122,6 +122,9 @@ class Child:
             "error": status.errc.message() if status.errc.value() else "",
         }
 
+    def do_pieces(self, info_hash: str) -> dict[str, Any]:
+        return {"pieces": self.handles[info_hash].status().pieces}
+
     def do_flush(self, info_hash: str) -> dict[str, Any]:
         """Returns when everything that was downloaded is in its file: libtorrent seeds before it has written."""
         self.handles[info_hash].flush_cache()
@@ -132,8 +135,12 @@ class Child:
                 return {}
         return {"error": "the cache was not flushed"}
 
-    def do_resume_data(self, info_hash: str) -> dict[str, Any]:
-        self.handles[info_hash].save_resume_data(lt.save_resume_flags_t.save_info_dict)
+    def do_stop(self, info_hash: str) -> dict[str, Any]:
+        """Pauses a torrent, with everything written; answers with what is needed to go on."""
+        handle = self.handles[info_hash]
+        handle.pause()
+        self._alert(lt.torrent_paused_alert, lambda alert: True)
+        handle.save_resume_data(lt.save_resume_flags_t.flush_disk_cache | lt.save_resume_flags_t.save_info_dict)
         alert = self._alert(lt.save_resume_data_alert, lambda alert: True)
         return {"resume_data": base64.b64encode(lt.write_resume_data_buf(alert.params)).decode()}
 

@@ -20,9 +20,21 @@ class LibtorrentPeer(JsonChild):
         settings: libtorrent settings that override the quiet local defaults of `libtorrent_child`.
     """
 
-    def __init__(self, *, host: str = "127.0.0.1", dht: bool = False, settings: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        dht: bool = False,
+        local_discovery: bool = False,
+        settings: dict[str, Any] | None = None,
+    ) -> None:
         self.address = Address(host, free_port())
-        options = {"listen_interfaces": f"{self.address}", "enable_dht": dht, **(settings or {})}
+        options = {
+            "listen_interfaces": f"{self.address}",
+            "enable_dht": dht,
+            "enable_lsd": local_discovery,
+            **(settings or {}),
+        }
         super().__init__([str(CHILD)], options)
 
     async def __aenter__(self) -> Self:
@@ -45,12 +57,12 @@ class LibtorrentPeer(JsonChild):
         resume_data: str = "",
         **flags: bool,
     ) -> str:
-        """Starts a torrent; returns its info-hash in hex.
+        """Starts a torrent; returns its info-hash in hex when what is there has been checked.
 
         Args:
             seed: everything is there already, and need not be checked.
             select: the numbers of the files that it shall fetch, from 0.
-            resume_data: what `resume_data` said the last time.
+            resume_data: what `stop` said.
             flags: of libtorrent's `torrent_flags`, by name.
         """
         is_torrent = isinstance(source, Metainfo)
@@ -65,6 +77,11 @@ class LibtorrentPeer(JsonChild):
             flags=flags,
         )
         info_hash: str = answer["info_hash"]
+
+        async def is_checked() -> bool:  # it takes no connections before
+            return not (await self.status(info_hash))["state"].startswith("checking")
+
+        await wait_until(is_checked, what="libtorrent has checked the files", within_s=20)
         return info_hash
 
     async def connect(self, info_hash: str, address: Address) -> None:
@@ -73,13 +90,13 @@ class LibtorrentPeer(JsonChild):
     async def status(self, info_hash: str) -> dict[str, Any]:
         return await self.do("status", info_hash=info_hash)
 
-    async def done_bytes(self, info_hash: str) -> int:
-        return int((await self.status(info_hash))["done_bytes"])
+    async def pieces(self, info_hash: str) -> set[int]:
+        """What it has verified."""
+        return {index for index, has in enumerate((await self.do("pieces", info_hash=info_hash))["pieces"]) if has}
 
-    async def resume_data(self, info_hash: str) -> str:
-        """What it wants to know of a torrent when it starts again; everything is in its file then."""
-        await self.do("flush", info_hash=info_hash)
-        answer = await self.do("resume_data", info_hash=info_hash)
+    async def stop(self, info_hash: str) -> str:
+        """Pauses a torrent; returns what libtorrent wants to know of it when it starts again."""
+        answer = await self.do("stop", info_hash=info_hash)
         return str(answer["resume_data"])
 
     async def wait_complete(self, info_hash: str, *, within_s: float = 60.0) -> None:

@@ -11,13 +11,12 @@ import pytest
 from bittorrent import Metainfo, Session, create_metainfo
 from bittorrent.metainfo.files import FileEntry
 from tests.interop.aria2 import Aria2
+from tests.interop.clients import CLIENTS, Client
 from tests.interop.content import MIB, digests, make_file, make_many_files
-from tests.interop.libtorrent_peer import LibtorrentPeer
 from tests.interop.opentracker import OpenTracker
 
 pytestmark = pytest.mark.interop
 
-CLIENTS = pytest.mark.parametrize("client", [LibtorrentPeer, Aria2], ids=["libtorrent", "aria2"])
 PIECE = 1 << 15
 BLOCK = 1 << 14
 
@@ -37,7 +36,7 @@ async def complete(session: Session, metainfo: Metainfo) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"], ids=["ipv4", "ipv6"])
 @CLIENTS
-async def test_we_download(client: type[LibtorrentPeer | Aria2], host: str, tmp_path: Path) -> None:
+async def test_we_download(client: Client, host: str, tmp_path: Path) -> None:
     metainfo = make_shared(tmp_path / "theirs")
     async with client(host=host) as peer, Session(tmp_path / "ours", host=host) as session:
         await peer.add(tmp_path / "theirs", metainfo, seed=True)
@@ -52,7 +51,7 @@ async def test_we_download(client: type[LibtorrentPeer | Aria2], host: str, tmp_
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"], ids=["ipv4", "ipv6"])
 @CLIENTS
-async def test_they_download(client: type[LibtorrentPeer | Aria2], host: str, tmp_path: Path) -> None:
+async def test_they_download(client: Client, host: str, tmp_path: Path) -> None:
     metainfo = make_shared(tmp_path / "ours")
     async with client(host=host) as peer, Session(tmp_path / "ours", host=host) as session:
         info_hash = await peer.add(tmp_path / "theirs", metainfo)
@@ -67,7 +66,7 @@ async def test_they_download(client: type[LibtorrentPeer | Aria2], host: str, tm
 
 @pytest.mark.parametrize("by", ["http", "udp", "magnet"])
 @CLIENTS
-async def test_we_find_them_through_a_tracker(client: type[LibtorrentPeer | Aria2], by: str, tmp_path: Path) -> None:
+async def test_we_find_them_through_a_tracker(client: Client, by: str, tmp_path: Path) -> None:
     path = make_file(tmp_path / "theirs" / "shared.bin", MIB)
     async with OpenTracker([create_metainfo(path).info_hash]) as tracker, client() as peer:
         metainfo = create_metainfo(path, trackers=((tracker.udp_url if by == "udp" else tracker.http_url,),))
@@ -81,7 +80,7 @@ async def test_we_find_them_through_a_tracker(client: type[LibtorrentPeer | Aria
 
 @pytest.mark.parametrize("by", ["http", "udp", "magnet"])
 @CLIENTS
-async def test_they_find_us_through_a_tracker(client: type[LibtorrentPeer | Aria2], by: str, tmp_path: Path) -> None:
+async def test_they_find_us_through_a_tracker(client: Client, by: str, tmp_path: Path) -> None:
     path = make_file(tmp_path / "ours" / "shared.bin", MIB)
     async with OpenTracker([create_metainfo(path).info_hash]) as tracker, client() as peer:
         metainfo = create_metainfo(path, trackers=((tracker.udp_url if by == "udp" else tracker.http_url,),))
@@ -99,7 +98,7 @@ async def test_they_find_us_through_a_tracker(client: type[LibtorrentPeer | Aria
 
 @pytest.mark.parametrize("align", [False, True], ids=["packed", "aligned"])
 @CLIENTS
-async def test_we_choose_files(client: type[LibtorrentPeer | Aria2], align: bool, tmp_path: Path) -> None:
+async def test_we_choose_files(client: Client, align: bool, tmp_path: Path) -> None:
     metainfo = make_shared(tmp_path / "theirs", align=align)
     if client is Aria2:  # for it padding is just more files
         write_padding(metainfo, tmp_path / "theirs")
@@ -116,7 +115,7 @@ async def test_we_choose_files(client: type[LibtorrentPeer | Aria2], align: bool
 
 @pytest.mark.parametrize("align", [False, True], ids=["packed", "aligned"])
 @CLIENTS
-async def test_they_choose_files(client: type[LibtorrentPeer | Aria2], align: bool, tmp_path: Path) -> None:
+async def test_they_choose_files(client: Client, align: bool, tmp_path: Path) -> None:
     metainfo = make_shared(tmp_path / "ours", align=align)
     wanted = every_third_file(metainfo)
     async with client() as peer, Session(tmp_path / "ours", host="127.0.0.1") as session:

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from bittorrent.aio.session import Session
+from bittorrent import Metainfo, RateLimits, Session, SessionConfig, TorrentState, create_metainfo
+from bittorrent.allowed_fast import allowed_fast_set
 from bittorrent.choker import ChokerConfig
-from bittorrent.config import SessionConfig
-from bittorrent.metainfo.create import create_metainfo
-from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.swarm_config import SwarmConfig
+from tests.interop.aria2 import Aria2
+from tests.interop.clients import CLIENTS, Client
 from tests.interop.content import MIB, digests, make_file
 from tests.interop.libtorrent_peer import LibtorrentPeer
 from tests.interop.programs import wait_until
+from transfer.address import Address
 
 pytestmark = pytest.mark.interop
 
@@ -54,61 +55,106 @@ async def test_libtorrent_gives_us_pieces_while_it_chokes_us(tmp_path: Path) -> 
         assert torrent.statistics().downloaded_bytes == 7 * PIECE
 
 
-async def test_libtorrent_takes_pieces_from_us_while_we_choke_it(tmp_path: Path) -> None:
+async def test_aria2_allows_us_the_pieces_that_we_would_allow(tmp_path: Path) -> None:
+    """It unchokes whoever is interested before anything can be asked for, so nothing more can be seen."""
+    metainfo = make_shared(tmp_path / "theirs")
+    async with Aria2() as aria2, Session(tmp_path / "ours", host="127.0.0.1") as session:
+        session.set_rate_limits(RateLimits(local_download_bytes_per_s=1 << 16))  # or it is over before one can look
+        await aria2.add(tmp_path / "theirs", metainfo, seed=True)
+        torrent = await session.add(metainfo, peers=[aria2.address])
+
+        async def has_begun() -> bool:
+            return torrent.statistics().downloaded_bytes > 0
+
+        await wait_until(has_begun, what="the first block")
+        (peer,) = torrent.swarm.core.peers.values()
+        assert peer.core.is_fast
+        ours = allowed_fast_set(metainfo.info_hash, "127.0.0.1", piece_count=metainfo.piece_count, count=10)
+        assert set(peer.core.said.allowed_fast) == set(ours)
+
+
+@CLIENTS
+async def test_they_take_pieces_while_we_choke_them(client: Client, tmp_path: Path) -> None:
     metainfo = make_shared(tmp_path / "ours")
     config = SessionConfig(swarm=ONE_SLOT)
-    async with (
-        Session(tmp_path / "ours", host="127.0.0.1", config=config) as session,
-        LibtorrentPeer() as libtorrent,
-    ):
+    async with Session(tmp_path / "ours", host="127.0.0.1", config=config) as session, client() as peer:
         torrent = await session.add(metainfo, seed_only=True)
         await torrent.wait_complete()
-        _, writer = await asyncio.open_connection(*session.address)  # takes the only slot
-        writer.write(b"\x13BitTorrent protocol" + bytes(8) + metainfo.info_hash + b"-XX0000-takes-a-slot")
-        writer.write(b"\0\0\0\1\2")
+        _, writer = await interested_peer(metainfo, session.address)  # takes the only slot
 
         async def is_taken() -> bool:
             return any(not peer.core.am_choking for peer in torrent.swarm.core.peers.values())
 
         await wait_until(is_taken, what="the slot is taken")
-        info_hash = await libtorrent.add(tmp_path / "theirs", metainfo)
-        await libtorrent.connect(info_hash, session.address)
+        info_hash = await peer.add(tmp_path / "theirs", metainfo)
+        torrent.add_peers([peer.address])
 
         async def has_ten() -> bool:
-            return bool((await libtorrent.status(info_hash))["done_bytes"] == 10 * PIECE)
+            return len(await peer.pieces(info_hash)) == 10
 
         await wait_until(has_ten, what="the ten allowed pieces")
         await asyncio.sleep(0.5)
         assert torrent.statistics().uploaded_bytes == 10 * PIECE
         writer.close()  # the slot is free, and the rest follows
-        await libtorrent.wait_complete(info_hash)
+        await peer.wait_complete(info_hash)
         assert torrent.statistics().uploaded_bytes == metainfo.total_bytes
     assert digests(tmp_path / "theirs" / metainfo.name) == digests(tmp_path / "ours" / metainfo.name)
+
+
+async def interested_peer(metainfo: Metainfo, address: Address) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Somebody without extensions who wants something, and never asks for it."""
+    reader, writer = await asyncio.open_connection(*address)
+    writer.write(b"\x13BitTorrent protocol" + bytes(8) + metainfo.info_hash + b"-XX0000-takes-a-slot")
+    await reader.readexactly(68)  # aria2 hangs up on who says more before it has answered
+    writer.write(b"\0\0\0\1\2")
+    return reader, writer
 
 
 # Super-seeding (BEP 16)
 
 
-async def test_two_libtorrents_share_what_a_super_seed_gives_each_once(tmp_path: Path) -> None:
+@CLIENTS
+async def test_two_of_them_share_what_a_super_seed_gives_each_once(client: Client, tmp_path: Path) -> None:
     metainfo = make_shared(tmp_path / "ours")
-    settings = {"close_redundant_connections": False}
     async with (
         Session(tmp_path / "ours", host="127.0.0.1") as session,
-        LibtorrentPeer(settings=settings) as one,
-        LibtorrentPeer(settings=settings) as two,
+        client() as one,
+        Aria2() if client is Aria2 else LibtorrentPeer(settings=CALLS_NOBODY) as two,
     ):
-        info_hash = metainfo.info_hash.hex()
-        torrent = await session.add(metainfo, seed_only=True, super_seed=True)
-        await torrent.wait_complete()
-        for number, libtorrent in enumerate((one, two)):
-            await libtorrent.add(tmp_path / f"{number}", metainfo)
-            await libtorrent.connect(info_hash, session.address)
-        await one.connect(info_hash, two.address)
-        await one.wait_complete(info_hash)
+        info_hash = await one.add(tmp_path / "0", metainfo)
+        await two.add(tmp_path / "1", metainfo)
+        torrent = await session.add(metainfo, seed_only=True, super_seed=True, peers=[one.address, two.address])
+        await one.wait_complete(info_hash)  # we tell them of each other
         await two.wait_complete(info_hash)
         assert metainfo.total_bytes <= torrent.statistics().uploaded_bytes <= 1.5 * metainfo.total_bytes
     for number in (0, 1):
         assert digests(tmp_path / f"{number}" / metainfo.name) == digests(tmp_path / "ours" / metainfo.name)
+
+
+async def test_two_of_us_share_what_libtorrent_gives_each_once(tmp_path: Path) -> None:
+    metainfo = make_shared(tmp_path / "theirs")
+    async with (
+        LibtorrentPeer() as libtorrent,
+        Session(tmp_path / "0", host="127.0.0.1") as one,
+        Session(tmp_path / "1", host="127.0.0.1") as two,
+    ):
+        info_hash = await libtorrent.add(tmp_path / "theirs", metainfo, seed=True, super_seeding=True)
+        torrents = [
+            await one.add(metainfo, peers=[libtorrent.address]),
+            await two.add(metainfo, peers=[libtorrent.address, one.address]),
+        ]
+        async with asyncio.timeout(60):
+            for torrent in torrents:
+                await torrent.wait_complete()
+
+        async def has_counted() -> bool:
+            uploaded_bytes: int = (await libtorrent.status(info_hash))["uploaded_bytes"]
+            assert uploaded_bytes <= 1.5 * metainfo.total_bytes
+            return uploaded_bytes >= metainfo.total_bytes
+
+        await wait_until(has_counted, what="libtorrent has counted what it sent", within_s=5)
+    for number in (0, 1):
+        assert digests(tmp_path / f"{number}" / metainfo.name) == digests(tmp_path / "theirs" / metainfo.name)
 
 
 # Exchange of peers (BEP 11)
@@ -167,18 +213,24 @@ async def test_we_tell_libtorrent_about_a_third_peer(tmp_path: Path) -> None:
 # Local discovery (BEP 14)
 
 
-@pytest.mark.parametrize("we_seed", [True, False])
-async def test_libtorrent_and_we_find_each_other_in_the_local_network(tmp_path: Path, we_seed: bool) -> None:
+@pytest.mark.parametrize("we_seed", [True, False], ids=["from us", "from them"])
+@CLIENTS
+async def test_they_and_we_find_each_other_in_the_local_network(client: Client, we_seed: bool, tmp_path: Path) -> None:
     metainfo = make_shared(tmp_path / "seed", size=2 * MIB)
     ours, theirs = (tmp_path / "seed", tmp_path / "leech") if we_seed else (tmp_path / "leech", tmp_path / "seed")
     async with (
-        LibtorrentPeer(settings={"enable_lsd": True}) as libtorrent,
+        client(local_discovery=True) as peer,
         Session(ours, host="127.0.0.1", local_discovery=True) as session,
     ):
         assert session.local_discovery_error is None
-        info_hash = await libtorrent.add(theirs, metainfo, seed=not we_seed)
         torrent = await session.add(metainfo, seed_only=we_seed)
+
+        async def is_announced() -> bool:
+            return torrent.state is not TorrentState.CHECKING
+
+        await wait_until(is_announced, what="our files are checked")
+        info_hash = await peer.add(theirs, metainfo, seed=not we_seed)
         async with asyncio.timeout(60):
             await torrent.wait_complete()
-        await libtorrent.wait_complete(info_hash)
+        await peer.wait_complete(info_hash)
     assert digests(tmp_path / "leech" / metainfo.name) == digests(tmp_path / "seed" / metainfo.name)

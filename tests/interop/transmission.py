@@ -74,9 +74,6 @@ class Transmission(Program):
         status: dict[str, Any] = answer["torrents"][0]
         return status
 
-    async def done_bytes(self, info_hash: str) -> int:
-        return int((await self.status(info_hash))["haveValid"])
-
     async def wait_complete(self, info_hash: str, *, within_s: float = 60.0) -> None:
         """Returns once everything that is wanted is in its file."""
 

@@ -278,10 +278,14 @@ def test_pieces_that_do_not_exist_end_the_connection(known_before: bool, message
     assert victim.events == []
 
 
-def test_a_second_bitfield_changes_nothing() -> None:
+def test_a_later_bitfield_adds_to_what_is_known() -> None:
+    """aria2 sends its bitfield again when that is shorter than a `have` for each new piece."""
     victim = Victim(geometry=GEOMETRY)
-    victim.hear(wire.Pieces(Bitfield(11, [1]).to_wire()), wire.Pieces(Bitfield(11, [2]).to_wire()))
-    assert victim.events == [PeerHasMany(Bitfield(11, [1]))]
+    victim.hear(wire.Pieces(Bitfield(11, [1]).to_wire()), wire.Have(7), wire.Pieces(Bitfield(11, [1, 2, 3]).to_wire()))
+    assert victim.core.bits == Bitfield(11, [1, 2, 3, 7])
+    assert victim.events[1:] == [PeerHas(7), PeerHasMany(Bitfield(11, [1, 2, 3, 7]))]
+    victim.hear(wire.Pieces(Bitfield(11, [2, 7]).to_wire()))
+    assert len(victim.events) == 3
 
 
 def test_a_torrent_without_pieces() -> None:

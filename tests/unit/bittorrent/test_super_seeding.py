@@ -153,6 +153,25 @@ def test_configs_that_make_no_sense(wrong: dict[str, float]) -> None:
 # In a swarm
 
 
+def test_who_gave_us_a_piece_hears_that_we_have_it_unless_it_has_everything() -> None:
+    """A super-seed that shows one piece at a time, like libtorrent's, shows the next one when it hears of the first."""
+    swarm = SwarmVictim(GEOMETRY, Bitfield(20))
+    hiding, seed, fellow = swarm.join(), swarm.join(), swarm.join()
+    fellow.hear(wire.Pieces(Bitfield(20, [3, 4]).to_wire()))
+    hiding.hear(wire.HaveNone(), wire.Have(3), wire.Unchoke())
+    hiding.hear(*(wire.Piece(block.piece, block.begin, bytes(block.length)) for block in GEOMETRY.blocks(3)))
+    seed.hear(wire.HaveAll(), wire.Unchoke())
+    asked = [message.block for message in seed.says() if isinstance(message, wire.Request)]
+    seed.hear(*(wire.Piece(block.piece, block.begin, bytes(block.length)) for block in asked))
+    for peer in (hiding, seed, fellow):
+        peer.says()
+    swarm.verify_all()
+    assert {3, asked[0].piece} <= set(swarm.picker.have)
+    assert wire.Have(3) in hiding.says()
+    assert not [message for message in seed.says() if isinstance(message, wire.Have)]
+    assert wire.Have(3) not in fellow.says()
+
+
 def test_a_super_seed_says_that_it_has_nothing_then_a_piece_at_a_time() -> None:
     swarm = SwarmVictim(GEOMETRY, Bitfield.full(20), super_seed=True)
     peer = swarm.join()
