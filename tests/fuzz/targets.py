@@ -32,6 +32,7 @@ from kademlia_core.mainline.core import MainlineCore
 from kademlia_core.node.config import RateLimitConfig
 from kademlia_core.node.messages import ErrorReply, FindNode, Message, Ping, Query
 from kademlia_core.node.snapshot import NetworkSnapshot, SnapshotError, decode_snapshot, encode_snapshot
+from tests.fuzz.swarm_target import run_swarm, swarm_seeds
 from tests.fuzz.test_krpc_fuzz import SEEDS as KRPC_SEEDS
 from tests.fuzz.test_metainfo_fuzz import TORRENTS
 from tests.fuzz.test_peer_fuzz import CONFIG, GEOMETRY, INFO
@@ -264,4 +265,5 @@ TARGETS = {
         decoder(decode_metadata, WireError, None), lambda: [encode_metadata(MetadataRequest(3)), b"d8:msg_typei1ee123"]
     ),
     "peer": Target(run_peer, peer_seeds),
+    "swarm": Target(run_swarm, swarm_seeds),
 }

@@ -1,0 +1,272 @@
+"""A fuzz target: a swarm takes a script of what peers say and do, passing time, answers of the disk, and commands."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from hashlib import sha1
+from random import Random
+
+from bittorrent.choker import ChokerConfig
+from bittorrent.peer import PeerCore
+from bittorrent.peer_config import PeerConfig
+from bittorrent.picker.bitfield import Bitfield
+from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.swarm import SwarmCore
+from bittorrent.swarm_config import SwarmConfig
+from bittorrent.swarm_events import MetadataCompleted, PeerBanned, PieceCompleted
+from bittorrent.wire import messages as wire
+from bittorrent.wire.extended import LT_DONTHAVE, UPLOAD_ONLY, UT_METADATA, UT_PEX, ExtendedHandshake
+from bittorrent.wire.metadata import MetadataData, MetadataReject, MetadataRequest, encode_metadata
+from bittorrent.wire.pex import PexFlags, PexMessage, encode_pex
+from tests.peer_pair import LEFT_ID, handshake
+from transfer.address import Address
+
+INFO = b"d4:name1:xe"
+GEOMETRY = Geometry(7 * BLOCK_SIZE + 5, 2 * BLOCK_SIZE)
+CONTENT = Random(1).randbytes(GEOMETRY.total_bytes)
+MOST_PEERS = 5
+MOST_STEPS = 100
+CHECK_EVERY = 20
+PEER = PeerConfig(control_burst=40, request_queue=6, max_early_haves=10, max_fast_pieces=2, metadata_copies=1)
+SWARM = SwarmConfig(
+    max_unverified_bytes=2 * GEOMETRY.piece_length,
+    max_buffered_bytes=4 * GEOMETRY.piece_length,
+    max_contributions=2,
+    choker=ChokerConfig(slots=2),
+)
+
+
+class Stage:
+    """A swarm whose disk and peers do what the script says.
+
+    Nobody is banned who never sent a wrong byte, nothing is verified that is wrong, and every bound is kept.
+    """
+
+    def __init__(self, *, magnet: bool, have: int) -> None:
+        self.now = 100.0
+        self.core = SwarmCore(info_hash=sha1(INFO).digest(), rng=Random(1), config=SWARM)
+        self.wires: dict[int, PeerCore] = {}
+        self.asked: dict[int, list[Block]] = {}
+        self.completed: list[PieceCompleted] = []
+        self.innocent: dict[str, bool] = {}
+        self.closed = "nobody"
+        self.was_banned = False
+        self._have = have
+        if not magnet:
+            self.begin()
+
+    def begin(self) -> None:
+        have = Bitfield(GEOMETRY.piece_count, [index for index in range(4) if self._have >> index & 1])
+        self.core.begin(GEOMETRY, have, INFO, now=self.now)
+
+    # What can happen
+
+    def join(self, option: int) -> None:
+        if len(self.wires) >= MOST_PEERS:
+            return
+        host = f"10.{option & 7}.0.1"
+        core = PeerCore(
+            handshake=handshake(LEFT_ID, info_hash=sha1(INFO).digest(), fast=True, dht=True),
+            address=Address(host, 6881),
+            config=PEER,
+            now=self.now,
+        )
+        name = b"-XX0000-" + bytes([len(self.innocent)]) * 12
+        core.data_to_send()
+        hello = handshake(name, info_hash=sha1(INFO).digest(), fast=bool(option & 8), dht=True).to_bytes()
+        core.get_buffer()[: len(hello)] = hello
+        core.buffer_updated(len(hello), now=self.now)
+        core.next_event()
+        number = self.core.add_peer(core, listen_port=1, dht_port=1, is_dialled=bool(option & 16), now=self.now)
+        self.wires[number], self.asked[number] = core, []
+        self.innocent.setdefault(host, True)
+
+    def leave(self, number: int) -> None:
+        self.core.remove_peer(number, now=self.now)
+        del self.wires[number], self.asked[number]
+
+    def hear(self, number: int, data: bytes) -> None:
+        while data and not self.wires[number].is_closed:
+            room = self.wires[number].get_buffer()
+            size = min(len(room), len(data))
+            room[:size] = data[:size]
+            self.core.receive(number, size, now=self.now)
+            data = data[size:]
+
+    def answer(self, number: int, option: int) -> None:
+        """A peer answers what it was asked for, rightly or not."""
+        for _ in range(min(len(self.asked[number]), 1 + (option & 7))):
+            piece, begin, length = self.asked[number].pop(0)
+            data = CONTENT[piece * GEOMETRY.piece_length + begin :][:length]
+            if option & 8:
+                data = bytes([data[0] ^ 1]) + data[1:]
+                self.innocent[self.wires[number].address.host] = False
+            self.hear(number, wire.encode_message(wire.Piece(piece, begin, data)))
+
+    def disk(self, option: int) -> None:
+        """The oldest piece that waits is hashed, and stored if it is right."""
+        if self.completed:
+            piece = self.completed.pop(option % len(self.completed))
+            start = piece.index * GEOMETRY.piece_length
+            if piece.buffer == CONTENT[start : start + len(piece.buffer)]:
+                self.core.piece_verified(piece, now=self.now)
+            else:
+                self.core.piece_failed(piece, now=self.now)
+
+    def command(self, option: int) -> None:
+        picker = self.core.picker
+        if picker is None:
+            return
+        if option & 1:
+            priorities = bytes((option >> 1 + index & 1) * 4 for index in range(4))
+            self.core.set_priorities(priorities, now=self.now)
+        elif option & 2:
+            self.core.set_deadlines(1, {option >> 2 & 3: self.now + 1}, is_urgent=bool(option & 16), now=self.now)
+        elif option >> 2 & 3 in picker.have:
+            self.core.piece_lost(option >> 2 & 3, now=self.now)
+
+    def serve(self, number: int) -> None:
+        for block in self.core.uploads_from(number, 1 << 16):
+            start = block.piece * GEOMETRY.piece_length + block.begin
+            self.core.send_block(number, block, CONTENT[start : start + block.length], now=self.now)
+
+    def settle(self) -> None:
+        """What the shell does after each of these."""
+        while (event := self.core.next_event()) is not None:
+            match event:
+                case PieceCompleted():
+                    self.completed.append(event)
+                case MetadataCompleted(info_bytes):
+                    assert info_bytes == INFO
+                    self.begin()
+                case PeerBanned(address):
+                    assert not self.innocent[address.host], f"{address} never lied"
+                    self.was_banned = True
+        for peer in self.core.peers_to_flush():
+            self._read(peer.number, peer.core.data_to_send())
+        for number in [number for number, core in self.wires.items() if core.is_closed]:
+            self.closed = re.sub("[0-9]+", "#", self.wires[number].closed_because or "")
+            self.leave(number)
+        unverified = sum(len(piece.buffer) for piece in self.completed)
+        assert self.core.unverified_bytes == unverified
+        assert self.core.buffered_bytes <= 8 * GEOMETRY.piece_length
+        assert len(self.core.contributions) <= 3
+
+    def _read(self, number: int, data: bytes) -> None:
+        assert len(data) < 1 << 18
+        while data:
+            end = 4 + int.from_bytes(data[:4], "big")
+            message, data = wire.decode_message(data[4:end]), data[end:]
+            if isinstance(message, wire.Request):
+                assert GEOMETRY.contains(*message.block)
+                self.asked[number].append(message.block)
+            elif isinstance(message, wire.Cancel) and message.block in self.asked[number]:
+                self.asked[number].remove(message.block)
+
+
+def run_swarm(data: bytes) -> str:
+    """Three bytes are one step: what, who, and how; some take what follows them."""
+    stage = Stage(magnet=data[:1] > b"\xc0", have=data[0] & 15 if data else 0)
+    at = 1
+    steps = 0
+    while at + 3 <= len(data) and steps < MOST_STEPS:
+        steps += 1
+        what, who, how = data[at : at + 3]
+        at += 3
+        numbers = list(stage.wires)
+        number = numbers[who % len(numbers)] if numbers else 0
+        if what % 16 == 0 or not numbers:
+            stage.join(how)
+        else:
+            match what % 16:
+                case 1:
+                    stage.leave(number)
+                case 2:
+                    stage.innocent[stage.wires[number].address.host] = False  # whatever it says
+                    stage.hear(number, data[at : at + how])
+                    at += how
+                case 3 | 4 | 5 | 6 | 7:
+                    stage.hear(number, wire.encode_message(SAYINGS[how % len(SAYINGS)](who >> 3)))
+                    if SAYINGS[how % len(SAYINGS)] in LIES:
+                        stage.innocent[stage.wires[number].address.host] = False
+                case 8 | 9 | 10:
+                    stage.answer(number, how)
+                case 11 | 12:
+                    stage.disk(how)
+                case 13:
+                    stage.now += how / 4
+                    stage.core.handle_timer(now=stage.now)
+                case 14:
+                    stage.command(how)
+                case _:
+                    stage.serve(number)
+        stage.settle()
+        if steps % CHECK_EVERY == 0:  # it takes as long as everything else together
+            stage.core.check_invariants()
+    stage.core.check_invariants()
+    has_all = stage.core.is_complete and "has everything"
+    return f"{stage.closed}; {has_all}; {stage.was_banned and 'somebody was banned'}"
+
+
+def _extended(name: bytes, payload: bytes) -> wire.Extended:
+    return wire.Extended({UT_METADATA: 1, UT_PEX: 2, LT_DONTHAVE: 3, UPLOAD_ONLY: 4}[name], payload)
+
+
+def _wrong_metadata(option: int) -> wire.Message:
+    return _extended(UT_METADATA, encode_metadata(MetadataData(0, b"x" * (option % 20), len(INFO))))
+
+
+def _introduction(option: int) -> wire.Message:
+    names = {UT_METADATA: 1 + option % 5, UT_PEX: option % 3, LT_DONTHAVE: 3, UPLOAD_ONLY: 4}
+    offers = len(INFO) if option & 1 else 5
+    return wire.Extended(0, ExtendedHandshake(extensions=names, metadata_size=offers, listen_port=7000).to_bytes())
+
+
+def _names(option: int) -> wire.Message:
+    added = tuple((Address(f"9.9.{number}.1", 7000), PexFlags(0)) for number in range(option))
+    return _extended(UT_PEX, encode_pex(PexMessage(added, ())))
+
+
+def _block(option: int) -> Block:
+    return GEOMETRY.block(option % 4, option >> 2 & (GEOMETRY.block_count(option % 4) - 1))
+
+
+SAYINGS: list[Callable[[int], wire.Message]] = [
+    lambda option: wire.Choke(),
+    lambda option: wire.Unchoke(),
+    lambda option: wire.Unchoke(),
+    lambda option: wire.Interested(),
+    lambda option: wire.NotInterested(),
+    lambda option: wire.HaveAll(),
+    lambda option: wire.HaveNone(),
+    lambda option: wire.Have(option % 5),
+    lambda option: wire.Have(option % 4),
+    lambda option: wire.Pieces(Bitfield(4, [index for index in range(4) if option >> index & 1]).to_wire()),
+    lambda option: wire.Request(_block(option)),
+    lambda option: wire.Cancel(_block(option)),
+    lambda option: wire.RejectRequest(_block(option)),
+    lambda option: wire.AllowedFast(option % 4),
+    lambda option: wire.SuggestPiece(option % 4),
+    lambda option: _extended(LT_DONTHAVE, (option % 5).to_bytes(4, "big")),
+    lambda option: _extended(UPLOAD_ONLY, bytes([option & 1])),
+    lambda option: _extended(UT_METADATA, encode_metadata(MetadataData(0, INFO, len(INFO)))),
+    lambda option: _extended(UT_METADATA, encode_metadata(MetadataRequest(option % 2))),
+    lambda option: _extended(UT_METADATA, encode_metadata(MetadataReject(0))),
+    _introduction,
+    _names,
+    _wrong_metadata,
+]
+LIES = (_wrong_metadata, _introduction)
+
+
+def swarm_seeds() -> list[bytes]:
+    """A download from two seeds, one of which lies; an upload; a magnet link."""
+    join, say, answer, disk, wait, serve = 0, 3, 8, 11, 13, 15
+    have_all, unchoke, interested, request, introduce, metadata = 5, 1, 3, 10, 20, 17
+    fetch = b"".join(bytes((answer, who, how)) + bytes((disk, 0, 0)) for who in (0, 1) for how in (7, 7, 7))
+    arrive = bytes((join, 0, 8, join, 0, 9, say, 0, have_all, say, 1, have_all, say, 0, unchoke, say, 1, unchoke))
+    lies = b"".join(bytes((answer, who, how, disk, 0, 0, wait, 0, 8)) for who, how in ((0, 15), (1, 7), (0, 7), (1, 1)))
+    upload = bytes((join, 0, 8, say, 0, interested, wait, 0, 50)) + bytes((say, 0, request, serve, 0, 0)) * 4
+    learn = bytes((join, 0, 8, say, 8, introduce, say, 0, metadata, say, 0, have_all, say, 0, unchoke))
+    return [b"\0" + arrive + fetch, b"\0" + arrive + lies * 3, b"\x0f" + upload, b"\xd0" + learn + fetch]
