@@ -12,6 +12,7 @@ from typing import Any
 
 from transfer.address import Address
 from transfer.aio.pipe import Pipe
+from transfer.watermarks import write_buffer_limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +116,7 @@ class MemoryStream(asyncio.Transport):
         self._writing_paused = False
         self._read_scheduled = False
         self._drain_scheduled = False
-        self._low, self._high = DEFAULT_LOW_BYTES, DEFAULT_HIGH_BYTES
+        self._low, self._high = write_buffer_limits(None, None)
 
     def start(self, protocol: asyncio.BaseProtocol, waiter: asyncio.Future[None] | None = None) -> None:
         """Announces the connection to `protocol`, then sets `waiter`, then lets data through."""
@@ -168,13 +169,7 @@ class MemoryStream(asyncio.Transport):
         return self._low, self._high
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        if high is None:
-            high = DEFAULT_HIGH_BYTES if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not high >= low >= 0:
-            raise ValueError(f"high ({high}) must not be below low ({low}), nor low below 0")
-        self._low, self._high = low, high
+        self._low, self._high = write_buffer_limits(high, low)
         self._maybe_pause_protocol()
 
     # Ending.
@@ -361,7 +356,3 @@ def _as_bytes(data: bytes | bytearray | memoryview) -> bytes:
 def _socket_name(address: Address) -> tuple[Any, ...]:
     """As a socket of that family says it."""
     return (*address, 0, 0) if address.is_ipv6 else tuple(address)
-
-
-DEFAULT_HIGH_BYTES = 65_536  # asyncio's
-DEFAULT_LOW_BYTES = 16_384

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from transfer.aio.scatter import MAX_BUFFERS, ScatterProtocol
+from transfer.watermarks import write_buffer_limits
 
 
 class SocketTransport(asyncio.Transport):
@@ -31,7 +32,7 @@ class SocketTransport(asyncio.Transport):
         self._sock = sock
         self._chunks: deque[memoryview] = deque()
         self._size = 0
-        self._low, self._high = DEFAULT_HIGH_BYTES // 4, DEFAULT_HIGH_BYTES
+        self._low, self._high = write_buffer_limits(None, None)
         self._is_paused = False  # we were told not to read
         self._has_paused = False  # the protocol was told not to write
         self._has_ended = False  # the other side will send nothing more
@@ -170,13 +171,7 @@ class SocketTransport(asyncio.Transport):
         return self._low, self._high
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        if high is None:
-            high = DEFAULT_HIGH_BYTES if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not high >= low >= 0:
-            raise ValueError(f"high ({high}) must be >= low ({low}) must be >= 0")
-        self._low, self._high = low, high
+        self._low, self._high = write_buffer_limits(high, low)
         self._pause_if_full()
 
     def _writable(self) -> None:
@@ -273,5 +268,4 @@ class SocketTransport(asyncio.Transport):
             self._sock.close()
 
 
-DEFAULT_HIGH_BYTES = 64 << 10
 READ_BYTES = 256 << 10

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from transfer.simulation.channel import Channel, Kind
 from transfer.simulation.host import Endpoint, Host
 from transfer.simulation.sockets import SimulatedSocket
+from transfer.watermarks import write_buffer_limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -118,8 +119,7 @@ class StreamTransport(asyncio.Transport):
         self._eof_wanted = False
         self._eof_sent = False
         self._writing_paused = False
-        self._high = 65_536
-        self._low = 16_384
+        self._low, self._high = write_buffer_limits(None, None)
         # Receiving.
         self._received: deque[bytes] = deque()
         self._eof_received = False
@@ -238,14 +238,8 @@ class StreamTransport(asyncio.Transport):
         return self._low, self._high
 
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        if high is None:
-            high = 65_536 if low is None else 4 * low
-        if low is None:
-            low = high // 4
-        if not high >= low >= 0:
-            raise ValueError(f"high ({high!r}) must be >= low ({low!r}) must be >= 0")
-        self._high, self._low = high, low
-        if self._buffer_bytes > high and not self._writing_paused:
+        self._low, self._high = write_buffer_limits(high, low)
+        if self._buffer_bytes > self._high and not self._writing_paused:
             self._writing_paused = True
             self._guarded(self._protocol.pause_writing, is_fatal=False)
 

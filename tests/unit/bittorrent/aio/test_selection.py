@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from bittorrent import Metainfo, Session, Torrent, create_metainfo
+from bittorrent import Metainfo, Torrent
 from bittorrent.errors import SelectionError
 from bittorrent.stats import TorrentState
+from tests.session_pair import make_files, session_pair
 
 PIECE = 1 << 14
 SIZES = {"a.bin": 3 * PIECE + 100, "b.bin": 5 * PIECE, "sub/c.bin": 2 * PIECE - 100}
@@ -21,22 +19,7 @@ SIZES = {"a.bin": 3 * PIECE + 100, "b.bin": 5 * PIECE, "sub/c.bin": 2 * PIECE - 
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Metainfo:
-    rng = random.Random(1)
-    for name, size in SIZES.items():
-        path = tmp_path / "seed" / "files" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(rng.randbytes(size))
-    return create_metainfo(tmp_path / "seed" / "files", piece_length=PIECE)
-
-
-@asynccontextmanager
-async def pair(tmp_path: Path, shared: Metainfo) -> AsyncIterator[tuple[Session, Session]]:
-    async with (
-        Session(tmp_path / "seed", host="127.0.0.1") as seed,
-        Session(tmp_path / "leech", host="127.0.0.1") as leech,
-    ):
-        await complete(await seed.add(shared, seed_only=True))
-        yield seed, leech
+    return make_files(tmp_path, SIZES, piece_length=PIECE)
 
 
 async def complete(torrent: Torrent) -> None:
@@ -54,7 +37,7 @@ def original(tmp_path: Path, name: str) -> bytes:
 
 
 async def test_only_what_is_selected_is_fetched(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(shared, peers=[seed.address], select=["b.bin"])
         await complete(torrent)
         stats = torrent.statistics()
@@ -69,7 +52,7 @@ async def test_only_what_is_selected_is_fetched(tmp_path: Path, shared: Metainfo
 @pytest.mark.parametrize("is_magnet", [False, True])
 async def test_a_file_can_be_added_when_the_others_are_there(tmp_path: Path, shared: Metainfo, is_magnet: bool) -> None:
     source = replace(shared.magnet(), selected=(range(1),)) if is_magnet else shared
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(source, peers=[seed.address], select=() if is_magnet else [0])
         await complete(torrent)
         assert list(files(tmp_path)) == ["a.bin"]
@@ -85,7 +68,7 @@ async def test_a_file_can_be_added_when_the_others_are_there(tmp_path: Path, sha
 
 
 async def test_what_is_wanted_is_remembered(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         first = await leech.add(shared, peers=[seed.address], select=["a.bin"])
         await complete(first)
         await leech.remove(first)
@@ -101,7 +84,7 @@ async def test_what_is_wanted_is_remembered(tmp_path: Path, shared: Metainfo) ->
 
 
 async def test_a_change_of_mind_before_the_metadata_is_there_waits(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(shared.magnet_link())
         changing = asyncio.create_task(torrent.select(["c.bin"]))
         await asyncio.sleep(0)
@@ -115,7 +98,7 @@ async def test_a_change_of_mind_before_the_metadata_is_there_waits(tmp_path: Pat
 
 
 async def test_nothing_at_all_can_be_wanted(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(shared)
         await torrent.set_priorities(files={range(3): 0})
         await complete(torrent)
@@ -126,7 +109,7 @@ async def test_nothing_at_all_can_be_wanted(tmp_path: Path, shared: Metainfo) ->
 
 
 async def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         with pytest.raises(SelectionError, match=r"d\.bin is no file of the torrent"):
             await leech.add(shared, select=["d.bin"])
         behind_a_magnet = await leech.add(shared.magnet_link(), peers=[seed.address], select=["d.bin"])
@@ -142,7 +125,7 @@ async def test_a_file_that_is_not_there_is_an_error(tmp_path: Path, shared: Meta
 
 
 async def test_pieces_come_in_order_on_request(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(shared, peers=[seed.address], sequential=True)
         assert torrent.sequential
         await complete(torrent)

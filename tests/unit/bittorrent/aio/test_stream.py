@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from bittorrent import Metainfo, Session, Torrent, create_metainfo
+from bittorrent import Metainfo, Session, Torrent
 from bittorrent.aio.stream import FileStream
 from bittorrent.errors import SelectionError, TorrentStoppedError
+from tests.session_pair import make_files, session_pair
 from transfer.errors import LocalProtocolError
 
 PIECE = 1 << 14
@@ -22,24 +20,7 @@ SIZES = {"a.mkv": 20 * PIECE + 100, "b.txt": 300, "c.mkv": 4 * PIECE}
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Metainfo:
-    rng = random.Random(1)
-    for name, size in SIZES.items():
-        path = tmp_path / "seed" / "files" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(rng.randbytes(size))
-    return create_metainfo(tmp_path / "seed" / "files", piece_length=PIECE)
-
-
-@asynccontextmanager
-async def pair(tmp_path: Path, shared: Metainfo) -> AsyncIterator[tuple[Session, Session]]:
-    async with (
-        Session(tmp_path / "seed", host="127.0.0.1") as seed,
-        Session(tmp_path / "leech", host="127.0.0.1") as leech,
-        asyncio.timeout(20),
-    ):
-        torrent = await seed.add(shared, seed_only=True)
-        await torrent.wait_complete()
-        yield seed, leech
+    return make_files(tmp_path, SIZES, piece_length=PIECE)
 
 
 def original(tmp_path: Path, name: str) -> bytes:
@@ -64,7 +45,7 @@ def waiting(torrent: Torrent) -> int:
 
 @pytest.mark.parametrize("is_magnet", [False, True])
 async def test_a_file_is_read_while_it_comes(tmp_path: Path, shared: Metainfo, is_magnet: bool) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(shared.magnet_link() if is_magnet else shared, peers=[seed.address])
         async with torrent.open("a.mkv") as file:
             assert (file.path, file.size, file.tell()) == ("files/a.mkv", SIZES["a.mkv"], 0)
@@ -76,7 +57,7 @@ async def test_a_file_is_read_while_it_comes(tmp_path: Path, shared: Metainfo, i
 
 async def test_any_place_can_be_read(tmp_path: Path, shared: Metainfo) -> None:
     expected = original(tmp_path, "a.mkv")
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(shared, peers=[seed.address])
         async with torrent.open("a.mkv") as file:
             assert await file.seek(-10, os.SEEK_END) == len(expected) - 10
@@ -92,7 +73,7 @@ async def test_any_place_can_be_read(tmp_path: Path, shared: Metainfo) -> None:
 
 
 async def test_what_is_read_is_fetched_first(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(shared)
         async with torrent.open("c.mkv") as file:
             reading = asyncio.create_task(file.read(1))
@@ -106,7 +87,7 @@ async def test_what_is_read_is_fetched_first(tmp_path: Path, shared: Metainfo) -
 
 
 async def test_several_readers_at_once(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(shared, peers=[seed.address])
 
         async def read(name: str) -> bytes:
@@ -118,7 +99,7 @@ async def test_several_readers_at_once(tmp_path: Path, shared: Metainfo) -> None
 
 
 async def test_a_read_can_be_cancelled_and_repeated(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(shared)
         async with torrent.open("a.mkv") as file:
             for _ in range(3):
@@ -134,7 +115,7 @@ async def test_a_read_can_be_cancelled_and_repeated(tmp_path: Path, shared: Meta
 
 
 async def test_closing_takes_the_deadlines_back(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (_, leech):
+    async with session_pair(tmp_path, shared) as (_, leech):
         torrent = await leech.add(shared)
         seen = [deadlines(torrent)]
         async with torrent.open("a.mkv") as one:
@@ -153,7 +134,7 @@ async def test_closing_takes_the_deadlines_back(tmp_path: Path, shared: Metainfo
 
 
 async def test_nobody_waits_for_what_will_not_come(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (_, leech):
+    async with session_pair(tmp_path, shared) as (_, leech):
         torrent = await leech.add(shared, select=["a.mkv"])
         with pytest.raises(SelectionError, match=r"c\.mkv is not selected"):
             async with torrent.open("c.mkv"):
