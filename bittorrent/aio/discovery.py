@@ -124,21 +124,27 @@ class Discovery:
         if self._announcer is not None:
             await self._announcer.aclose()
 
-    def explain_loneliness(self, unresolved: Iterable[str] = (), web_seeds: Mapping[str, str] | None = None) -> str:
-        """Why nobody came, and what can be done.
+    def explain_loneliness(
+        self, unresolved: Iterable[str] = (), web_seeds: Mapping[str, str] | None = None, *, has_met: bool = False
+    ) -> str:
+        """Why nobody is here, and what can be done.
 
         Args:
+            has_met: somebody was here before.
             unresolved: names of peers that have no address.
             web_seeds: what is wrong with each of them.
         """
-        said = ["no peer could be reached"]
-        if self._announcer is not None:
+        said = ["everybody who was here has left" if has_met else "no peer could be reached"]
+        if self._announcer is not None and (self._announcer.last_error or not has_met):
             said.append(self._announcer.last_error or "the trackers named nobody who answered")
         if self._dht_error is not None:
             said.append(self._dht_error)
         said += [f"{name} has no address" for name in unresolved]
         said += [f"{url}: {error}" for url, error in (web_seeds or {}).items()][:MAX_WEB_SEEDS_NAMED]
-        said.append("name a peer that has it, allow the DHT, or wait longer")
+        if has_met:
+            said.append("wait until somebody comes back, or name another peer")
+        else:
+            said.append("name a peer that has it, allow the DHT, or wait longer")
         return "; ".join(said)
 
     def become_private(self) -> None:

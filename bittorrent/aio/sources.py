@@ -129,7 +129,8 @@ class Sources:
     def explain_loneliness(self) -> str:
         """Why nobody came, and what can be done."""
         unusable = self.web_seeds.errors if self.web_seeds is not None else {}
-        return self.discovery.explain_loneliness(self.named_peers.unresolved, unusable)
+        has_met = self._swarm.last_met_at is not None
+        return self.discovery.explain_loneliness(self.named_peers.unresolved, unusable, has_met=has_met)
 
     def _make_announcer(self) -> TrackerAnnouncer | None:
         tiers = tiers_of(self._source)

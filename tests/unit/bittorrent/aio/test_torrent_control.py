@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bittorrent import Metainfo, Session, Torrent, create_metainfo
+from bittorrent import Metainfo, RateLimits, Session, Torrent, create_metainfo
 from bittorrent.errors import StorageError, TorrentStoppedError
 from bittorrent.events import (
     FileCompleted,
@@ -139,6 +139,17 @@ async def test_peers_and_files_can_be_looked_at(tmp_path: Path, shared: Metainfo
         assert torrent.trackers() == ()
         await leech.remove(torrent)
         assert torrent.explain().reason is SlowReason.STOPPED
+
+
+async def test_who_was_left_alone_hears_something_else_than_who_met_nobody(tmp_path: Path, shared: Metainfo) -> None:
+    async with pair(tmp_path, shared) as (seed, leech):
+        torrent = await leech.add(shared, peers=[seed.address])
+        torrent.set_rate_limits(RateLimits(local_download_bytes_per_s=1.0))
+        await until(lambda: bool(torrent.peers()))
+        await seed.remove(seed.torrents[shared.info_hash])
+        await until(lambda: not torrent.peers())
+        assert torrent.explain().reason is SlowReason.NO_PEERS
+        assert str(torrent.explain()).startswith("everybody who was here has left; wait until")
 
 
 async def test_a_torrent_is_removed_with_its_files_on_request(tmp_path: Path, shared: Metainfo) -> None:
