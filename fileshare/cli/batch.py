@@ -5,53 +5,22 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.seed_goal import SeedGoal
-from bittorrent.stats import TorrentState, TorrentStats
+from bittorrent.stats import TorrentState
 from fileshare.cli.errors import CommandError, error_text
+from fileshare.cli.job import Job
 from fileshare.cli.output import Output, one_line
-from fileshare.cli.transfers import TransferView, transfer_fields
+from fileshare.cli.transfers import TransferView
 from fileshare.cli.units import count_text, size_text
 from transfer.errors import TransferError
 
 if TYPE_CHECKING:
     from bittorrent.aio.session import Session
     from bittorrent.aio.torrent import Torrent
-
-
-@dataclass(slots=True, kw_only=True)
-class Job:
-    """One torrent of a command.
-
-    Attributes:
-        label: what it was called when it was asked for.
-        is_complete: everything that is wanted is verified and on disk.
-        is_over: it is shared no longer.
-        is_optional: what is wrong with it is told, but does not make the command a failure.
-        seconds: it took to complete.
-        stats: the last that were seen; None while it has not begun.
-    """
-
-    label: str
-    is_optional: bool = False
-    torrent: Torrent | None = None
-    stats: TorrentStats | None = None
-    error: TransferError | OSError | None = None
-    is_complete: bool = False
-    is_over: bool = False
-    seconds: float = 0.0
-    started_at: float = field(default_factory=time.monotonic)
-
-    @property
-    def path(self) -> Path:
-        """Where its file or folder is."""
-        assert self.torrent is not None
-        return (self.torrent.download_dir / self.torrent.name).absolute()
 
 
 class Batch:
@@ -83,10 +52,6 @@ class Batch:
         self._session: Session | None = None
         self._tasks: dict[asyncio.Task[None], Job] = {}
         self._left: list[bytes] = []
-
-    def use(self, session: Session) -> None:
-        """Where torrents are added from now on."""
-        self._session = session
 
     def reject(self, label: str, error: TransferError | OSError, *, is_optional: bool = False) -> None:
         """Something that was asked for is no torrent that could be started."""
@@ -121,10 +86,24 @@ class Batch:
         """Whether a torrent is on its way or shared."""
         return any(job.torrent is not None and job.torrent.info_hash == info_hash for job in self._tasks.values())
 
-    async def run(self, *, poll: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Until no torrent has anything left to do; with `poll`, which may bring more, until it is cancelled."""
+    async def run(
+        self,
+        session: Session,
+        start: Callable[[], Awaitable[None]],
+        *,
+        poll: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Until no torrent has anything left to do, or until it is cancelled.
+
+        Args:
+            session: where torrents are added.
+            start: adds those of the beginning.
+            poll: may add more, again and again, and keeps the batch going without any.
+        """
+        self._session = session
         try:
             with self._view:
+                await start()
                 while self._tasks or poll is not None:
                     if poll is not None:
                         await poll()
@@ -153,21 +132,6 @@ class Batch:
         if failed:
             raise CommandError(f"{len(failed)} of {count_text(len(asked_for), 'torrent')} failed, see above")
 
-    def report_done(self, job: Job) -> None:
-        """The "done" event of a torrent."""
-        assert job.stats is not None
-        self._output.event(
-            "done",
-            info_hash=job.stats.info_hash,
-            name=job.stats.name,
-            path=job.path,
-            bytes=job.stats.total_bytes,
-            wanted_bytes=job.stats.wanted_bytes,
-            pieces=job.stats.piece_count,
-            seconds=job.seconds,
-            **transfer_fields(job.stats),
-        )
-
     def report_end(self, job: Job) -> None:
         """What is to be said of a torrent that is shared no longer."""
         if job.stats is not None and job.is_complete and not job.is_over:
@@ -176,7 +140,7 @@ class Batch:
             if job.stats.uploaded_bytes or not self._several:
                 whose = f"{one_line(job.stats.name)}: " if self._several else "stopped: "
                 self._output.say(f"{whose}{size_text(job.stats.uploaded_bytes)} sent to others")
-            self.report_done(job)
+            job.report_done(self._output)
 
     def _new_job(self, label: str, is_optional: bool) -> Job:
         job = Job(label=label, is_optional=is_optional)

@@ -13,8 +13,9 @@ from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.selection import FileName
 from bittorrent.seed_goal import SeedGoal
-from fileshare.cli.batch import Batch, Job
+from fileshare.cli.batch import Batch
 from fileshare.cli.errors import CommandError, InterruptedByUserError
+from fileshare.cli.job import Job
 from fileshare.cli.network_options import NetworkOptions
 from fileshare.cli.options import read_source
 from fileshare.cli.output import Output, one_line
@@ -75,17 +76,7 @@ class Downloads:
             self._output, download_dir=self._directory, config=self._config, is_private=self._is_private
         ) as session:
             await wait_started()
-            self.batch.use(session)
-            for label, source in self._sources.values():
-                await self.batch.add(
-                    label,
-                    source,
-                    peers=self._network.peers,
-                    web_seeds=self._web_seeds,
-                    select=self._select,
-                    sequential=self._sequential,
-                )
-            await self.batch.run()
+            await self.batch.run(session, self._start)
 
     def report_interruption(self) -> None:
         """What has been reached when Ctrl-C came.
@@ -98,7 +89,7 @@ class Downloads:
                 self.batch.report_end(job)
         unfinished = [job for job in self.batch.jobs if not job.is_complete and job.error is None]
         for job in unfinished:
-            self._report_stop(job)
+            job.report_stop(self._output)
         if unfinished or not self.batch.jobs:
             raise InterruptedByUserError(self._explain_interruption())
 
@@ -106,6 +97,17 @@ class Downloads:
     def _is_private(self) -> bool:
         """A private torrent keeps to its trackers (BEP 27)."""
         return all(isinstance(source, Metainfo) and source.private for _, source in self._sources.values())
+
+    async def _start(self) -> None:
+        for label, source in self._sources.values():
+            await self.batch.add(
+                label,
+                source,
+                peers=self._network.peers,
+                web_seeds=self._web_seeds,
+                select=self._select,
+                sequential=self._sequential,
+            )
 
     def _explain_interruption(self) -> str:
         moments = [job.stats for job in self.batch.jobs if job.stats is not None and job.stats.total_bytes]
@@ -118,17 +120,6 @@ class Downloads:
             f" to continue: {_command_line()}"
         )
 
-    def _report_stop(self, job: Job) -> None:
-        if job.torrent is not None and job.stats is not None:
-            self._output.event(
-                "stopped",
-                info_hash=job.stats.info_hash,
-                name=job.stats.name,
-                done_bytes=job.stats.done_bytes,
-                wanted_bytes=job.stats.wanted_bytes,
-                needed_bytes=job.stats.needed_bytes,
-            )
-
     def _report_completion(self, job: Job) -> None:
         stats = job.stats
         assert stats is not None
@@ -138,7 +129,7 @@ class Downloads:
             f"done: {job.path} ({size_text(stats.wanted_bytes)}, all {pieces} verified),"
             f" {sources_text(stats)}, in {elapsed_text(job.seconds)}{pace}"
         )
-        self.batch.report_done(job)
+        job.report_done(self._output)
         if self._goal is not None and not self._said_seeding:
             self._said_seeding = True
             self._output.say("seeding now; stop with Ctrl-C")

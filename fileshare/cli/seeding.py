@@ -10,7 +10,8 @@ from pathlib import Path
 from bittorrent.config import SessionConfig
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.seed_goal import SeedGoal
-from fileshare.cli.batch import Batch, Job
+from fileshare.cli.batch import Batch
+from fileshare.cli.job import Job
 from fileshare.cli.network_options import NetworkOptions
 from fileshare.cli.output import Output
 from fileshare.cli.torrent_folder import TorrentFolder
@@ -75,12 +76,9 @@ class Seeding:
             is_private=is_private,
         ) as session:
             self._address = session.address
-            self.batch.use(session)
             if self._several:
                 self._output.say(f"sharing on {session.address}; stop with Ctrl-C")
-            for path, metainfo in self._sources.values():
-                await self._add(path, metainfo, self._directory or path.parent)
-            await self.batch.run(poll=self._look if self._folders else None)
+            await self.batch.run(session, self._start, poll=self._look if self._folders else None)
 
     def report_end(self) -> None:
         """What an interrupted seed has to say."""
@@ -90,13 +88,23 @@ class Seeding:
             sent = sum(job.stats.uploaded_bytes for job in self.batch.jobs if job.stats is not None)
             self._output.say(f"stopped: {size_text(sent)} sent to others in all")
 
+    async def _start(self) -> None:
+        for path, metainfo in self._sources.values():
+            await self._add(path, metainfo, self._directory or path.parent)
+
     async def _look(self) -> None:
         """Takes note of what is new in the directories."""
         if time.monotonic() < self._next_look_at:
             return
+        is_first = self._next_look_at == 0.0
         self._next_look_at = time.monotonic() + LOOK_INTERVAL_S
         for folder in self._folders:
             changes = await asyncio.to_thread(folder.look)
+            if is_first and not len(folder):
+                self._output.say(
+                    f"there is no .torrent file in {folder.directory} yet; one that is put there is shared"
+                    " (`kad torrent create` makes them)"
+                )
             for path, error in changes.wrong:
                 self.batch.reject(str(path), error, is_optional=True)
             for info_hash in changes.gone:

@@ -40,6 +40,10 @@ class TorrentFolder:
         self._known: dict[Path, _Sighting] = {}
         self._has_looked = False
 
+    def __len__(self) -> int:
+        """How many torrent files there were at the last look."""
+        return len(self._known)
+
     def look(self) -> Changes:
         """What is new since the last look.
 
