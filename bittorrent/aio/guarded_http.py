@@ -133,7 +133,7 @@ class GuardedHttp:
 
 
 async def read_body(response: aiohttp.ClientResponse, *, max_bytes: int) -> bytes:
-    """The whole body, unpacked; never more than `max_bytes` of it are in memory, packed or not.
+    """The whole body, unpacked; never more than `max_bytes` of it are read, packed or not.
 
     Raises:
         RefusedError: it is longer, or packed in another way than gzip.
@@ -144,12 +144,14 @@ async def read_body(response: aiohttp.ClientResponse, *, max_bytes: int) -> byte
         raise RefusedError(f"it packs its answer as {encoding:.20}, which was not asked for")
     unpacker = zlib.decompressobj(_ANY_HEADER) if encoding not in ("identity", "") else None
     body = bytearray()
+    received = 0
     async for chunk in response.content.iter_any():
+        received += len(chunk)  # what is packed may be endless and hold nothing
         try:
             body += unpacker.decompress(chunk, max_bytes + 1 - len(body)) if unpacker is not None else chunk
         except zlib.error:
             raise RefusedError("its answer cannot be unpacked") from None
-        if len(body) > max_bytes:
+        if max(len(body), received) > max_bytes:
             raise RefusedError(f"its answer is longer than {max_bytes} bytes")
     return bytes(body)
 

@@ -175,7 +175,9 @@ class TrackerClient:
                     keeps_alive=False,
                 )
             )
-        async with self._http.get(url, headers={"Accept-Encoding": "gzip"}) as response:
+        # A torrent must not make us call services of the local network that are no trackers.
+        is_risky = not _is_url_of_tracker(url)
+        async with self._http.get(url, headers={"Accept-Encoding": "gzip"}, public_only=is_risky) as response:
             body = await read_body(response, max_bytes=MAX_RESPONSE_BYTES)
         if response.status != 200:
             raise _refused(body, response.status)
@@ -325,6 +327,14 @@ def _refused(body: bytes, status: int) -> TrackerError:
     return TrackerError(f"it answered HTTP {status}")
 
 
+def _is_url_of_tracker(url: str) -> bool:
+    """Whether its path ends as BEP 48 knows it, and nearly every tracker in use has it, or there is none."""
+    parts = urlsplit(url)
+    if parts.path in ("", "/"):
+        return parts.query.startswith("info_hash=")  # nothing was put in front of ours
+    return parts.path.rpartition("/")[2].startswith(("announce", "scrape"))
+
+
 def _explain(error: Exception) -> str:
     """One line for what aiohttp, the resolver or the system said."""
     if isinstance(error, ConnectionRefusedError) or isinstance(
@@ -333,4 +343,6 @@ def _explain(error: Exception) -> str:
         return "nobody listens there"
     if isinstance(error, socket.gaierror | aiohttp.ClientConnectorDNSError):
         return "its name has no address"
+    if isinstance(error, aiohttp.ClientResponseError):  # its text has the whole URL, and there may be a passkey in it
+        return f"its answer is not HTTP: {' '.join(error.message.split())[:100]}"
     return " ".join(str(error).split())[:200] or type(error).__name__
