@@ -32,7 +32,8 @@ class PeerListConfig:
         max_peers: known endpoints (libtorrent: 3000).
         max_banned: banned hosts; the oldest ban is lifted beyond it.
         backoff_s: how long to wait after the first failure; each further one doubles it, up to `max_backoff_s`.
-        max_manual_backoff_s: the same limit for endpoints that the user named: these are never given up.
+        manual_backoff_s, max_manual_backoff_s: the same for endpoints that the user named: these are probably right, if
+            not ready yet (still checking what they have, say), and never given up.
         max_pex: of them, endpoints that only other peers named and that were never reached: they may be inventions.
         max_failures: an endpoint that the user did not name is forgotten after so many failures in a row.
         reconnect_s: how long to wait before calling somebody whose connection has ended.
@@ -43,6 +44,7 @@ class PeerListConfig:
     max_pex: int = 1000
     backoff_s: float = 10.0
     max_backoff_s: float = 1800.0
+    manual_backoff_s: float = 1.0
     max_manual_backoff_s: float = 30.0
     max_failures: int = 4
     reconnect_s: float = 30.0
@@ -50,8 +52,10 @@ class PeerListConfig:
     def __post_init__(self) -> None:
         if min(self.max_peers, self.max_banned, self.max_pex, self.max_failures) < 1:
             raise ValueError("a peer list must have room for one peer, one ban and one failure")
-        if not 0 < self.backoff_s <= min(self.max_backoff_s, self.max_manual_backoff_s) or self.reconnect_s < 0:
-            raise ValueError("backoff_s must be positive and at most its limits, reconnect_s not negative")
+        if not (0 < self.backoff_s <= self.max_backoff_s and 0 < self.manual_backoff_s <= self.max_manual_backoff_s):
+            raise ValueError("a back-off must be positive and at most its limit")
+        if self.reconnect_s < 0:
+            raise ValueError("reconnect_s must not be negative")
 
 
 DEFAULT_CONFIG = PeerListConfig()
@@ -212,9 +216,11 @@ class PeerList:
         if not is_manual and peer.failures >= self._config.max_failures:
             self._drop(address)
             return
-        limit = self._config.max_manual_backoff_s if is_manual else self._config.max_backoff_s
+        config = self._config
+        limit = config.max_manual_backoff_s if is_manual else config.max_backoff_s
+        first = config.manual_backoff_s if is_manual else config.backoff_s
         doublings = min(peer.failures - 1, _MAX_DOUBLINGS)
-        self._retry(peer, now, min(limit, self._config.backoff_s * 2**doublings))
+        self._retry(peer, now, min(limit, first * 2**doublings))
         if not is_manual:
             self._failing[address] = None
 

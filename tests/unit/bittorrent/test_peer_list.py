@@ -72,7 +72,7 @@ def test_all_can_be_called_again_at_once() -> None:
 
 
 def test_a_manual_peer_is_tried_forever() -> None:
-    peers = make(backoff_s=1, max_manual_backoff_s=8)
+    peers = make(backoff_s=100, manual_backoff_s=1, max_manual_backoff_s=8)
     peers.add(peer(1), MANUAL, now=0.0)
     now, waits = 0.0, []
     for _ in range(60):
@@ -250,7 +250,9 @@ TestPeerListSteps.settings = settings(max_examples=30, stateful_step_count=30, d
         {"max_failures": 0},
         {"max_pex": 0},
         {"backoff_s": 0},
-        {"backoff_s": 60},
+        {"backoff_s": 2000},
+        {"manual_backoff_s": 0},
+        {"manual_backoff_s": 60},
         {"reconnect_s": -1.0},
     ],
 )
