@@ -51,6 +51,7 @@ class SwarmDownloads:
         self.wasted_bytes = 0
         self.failed_pieces = 0
         self.unverified_bytes = 0
+        self.is_held_back = False  # so much waits for the disk that nothing more is asked for
         self.held_back_at: float | None = None  # when the disk was last too slow to ask for more
         self.limited_at: float | None = None  # when a rate limit last kept back what could have been asked for
         self.contributions = Contributions(max_sources=config.max_contributions)
@@ -117,7 +118,7 @@ class SwarmDownloads:
         core = peer.core
         if core.is_closed or peer.is_refusing:
             return
-        if self.unverified_bytes >= self._config.max_unverified_bytes:
+        if self.is_held_back:
             self.held_back_at = self.now
             return
         if core.is_choked and not core.said.allowed_fast:
@@ -213,18 +214,19 @@ class SwarmDownloads:
             peer.is_refusing = True
             peer.refusals += 1
 
-    def piece_verified(self, completed: PieceCompleted) -> None:
-        """The piece has its hash and is on disk: only now it counts."""
-        self.unverified_bytes -= len(completed.buffer)
-        self.picker.piece_verified(completed.index)
+    def piece_verified(self, completed: PieceCompleted) -> list[int]:
+        """The piece has its hash and is on disk: only now it counts; returns what `PiecePicker.piece_verified` does."""
+        self._change_unverified(-len(completed.buffer))
+        satisfied = self.picker.piece_verified(completed.index)
         for liar in self._blame.piece_verified(completed.index, completed.buffer):
             self._ban(liar)
         self.contributions.credit(completed.senders.values(), len(completed.buffer))
         self._assembly.recycle(completed.buffer)
+        return satisfied
 
     def piece_failed(self, completed: PieceCompleted) -> None:
         """The piece has another hash: it is fetched again, and whoever must have lied is dropped."""
-        self.unverified_bytes -= len(completed.buffer)
+        self._change_unverified(-len(completed.buffer))
         self.failed_pieces += 1
         self.wasted_bytes += len(completed.buffer)
         self.picker.piece_failed(completed.index)
@@ -237,11 +239,6 @@ class SwarmDownloads:
     def buffered_bytes(self) -> int:
         """How much memory unfinished pieces take."""
         return self._assembly.buffered_bytes
-
-    @property
-    def is_held_back(self) -> bool:
-        """Whether so much waits for the disk that nothing more is asked for."""
-        return self.unverified_bytes >= self._config.max_unverified_bytes
 
     def _share(self, allowance_bytes: float) -> int:
         """How many blocks one of the peers may be asked for, so that none gets all that the limit allows."""
@@ -288,7 +285,7 @@ class SwarmDownloads:
             self._take_back(number, block)
         if received.is_piece_complete:
             buffer, senders = self._assembly.take(block.piece)
-            self.unverified_bytes += len(buffer)
+            self._change_unverified(len(buffer))
             self._events.append(PieceCompleted(block.piece, buffer, senders))
 
     def _take_back(self, number: int, block: Block) -> None:
@@ -296,6 +293,11 @@ class SwarmDownloads:
         peer.core.cancel(block)
         self._note_owed(peer)
         self._touch(peer)
+
+    def _change_unverified(self, size: int) -> None:
+        self.unverified_bytes += size
+        most = self._config.max_unverified_bytes
+        self.is_held_back = self.unverified_bytes > (most * RESUME_SHARE if self.is_held_back else most - 1)
 
     def _count_wasted(self, size: int) -> None:
         self.wasted_bytes += size
@@ -329,4 +331,5 @@ def _record(peer: SwarmPeer) -> tuple[bool, bool, int]:
 
 
 LEAST_REQUESTS = 4
+RESUME_SHARE = 0.75  # of the bound: with so little waiting for the disk everybody is asked again
 NEARLY_HERE = 2  # requests of each peer that stand although something else is needed at once

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from bittorrent.peer_events import ChokeChanged, FastAllowed, PeerEvent, PeerHas, PeerHasMany, PeerLost, RequestRejected
 from bittorrent.picker.config import PieceState
@@ -99,20 +99,19 @@ class SwarmTrade:
     def piece_verified(self, completed: PieceCompleted) -> None:
         """The piece has its hash and is on disk: only now it counts and is offered to others."""
         was_held_back = self.downloads.is_held_back
-        self.downloads.piece_verified(completed)
-        self._tell_all(completed.index)
+        satisfied = self.downloads.piece_verified(completed)
+        self._tell_all(completed.index, satisfied)
         for number in {sender.number for sender in completed.senders.values()} & self._peers.keys():
             self._peers[number].core.confirm_have(completed.index)
             self._touch(self._peers[number])
-        if was_held_back:  # otherwise a right piece is no reason to ask anybody for more
+        if was_held_back and not self.downloads.is_held_back:  # otherwise a right piece is no reason to ask for more
             self.downloads.request_from_all()
         self.note_finished()
 
     def piece_found(self, index: int) -> None:
         """A piece that was missing is on disk all the same; nothing if it is being fetched."""
         if self.picker.state(index) is PieceState.MISSING:
-            self.picker.mark_have(index)
-            self._tell_all(index)
+            self._tell_all(index, self.picker.mark_have(index))
             self.note_finished()
 
     def piece_lost(self, index: int) -> None:
@@ -137,15 +136,15 @@ class SwarmTrade:
                 self.drop_if_useless(peer)
                 self._touch(peer)
 
-    def _tell_all(self, index: int) -> None:
-        """We have one piece more: news for who lacks it, and maybe the last thing that we wanted from others."""
+    def _tell_all(self, index: int, satisfied: Iterable[int]) -> None:
+        """We have one piece more: news for who lacks it, and the last thing that we wanted from the `satisfied`."""
         for peer in self._peers.values():
-            core = peer.core
-            if core.bits is None or index not in core.bits:
-                core.announce_have(index)
+            bits = peer.core.bits
+            if bits is None or index not in bits:
+                peer.core.announce_have(index)
                 self._touch(peer)
-            elif core.am_interested and not self.picker.is_interesting(peer.number):
-                self._show_interest(peer)
+        for number in satisfied:
+            self._show_interest(self._peers[number])
 
     def _peer_gained(self, peer: SwarmPeer) -> None:
         self._show_interest(peer)

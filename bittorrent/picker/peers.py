@@ -132,11 +132,15 @@ class PeerPieces:
             self._availability.remove_all(Bitfield(self._needed.size, [index]))
             view.interesting -= index in self._needed
 
-    def gained(self, index: int) -> None:
-        """A piece is needed no longer."""
+    def gained(self, index: int) -> list[int]:
+        """A piece is needed no longer; returns who has nothing any more that is, but for seeds."""
+        satisfied: list[int] = []
         for view in self._peers.values():
             if not view.is_seed and index in view.pieces:
                 view.interesting -= 1
+                if not view.interesting:
+                    satisfied.append(view.id)
+        return satisfied
 
     def lost(self, index: int) -> None:
         """A piece is needed again."""

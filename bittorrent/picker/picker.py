@@ -264,14 +264,17 @@ class PiecePicker:
 
     # What became of pieces
 
-    def piece_verified(self, index: int) -> None:
+    def piece_verified(self, index: int) -> list[int]:
         """The hash of a COMPLETE piece is right, and its bytes are where they belong: it is HAVE.
+
+        Returns: the peers of which it was the last piece that is wanted, but for those that have everything: they
+        have nothing of interest any more just when `is_finished`.
 
         Raises:
             LocalProtocolError: the piece is not COMPLETE.
         """
         self._pieces.verify(index)
-        self._gained(index)
+        return self._gained(index)
 
     def piece_failed(self, index: int) -> tuple[int, ...]:
         """The hash of a COMPLETE piece is wrong: it is MISSING again; returns who sent blocks of it.
@@ -289,14 +292,13 @@ class PiecePicker:
                 self._pieces.forget_suspect(peer)
         return contributors
 
-    def mark_have(self, index: int) -> None:
-        """A piece was found on disk and verified.
+    def mark_have(self, index: int) -> list[int]:
+        """A piece was found on disk and verified; returns what `piece_verified` does.
 
         Raises:
             LocalProtocolError: the piece is PARTIAL or COMPLETE.
         """
-        if self._pieces.find(index):
-            self._gained(index)
+        return self._gained(index) if self._pieces.find(index) else []
 
     def mark_missing(self, index: int) -> None:
         """A verified piece cannot be read back: it has to be fetched.
@@ -486,10 +488,9 @@ class PiecePicker:
             return not piece.received >> block.begin // BLOCK_SIZE & 1
         return self.state(block.piece) is PieceState.MISSING and self._policy.make_room()
 
-    def _gained(self, index: int) -> None:
+    def _gained(self, index: int) -> list[int]:
         self._deadlines.discard(index)
-        if self._pieces.is_wanted(index):
-            self._peers.gained(index)
+        return self._peers.gained(index) if self._pieces.is_wanted(index) else []
 
 
 _UNNEEDED = BlockReceived(True, False, False, ())

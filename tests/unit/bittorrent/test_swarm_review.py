@@ -152,6 +152,22 @@ def test_a_disk_that_catches_up_lets_every_peer_go_on() -> None:
         assert any(isinstance(one, wire.Request) for one in swarm.says(number))
 
 
+def test_after_a_jam_nobody_is_asked_again_before_a_quarter_of_the_room_is_free() -> None:
+    config = SwarmConfig(max_unverified_bytes=8 * BLOCK_SIZE, pipeline=PipelineConfig(first=8, least=8, most=8))
+    swarm = Swarm(have=Bitfield(64), config=config)
+    number = swarm.peer(pieces(Bitfield.full(64)), wire.Unchoke())
+    for request in swarm.says(number):
+        if isinstance(request, wire.Request):
+            block = request.block
+            swarm.hear(number, wire.Piece(block.piece, block.begin, bytes(block.length)))
+    asked = []
+    while isinstance(event := swarm.core.next_event(), PieceCompleted):
+        swarm.says(number)
+        swarm.core.piece_verified(event, now=1.0)
+        asked.append(sum(isinstance(one, wire.Request) for one in swarm.says(number)))
+    assert [count > 0 for count in asked] == [False, True, *[False] * 6]
+
+
 def test_a_choke_between_reading_and_sending_drops_the_block() -> None:
     swarm = Swarm(have=Bitfield.full(64))
     number = swarm.peer(pieces(Bitfield(64)), wire.Interested())

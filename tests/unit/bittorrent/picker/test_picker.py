@@ -244,6 +244,23 @@ class TestEndgame:
         assert picker.pick(1, 4, now=NOW) == []
 
 
+def test_who_has_nothing_more_that_is_wanted_is_named_once() -> None:
+    picker = make_picker(pieces=3, blocks=1, peers=1)
+    for peer, pieces in ((2, (0,)), (3, (0, 1)), (4, (2,))):
+        picker.add_peer(peer)
+        for index in pieces:
+            picker.peer_have(peer, index)
+    assert picker.mark_have(0) == [2]
+    assert picker.mark_have(0) == []
+    picker.pick_from(1, [1], 1, now=NOW)
+    fetch(picker, 1, 1)
+    assert picker.piece_verified(1) == [3]
+    assert not picker.is_interesting(3)
+    assert picker.is_interesting(1)
+    assert picker.mark_have(2) == [4], "a seed is not named"
+    assert picker.is_finished
+
+
 class TestParole:
     def test_a_failed_piece_goes_to_somebody_else(self) -> None:
         picker = make_picker(pieces=3)
