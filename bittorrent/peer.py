@@ -363,7 +363,7 @@ class PeerCore:
                 frame = self._input.next_frame()
                 if frame is None:
                     return
-                self._receive(wire.decode_message(frame))
+                self._receive(wire.decode_message(frame), len(frame))
         except WireError as error:
             self.close(str(error))
 
@@ -389,7 +389,7 @@ class PeerCore:
         self._events.append(HandshakeReceived(remote))
         return True
 
-    def _receive(self, message: wire.Message) -> None:
+    def _receive(self, message: wire.Message, size: int) -> None:
         match message:
             case wire.Request(block):
                 self._receive_requests([block])
@@ -413,8 +413,9 @@ class PeerCore:
                 if received.was_due:
                     return
         # Everything else is rare between honest peers, so it is counted: a flood of it ends the connection. Only
-        # cancels come by the hundred, at the end of a download.
-        if not self._control.spend(0.1 if isinstance(message, wire.Cancel) else 1.0, now=self._now):
+        # cancels come by the hundred, at the end of a download, and what is long counts for many.
+        cost = 0.1 if isinstance(message, wire.Cancel) else 1.0 + size // LONG_BYTES
+        if not self._control.spend(cost, now=self._now):
             raise WireError("the peer floods us with messages")
         self._events += self.said.receive(message)
 
@@ -459,4 +460,5 @@ def _ignore_blocks(blocks: Sequence[tuple[Block, memoryview]]) -> None:
     """Before anybody asked for blocks, none are wanted."""
 
 
+LONG_BYTES = 4096  # of a message that is no block: a bitfield of thirty thousand pieces
 MANY = 1000  # haves at once, from where on a set is worth its price
