@@ -179,7 +179,7 @@ class Batch:
             self._on_complete(job)
             if self._goal is not None:
                 await self._share(job, torrent, self._goal)
-        except (TransferError, OSError) as error:
+        except TransferError as error:
             job.is_complete = False
             job.stats = torrent.statistics()
             self._fail(job, error)
