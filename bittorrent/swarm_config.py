@@ -22,6 +22,9 @@ class SwarmConfig:
             time at its rate: what is needed next must not stand behind what is needed later.
         metadata_sources: peers asked for a magnet link's metadata at a time.
         max_contributions: peers remembered in the statistics of who sent what.
+        suggested_pieces: so many of the pieces that were read last are suggested to others (BEP 6): they are in memory,
+            so a seed on a slow disk reads less. Off by default, as in libtorrent: who obeys fetches what others fetch
+            too, instead of what is rare.
         allowed_fast_pieces: pieces that a peer with fewer than that may fetch while choked (BEP 6: 10).
     """
 
@@ -30,6 +33,7 @@ class SwarmConfig:
     critical_queue_s: float = 1.0
     metadata_sources: int = 3
     max_contributions: int = 1000
+    suggested_pieces: int = 0
     allowed_fast_pieces: int = 10
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
     choker: ChokerConfig = field(default_factory=ChokerConfig)
@@ -38,11 +42,16 @@ class SwarmConfig:
 
     def __post_init__(self) -> None:
         numbers = (self.max_unverified_bytes, self.max_buffered_bytes, self.metadata_sources, self.max_contributions)
-        if min(numbers) <= 0 or self.allowed_fast_pieces < 0:
+        if min(numbers) <= 0 or min(self.allowed_fast_pieces, self.suggested_pieces) < 0:
             raise ValueError("the bounds of a swarm must be positive")
+        if self.suggested_pieces > MOST_SUGGESTED:
+            raise ValueError(f"suggested_pieces can be {MOST_SUGGESTED} at most: more in a second looks like a flood")
         if self.critical_queue_s <= 0:
             raise ValueError("critical_queue_s must be positive")
 
     def max_partial_pieces(self, piece_length: int) -> int:
         """How many pieces may be unfinished at a time: at least a few, however large they are."""
         return max(8, min(2048, self.max_buffered_bytes // piece_length))
+
+
+MOST_SUGGESTED = 10

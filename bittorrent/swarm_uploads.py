@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from bittorrent.allowed_fast import allowed_fast_set
@@ -41,6 +41,7 @@ class SwarmUploads:
         self._rng = rng
         self._choker = ChokerCore(rng=rng, config=config.choker)
         self._have = Bitfield(0)
+        self._read_lately: dict[int, bool] = {}  # pieces, the latest last, and whether nobody was told yet
         self._super: SuperSeeding | None = None
 
     def begin(self, geometry: Geometry, have: Bitfield, *, super_seed: bool) -> None:
@@ -117,6 +118,8 @@ class SwarmUploads:
         peer.upload.add(size, now=self.now)
         peer.uploaded_bytes += size
         self.uploaded_bytes += size
+        if self._config.suggested_pieces:
+            self._note_read(block.piece for block, _ in blocks)
         if self._super is not None:
             for block, _ in blocks:
                 if self._super.block_sent(peer.number, block, now=self.now):
@@ -156,9 +159,11 @@ class SwarmUploads:
             self._touch(self._peers[number])
             if self._super is not None:
                 self._super.choked(number)
+        self._suggest_news()
         for number in decision.unchoke:
             self._peers[number].core.set_choking(False)
             self._touch(self._peers[number])
+            self._suggest(self._peers[number], self._read_lately)
         if self._super is not None:
             self._super.handle_timer(now=now)
             for peer in self._peers.values():
@@ -168,6 +173,31 @@ class SwarmUploads:
         """Asserts what the parts promise."""
         if self._super is not None:
             self._super.check_invariants()
+
+    def _note_read(self, pieces: Iterable[int]) -> None:
+        """These are in memory now: who may ask and has yet to ask for them had better do it soon."""
+        for piece in pieces:
+            if piece not in self._read_lately:
+                self._read_lately[piece] = True
+                if len(self._read_lately) > self._config.suggested_pieces:
+                    del self._read_lately[next(iter(self._read_lately))]
+
+    def _suggest_news(self) -> None:
+        """Tells everybody at once, and not with each block: suggestions by the hundred would look like a flood."""
+        news = [piece for piece, is_news in self._read_lately.items() if is_news]
+        if news:
+            self._read_lately = dict.fromkeys(self._read_lately, False)
+            for peer in self._peers.values():
+                self._suggest(peer, news)
+
+    def _suggest(self, peer: SwarmPeer, pieces: Iterable[int]) -> None:
+        core = peer.core
+        if core.am_choking or not core.is_interested or core.is_closed or core.bits is None or self._super is not None:
+            return
+        for piece in pieces:
+            if piece in self._have and piece not in core.bits:
+                core.suggest(piece)
+                self._touch(peer)
 
     def _may_have(self, peer: SwarmPeer, piece: int) -> bool:
         return piece in self._have and (self._super is None or self._super.is_told(peer.number, piece))

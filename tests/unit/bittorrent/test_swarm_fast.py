@@ -12,7 +12,7 @@ from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.swarm import SwarmCore
 from bittorrent.swarm_config import SwarmConfig
 from bittorrent.wire import messages as wire
-from tests.swarm_net import SwarmNet
+from tests.swarm_net import Host, SwarmNet
 from tests.swarm_victim import SwarmVictim
 
 GEOMETRY = Geometry(total_bytes=40 * BLOCK_SIZE, piece_length=2 * BLOCK_SIZE)
@@ -125,6 +125,69 @@ def test_a_suggested_piece_comes_first() -> None:
         peer = swarm.join()
         peer.hear(wire.HaveAll(), wire.SuggestPiece(suggested), wire.Unchoke())
         assert asked_for(peer.says())[:2] == [*GEOMETRY.blocks(suggested)]
+
+
+def suggested(messages: list[wire.Message]) -> list[int]:
+    return [message.index for message in messages if isinstance(message, wire.SuggestPiece)]
+
+
+def test_what_was_read_lately_is_suggested_to_those_who_may_ask_and_lack_it() -> None:
+    config = SwarmConfig(suggested_pieces=2, choker=ChokerConfig(slots=4))
+    swarm = begun(have=Bitfield.full(20), config=config)
+    reader, lacking, having, plain = (swarm.join(fast=fast) for fast in (True, True, True, False))
+    having.hear(wire.Pieces(Bitfield(20, [3]).to_wire()))
+    for peer in (reader, lacking, having, plain):
+        peer.hear(wire.Interested())
+    swarm.later(10)
+    late = swarm.join()
+    for piece in (3, 4, 5):
+        reader.hear(wire.Request(Block(piece, 0, BLOCK_SIZE)))
+        for block in swarm.core.uploads_from(reader.number, 1):
+            swarm.core.send_block(reader.number, block, bytes(BLOCK_SIZE), now=swarm.now)
+    assert suggested(lacking.says()) == [], "in a second, all together"
+    swarm.later(1)
+    assert suggested(lacking.says()) == suggested(having.says()) == [4, 5]
+    assert suggested(plain.says()) == suggested(late.says()) == []
+    swarm.later(1)
+    assert suggested(lacking.says()) == [], "and once"
+    reader.hear(wire.NotInterested())
+    late.hear(wire.Interested())
+    swarm.later(40)
+    assert suggested(late.says()) == [4, 5], "as soon as it may ask"
+
+
+@pytest.mark.parametrize("suggests", [0, 4])
+def test_a_seed_that_suggests_reads_less_from_its_disk(suggests: int) -> None:
+    net = SwarmNet(Random(4), total_bytes=8 << 20, rate_bytes_per_s=1e5)
+    net.is_private = True  # whoever is not told finds pieces of its own
+    seed = net.host(have=Bitfield.full(128), config=SwarmConfig(suggested_pieces=suggests, allowed_fast_pieces=0))
+    leeches = [net.host() for _ in range(4)]
+    for leech in leeches:
+        net.connect(leech, seed)
+    reads = LatestPieces(seed, size=64)
+    net.run_until(lambda: all(leech.core.is_complete for leech in leeches))
+    assert (reads.misses < 270) is (suggests > 0), reads.misses
+
+
+class LatestPieces:
+    """A cache of the pieces that a host read last; counts how often a piece was not in it."""
+
+    def __init__(self, host: Host, *, size: int) -> None:
+        self.misses = 0
+        self._pieces: dict[int, None] = {}
+        self._size = size
+        self._take = host.core.uploads_from
+        host.core.uploads_from = self.take  # type: ignore[method-assign]
+
+    def take(self, number: int, max_bytes: int) -> list[Block]:
+        blocks = self._take(number, max_bytes)
+        for block in blocks:
+            if block.piece not in self._pieces:
+                self.misses += 1
+                self._pieces[block.piece] = None
+                if len(self._pieces) > self._size:
+                    del self._pieces[next(iter(self._pieces))]
+        return blocks
 
 
 def test_a_peer_that_has_enough_is_allowed_nothing() -> None:
