@@ -135,12 +135,10 @@ class Aria2(Program):
         bits = bytes.fromhex((await self.status(info_hash)).get("bitfield", ""))
         return {index for index in range(8 * len(bits)) if bits[index // 8] >> (7 - index % 8) & 1}
 
-    async def peers(self, info_hash: str) -> list[dict[str, str]]:
-        """Its connections: `ip`, `port`, `peerId`, `amChoking`, `seeder`, ….
-
-        A port is that of the connection, unless aria2 made it or was told another."""
-        peers: list[dict[str, str]] = await self._call("getPeers", (await self.status(info_hash))["gid"])
-        return peers
+    async def ports(self, info_hash: str) -> list[int]:
+        """The other ends of its connections."""
+        peers = await self._call("getPeers", (await self.status(info_hash))["gid"])
+        return [int(peer["port"]) for peer in peers]
 
     async def wait_complete(self, info_hash: str, *, within_s: float = 60.0) -> None:
         """Returns once everything that is wanted is in its file."""

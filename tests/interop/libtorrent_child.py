@@ -147,7 +147,7 @@ class Child:
     def do_peers(self, info_hash: str) -> dict[str, Any]:
         return {
             "peers": [
-                {"client": peer.client.decode(errors="replace"), "down": peer.total_download, "up": peer.total_upload}
+                {"port": peer.ip[1], "down": peer.total_download, "up": peer.total_upload}
                 for peer in self.handles[info_hash].get_peer_info()
             ]
         }

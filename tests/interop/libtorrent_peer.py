@@ -90,6 +90,10 @@ class LibtorrentPeer(JsonChild):
     async def status(self, info_hash: str) -> dict[str, Any]:
         return await self.do("status", info_hash=info_hash)
 
+    async def ports(self, info_hash: str) -> list[int]:
+        """The other ends of its connections."""
+        return [peer["port"] for peer in (await self.do("peers", info_hash=info_hash))["peers"]]
+
     async def pieces(self, info_hash: str) -> set[int]:
         """What it has verified."""
         return {index for index, has in enumerate((await self.do("pieces", info_hash=info_hash))["pieces"]) if has}

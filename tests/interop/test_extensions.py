@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from bittorrent import Metainfo, RateLimits, Session, SessionConfig, TorrentState, create_metainfo
+from bittorrent.aio.local_discovery import LocalDiscovery
 from bittorrent.allowed_fast import allowed_fast_set
 from bittorrent.choker import ChokerConfig
+from bittorrent.peer_list import PeerSource
 from bittorrent.swarm_config import SwarmConfig
 from tests.interop.aria2 import Aria2
 from tests.interop.clients import CLIENTS, Client
@@ -23,6 +25,7 @@ pytestmark = pytest.mark.interop
 PIECE = 1 << 18
 # Two libtorrents that call each other at the same moment both hang up, and try again much later.
 CALLS_NOBODY = {"connection_speed": 0, "torrent_connect_boost": 0}
+SLOWLY = RateLimits(local_download_bytes_per_s=1 << 16, local_upload_bytes_per_s=1 << 16)
 ONE_SLOT = SwarmConfig(choker=ChokerConfig(slots=1, optimistic_slots=0, seed_turn_s=600.0))
 
 
@@ -59,7 +62,7 @@ async def test_aria2_allows_us_the_pieces_that_we_would_allow(tmp_path: Path) ->
     """It unchokes whoever is interested before anything can be asked for, so nothing more can be seen."""
     metainfo = make_shared(tmp_path / "theirs")
     async with Aria2() as aria2, Session(tmp_path / "ours", host="127.0.0.1") as session:
-        session.set_rate_limits(RateLimits(local_download_bytes_per_s=1 << 16))  # or it is over before one can look
+        session.set_rate_limits(SLOWLY)  # or it is over before one can look
         await aria2.add(tmp_path / "theirs", metainfo, seed=True)
         torrent = await session.add(metainfo, peers=[aria2.address])
 
@@ -160,39 +163,51 @@ async def test_two_of_us_share_what_libtorrent_gives_each_once(tmp_path: Path) -
 # Exchange of peers (BEP 11)
 
 
-async def test_libtorrent_tells_us_about_a_third_peer(tmp_path: Path) -> None:
+@CLIENTS
+async def test_they_tell_us_about_a_third_peer(client: Client, tmp_path: Path) -> None:
+    """aria2 speaks of nobody who has the listener's address or who called it. So it hears of the seed, which has an
+    address of its own, in the local network, and calls; the seed itself hears nothing."""
     metainfo = make_shared(tmp_path / "seed")
     async with (
-        LibtorrentPeer(settings={"unchoke_slots_limit": 0, "allowed_fast_set_size": 0}) as middle,
-        Session(tmp_path / "seed", host="127.0.0.1") as seed,
+        client(local_discovery=True) as middle,
+        Session(tmp_path / "seed", host="127.0.0.2") as seed,
         Session(tmp_path / "leech", host="127.0.0.1") as leech,
+        LocalDiscovery(
+            interface="127.0.0.2", port=seed.address.port, cookie="seed", on_peer=lambda info_hash, peer: None
+        ) as call,
     ):
-        await middle.do("limit_local_peers")
-        await middle.do("limit_download", bytes_per_s=100_000)  # or it has everything too soon, and leaves the seed
-        info_hash = await middle.add(tmp_path / "middle", metainfo)
-        first = await seed.add(metainfo, seed_only=True, peers=[middle.address])
+        seed.set_rate_limits(SLOWLY)  # or the one in the middle has everything too soon, and leaves
+        first = await seed.add(metainfo, seed_only=True)
+        await first.wait_complete()
+        await middle.add(tmp_path / "middle", metainfo)
+        call.add(metainfo.info_hash)
 
         async def has_met_the_seed() -> bool:
-            return bool((await middle.status(info_hash))["done_bytes"] > 0)
+            return first.statistics().uploaded_bytes > 0
 
         await wait_until(has_met_the_seed, what="the one in the middle knows the seed")
         second = await leech.add(metainfo, peers=[middle.address])
-        async with asyncio.timeout(100):
+
+        async def knows_the_seed() -> bool:
+            return PeerSource.PEX in second.swarm.peers.sources(seed.address)
+
+        await wait_until(knows_the_seed, what="we were told about the seed")
+        seed.set_rate_limits(RateLimits())
+        async with asyncio.timeout(60):
             await second.wait_complete()
-        assert first.statistics().uploaded_bytes >= metainfo.total_bytes
-        assert [source.address for source in second.statistics().sources] == [seed.address]
+        assert seed.address.port in [source.address.port for source in second.statistics().sources]
     assert digests(tmp_path / "leech" / metainfo.name) == digests(tmp_path / "seed" / metainfo.name)
 
 
-async def test_we_tell_libtorrent_about_a_third_peer(tmp_path: Path) -> None:
+@CLIENTS
+async def test_we_tell_them_about_a_third_peer(client: Client, tmp_path: Path) -> None:
     metainfo = make_shared(tmp_path / "theirs")
     async with (
         LibtorrentPeer(settings=CALLS_NOBODY) as seed,
-        LibtorrentPeer() as leech,
+        client() as leech,
         Session(tmp_path / "ours", host="127.0.0.1") as session,
     ):
-        await seed.do("limit_local_peers")
-        await seed.do("limit_upload", bytes_per_s=500_000)  # or we have everything too soon, and leave it
+        session.set_rate_limits(SLOWLY)  # or we have everything too soon, and leave the seed
         info_hash = await seed.add(tmp_path / "theirs", metainfo, seed=True)
         torrent = await session.add(metainfo, peers=[seed.address])
 
@@ -201,13 +216,12 @@ async def test_we_tell_libtorrent_about_a_third_peer(tmp_path: Path) -> None:
 
         await wait_until(has_met_the_seed, what="we know the seed")
         await leech.add(tmp_path / "leech", metainfo)
-        await leech.connect(info_hash, session.address)
+        torrent.add_peers([leech.address])
 
-        async def knows_a_fellow() -> bool:
-            answer = await leech.do("peers", info_hash=info_hash)
-            return any(peer["client"].startswith("libtorrent") for peer in answer["peers"])
+        async def knows_the_seed() -> bool:
+            return seed.address.port in await leech.ports(info_hash)
 
-        await wait_until(knows_a_fellow, what="the two libtorrents have met")
+        await wait_until(knows_the_seed, what="the two others have met")
 
 
 # Local discovery (BEP 14)
