@@ -16,7 +16,7 @@ class LibtorrentPeer(JsonChild):
     """A libtorrent session in a child process, on `host` and a free port.
 
     Args:
-        dht: switch its DHT node on; `add_dht_node` gives it an entry point.
+        dht: switch its DHT node on, perhaps with an entry point; `add_dht_node` gives it more.
         settings: libtorrent settings that override the quiet local defaults of `libtorrent_child`.
     """
 
@@ -24,14 +24,15 @@ class LibtorrentPeer(JsonChild):
         self,
         *,
         host: str = "127.0.0.1",
-        dht: bool = False,
+        dht: bool | Address = False,
         local_discovery: bool = False,
         settings: dict[str, Any] | None = None,
     ) -> None:
         self.address = Address(host, free_port())
         options = {
             "listen_interfaces": f"{self.address}",
-            "enable_dht": dht,
+            "enable_dht": bool(dht),
+            "dht_bootstrap_nodes": str(dht) if isinstance(dht, Address) else "",
             "enable_lsd": local_discovery,
             **(settings or {}),
         }
