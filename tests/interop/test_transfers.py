@@ -12,6 +12,7 @@ from bittorrent.config import SessionConfig
 from bittorrent.metainfo.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
 from kademlia_core import MainlineNode
+from tests.interop.aria2 import Aria2
 from tests.interop.content import MIB, digests, make_file, make_folder
 from tests.interop.libtorrent_peer import LibtorrentPeer
 from tests.interop.scripted_seed import ScriptedSeed
@@ -88,6 +89,24 @@ async def test_libtorrent_finds_us_through_the_dht(tmp_path: Path) -> None:
                 await asyncio.sleep(0.5)
         await libtorrent.wait_complete(info_hash)
     assert digests(tmp_path / "theirs" / metainfo.name) == digests(tmp_path / "ours" / metainfo.name)
+
+
+@pytest.mark.parametrize("we_seed", [False, True], ids=["from them", "from us"])
+async def test_aria2_and_we_find_each_other_through_the_dht(tmp_path: Path, we_seed: bool) -> None:
+    metainfo = make_shared(tmp_path / "seed", folder=False, size=MIB)
+    ours, theirs = (tmp_path / "seed", tmp_path / "leech") if we_seed else (tmp_path / "leech", tmp_path / "seed")
+    async with (
+        MainlineNode(host="127.0.0.1", bootstrap=()) as entry,
+        MainlineNode(host="127.0.0.1", bootstrap=[entry.address]) as node,
+        Aria2(dht=entry.address, settings={"bt-external-ip": "127.0.0.1"}) as aria2,
+        Session(ours, host="127.0.0.1", dht=node, config=EAGER) as session,
+    ):
+        torrent = await session.add(metainfo, seed_only=we_seed)
+        info_hash = await aria2.add(theirs, metainfo, seed=not we_seed)
+        async with asyncio.timeout(60):
+            await torrent.wait_complete()
+        await aria2.wait_complete(info_hash)
+    assert digests(tmp_path / "leech" / metainfo.name) == digests(tmp_path / "seed" / metainfo.name)
 
 
 async def test_magnet_link_from_libtorrent(tmp_path: Path) -> None:
