@@ -203,7 +203,8 @@ class Batch:
         if job.torrent is not None:
             self._left.append(job.torrent.info_hash)
         if self._several:
-            message = one_line(f"{job.label}: {error_text(job.error)}")
+            text = error_text(job.error)
+            message = one_line(text if text.startswith(job.label) else f"{job.label}: {text}")
             info_hash = job.torrent.info_hash if job.torrent is not None else None
             self._output.complain(message)
             self._output.event("failed", info_hash=info_hash, source=job.label, message=message)

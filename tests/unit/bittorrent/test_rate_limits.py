@@ -59,19 +59,21 @@ def test_local_peers_can_count_towards_the_limits_of_the_others() -> None:
     assert far.allowance(now=3.5) == 500.0
 
 
-def test_torrents_share_the_limit_of_their_session_in_equal_parts() -> None:
+@pytest.mark.parametrize("way", ["download", "upload"])
+def test_torrents_share_the_limit_of_their_session_in_equal_parts(way: str) -> None:
     session = SwarmLimits()
-    session.set(RateLimits(local_download_bytes_per_s=2e5))
+    session.set(RateLimits(local_download_bytes_per_s=2e5, local_upload_bytes_per_s=2e5))
     net = SwarmNet(Random(3), total_bytes=8 << 20)
-    leeches = []
-    for peers in (1, 4):  # who has more peers asks more often
-        leech = net.host()
-        leech.core.limits = SwarmLimits(session)
-        for _ in range(peers):
-            net.connect(leech, net.seed())
-        leeches.append(leech)
+    net.is_private = True
+    limited = []
+    for others in (1, 4):  # who has more peers asks more often
+        one = net.host() if way == "download" else net.seed()
+        one.core.limits = SwarmLimits(session)
+        for _ in range(others):
+            net.connect(one, net.seed() if way == "download" else net.host())
+        limited.append(one.core)
     net.run_until(lambda: net.now > 60)
-    moved = [leech.core.downloaded_bytes for leech in leeches]
+    moved = [core.downloaded_bytes if way == "download" else core.uploaded_bytes for core in limited]
     assert sum(moved) == pytest.approx(60 * 2e5, rel=0.05)
     assert moved[0] == pytest.approx(moved[1], rel=0.1)
 
