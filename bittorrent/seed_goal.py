@@ -26,13 +26,14 @@ class SeedGoal:
         if self.seconds is not None and self.seconds < 0:
             raise ValueError("seconds must not be negative")
 
-    def is_reached(self, stats: TorrentStats, *, seeding_s: float) -> bool:
+    def is_reached(self, stats: TorrentStats, *, seeding_s: float, uploaded_before_bytes: int = 0) -> bool:
         """Whether a complete torrent has been shared enough.
 
         Args:
             stats: of now.
             seeding_s: for how long it has been complete.
+            uploaded_before_bytes: what earlier sessions sent, if that counts: `Torrent.uploaded_before_bytes`.
         """
-        if self.ratio is not None and stats.uploaded_bytes >= self.ratio * stats.wanted_bytes:
+        if self.ratio is not None and uploaded_before_bytes + stats.uploaded_bytes >= self.ratio * stats.wanted_bytes:
             return True
         return self.seconds is not None and seeding_s >= self.seconds

@@ -76,6 +76,11 @@ class Torrent:
         return self._life.left_bytes
 
     @property
+    def uploaded_before_bytes(self) -> int:
+        """What earlier sessions sent, as far as that is remembered (`state_dir`)."""
+        return self._life.content.totals.uploaded_bytes if self._life.content is not None else 0
+
+    @property
     def web_seeds_dropped(self) -> dict[str, str]:
         """The web seeds that proved to be of no use, and why."""
         return dict(self._life.sources.web_seeds.dropped) if self._life.sources.web_seeds is not None else {}

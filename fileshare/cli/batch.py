@@ -188,7 +188,11 @@ class Batch:
         assert self._session is not None
         since = time.monotonic()
         while torrent.state in (TorrentState.FINISHED, TorrentState.SEEDING):
-            if goal != SeedGoal() and goal.is_reached(torrent.statistics(), seeding_s=time.monotonic() - since):
+            if goal != SeedGoal() and goal.is_reached(
+                torrent.statistics(),
+                seeding_s=time.monotonic() - since,
+                uploaded_before_bytes=torrent.uploaded_before_bytes,
+            ):
                 job.stats = torrent.statistics()
                 self.report_end(job)
                 self._left.append(torrent.info_hash)

@@ -54,6 +54,13 @@ def test_whichever_is_reached_first(goal: SeedGoal, uploaded_bytes: int, seeding
     assert goal.is_reached(moment, seeding_s=seeding_s) is expected
 
 
+def test_what_earlier_sessions_sent_can_count() -> None:
+    moment = stats(wanted_bytes=100, uploaded_bytes=60)
+    assert not SeedGoal(ratio=1.0).is_reached(moment, seeding_s=0.0)
+    assert not SeedGoal(ratio=1.0).is_reached(moment, seeding_s=0.0, uploaded_before_bytes=39)
+    assert SeedGoal(ratio=1.0).is_reached(moment, seeding_s=0.0, uploaded_before_bytes=40)
+
+
 @pytest.mark.parametrize("wrong", ["ratio", "seconds"])
 def test_goals_that_make_no_sense(wrong: str) -> None:
     with pytest.raises(ValueError, match=wrong):

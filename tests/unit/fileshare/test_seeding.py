@@ -162,6 +162,18 @@ async def test_sharing_ends_with_its_goal(tmp_path: Path, events: Events) -> Non
     assert [event["uploaded_bytes"] for event in events("done")] == [60_000]
 
 
+async def test_what_earlier_runs_sent_counts_where_it_is_remembered(tmp_path: Path, events: Events) -> None:
+    metainfo = make(tmp_path, "one")
+    async with running(seed(tmp_path / "one.torrent", state_dir=tmp_path / "state")):
+        await until(lambda: events("seeding"))
+        async with Session(tmp_path / "copy", host="127.0.0.1") as friend, asyncio.timeout(20):
+            torrent = await friend.add(metainfo, peers=[Address.parse(events("seeding")[0]["address"])])
+            await torrent.wait_complete()
+    async with asyncio.timeout(20):
+        await seed(tmp_path / "one.torrent", state_dir=tmp_path / "state", goal=SeedGoal(ratio=1.0)).run()
+    assert [event["uploaded_bytes"] for event in events("done")] == [60_000, 0]
+
+
 @pytest.mark.parametrize("is_remembered", [True, False])
 async def test_what_was_verified_is_believed_as_long_as_it_looks_the_same(
     tmp_path: Path, events: Events, is_remembered: bool
