@@ -86,7 +86,7 @@ class TransferTable:
         needed = sum(stats.needed_bytes for stats in everything)
         down = sum(stats.download_rate_bytes_per_s for stats in everything)
         up = sum(stats.upload_rate_bytes_per_s for stats in everything)
-        parts = [count_text(len(everything), "torrent"), *(f"{count} {name}" for name, count in groups.items() if name)]
+        parts = [count_text(len(everything), "torrent"), *(f"{count} {name}" for name, count in groups.items())]
         text = ", ".join(parts)
         if needed:
             text += f"; {(wanted - needed) / wanted:.0%} of {size_text(wanted)}, {rate_text(down)} down"
@@ -128,7 +128,7 @@ def _is_quiet(stats: TorrentStats) -> bool:
 HEADINGS = ("done", "size", "down", "up", "peers", "left")
 FRAME_LINES = 7  # the headings, the line below, and room for what is said above
 _GROUPS = {
-    TorrentState.METADATA: "",
+    TorrentState.METADATA: "without metadata yet",
     TorrentState.CHECKING: "checking",
     TorrentState.DOWNLOADING: "downloading",
     TorrentState.FINISHED: "complete",

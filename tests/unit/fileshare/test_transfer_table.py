@@ -102,6 +102,13 @@ def test_what_a_torrent_is_doing(moment: object, reason: SlowReason | None, text
     assert status_text(moment, why(reason) if reason is not None else None) == text  # type: ignore[arg-type]
 
 
+def test_magnet_links_whose_size_is_not_known_are_counted() -> None:
+    unknown = replace(stats(TorrentState.METADATA), wanted_bytes=0, needed_bytes=0, peers=0)
+    table = table_of(unknown, SEEDING)
+    assert table.line() == "2 torrents, 1 without metadata yet, 1 complete; 1.0 KiB/s up, 1 peer"
+    assert drawn(table)[1].endswith("finding peers")
+
+
 def test_how_much_is_done() -> None:
     assert percent_text(LOADING) == "50%"
     assert percent_text(replace(LOADING, state=TorrentState.CHECKING, checked_pieces=3)) == "30%"
