@@ -6,6 +6,7 @@ A target returns a short text on what it made of its input. The campaign keeps i
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -17,10 +18,12 @@ from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer import PeerCore
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.storage.resume_state import ResumeState, _checksum
-from bittorrent.tracker.messages import parse_response
+from bittorrent.tracker.messages import AnnounceRequest, parse_response
+from bittorrent.tracker.udp import Answered, ExchangeFailed, UdpAnnounce
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import UT_METADATA, ExtendedHandshake
 from bittorrent.wire.metadata import MetadataRequest, decode_metadata, encode_metadata
+from bittorrent.wire.pex import PexFlags, PexMessage, decode_pex, encode_pex
 from kademlia_core import Contact, Key
 from kademlia_core.keyvalue import codec as keyvalue
 from kademlia_core.keyvalue.messages import FindValue, Store
@@ -186,6 +189,44 @@ def peer_seeds() -> list[bytes]:
     return [first + part for first in (b"\x10", b"\x30") for part in (*encoded, b"".join(encoded))]
 
 
+def run_udp_tracker(data: bytes) -> str:
+    """An announcement to a UDP tracker takes datagrams and pauses, and ends with an answer or one failure."""
+    request = AnnounceRequest(info_hash=bytes(20), peer_id=bytes(20), port=1, uploaded=0, downloaded=0, left=0)
+    core = UdpAnnounce(request, url_data=b"/a", ipv6=data[:1] > b"\x7f", rng=Random(1), now=0.0)
+    now, at, transaction_id, sent = 0.0, 1, b"", 0
+    while at < len(data):
+        for datagram in core.datagrams_to_send():
+            transaction_id, sent = datagram[12:16], sent + 1
+        op, size = data[at], data[at + 1] if at + 1 < len(data) else 0
+        body, at = data[at + 2 : at + 2 + size], at + 2 + size
+        if op % 4 == 3:
+            now += size
+            core.handle_timer(now=now)
+        elif op % 4:
+            core.receive_datagram(body[:4] + transaction_id + body[4:], now=now)
+        else:
+            core.receive_datagram(body, now=now)
+    assert sent < 30
+    event = core.next_event()
+    assert (event is not None) == core.is_closed
+    assert core.next_event() is None
+    match event:
+        case Answered(response=response):
+            return f"answered {len(response.peers).bit_length()} {response.seeders == 0}"
+        case ExchangeFailed(message=message, failure_reason=reason):
+            assert "\n" not in message
+            return f"failed {reason is None}"
+        case _:
+            return f"waits {sent} {core.ignored_datagrams.bit_length()}"
+
+
+def udp_tracker_seeds() -> list[bytes]:
+    connect = b"\x01\x0c" + bytes(4) + bytes(range(8))
+    answer = b"\x01\x16" + b"\0\0\0\x01" + struct.pack(">III", 900, 1, 2) + b"\x09\x09\x09\x09\x1a\xe1"
+    refusal = b"\x01\x08" + b"\0\0\0\x03" + b"nope"
+    return [b"\0" + connect + answer, b"\0" + connect + b"\x03\x50" + bytes(0x50) + answer, b"\x80" + connect + refusal]
+
+
 def _keyvalue_seeds() -> list[bytes]:
     key, address = Key.from_bytes(b"k" * 20), Address("192.0.2.1", 1)
     record = Record(key, b"value", 7, 60)
@@ -264,6 +305,14 @@ TARGETS = {
     "ut_metadata": Target(
         decoder(decode_metadata, WireError, None), lambda: [encode_metadata(MetadataRequest(3)), b"d8:msg_typei1ee123"]
     ),
+    "pex": Target(
+        decoder(lambda data: decode_pex(data, max_peers=20), WireError, encode_pex),
+        lambda: [
+            encode_pex(PexMessage(((Address("9.9.9.9", 80), PexFlags.SEED),), (Address("2001:db8::1", 7),))),
+            b"d5:added6:\x01\x02\x03\x04\x05\x067:added.f1:\x00e",
+        ],
+    ),
+    "udp_tracker": Target(run_udp_tracker, udp_tracker_seeds),
     "peer": Target(run_peer, peer_seeds),
     "swarm": Target(run_swarm, swarm_seeds),
 }
