@@ -58,10 +58,9 @@ class SwarmDownloads:
         self.picker = PiecePicker(
             geometry,
             rng=rng,
+            have=have,
             config=PickerConfig(max_partial_pieces=config.max_partial_pieces(geometry.piece_length)),
         )
-        for index in have:
-            self.picker.mark_have(index)
         if priorities is not None:
             self.picker.set_priorities(priorities)
         self._peers = peers

@@ -21,18 +21,15 @@ class Availability:
 
     __slots__ = ("_counts", "_is_candidate", "_orders", "_rng", "_size", "priorities", "seed_count")
 
-    def __init__(self, piece_count: int, *, rng: Random) -> None:
-        everything = Bitfield.full(piece_count)
-        self.priorities = bytes([DEFAULT_PRIORITY]) * piece_count
+    def __init__(self, candidates: Bitfield, *, rng: Random) -> None:
+        self.priorities = bytes([DEFAULT_PRIORITY]) * candidates.size
         self.seed_count = 0
-        self._size = piece_count
+        self._size = candidates.size
         self._rng = rng
-        self._counts = array("H", bytes(-(-piece_count // 8) * 8 * LANE_BYTES))
-        self._is_candidate = bytearray(b"\x01") * piece_count
-        self._orders = [RarityOrder(everything.page_count) for _ in range(MOST_PRIORITY + 1)]
-        self._orders[DEFAULT_PRIORITY].levels[0].update((n, everything.page(n)) for n in range(everything.page_count))
-        self._orders[DEFAULT_PRIORITY].pages = [everything.page(n) for n in range(everything.page_count)]
-        self._orders[DEFAULT_PRIORITY].count = piece_count
+        self._counts = array("H", bytes(-(-candidates.size // 8) * 8 * LANE_BYTES))
+        self._is_candidate = bytearray(candidates.spread(_FLAGS_OF_BYTE))
+        self._orders = [RarityOrder(candidates.page_count) for _ in range(MOST_PRIORITY + 1)]
+        self._orders[DEFAULT_PRIORITY].put_all(candidates)
 
     # Who has what
 
@@ -220,4 +217,5 @@ PROBES = 8
 TRIES = 3  # levels that are searched before it is found out which pages can have a fitting piece at all
 FEW = 64  # pieces: up to here one by one is cheaper than all at once
 LANE_BYTES = array("H").itemsize
+_FLAGS_OF_BYTE = [bytes(byte >> 7 - bit & 1 for bit in range(8)) for byte in range(256)]
 _LANES_OF_BYTE = [array("H", [byte >> 7 - bit & 1 for bit in range(8)]).tobytes() for byte in range(256)]

@@ -23,8 +23,8 @@ from bittorrent.picker.pieces import PieceTable
 class PiecePicker:
     """Chooses the blocks to request, and keeps account of every piece of one torrent.
 
-    Peers are opaque integers. Each piece is in exactly one state of `PieceState`. Commands about a peer raise
-    `LocalProtocolError` when it was not added.
+    Peers are opaque integers. Each piece is in exactly one state of `PieceState`, at first HAVE if it is in `have`.
+    Commands about a peer raise `LocalProtocolError` when it was not added.
 
     A piece of priority 0 is not fetched, and what is unfinished of it is dropped. Deadlines go before everything else.
 
@@ -32,13 +32,15 @@ class PiecePicker:
     PARTIAL pieces that are neither free nor received.
     """
 
-    def __init__(self, geometry: Geometry, *, rng: Random, config: PickerConfig = DEFAULT_CONFIG) -> None:
+    def __init__(
+        self, geometry: Geometry, *, rng: Random, have: Bitfield | None = None, config: PickerConfig = DEFAULT_CONFIG
+    ) -> None:
         self.geometry = geometry
         self.config = config
-        self._availability = Availability(geometry.piece_count, rng=rng)
-        self._pieces = PieceTable(geometry, self._availability)
+        have = have or Bitfield(geometry.piece_count)
+        self._availability = Availability(Bitfield.full(geometry.piece_count).without(have), rng=rng)
+        self._pieces = PieceTable(geometry, self._availability, have)
         self._open = self._pieces.open
-        self._have = self._pieces.have
         self._peers = PeerPieces(self._pieces.needed, self._availability)
         self._in_flight = InFlight(max_requesters=config.endgame_requesters)
         self._policy = PieceChoice(
@@ -326,12 +328,12 @@ class PiecePicker:
     @property
     def have(self) -> Bitfield:
         """The verified pieces: live, not to be changed."""
-        return self._have
+        return self._pieces.have
 
     @property
     def is_complete(self) -> bool:
         """Every piece is HAVE."""
-        return self._have.is_full
+        return self._pieces.have.is_full
 
     @property
     def is_finished(self) -> bool:
@@ -346,7 +348,7 @@ class PiecePicker:
     @property
     def missing_bytes(self) -> int:
         """The bytes of all pieces that are not HAVE: what a tracker wants to know as `left`."""
-        return self.geometry.total_bytes - self.geometry.size_of(self._have)
+        return self.geometry.total_bytes - self.geometry.size_of(self._pieces.have)
 
     @property
     def needed_bytes(self) -> int:
@@ -409,7 +411,7 @@ class PiecePicker:
 
     @property
     def stats(self) -> PickerStats:
-        partial, complete, have = len(self._pieces.partial), len(self._pieces.complete), self._have.count
+        partial, complete, have = len(self._pieces.partial), len(self._pieces.complete), self._pieces.have.count
         return PickerStats(
             missing_pieces=self.geometry.piece_count - partial - complete - have,
             partial_pieces=partial,
@@ -428,7 +430,7 @@ class PiecePicker:
         self._peers.check_invariants()
         self._in_flight.check_invariants()
         self._deadlines.check_invariants()
-        assert not any(index in self._have for index in self._deadlines.of)
+        assert not any(index in self._pieces.have for index in self._deadlines.of)
         requested = {
             self.geometry.block(piece.index, number)
             for piece in self._pieces.partial.values()

@@ -35,11 +35,11 @@ class PieceTable:
         "waiting",
     )
 
-    def __init__(self, geometry: Geometry, availability: Availability) -> None:
+    def __init__(self, geometry: Geometry, availability: Availability, have: Bitfield) -> None:
         self._geometry = geometry
         self._availability = availability
-        self.have = Bitfield(geometry.piece_count)
-        self.needed = Bitfield.full(geometry.piece_count)
+        self.have = have.copy()
+        self.needed = Bitfield.full(geometry.piece_count).without(have)
         self.partial: dict[int, PieceProgress] = {}
         self.complete: dict[int, PieceProgress] = {}
         self.open = OpenPieces()

@@ -14,7 +14,7 @@ from bittorrent.picker.bitfield import PAGE_PIECES, Bitfield
 @pytest.mark.parametrize("size", [100, PAGE_PIECES + 60])
 def test_counts_and_order_follow_a_plain_count(size: int) -> None:
     rng = Random(7)
-    availability = Availability(size, rng=Random(1))
+    availability = Availability(Bitfield.full(size), rng=Random(1))
     counts: Counter[int] = Counter()
     candidates = set(range(size))
     priorities = [4] * size
@@ -65,7 +65,7 @@ def test_counts_and_order_follow_a_plain_count(size: int) -> None:
 
 
 def test_a_seed_counts_for_every_piece() -> None:
-    availability = Availability(3, rng=Random(1))
+    availability = Availability(Bitfield.full(3), rng=Random(1))
     availability.add_seed()
     availability.add(1)
     assert [availability.count(index) for index in range(3)] == [1, 2, 1]
@@ -77,7 +77,7 @@ def test_a_seed_counts_for_every_piece() -> None:
 @pytest.mark.parametrize("share", [1.0, 0.3])
 def test_equally_rare_pieces_come_in_no_fixed_order(size: int, share: float) -> None:
     rng = Random(5)
-    availability = Availability(size, rng=Random(3))
+    availability = Availability(Bitfield.full(size), rng=Random(3))
     for index in range(size):
         if rng.random() >= share:
             availability.exclude(index)

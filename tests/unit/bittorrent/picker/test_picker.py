@@ -244,6 +244,19 @@ class TestEndgame:
         assert picker.pick(1, 4, now=NOW) == []
 
 
+def test_what_is_there_at_the_start_is_never_asked_for() -> None:
+    geometry = Geometry(100_003 * BLOCK_SIZE, BLOCK_SIZE)
+    missing = [0, 4097, 65_536, 100_002]
+    have = Bitfield.full(100_003).without(Bitfield(100_003, missing))
+    picker = PiecePicker(geometry, rng=Random(1), have=have)
+    picker.check_invariants()
+    have.clear(1)
+    assert picker.missing_bytes == picker.needed_bytes == 4 * BLOCK_SIZE
+    picker.add_peer(1)
+    picker.peer_has_all(1)
+    assert sorted(block.piece for block in picker.pick(1, 9, now=NOW)) == missing
+
+
 def test_who_has_nothing_more_that_is_wanted_is_named_once() -> None:
     picker = make_picker(pieces=3, blocks=1, peers=1)
     for peer, pieces in ((2, (0,)), (3, (0, 1)), (4, (2,))):
