@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import zlib
 from pathlib import Path
 
 MIB = 1 << 20
@@ -14,6 +15,11 @@ def make_file(path: Path, size: int, *, seed: int = 1) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(random.Random(seed).randbytes(size))
     return path
+
+
+def seed_of(path: Path) -> int:
+    """Another one for each place: tests that run at the same time must not find each other in the local network."""
+    return zlib.crc32(str(path).encode())
 
 
 def make_folder(path: Path, size: int, *, seed: int = 2) -> Path:

@@ -8,14 +8,13 @@ from pathlib import Path
 import pytest
 
 from bittorrent import Metainfo, RateLimits, Session, SessionConfig, TorrentState, create_metainfo
-from bittorrent.aio.local_discovery import LocalDiscovery
 from bittorrent.allowed_fast import allowed_fast_set
 from bittorrent.choker import ChokerConfig
 from bittorrent.peer_list import PeerSource
 from bittorrent.swarm_config import SwarmConfig
 from tests.interop.aria2 import Aria2
 from tests.interop.clients import CLIENTS, Client
-from tests.interop.content import MIB, digests, make_file
+from tests.interop.content import MIB, digests, make_file, seed_of
 from tests.interop.libtorrent_peer import LibtorrentPeer
 from tests.interop.programs import wait_until
 from transfer.address import Address
@@ -29,8 +28,9 @@ SLOWLY = RateLimits(local_download_bytes_per_s=1 << 16, local_upload_bytes_per_s
 ONE_SLOT = SwarmConfig(choker=ChokerConfig(slots=1, optimistic_slots=0, seed_turn_s=600.0))
 
 
-def make_shared(where: Path, *, size: int = 16 * MIB, private: bool = False) -> Metainfo:
-    return create_metainfo(make_file(where / "shared.bin", size), piece_length=PIECE, private=private)
+def make_shared(where: Path, *, size: int = 16 * MIB) -> Metainfo:
+    path = make_file(where / "shared.bin", size, seed=seed_of(where))
+    return create_metainfo(path, piece_length=PIECE)
 
 
 # Fast extension (BEP 6)
@@ -118,6 +118,7 @@ async def interested_peer(metainfo: Metainfo, address: Address) -> tuple[asyncio
 
 @CLIENTS
 async def test_two_of_them_share_what_a_super_seed_gives_each_once(client: Client, tmp_path: Path) -> None:
+    """The other one is libtorrent: aria2 would take ten seconds to call it."""
     metainfo = make_shared(tmp_path / "ours")
     async with (
         Session(tmp_path / "ours", host="127.0.0.1") as session,
@@ -164,64 +165,32 @@ async def test_two_of_us_share_what_libtorrent_gives_each_once(tmp_path: Path) -
 
 
 @CLIENTS
-async def test_they_tell_us_about_a_third_peer(client: Client, tmp_path: Path) -> None:
-    """aria2 speaks of nobody who has the listener's address or who called it. So it hears of the seed, which has an
-    address of its own, in the local network, and calls; the seed itself hears nothing."""
+async def test_we_tell_them_about_a_third_peer_and_they_tell_us(client: Client, tmp_path: Path) -> None:
+    """The seed has an address of its own, and calls nobody: aria2 speaks only of peers that it called itself, and that
+    have another address than the listener."""
     metainfo = make_shared(tmp_path / "seed")
     async with (
-        client(local_discovery=True) as middle,
-        Session(tmp_path / "seed", host="127.0.0.2") as seed,
+        LibtorrentPeer(host="127.0.0.2", settings={**CALLS_NOBODY, "upload_rate_limit": 100_000}) as seed,
+        client() as middle,
         Session(tmp_path / "leech", host="127.0.0.1") as leech,
-        LocalDiscovery(
-            interface="127.0.0.2", port=seed.address.port, cookie="seed", on_peer=lambda info_hash, peer: None
-        ) as call,
     ):
-        seed.set_rate_limits(SLOWLY)  # or the one in the middle has everything too soon, and leaves
-        first = await seed.add(metainfo, seed_only=True)
-        await first.wait_complete()
+        await seed.do("limit_local_peers")  # or they have everything too soon, and leave it
+        info_hash = await seed.add(tmp_path / "seed", metainfo, seed=True)
         await middle.add(tmp_path / "middle", metainfo)
-        call.add(metainfo.info_hash)
+        async with Session(tmp_path / "ours", host="127.0.0.1") as session:
+            await session.add(metainfo, peers=[seed.address, middle.address])
 
-        async def has_met_the_seed() -> bool:
-            return first.statistics().uploaded_bytes > 0
+            async def knows_the_seed() -> bool:
+                return seed.address.port in await middle.ports(info_hash)
 
-        await wait_until(has_met_the_seed, what="the one in the middle knows the seed")
-        second = await leech.add(metainfo, peers=[middle.address])
+            await wait_until(knows_the_seed, what="the two others have met")
+        torrent = await leech.add(metainfo, peers=[middle.address])
 
-        async def knows_the_seed() -> bool:
-            return PeerSource.PEX in second.swarm.peers.sources(seed.address)
+        async def have_met_it() -> bool:
+            return seed.address in [peer.address for peer in torrent.peers()]
 
-        await wait_until(knows_the_seed, what="we were told about the seed")
-        seed.set_rate_limits(RateLimits())
-        async with asyncio.timeout(60):
-            await second.wait_complete()
-        assert seed.address.port in [source.address.port for source in second.statistics().sources]
-    assert digests(tmp_path / "leech" / metainfo.name) == digests(tmp_path / "seed" / metainfo.name)
-
-
-@CLIENTS
-async def test_we_tell_them_about_a_third_peer(client: Client, tmp_path: Path) -> None:
-    metainfo = make_shared(tmp_path / "theirs")
-    async with (
-        LibtorrentPeer(settings=CALLS_NOBODY) as seed,
-        client() as leech,
-        Session(tmp_path / "ours", host="127.0.0.1") as session,
-    ):
-        session.set_rate_limits(SLOWLY)  # or we have everything too soon, and leave the seed
-        info_hash = await seed.add(tmp_path / "theirs", metainfo, seed=True)
-        torrent = await session.add(metainfo, peers=[seed.address])
-
-        async def has_met_the_seed() -> bool:
-            return torrent.statistics().downloaded_bytes > 0
-
-        await wait_until(has_met_the_seed, what="we know the seed")
-        await leech.add(tmp_path / "leech", metainfo)
-        torrent.add_peers([leech.address])
-
-        async def knows_the_seed() -> bool:
-            return seed.address.port in await leech.ports(info_hash)
-
-        await wait_until(knows_the_seed, what="the two others have met")
+        await wait_until(have_met_it, what="we have met the seed")
+        assert torrent.swarm.peers.sources(seed.address) == PeerSource.PEX
 
 
 # Local discovery (BEP 14)
