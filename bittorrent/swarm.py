@@ -193,7 +193,7 @@ class SwarmCore:
         self._trade = SwarmTrade(self.peers, self._touch, downloads=downloads, uploads=self._uploads)
         self._at(now)
         self._exchange.begin(private=private)
-        shown = list(self._uploads.shown)
+        shown = list(self._uploads.shown) if self.peers else []
         for peer in list(self.peers.values()):
             peer.core.extended.info_bytes = info_bytes
             peer.core.extended.allows_pex = not private

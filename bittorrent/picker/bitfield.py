@@ -166,6 +166,13 @@ class Bitfield:
         """How many pieces are in both sets."""
         return (self._mask & other._mask).bit_count()
 
+    def count_between(self, first: int, end: int) -> int:
+        """How many of the pieces from `first` to before `end` are in the set. Cost: O((end - first) / 8), in C."""
+        if first >= end:
+            return 0
+        part = int.from_bytes(self._data[first >> 3 : end + 7 >> 3], "big") >> (-end & 7)
+        return (part & (1 << end - first) - 1).bit_count()
+
     def without(self, other: Bitfield) -> Bitfield:
         """A new set of the pieces of this one that `other` lacks."""
         return Bitfield._from_mask(self.size, self._mask & ~other._mask)

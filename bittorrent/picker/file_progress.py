@@ -22,13 +22,10 @@ class FileProgress:
     __slots__ = ("_files", "_geometry", "_offsets", "done_bytes")
 
     def __init__(self, files: Sequence[FileEntry], geometry: Geometry, have: Bitfield) -> None:
-        self.done_bytes = [0] * len(files)
         self._files = files
         self._geometry = geometry
         self._offsets = [entry.offset for entry in files]
-        for index in have:
-            for number, size in self._overlaps(index):
-                self.done_bytes[number] += size
+        self.done_bytes = [self._done_bytes_of(entry, have) for entry in files]
 
     def verified(self, index: int) -> list[int]:
         """One more piece; returns the files that are complete by it. Cost: O(log files), and the files in the piece."""
@@ -38,6 +35,18 @@ class FileProgress:
             if self.done_bytes[number] == self._files[number].length and not self._files[number].is_padding:
                 complete.append(number)
         return complete
+
+    def _done_bytes_of(self, entry: FileEntry, have: Bitfield) -> int:
+        """Cost: O(pieces of the file / 8)."""
+        if not entry.length:
+            return 0
+        piece_length = self._geometry.piece_length
+        first, last = entry.offset // piece_length, (entry.end - 1) // piece_length
+        inside = have.count_between(first + 1, last) * piece_length
+        edges = [index for index in {first, last} if index in have]
+        return inside + sum(
+            min(entry.end, (index + 1) * piece_length) - max(entry.offset, index * piece_length) for index in edges
+        )
 
     def _overlaps(self, index: int) -> Iterator[tuple[int, int]]:
         """The files with bytes in a piece, and how many."""

@@ -57,6 +57,9 @@ def test_behaves_like_a_set(drawn: tuple[int, set[int], set[int]]) -> None:
     assert copy.page(0) == Bitfield(size, two - one).page(0)
     assert first.count_common(second) == len(one & two)
     assert list(first.without(second)) == sorted(one - two)
+    for start in range(0, size, 5):
+        for end in range(size + 1):
+            assert first.count_between(start, end) == len(one & set(range(start, end)))
     assert Bitfield.from_flags(bytes(index in one for index in range(size))) == first
     assert list(first) == sorted(one), "a copy is independent"
 

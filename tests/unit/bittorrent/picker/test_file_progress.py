@@ -30,6 +30,7 @@ def test_counts_as_one_would_by_hand(lengths: list[int], piece_length: int, seed
     known = rng.randrange(len(order) + 1)
     progress = FileProgress(files, geometry, Bitfield(geometry.piece_count, order[:known]))
     done = [owner[at] for index in order[:known] for at in bytes_of(geometry, index)]
+    assert progress.done_bytes == [done.count(number) for number in range(len(files))]
     for index in order[known:]:
         before = {number for number, length in enumerate(lengths) if done.count(number) == length}
         done += [owner[at] for at in bytes_of(geometry, index)]
