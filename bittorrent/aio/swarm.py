@@ -74,6 +74,7 @@ class Swarm:
         self._handshaking: dict[PeerConnection, None] = {}
         self._dialling = 0
         self._turned_over_at = float("-inf")
+        self._turned_out: dict[str, None] = {}  # hosts, the latest last
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._all_gone = asyncio.Event()
@@ -336,7 +337,7 @@ class Swarm:
         if victim is None:
             return False
         if self.peers.rank(victim.core.address) >= self.peers.rank(newcomer):
-            if not self._is_turnover_due(now):
+            if not self._is_turnover_due(now) or self._had_its_turn(newcomer.host):
                 return False
             self._turned_over_at = now
         self._end_for_others(victim)
@@ -357,7 +358,14 @@ class Swarm:
     def _is_turnover_due(self, now: float) -> bool:
         return now - self._turned_over_at >= self._config.turnover_interval_s
 
+    def _had_its_turn(self, host: str) -> bool:
+        """Whether a host is here, or was of no use before: who comes back at once must not have every turn."""
+        return host in self._turned_out or self.count_from(host) > 0
+
     def _end_for_others(self, victim: SwarmPeer) -> None:
+        self._turned_out[victim.core.address.host] = None
+        if len(self._turned_out) > MOST_TURNED_OUT:
+            del self._turned_out[next(iter(self._turned_out))]
         victim.core.close("the torrent is full, and there are others who may be of more use")
         self._connections[victim.number].flush()
 
@@ -409,6 +417,7 @@ class Swarm:
         return now + IDLE_TICK_S if dial_at is None else min(max(dial_at, now + TICK_S), now + IDLE_TICK_S)
 
 
+MOST_TURNED_OUT = 100  # that are remembered
 TICK_S = 1.0
 IDLE_TICK_S = 30.0  # also how soon it is noticed that the session has room for connections again
 PUBLIC_SOURCES = PeerSource.DHT | PeerSource.PEX | PeerSource.LOCAL

@@ -70,9 +70,9 @@ async def tit_for_tat(
             return {host: torrents[host].statistics().downloaded_bytes for host in hosts}
 
         needed = contributors * size / 2
-        await until(lambda: sum(got(givers).values()) >= 0.25 * needed)
+        await until(lambda: sum(got(givers).values()) >= 0.1 * needed)
         before = got(givers + takers)
-        await until(lambda: sum(got(givers).values()) >= 0.75 * needed)
+        await until(lambda: sum(got(givers).values()) >= 0.5 * needed)
         after = got(givers + takers)
         return Trade(
             contributors={host: after[host] - before[host] for host in givers},
