@@ -123,7 +123,7 @@ async def test_two_of_them_share_what_a_super_seed_gives_each_once(client: Clien
     async with (
         Session(tmp_path / "ours", host="127.0.0.1") as session,
         client() as one,
-        Aria2() if client is Aria2 else LibtorrentPeer(settings=CALLS_NOBODY) as two,
+        LibtorrentPeer(settings=CALLS_NOBODY if client is LibtorrentPeer else {}) as two,
     ):
         info_hash = await one.add(tmp_path / "0", metainfo)
         await two.add(tmp_path / "1", metainfo)
