@@ -61,6 +61,30 @@ async def test_they_download(client: Client, host: str, tmp_path: Path) -> None:
     assert digests(tmp_path / "theirs" / "shared") == digests(tmp_path / "ours" / "shared")
 
 
+# Without a seed
+
+
+@CLIENTS
+async def test_two_halves_become_a_whole(client: Client, tmp_path: Path) -> None:
+    """Each has what the other lacks, and both learn piece by piece what the other has got meanwhile."""
+    metainfo = create_metainfo(make_file(tmp_path / "whole" / "shared.bin", 4 * MIB), piece_length=PIECE)
+    whole = (tmp_path / "whole" / "shared.bin").read_bytes()
+    for folder, kept in (("ours", slice(2 * MIB)), ("theirs", slice(2 * MIB, None))):
+        half = bytearray(len(whole))
+        half[kept] = whole[kept]
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "shared.bin").write_bytes(half)
+    async with client() as peer, Session(tmp_path / "ours", host="127.0.0.1") as session:
+        info_hash = await peer.add(tmp_path / "theirs", metainfo)
+        torrent = await session.add(metainfo, peers=[peer.address])
+        await complete(session, metainfo)
+        await peer.wait_complete(info_hash)
+        stats = torrent.statistics()
+        assert (stats.downloaded_bytes, stats.uploaded_bytes) == (2 * MIB, 2 * MIB)
+    assert (tmp_path / "ours" / "shared.bin").read_bytes() == whole
+    assert (tmp_path / "theirs" / "shared.bin").read_bytes() == whole
+
+
 # Found through a tracker, with a torrent or just a magnet link
 
 
