@@ -17,6 +17,7 @@ from tests.interop.programs import wait_until
 pytestmark = pytest.mark.interop
 
 PIECE = 1 << 15
+UNCOUNTED = 4 * PIECE
 SLOWLY = RateLimits(local_download_bytes_per_s=1 << 20, local_upload_bytes_per_s=1 << 20)
 
 
@@ -46,7 +47,7 @@ async def begin_ours(tmp_path: Path, metainfo: Metainfo, client: Client) -> int:
             return torrent.statistics().done_bytes > metainfo.total_bytes // 3
 
         await wait_until(has_a_part, what="a part of ours", within_s=30)
-    done = torrent.statistics().done_bytes  # a piece may have been on its way to the disk until now
+    done = torrent.statistics().done_bytes  # at least: what was on its way to the disk at the end may be there, too
     assert done < metainfo.total_bytes
     return done
 
@@ -75,7 +76,8 @@ async def test_we_go_on_with_what_we_began(client: Client, metainfo: Metainfo, t
         torrent = await session.add(metainfo, peers=[peer.address])
         async with asyncio.timeout(30):
             await torrent.wait_complete()
-        assert torrent.statistics().downloaded_bytes == metainfo.total_bytes - done
+        assert metainfo.total_bytes - done - UNCOUNTED <= torrent.statistics().downloaded_bytes
+        assert torrent.statistics().downloaded_bytes <= metainfo.total_bytes - done
     assert digests(tmp_path / "copy" / "shared") == digests(tmp_path / "seed" / "shared")
 
 
@@ -86,7 +88,8 @@ async def test_they_go_on_with_what_we_began(client: Client, metainfo: Metainfo,
         info_hash = await peer.add(tmp_path / "copy", metainfo)
         torrent = await session.add(metainfo, peers=[peer.address])
         await peer.wait_complete(info_hash)
-        assert torrent.statistics().uploaded_bytes == metainfo.total_bytes - done
+        assert metainfo.total_bytes - done - UNCOUNTED <= torrent.statistics().uploaded_bytes
+        assert torrent.statistics().uploaded_bytes <= metainfo.total_bytes - done
     assert digests(tmp_path / "copy" / "shared") == digests(tmp_path / "seed" / "shared")
 
 
