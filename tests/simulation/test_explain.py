@@ -149,11 +149,13 @@ def test_what_is_left_is_on_order_from_others() -> None:
     leech = net.host()
     for _ in range(4):
         net.connect(leech, net.seed())
-    run_for(net, 20)
+    run_for(net, 8)
     explanation = why(leech)
     assert explanation.reason is SlowReason.WAITING
     assert explanation.peers == {SlowReason.WAITING: 2, SlowReason.ALL_REQUESTED: 2}
     assert str(explanation) == "the peers were asked and have sent nothing lately (2 of 4 peers)"
+    run_for(net, 12)
+    assert why(leech).peers == {SlowReason.WAITING: 4}, "in the end everybody is asked"
 
 
 @pytest.mark.parametrize(
