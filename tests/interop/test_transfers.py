@@ -20,7 +20,7 @@ from tests.interop.scripted_seed import ScriptedSeed
 pytestmark = pytest.mark.interop
 
 EAGER = SessionConfig(dht_first_interval_s=0.5)
-SIZE = 64 * MIB
+SIZE = 16 * MIB
 
 
 def make_shared(where: Path, *, folder: bool, trackers: tuple[tuple[str, ...], ...] = (), size: int = SIZE) -> Metainfo:
