@@ -305,7 +305,12 @@ class Swarm:
         )
         if room > 0:
             now, want_seeds = self._loop.time(), not self.core.is_finished
-            for address in self.peers.candidates_to_connect(room, now=now, want_seeds=want_seeds):
+            candidates = self.peers.candidates_to_connect(room, now=now, want_seeds=want_seeds)
+            callers = {peer.sender.listen_address for peer in self.core.peers.values()} if candidates else set()
+            for address in candidates:
+                if address in callers:  # it is connected, from another port
+                    self.peers.disconnected(address, now=now)
+                    continue
                 self._dialling += 1
                 self._tasks.start(self._connect(address), name=f"dial {address}")
             self._recount()

@@ -14,6 +14,7 @@ import pytest
 
 from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainfo
 from bittorrent.aio.peer_connection import MOST_WATERMARK_BYTES
+from bittorrent.peer_list import PeerSource
 from bittorrent.stats import TorrentState
 from transfer.address import Address
 from transfer.simulation import Link, Simulation, run
@@ -84,6 +85,26 @@ def test_two_who_dial_each_other_keep_one_connection(
             assert one.connection_count == two.connection_count == 1
             await asyncio.sleep(100)
             assert [list(torrent.swarm.core.peers) for torrent in (first, second)] == kept, "it did not last"
+
+    run(scenario, seed=seed, link=Link(delay_s=0.01, jitter_s=0.01))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_who_called_us_is_not_called_when_others_name_it(tmp_path: Path, shared: Metainfo, seed: int) -> None:
+    async def scenario(simulation: Simulation) -> None:
+        async with session_at(simulation, tmp_path, ONE) as one, session_at(simulation, tmp_path, TWO) as two:
+            first = await add(simulation, ONE, one, shared)
+            second = await add(simulation, TWO, two, shared)
+            second.add_peers([(ONE, PORT)])
+            await until(lambda: len(first.swarm.core.peers) == 1)
+            await asyncio.sleep(1)  # it says where it listens
+            kept = list(first.swarm.core.peers)
+            first.swarm.add_addresses([Address(TWO, PORT)], PeerSource.PEX)
+            await asyncio.sleep(100)
+            assert list(first.swarm.core.peers) == kept, "the connection was replaced"
+            await second.pause()
+            second.resume()
+            await until(lambda: list(first.swarm.core.peers) not in ([], kept))
 
     run(scenario, seed=seed, link=Link(delay_s=0.01, jitter_s=0.01))
 
