@@ -11,6 +11,7 @@ from typing import Any
 from bittorrent.aio.torrent import Torrent
 from bittorrent.events import PeerDisconnected
 from bittorrent.metainfo.magnet import Magnet
+from bittorrent.peer_config import PeerConfig
 from bittorrent.picker.geometry import BLOCK_SIZE, Block
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import ExtendedHandshake
@@ -114,7 +115,8 @@ ATTACKS = {
 async def withstand(simulation: Simulation, attack: Attack, *, most_s: float = 400.0) -> Repelled:
     """Lets the stranger do what it can for so long, then has everything fetched from an honest peer."""
     content = SharedContent.make(SIZE, PIECE, simulation.rng)
-    async with session_on(simulation, US, content) as session:
+    peer = PeerConfig(max_early_haves=10_000)
+    async with session_on(simulation, US, content, peer=peer) as session:
         source: Any = content.metainfo if attack.knows else Magnet(info_hash=content.metainfo.info_hash)
         torrent = await add(simulation, US, session, source)
         await asyncio.sleep(1)
