@@ -87,10 +87,12 @@ async def test_a_paused_torrent_moves_nothing_until_it_goes_on(tmp_path: Path, s
         assert (stats.is_paused, stats.state) == (True, TorrentState.DOWNLOADING)
         assert torrent.explain().reason is SlowReason.PAUSED
         assert not torrent.accepts_peers
+        leech.set_rate_limits(RateLimits(local_download_bytes_per_s=100_000))  # not all of it at once
         torrent.resume()
         await until(lambda: torrent.statistics().done_pieces > 0)
         await torrent.pause()
         await torrent.pause()
+        leech.set_rate_limits(RateLimits())
         stats = torrent.statistics()
         assert (stats.peers, torrent.swarm.connection_count) == (0, 0)
         assert stats.done_pieces < stats.piece_count
