@@ -101,7 +101,7 @@ class Discovery:
         """A snapshot of the trackers, tier after tier."""
         return self._announcer.trackers() if self._announcer is not None else ()
 
-    def hurry(self) -> None:
+    def reannounce(self) -> None:
         """Trackers are asked again as soon as they allow it."""
         if self._announcer is not None:
             self._announcer.hurry()

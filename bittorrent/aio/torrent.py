@@ -244,6 +244,10 @@ class Torrent:
         """A snapshot of the trackers, tier after tier, those of a tier in the order in which they are tried."""
         return self._life.sources.discovery.trackers()
 
+    def reannounce(self) -> None:
+        """Trackers are asked for peers again as soon as they allow it (`min interval`, at least a minute)."""
+        self._life.sources.discovery.reannounce()
+
     def set_rate_limits(self, limits: RateLimits) -> None:
         """How fast this torrent may be, within what its session may."""
         self._life.core.limits.set(limits)

@@ -62,6 +62,18 @@ def test_a_tracker_is_asked_no_sooner_than_its_least_interval() -> None:
     assert [at_s for at_s, _ in rounds(log)] == pytest.approx([0, 700, 1400, 2100], abs=1)
 
 
+def test_whoever_is_impatient_waits_for_the_least_interval_and_no_longer() -> None:
+    scenario = partial(
+        tiers,
+        tiers=[[ONE]],
+        plan={0: [ONE]},
+        seconds=1000,
+        said={b"interval": 600, b"min interval": 200},
+        impatient_at_s=100,
+    )
+    assert [each.at_s for each in run(scenario, seed=1).result] == pytest.approx([0, 200, 800], abs=1)
+
+
 DOUBLING = [15.0 * (2**n - 1) for n in range(9)]
 
 

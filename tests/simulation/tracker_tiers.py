@@ -73,16 +73,20 @@ async def tiers(
     plan: Mapping[float, Sequence[str]],
     seconds: float,
     said: Mapping[bytes, int],
+    impatient_at_s: float | None = None,
 ) -> list[Asked]:
     """What the trackers were asked in a seed's time; `plan` tells which are up from when on."""
     content = SharedContent.make(1 << 16, 1 << 15, simulation.rng)
     trackers = Trackers(simulation, [host for tier in tiers for host in tier], said=said)
     urls = tuple(tuple(f"http://{host}/announce" for host in tier) for tier in tiers)
     async with trackers.serving(), session_on(simulation, US, content, complete=True) as session:
-        await add(simulation, US, session, replace(content.metainfo, trackers=urls))
+        torrent = await add(simulation, US, session, replace(content.metainfo, trackers=urls))
         for at_s, up in sorted(plan.items()):
             await asyncio.sleep(at_s - simulation.now)
             trackers.up = set(up)
+        if impatient_at_s is not None:
+            await asyncio.sleep(impatient_at_s - simulation.now)
+            torrent.reannounce()
         await asyncio.sleep(seconds - simulation.now)
         return list(trackers.log)
 
