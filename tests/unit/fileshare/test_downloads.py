@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -143,8 +144,9 @@ async def test_two_torrents_for_one_place_do_not_overwrite_each_other(tmp_path: 
 
 
 async def test_an_interruption_tells_what_is_saved_of_each(
-    tmp_path: Path, friend: Session, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, friend: Session, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sys, "argv", ["kad", "get", "one.torrent", "three.torrent"])
     job = downloads(
         tmp_path, friend, path_of(tmp_path, "one"), path_of(tmp_path, "three"), goal=SeedGoal(), gives_up=False
     )
@@ -154,7 +156,7 @@ async def test_an_interruption_tells_what_is_saved_of_each(
             await asyncio.sleep(0.01)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    with pytest.raises(InterruptedByUserError, match=r"interrupted: 195\.3 KiB of 390\.6 KiB .*to continue: kad "):
+    with pytest.raises(InterruptedByUserError, match=r"interrupted: 195\.3 KiB of 390\.6 KiB .*: kad get one\.t"):
         job.report_interruption()
     events = events_of(capsys, "done", "stopped")
     assert [event["event"] for event in events] == ["done", "done", "stopped"], "complete; shared no longer; unfinished"
