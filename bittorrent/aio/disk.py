@@ -7,14 +7,16 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
 from itertools import accumulate
+from threading import Lock
 from typing import Any, TypeVar
 
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Block
 from bittorrent.storage.check import verify_pieces
-from bittorrent.storage.ports import CachedReads, Storage
+from bittorrent.storage.ports import CachedReads, FileBacked, Storage
 
 T = TypeVar("T")
 
@@ -58,6 +60,8 @@ class Disk:
         self._metainfo = metainfo
         self._storage = storage
         self._cached_reads = storage if isinstance(storage, CachedReads) else None
+        # The system lets one thread write to a file at a time, and others burn time waiting; remote storages differ.
+        self._turn: AbstractContextManager[object] = Lock() if isinstance(storage, FileBacked) else nullcontext()
         self._jobs = jobs
         self._stop_check = False
         self._gate: asyncio.Event | None = None  # closed while something changes that needs to be alone
@@ -187,7 +191,8 @@ class Disk:
     def _verify_and_write(self, index: int, buffer: bytearray) -> bool:
         if hashlib.sha1(buffer, usedforsecurity=False).digest() != self._metainfo.piece_hash(index):
             return False
-        self._storage.write(self._metainfo.piece_span(index)[0], buffer)
+        with self._turn:
+            self._storage.write(self._metainfo.piece_span(index)[0], buffer)
         return True
 
     def _read(self, blocks: Sequence[Block]) -> list[memoryview]:
