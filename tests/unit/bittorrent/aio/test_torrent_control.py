@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from bittorrent import Metainfo, RateLimits, Session, Torrent, create_metainfo
+from bittorrent import Metainfo, RateLimits, Torrent
 from bittorrent.errors import StorageError, TorrentStoppedError
 from bittorrent.events import (
     FileCompleted,
@@ -24,6 +22,7 @@ from bittorrent.events import (
 )
 from bittorrent.explain import SlowReason
 from bittorrent.stats import TorrentState
+from tests.session_pair import make_files, session_pair
 
 PIECE = 1 << 14
 SIZES = {"a.bin": 3 * PIECE, "b.bin": 40 * PIECE + 5}
@@ -31,23 +30,7 @@ SIZES = {"a.bin": 3 * PIECE, "b.bin": 40 * PIECE + 5}
 
 @pytest.fixture
 def shared(tmp_path: Path) -> Metainfo:
-    rng = random.Random(1)
-    for name, size in SIZES.items():
-        path = tmp_path / "seed" / "files" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(rng.randbytes(size))
-    return create_metainfo(tmp_path / "seed" / "files", piece_length=PIECE)
-
-
-@asynccontextmanager
-async def pair(tmp_path: Path, shared: Metainfo) -> AsyncIterator[tuple[Session, Session]]:
-    async with (
-        asyncio.timeout(20),
-        Session(tmp_path / "seed", host="127.0.0.1") as seed,
-        Session(tmp_path / "leech", host="127.0.0.1") as leech,
-    ):
-        await (await seed.add(shared, seed_only=True)).wait_complete()
-        yield seed, leech
+    return make_files(tmp_path, SIZES, piece_length=PIECE)
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -60,7 +43,7 @@ async def begun(torrent: Torrent) -> None:
 
 
 async def test_events_tell_the_story_of_a_download(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(shared, peers=[seed.address])
         async with torrent.events() as events:
             await torrent.wait_complete()
@@ -79,7 +62,7 @@ async def test_events_tell_the_story_of_a_download(tmp_path: Path, shared: Metai
 
 
 async def test_a_paused_torrent_moves_nothing_until_it_goes_on(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(shared, peers=[seed.address], paused=True)
         events = torrent.events()
         await begun(torrent)
@@ -108,7 +91,7 @@ async def test_a_paused_torrent_moves_nothing_until_it_goes_on(tmp_path: Path, s
 
 
 async def test_a_seed_can_be_paused_too(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         seeding = seed.torrents[shared.info_hash]
         await seeding.pause()
         torrent = await leech.add(shared, peers=[seed.address])
@@ -120,7 +103,7 @@ async def test_a_seed_can_be_paused_too(tmp_path: Path, shared: Metainfo) -> Non
 
 
 async def test_peers_and_files_can_be_looked_at(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(shared, select=["a.bin"])
         await begun(torrent)
         assert torrent.peers() == ()
@@ -144,7 +127,7 @@ async def test_peers_and_files_can_be_looked_at(tmp_path: Path, shared: Metainfo
 
 
 async def test_who_was_left_alone_hears_something_else_than_who_met_nobody(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(shared, peers=[seed.address])
         torrent.set_rate_limits(RateLimits(local_download_bytes_per_s=1.0))
         await until(lambda: bool(torrent.peers()))
@@ -155,7 +138,7 @@ async def test_who_was_left_alone_hears_something_else_than_who_met_nobody(tmp_p
 
 
 async def test_a_torrent_is_removed_with_its_files_on_request(tmp_path: Path, shared: Metainfo) -> None:
-    async with pair(tmp_path, shared) as (seed, leech):
+    async with session_pair(tmp_path, shared) as (seed, leech):
         torrent = await leech.add(shared, peers=[seed.address], select=["a.bin"])
         await torrent.wait_complete()
         (tmp_path / "leech" / "mine.txt").write_text("not of the torrent")
