@@ -50,7 +50,7 @@ class Address(NamedTuple):
             raise AddressError(f"{text!r} is not HOST:PORT (write an IPv6 address as [::1]:6881)")
         if not _PORT.fullmatch(port_text) or int(port_text) > 65535:
             raise AddressError(f"{text!r}: the port must be a number from 0 to 65535")
-        if not _is_resolvable(host):
+        if not is_host(host):
             raise AddressError(f"{text!r}: {host!r} is not a host name")
         if bracketed:
             try:
@@ -171,8 +171,10 @@ def usable_family(host: str) -> int | None:
     return ip.version
 
 
-def _is_resolvable(host: str) -> bool:
-    """Whether a resolver can be asked: for what is refused here, `getaddrinfo` raises ValueError instead of OSError."""
+def is_host(host: str) -> bool:
+    """Whether this is an IP address, or a name that a resolver can be asked for: for what is refused here,
+    `getaddrinfo` raises ValueError instead of OSError.
+    """
     try:
         host.encode("idna")  # labels of 1 to 63 bytes
     except UnicodeError:

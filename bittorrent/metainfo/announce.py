@@ -10,7 +10,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from bittorrent.metainfo.paths import has_unsafe_characters
-from transfer.address import Address
+from transfer.address import Address, is_host
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,9 +41,9 @@ def parse_trackers(top: dict[bytes, Value], *, limit: int) -> tuple[tuple[str, .
 
 
 def parse_nodes(top: dict[bytes, Value], *, limit: int) -> tuple[Address, ...]:
-    """The `nodes` of a trackerless torrent: pairs of host (an address or a name) and port."""
+    """The `nodes` of a trackerless torrent: pairs of host (an address or a name) and port, none twice."""
     listed = top.get(b"nodes")
-    return tuple(islice(_valid_nodes(listed), limit)) if isinstance(listed, list) else ()
+    return tuple(islice(dict.fromkeys(_valid_nodes(listed)), limit)) if isinstance(listed, list) else ()
 
 
 def parse_web_seeds(top: dict[bytes, Value], *, limit: int) -> tuple[str, ...]:
@@ -71,7 +71,9 @@ def _valid_nodes(listed: list[Value]) -> Iterator[Address]:
         host, port = item
         if not isinstance(host, bytes) or not isinstance(port, int) or not 0 < port <= 65535:
             continue
-        if _HOST.fullmatch(host):
+        if host[:1] == b"[" and host[-1:] == b"]":  # as in a URL, which some programs write for IPv6
+            host = host[1:-1]
+        if _HOST.fullmatch(host) and is_host(host.decode()):
             yield Address(host.decode(), port)
 
 

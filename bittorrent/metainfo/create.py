@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bittorrent.errors import MetainfoError, StorageError
-from bittorrent.metainfo.announce import parse_trackers, parse_url
+from bittorrent.metainfo.announce import parse_nodes, parse_trackers, parse_url
 from bittorrent.metainfo.hashing import SourceFile, hash_pieces
 from bittorrent.metainfo.paths import PathSet, check_path, shorten
 from bittorrent.metainfo.scan import check_name, scan_files
@@ -17,7 +17,8 @@ from transfer.wire import bencode
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
-    from transfer.wire.bencode import Encodable
+    from transfer.address import Address
+    from transfer.wire.bencode import Encodable, Value
 
 MIN_PIECE_LENGTH = 16 << 10
 MAX_AUTOMATIC_PIECE_LENGTH = 16 << 20
@@ -34,6 +35,7 @@ def create_metainfo(
     created_by: str | None = "kademlia-core",
     creation_date: int | None = None,
     web_seeds: Iterable[str] = (),
+    nodes: Iterable[tuple[str, int]] = (),
     align: bool = False,
     attributes: bool = False,
     executor: Executor | None = None,
@@ -50,6 +52,8 @@ def create_metainfo(
         private: peers come from the trackers only (BEP 27).
         creation_date: seconds since 1970; left out when not given, so that equal files give equal torrents.
         web_seeds: URLs where the same files can be had over HTTP; for a folder they end with a slash (BEP 19).
+        nodes: DHT nodes to begin with, each a host (an IP address or a name) and a port: for a network of one's own, or
+            for the seed's own node (BEP 5).
         align: fill up behind each file, so that the next one begins with a piece of its own (BEP 47).
         attributes: keep what is executable or hidden, and symbolic links within the folder as links (BEP 47).
         executor: hashes in its threads at the same time; without one everything happens in the caller's.
@@ -57,7 +61,8 @@ def create_metainfo(
 
     Raises:
         StorageError: something cannot be read, changed meanwhile, or there is nothing to share.
-        MetainfoError: a name that other systems cannot store, or a piece length that cannot be used.
+        MetainfoError: a name that other systems cannot store, a piece length that cannot be used, a node that is none,
+            or nodes for a private torrent.
     """
     root = os.path.abspath(path)
     name = os.path.basename(root)
@@ -66,6 +71,7 @@ def create_metainfo(
     check_name(root, name)
     tiers = _check_trackers(trackers)
     seeds = _check_web_seeds(web_seeds)
+    entrances = _check_nodes(nodes, private=private)
     files = scan_files(root, attributes=attributes)
     taken = PathSet()
     for file in files:  # before the hashing, which may take an hour
@@ -96,6 +102,7 @@ def create_metainfo(
         bencode.encode(info),
         trackers=tiers,
         web_seeds=seeds,
+        nodes=entrances,
         comment=comment,
         created_by=created_by,
         creation_date=creation_date,
@@ -138,6 +145,16 @@ def _check_web_seeds(web_seeds: Iterable[str]) -> tuple[str, ...]:
         if not url.startswith(("http://", "https://")) or parse_url(url.encode(errors="surrogatepass")) is None:
             raise MetainfoError(f"{shorten(url)} is not the URL of a web seed, such as http://HOST/FILE")
     return tuple(dict.fromkeys(urls))
+
+
+def _check_nodes(nodes: Iterable[tuple[str, int]], *, private: bool) -> tuple[Address, ...]:
+    listed: list[Value] = [[host.encode(errors="surrogatepass"), port] for host, port in nodes]
+    if listed and private:
+        raise MetainfoError("a private torrent gets its peers from trackers only: it cannot name DHT nodes")
+    for node in listed:
+        if not parse_nodes({b"nodes": [node]}, limit=1):
+            raise MetainfoError(f"{shorten(str(node))} is not a DHT node, a host name or IP address and a port")
+    return parse_nodes({b"nodes": listed}, limit=DEFAULT_LIMITS.nodes)
 
 
 def _check_trackers(trackers: Iterable[str | Sequence[str]]) -> tuple[tuple[str, ...], ...]:

@@ -304,3 +304,25 @@ def test_what_is_no_tracker(tmp_path: Path, tracker: str) -> None:
     (tmp_path / "f").write_bytes(b"x")
     with pytest.raises(MetainfoError, match="not the URL of a tracker"):
         create_metainfo(tmp_path / "f", trackers=[tracker])
+
+
+def test_nodes_to_begin_with_are_written_for_others_to_read(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    nodes = [("203.0.113.5", 6881), ("router.example.org", 1), ("2001:db8::1", 6881), ("203.0.113.5", 6881)]
+    made = create_metainfo(tmp_path / "f", nodes=nodes)
+    assert made.nodes == tuple(nodes[:3])
+    assert Metainfo.from_bytes(made.to_bytes()).nodes == made.nodes
+    assert made.info_hash == create_metainfo(tmp_path / "f").info_hash
+
+
+@pytest.mark.parametrize("node", [("", 6881), ("a b", 6881), ("host", 0), ("host", 65536), ("a..b", 1), ("\udcff", 1)])
+def test_what_is_no_node(tmp_path: Path, node: tuple[str, int]) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    with pytest.raises(MetainfoError, match="is not a DHT node"):
+        create_metainfo(tmp_path / "f", nodes=[node])
+
+
+def test_a_private_torrent_names_no_nodes(tmp_path: Path) -> None:
+    (tmp_path / "f").write_bytes(b"x")
+    with pytest.raises(MetainfoError, match="private"):
+        create_metainfo(tmp_path / "f", nodes=[("203.0.113.5", 6881)], private=True)
