@@ -152,7 +152,9 @@ class Content:
             raise
         self.download_dir = directory
         with suppress(StorageError):  # it would only be believed where it is looked for
-            await self._jobs.run(lambda: self._store_at(old).forget(self._metainfo.info_hash))
+            await self._jobs.run(
+                lambda: self._store_at(old).move_to(self._store_at(directory), self._metainfo.info_hash)
+            )
 
     async def rename(self, number: int, path: tuple[str, ...]) -> None:
         """Gives one file another path below the download directory.

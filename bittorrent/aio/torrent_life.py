@@ -211,7 +211,8 @@ class TorrentLife:
         metainfo = self.metainfo or await self._jobs.run(lambda: resume.load(self.info_hash))
         if metainfo is None:
             self.sources.start()
-            metainfo = Metainfo.from_info(await self._metadata, trackers=tiers_of(self.source))
+            info_bytes = await self._metadata
+            metainfo = Metainfo.from_info(info_bytes, trackers=tiers_of(self.source), web_seeds=self.source.web_seeds)
             await self._jobs.run(lambda: resume.save(metainfo))
         if metainfo.private:
             self._dht = None
@@ -226,7 +227,7 @@ class TorrentLife:
         self.sources.start()
         self._start_web_seeds()
         self.swarm.pump()
-        await self._complete(resume, was_complete)
+        await self._complete(was_complete)
 
     async def _begin(self, metainfo: Metainfo) -> bool:
         """Checks what is on disk and starts the exchange; returns whether everything was there."""
@@ -276,7 +277,7 @@ class TorrentLife:
             state=await self._jobs.run(lambda: resume.load_state(self.info_hash)),
         )
 
-    async def _complete(self, resume: ResumeStore, was_complete: bool) -> None:
+    async def _complete(self, was_complete: bool) -> None:
         """Sees to what has to be done whenever the last wanted piece is there."""
         assert self.content is not None
         while True:
@@ -285,9 +286,6 @@ class TorrentLife:
             is_complete = self.core.is_complete
             if not self.options.seed_only:
                 await self.content.disk.flush()  # a disk that is full, or far away, may say so only now
-                if is_complete and not resume.is_lasting:
-                    with suppress(StorageError):  # a note that stays behind is of no use and does no harm
-                        await self._jobs.run(lambda: resume.forget(self.info_hash))
             await self._remember()
             if self.core.is_finished:  # more may be wanted by now
                 self.completed.reach()

@@ -1,4 +1,9 @@
-"""What a second start needs and cannot find elsewhere: the metadata behind a magnet link, and what was verified."""
+"""What a second start needs and cannot find elsewhere: the metadata behind a magnet link, and what was verified.
+
+The state of a download goes when it is complete. The torrent of a magnet link stays beside the content: with it the
+same link is known to be complete, and can be shared, when no peer is there to ask. It goes with the content
+(`Session.remove(delete_files=True)`); whoever removes the folder `.kad` by hand loses nothing but that.
+"""
 
 from __future__ import annotations
 
@@ -86,12 +91,27 @@ class ResumeStore:
         return None
 
     def forget_state(self, info_hash: bytes) -> None:
-        """Removes what was verified: from the next start on everything is hashed.
+        """Removes what was verified, and the folder if it is empty then: from the next start on everything is hashed.
 
         Raises:
             StorageError: the system refused.
         """
         remove_file(self._path(info_hash, ".resume"))
+        if not self.is_lasting:
+            remove_folder_if_empty(self._folder)
+
+    def move_to(self, other: ResumeStore, info_hash: bytes) -> None:
+        """The content is elsewhere now: a stored torrent goes with it; the state holds no longer and is removed.
+
+        Raises:
+            StorageError: the system refused; nothing is lost but what was verified.
+        """
+        if other._folder == self._folder:
+            return
+        metainfo = self.load(info_hash)
+        if metainfo is not None:
+            other.save(metainfo)
+        self.forget(info_hash)
 
     def forget(self, info_hash: bytes) -> None:
         """Removes everything about a torrent, and the folder with the last one. Nothing there is fine.

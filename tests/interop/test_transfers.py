@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 
 import pytest
@@ -118,7 +119,7 @@ async def test_magnet_link_from_libtorrent(tmp_path: Path) -> None:
             assert (await torrent.wait_metadata()).info_bytes == metainfo.info_bytes
             await torrent.wait_complete()
     assert digests(tmp_path / "ours" / metainfo.name) == digests(tmp_path / "theirs" / metainfo.name)
-    assert not (tmp_path / "ours" / ".kad").exists()
+    assert os.listdir(tmp_path / "ours" / ".kad") == [f"{metainfo.info_hash.hex()}.torrent"]
 
 
 async def test_magnet_link_to_libtorrent(tmp_path: Path) -> None:

@@ -120,7 +120,7 @@ async def test_a_note_that_cannot_be_removed_does_not_spoil_a_complete_download(
         assert torrent.error is None
 
 
-async def test_the_metadata_of_a_magnet_link_is_kept_until_the_download_is_complete(
+async def test_the_metadata_of_a_magnet_link_is_kept_for_the_next_start_and_for_good(
     tmp_path: Path, shared: Metainfo
 ) -> None:
     note = tmp_path / "leech" / ".kad" / f"{shared.info_hash.hex()}.torrent"
@@ -137,8 +137,43 @@ async def test_the_metadata_of_a_magnet_link_is_kept_until_the_download_is_compl
             await complete(await seed.add(shared, seed_only=True))
             torrent.add_peers([seed.address])
             await complete(torrent)
-            assert not note.parent.exists()
+    assert os.listdir(note.parent) == [note.name]
     assert content(tmp_path, "leech") == content(tmp_path, "seed")
+
+
+async def test_a_magnet_link_that_was_downloaded_is_complete_and_can_be_shared_when_nobody_is_there(
+    tmp_path: Path, shared: Metainfo
+) -> None:
+    async with seeding(tmp_path, shared) as (seed, _), Session(tmp_path / "leech", host="127.0.0.1") as leech:
+        await complete(await leech.add(shared.magnet_link(), peers=[seed.address]))
+    for seed_only in (False, True):
+        async with Session(tmp_path / "leech", host="127.0.0.1") as alone:
+            torrent = await alone.add(shared.magnet_link(), seed_only=seed_only)
+            await complete(torrent)
+            assert torrent.statistics().done_bytes == shared.total_bytes
+
+
+async def test_the_torrent_of_a_magnet_link_goes_where_its_files_go(tmp_path: Path, shared: Metainfo) -> None:
+    async with seeding(tmp_path, shared) as (seed, _), Session(tmp_path / "leech", host="127.0.0.1") as leech:
+        torrent = await leech.add(shared.magnet_link(), peers=[seed.address])
+        await complete(torrent)
+        await torrent.move(tmp_path / "elsewhere")
+        assert os.listdir(tmp_path / "leech") == []
+        assert sorted(os.listdir(tmp_path / "elsewhere")) == [".kad", "file.bin"]
+        await leech.remove(torrent, delete_files=True)
+        assert os.listdir(tmp_path / "elsewhere") == []
+
+
+async def test_moved_files_keep_the_torrent_of_their_link_in_the_state_folder(tmp_path: Path, shared: Metainfo) -> None:
+    state = tmp_path / "state"
+    async with (
+        seeding(tmp_path, shared) as (seed, _),
+        Session(tmp_path / "leech", host="127.0.0.1", state_dir=state) as leech,
+    ):
+        torrent = await leech.add(shared.magnet_link(), peers=[seed.address])
+        await complete(torrent)
+        await torrent.move(tmp_path / "elsewhere")
+    assert {path.suffix for path in state.iterdir()} == {".torrent", ".resume"}
 
 
 # Trackers
