@@ -18,10 +18,13 @@ async def create_torrent(
     piece_length: int | None = None,
     trackers: Iterable[str | Sequence[str]] = (),
     private: bool = False,
+    nodes: Iterable[tuple[str, int]] = (),
     comment: str | None = None,
+    source: str | None = None,
     web_seeds: Iterable[str] = (),
     align: bool = False,
     attributes: bool = False,
+    exclude: Sequence[str] = (),
 ) -> Metainfo:
     """`create_metainfo` in threads, one for each core.
 
@@ -45,10 +48,13 @@ async def create_torrent(
             piece_length=piece_length,
             trackers=trackers,
             private=private,
+            nodes=nodes,
             comment=comment,
+            source=source,
             web_seeds=web_seeds,
             align=align,
             attributes=attributes,
+            exclude=exclude,
             executor=executor,
             progress=go_on,
         )

@@ -32,12 +32,14 @@ def create_metainfo(
     trackers: Iterable[str | Sequence[str]] = (),
     private: bool = False,
     comment: str | None = None,
+    source: str | None = None,
     created_by: str | None = "kademlia-core",
     creation_date: int | None = None,
     web_seeds: Iterable[str] = (),
     nodes: Iterable[tuple[str, int]] = (),
     align: bool = False,
     attributes: bool = False,
+    exclude: Sequence[str] = (),
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Metainfo:
@@ -50,12 +52,14 @@ def create_metainfo(
         piece_length: a power of two from 16 KiB on; chosen by `choose_piece_length` when not given.
         trackers: a string is a tier of its own, a sequence of strings is one tier (BEP 12).
         private: peers come from the trackers only (BEP 27).
+        source: part of what the info-hash is made of: private trackers use it to have a torrent of their own.
         creation_date: seconds since 1970; left out when not given, so that equal files give equal torrents.
         web_seeds: URLs where the same files can be had over HTTP; for a folder they end with a slash (BEP 19).
         nodes: DHT nodes to begin with, each a host (an IP address or a name) and a port: for a network of one's own, or
             for the seed's own node (BEP 5).
         align: fill up behind each file, so that the next one begins with a piece of its own (BEP 47).
         attributes: keep what is executable or hidden, and symbolic links within the folder as links (BEP 47).
+        exclude: patterns such as `*.tmp`, of names or of paths below `path`: what they mean is left out.
         executor: hashes in its threads at the same time; without one everything happens in the caller's.
         progress: called with the hashed and the total number of bytes, about once for each MiB.
 
@@ -72,7 +76,7 @@ def create_metainfo(
     tiers = _check_trackers(trackers)
     seeds = _check_web_seeds(web_seeds)
     entrances = _check_nodes(nodes, private=private)
-    files = scan_files(root, attributes=attributes)
+    files = scan_files(root, attributes=attributes, exclude=exclude)
     taken = PathSet()
     for file in files:  # before the hashing, which may take an hour
         check_path((name, *file.path))
@@ -98,6 +102,8 @@ def create_metainfo(
             info[b"attr"] = files[0].attributes
     if private:
         info[b"private"] = 1
+    if source is not None:
+        info[b"source"] = source
     return Metainfo.from_info(
         bencode.encode(info),
         trackers=tiers,

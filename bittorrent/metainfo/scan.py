@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 from bittorrent.errors import MetainfoError, StorageError
 from bittorrent.metainfo.hashing import SourceFile
@@ -11,8 +13,9 @@ from bittorrent.metainfo.paths import STATE_FOLDER, check_element
 from bittorrent.metainfo.torrent import DEFAULT_LIMITS
 
 
-def scan_files(root: str, *, attributes: bool = False) -> list[SourceFile]:
-    """The regular files at or below `root`, ordered by path, element by element, as bytes.
+def scan_files(root: str, *, attributes: bool = False, exclude: Sequence[str] = ()) -> list[SourceFile]:
+    """The regular files at or below `root`, ordered by path, element by element, as bytes. What a pattern of `exclude`
+    means is left out: `is_excluded` says how.
 
     Symbolic links are followed, except that with `attributes` those that lead to something else below `root` stay
     links; then executable and hidden files are marked as well (BEP 47).
@@ -42,6 +45,8 @@ def scan_files(root: str, *, attributes: bool = False) -> list[SourceFile]:
             if not prefix and entry.name == STATE_FOLDER:
                 continue
             path = (*prefix, entry.name)
+            if is_excluded(path, exclude):
+                continue
             link_to = _target_inside(root, entry.path) if attributes and entry.is_symlink() else ()
             if link_to:
                 check_name(entry.path, entry.name)
@@ -62,6 +67,16 @@ def scan_files(root: str, *, attributes: bool = False) -> list[SourceFile]:
             raise MetainfoError(f"cannot share {root}: it holds more than {DEFAULT_LIMITS.files} files")
     found.sort(key=lambda file: [element.encode() for element in file.path])
     return found
+
+
+def is_excluded(path: Sequence[str], patterns: Sequence[str]) -> bool:
+    """Whether a pattern means a file or folder, by its name (`*.tmp`) or by its path below the shared folder
+    (`extras/*.tmp`; `*` goes over slashes, too). Upper and lower case differ; a slash at its end is ignored.
+    """
+    whole = "/".join(path)
+    return any(
+        fnmatchcase(whole, pattern.strip("/")) or fnmatchcase(path[-1], pattern.rstrip("/")) for pattern in patterns
+    )
 
 
 def check_name(location: str, name: str) -> None:

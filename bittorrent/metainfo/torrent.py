@@ -48,8 +48,9 @@ class Metainfo:
     """A checked version 1 torrent; a hybrid one is used through its version 1 side.
 
     `info_hash` is the SHA-1 of `info_bytes`, the info dictionary exactly as it came. `files` are in torrent order,
-    padding and symbolic links included (`visible_files` leaves them out). `trackers` are tiers (BEP 12). The text of
-    `comment` and `created_by` is fit for a terminal: control characters are gone.
+    padding and symbolic links included (`visible_files` leaves them out). `trackers` are tiers (BEP 12). `source`, in
+    the info dictionary, is how private trackers tell their torrents apart. The text of `comment`, `created_by` and
+    `source` is fit for a terminal: control characters are gone, but for the line ends of the comment.
 
     Always true: at least one byte is shared, and `piece_hashes` holds 20 bytes for each of `piece_count` pieces.
     """
@@ -68,6 +69,7 @@ class Metainfo:
     comment: str | None = None
     created_by: str | None = None
     creation_date: int | None = None
+    source: str | None = None
 
     @classmethod
     def from_bytes(cls, data: bytes, *, limits: MetainfoLimits = DEFAULT_LIMITS) -> Metainfo:
@@ -99,7 +101,7 @@ class Metainfo:
             trackers=parse_trackers(top, limit=limits.trackers),
             nodes=parse_nodes(top, limit=limits.nodes),
             web_seeds=parse_web_seeds(top, limit=limits.web_seeds),
-            comment=_text(top, b"comment.utf-8", b"comment"),
+            comment=_lines(top, b"comment.utf-8", b"comment"),
             created_by=_text(top, b"created by.utf-8", b"created by"),
             creation_date=creation_date if isinstance(creation_date, int) else None,
         )
@@ -198,6 +200,7 @@ class Metainfo:
             comment=comment,
             created_by=created_by,
             creation_date=creation_date,
+            source=_text(info, b"source"),
         )
 
     @property
@@ -300,12 +303,19 @@ def _parse_piece_hashes(info: dict[bytes, Value], total_bytes: int, piece_length
     return pieces
 
 
-def _text(top: dict[bytes, Value], *keys: bytes) -> str | None:
-    for key in keys:
-        raw = top.get(key)
-        if isinstance(raw, bytes):
-            return without_unsafe_characters(raw.decode(errors="replace"))
-    return None
+def _text(found: dict[bytes, Value], *keys: bytes) -> str | None:
+    """The first of `keys` that is text."""
+    raw = next((value for value in map(found.get, keys) if isinstance(value, bytes)), None)
+    return without_unsafe_characters(raw.decode(errors="replace")) if raw is not None else None
+
+
+def _lines(found: dict[bytes, Value], *keys: bytes) -> str | None:
+    """The same with its lines, which end as a terminal has it."""
+    raw = next((value for value in map(found.get, keys) if isinstance(value, bytes)), None)
+    if raw is None:
+        return None
+    text = raw.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n").expandtabs(4)
+    return "\n".join(map(without_unsafe_characters, text.split("\n")))
 
 
 def _read_up_to(descriptor: int, limit: int) -> bytes:

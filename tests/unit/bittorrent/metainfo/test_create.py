@@ -326,3 +326,40 @@ def test_a_private_torrent_names_no_nodes(tmp_path: Path) -> None:
     (tmp_path / "f").write_bytes(b"x")
     with pytest.raises(MetainfoError, match="private"):
         create_metainfo(tmp_path / "f", nodes=[("203.0.113.5", 6881)], private=True)
+
+
+def test_the_source_of_a_private_tracker_makes_a_torrent_of_its_own(tmp_path: Path) -> None:
+    (tmp_path / "film").write_bytes(b"x")
+    plain = create_metainfo(tmp_path / "film", private=True)
+    ours = create_metainfo(tmp_path / "film", private=True, source="ABC")
+    assert (plain.source, ours.source) == (None, "ABC")
+    assert plain.info_hash != ours.info_hash
+    assert b"6:source3:ABC" in ours.info_bytes
+    assert Metainfo.from_bytes(ours.to_bytes()) == ours
+
+
+@pytest.mark.parametrize(
+    ("exclude", "left"),
+    [
+        (["*.tmp"], ["a/b.tmp.txt", "a/c d/[x].bin", "keep.txt"]),
+        (["a"], ["keep.tmp", "keep.txt"]),
+        (["a/"], ["keep.tmp", "keep.txt"]),
+        (["a/*.tmp"], ["a/b.tmp.txt", "a/c d/[x].bin", "keep.tmp", "keep.txt"]),
+        (["c d", "keep.???"], ["a/b.tmp", "a/b.tmp.txt"]),
+        (["[[]x].bin", "A", "keep"], ["a/b.tmp", "a/b.tmp.txt", "a/c d/y.tmp", "keep.tmp", "keep.txt"]),
+    ],
+)
+def test_what_is_excluded_is_left_out(tmp_path: Path, exclude: list[str], left: list[str]) -> None:
+    for name in ("a/b.tmp", "a/b.tmp.txt", "a/c d/[x].bin", "a/c d/y.tmp", "keep.tmp", "keep.txt"):
+        path = tmp_path / "album" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    metainfo = create_metainfo(tmp_path / "album", exclude=exclude)
+    assert [str(entry).removeprefix("album/") for entry in metainfo.files] == left
+
+
+def test_nothing_is_left_when_everything_is_excluded(tmp_path: Path) -> None:
+    (tmp_path / "album").mkdir()
+    (tmp_path / "album" / "x").write_bytes(b"x")
+    with pytest.raises(StorageError, match="it holds no data"):
+        create_metainfo(tmp_path / "album", exclude=["*"])

@@ -110,6 +110,15 @@ def test_all_other_keys() -> None:
     assert Metainfo.from_bytes(metainfo.to_bytes()) == metainfo
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_comment_keeps_its_lines_and_nothing_else_that_steers_a_terminal(end: str) -> None:
+    comment = end.join(["one\x1b[2J", "", "\ttwo\u202e", "three\x00"])
+    metainfo = Metainfo.from_bytes(torrent(changed(SINGLE, source="tra\ncker\x1b"), comment=comment))
+    assert metainfo.comment == "one[2J\n\n    two\nthree"
+    assert metainfo.source == "tracker"
+    assert Metainfo.from_bytes(metainfo.to_bytes()) == metainfo
+
+
 def test_one_announce_url_and_one_web_seed() -> None:
     metainfo = Metainfo.from_bytes(torrent(SINGLE, announce=" http://t/announce ", **{"url-list": "http://w/"}))
     assert metainfo.trackers == (("http://t/announce",),)
