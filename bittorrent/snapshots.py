@@ -5,6 +5,7 @@ from __future__ import annotations
 from bittorrent.explain import held_up_by
 from bittorrent.metainfo.paths import without_unsafe_characters
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.stats import LookupSummary, PeerStats, SourceStats, TorrentState, TorrentStats
 from bittorrent.swarm import SwarmCore
@@ -28,7 +29,12 @@ def torrent_statistics(
     picker = core.picker
     total = metainfo.total_bytes if metainfo is not None else 0
     rate = core.download_rate_bytes_per_s(now=now)
-    left, needed = (picker.missing_bytes, picker.needed_bytes) if picker is not None else (total, total)
+    piece_count = metainfo.piece_count if metainfo is not None else 0
+    wanted, needed, wanted_pieces, done_pieces = total, total, piece_count, 0
+    if picker is not None:
+        flags = Bitfield.from_flags(picker.priorities)
+        wanted, needed = picker.wanted_bytes, picker.needed_bytes
+        wanted_pieces, done_pieces = flags.count, flags.count - flags.without(picker.have).count
     sources = [
         SourceStats(address=address, pieces=given.pieces, size_bytes=given.size_bytes)
         for address, given in core.contributions.items()
@@ -38,11 +44,13 @@ def torrent_statistics(
         info_hash=info_hash,
         name=name,
         total_bytes=total,
-        done_bytes=total - left,
-        wanted_bytes=picker.wanted_bytes if picker is not None else total,
+        done_bytes=wanted - needed,
+        wanted_bytes=wanted,
         needed_bytes=needed,
-        piece_count=metainfo.piece_count if metainfo is not None else 0,
-        done_pieces=picker.have.count if picker is not None else 0,
+        verified_bytes=total - picker.missing_bytes if picker is not None else 0,
+        piece_count=piece_count,
+        wanted_pieces=wanted_pieces,
+        done_pieces=done_pieces,
         checked_pieces=checked_pieces,
         downloaded_bytes=core.downloaded_bytes,
         uploaded_bytes=core.uploaded_bytes,

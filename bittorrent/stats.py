@@ -52,8 +52,10 @@ class TorrentStats:
 
     Attributes:
         checked_pieces: how far the check of what was on disk has come.
-        done_bytes, done_pieces: verified and on disk; what the check found included.
-        wanted_bytes, needed_bytes: of the pieces that are wanted; what of it is missing still.
+        done_bytes, done_pieces: verified and on disk of what is wanted; what the check found included.
+        wanted_bytes, wanted_pieces: all pieces that hold something wanted; `needed_bytes`: what of it is missing still.
+            Always `done_bytes + needed_bytes == wanted_bytes`.
+        verified_bytes: verified and on disk, wanted or not.
         downloaded_bytes, uploaded_bytes: blocks moved in this session; wasted_bytes of them were of no use.
         failed_pieces: complete pieces with a wrong hash.
         peers, known_peers: connected, and endpoints known.
@@ -70,7 +72,9 @@ class TorrentStats:
     done_bytes: int
     wanted_bytes: int
     needed_bytes: int
+    verified_bytes: int
     piece_count: int
+    wanted_pieces: int
     done_pieces: int
     checked_pieces: int
     downloaded_bytes: int

@@ -87,6 +87,8 @@ class Selection:
     def numbers_of(self, names: Iterable[FileName]) -> set[int]:
         """The files meant by numbers, ranges of numbers, paths, folders and patterns such as `*.mkv`.
 
+        Padding is never meant: a number of it alone is no file, and a range goes over it.
+
         Raises:
             SelectionError: one of them means no file.
         """
@@ -96,20 +98,27 @@ class Selection:
                 numbers = {number for number, entry in enumerate(self._files) if _is_meant(entry, name)}
             else:
                 wanted = name if isinstance(name, range) else range(name, name + 1)
-                numbers = set(range(len(self._files))[max(0, wanted.start) : max(0, wanted.stop) : wanted.step])
+                inside = range(len(self._files))[max(0, wanted.start) : max(0, wanted.stop) : wanted.step]
+                numbers = {number for number in inside if not self._files[number].is_padding}
+                if inside and not numbers:
+                    raise SelectionError(f"{_text(name)} is only padding between files; `kad torrent show` lists them")
             if not numbers:
                 raise SelectionError(f"{_text(name)} is no file of the torrent; `kad torrent show` lists them")
             found |= numbers
         return found
 
     def only(self, names: Iterable[FileName]) -> dict[int, int]:
-        """Priorities with which just these files are wanted: for `set_files`.
+        """Priorities with which just these files are wanted: for `set_files`. Padding has none.
 
         Raises:
             SelectionError: one of them means no file.
         """
         wanted = self.numbers_of(names)
-        return {number: DEFAULT_PRIORITY if number in wanted else 0 for number in range(len(self._files))}
+        return {
+            number: DEFAULT_PRIORITY if number in wanted else 0
+            for number, entry in enumerate(self._files)
+            if not entry.is_padding
+        }
 
 
 def _check(priorities: Iterable[int]) -> None:

@@ -15,13 +15,14 @@ from bittorrent.picker.selection import FileName
 from bittorrent.seed_goal import SeedGoal
 from fileshare.cli.batch import Batch
 from fileshare.cli.errors import CommandError, InterruptedByUserError
+from fileshare.cli.fetch import fetch_all
 from fileshare.cli.job import Job
 from fileshare.cli.network_options import NetworkOptions
-from fileshare.cli.options import read_source
 from fileshare.cli.output import Output, one_line
 from fileshare.cli.runtime import wait_started
-from fileshare.cli.transfers import sources_text
-from fileshare.cli.units import count_text, elapsed_text, rate_text, size_text
+from fileshare.cli.sources import is_url, read_source
+from fileshare.cli.transfers import complete_text, sources_text
+from fileshare.cli.units import elapsed_text, rate_text, size_text
 from transfer.errors import TransferError
 
 
@@ -29,7 +30,7 @@ class Downloads:
     """Fetches sources, all at the same time, and shares them on.
 
     Args:
-        labels: torrent files and magnet links, as they were typed.
+        labels: torrent files, their URLs, magnet links and info-hashes, as they were typed.
         network: how others are reached.
         goal: how long to share what is complete; None not to.
     """
@@ -60,16 +61,21 @@ class Downloads:
             output, several=len(labels) > 1, goal=goal, on_complete=self._report_completion, advise=self._advise
         )
         self._sources: dict[bytes, tuple[str, Metainfo | Magnet]] = {}
+        self._urls = [label for label in labels if is_url(label)]
         for label in labels:
-            try:
-                source = read_source(label)
-            except (TransferError, OSError) as error:
-                self.batch.reject(label, error)
-            else:
-                self._sources.setdefault(source.info_hash, (_short(label, source), source))
+            if not is_url(label):
+                try:
+                    self._take(label, read_source(label))
+                except (TransferError, OSError) as error:
+                    self.batch.reject(label, error)
 
     async def run(self) -> None:
         """Until everything is here, and shared as long as was wished."""
+        for url, found in await fetch_all(self._urls):
+            if isinstance(found, TransferError):
+                self.batch.reject(url, found)
+            else:
+                self._take(url, found)
         if not self._sources:
             return
         async with self._network.open(
@@ -98,6 +104,9 @@ class Downloads:
         """A private torrent keeps to its trackers (BEP 27)."""
         return all(isinstance(source, Metainfo) and source.private for _, source in self._sources.values())
 
+    def _take(self, label: str, source: Metainfo | Magnet) -> None:
+        self._sources.setdefault(source.info_hash, (_short(label, source), source))
+
     async def _start(self) -> None:
         for label, source in self._sources.values():
             await self.batch.add(
@@ -114,7 +123,7 @@ class Downloads:
         if not moments:
             return f"interrupted before anything was downloaded; to try again: {_command_line()}"
         done = sum(stats.done_bytes for stats in moments)
-        goal = sum(max(stats.wanted_bytes, stats.done_bytes) for stats in moments)
+        goal = sum(stats.wanted_bytes for stats in moments)
         return (
             f"interrupted: {size_text(done)} of {size_text(goal)} are verified and saved in {self._directory};"
             f" to continue: {_command_line()}"
@@ -123,12 +132,16 @@ class Downloads:
     def _report_completion(self, job: Job) -> None:
         stats = job.stats
         assert stats is not None
-        pieces = count_text(stats.done_pieces, "piece")
-        pace = f" at {rate_text(stats.downloaded_bytes / max(job.seconds, 0.001))}" if stats.downloaded_bytes else ""
-        self._output.say(
-            f"done: {job.path} ({size_text(stats.wanted_bytes)}, all {pieces} verified),"
-            f" {sources_text(stats)}, in {elapsed_text(job.seconds)}{pace}"
-        )
+        if stats.sources or stats.downloaded_bytes:
+            pace = (
+                f" at {rate_text(stats.downloaded_bytes / max(job.seconds, 0.001))}" if stats.downloaded_bytes else ""
+            )
+            self._output.say(
+                f"done: {job.path} ({complete_text(stats)}), {sources_text(stats)}, in"
+                f" {elapsed_text(job.seconds)}{pace}"
+            )
+        else:
+            self._output.say(f"already complete: {job.path} ({complete_text(stats)}); nothing was fetched")
         job.report_done(self._output)
         if self._goal is not None and not self._said_seeding:
             self._said_seeding = True

@@ -24,15 +24,14 @@ from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoD
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.seed_options import RatioOption, SeedTimeOption, parse_goal
+from fileshare.cli.sources import SOURCE_HELP
 
 EXAMPLE = "Example: kad get ubuntu.torrent debian.torrent -o ~/Downloads --limit-down 2M"
 
 
 @exits
 def get(
-    sources: Annotated[
-        list[str], typer.Argument(metavar="SOURCE", help=".torrent files and magnet links.", show_default=False)
-    ],
+    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=SOURCE_HELP, show_default=False)],
     directory: Annotated[
         Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go; made when it is missing.")
     ] = Path(),
@@ -66,9 +65,9 @@ def get(
     as_json: JsonOption = False,
     give_up_after_s: Annotated[float, typer.Option("--give-up-after", hidden=True, min=0.1)] = 45.0,
 ) -> None:
-    """Download what torrent files and magnet links stand for. Peers come from the DHT, from trackers, from the local
-    network and from --peer; every piece is verified before it counts. Ctrl-C stops cleanly, and the same command
-    continues later: what is on disk is checked and not downloaded again.
+    """Download what torrent files, magnet links and info-hashes stand for. Peers come from the DHT, from trackers, from
+    the local network and from --peer; every piece is verified before it counts. Ctrl-C stops cleanly, and the same
+    command continues later: what is on disk is checked and not downloaded again.
 
     Several SOURCEs come at the same time. When one of them fails, the others go on; the exit code is 1 then.
     """

@@ -5,13 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from ipaddress import ip_address
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bittorrent.metainfo.magnet import Magnet
-from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.selection import FileName
 from kademlia_core.mainline.config import PUBLIC_ROUTERS
 from transfer.address import Address, AddressError
@@ -110,20 +107,6 @@ def parse_selection(texts: Sequence[str] | None) -> tuple[FileName, ...]:
                 raise typer.BadParameter(f"{part} ends before it begins", param_hint="--select")
             found.append(range(int(first), int(last) + 1) if last else int(first))
     return tuple(found)
-
-
-def read_source(text: str) -> Metainfo | Magnet:
-    """What a .torrent path or a magnet link stands for.
-
-    Raises:
-        MetainfoError, MagnetError: it is malformed.
-        StorageError: the file cannot be read.
-    """
-    return Magnet.parse(text) if is_magnet(text) else Metainfo.from_file(Path(text))
-
-
-def is_magnet(text: str) -> bool:
-    return text[:7].lower() == "magnet:"
 
 
 _NUMBERS = re.compile(r"[0-9]{1,9}(-[0-9]{1,9})?(,[0-9]{1,9}(-[0-9]{1,9})?)*")

@@ -13,7 +13,7 @@ from bittorrent.config import SessionConfig
 from bittorrent.swarm_config import SwarmConfig
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import IpFilterOption, LimitUpOption, LocalOption, NetworkOptions
-from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption, is_magnet
+from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.seed_options import RatioOption, SeedTimeOption, parse_goal
@@ -35,7 +35,10 @@ def seed(
     torrents: Annotated[
         list[str],
         typer.Argument(
-            metavar="TORRENT", help=".torrent files, and directories that hold such files.", show_default=False
+            metavar="SOURCE",
+            help=".torrent files, directories that hold such files, http(s) URLs of torrents, and magnet links or"
+            " info-hashes that `kad get` has downloaded.",
+            show_default=False,
         ),
     ],
     directory: Annotated[
@@ -45,7 +48,7 @@ def seed(
             "--dir",
             metavar="DIR",
             help="Where the torrents' files or folders are.",
-            show_default="beside each .torrent file",
+            show_default="beside each .torrent file; for links the current directory",
         ),
     ] = None,
     state: Annotated[
@@ -89,12 +92,9 @@ def seed(
     Of a directory, every .torrent file in it is shared whose content is there, too. It is looked at again every few
     seconds: what is added is shared as well, and what is removed no longer.
     """
-    for name in torrents:
-        if is_magnet(name):
-            raise typer.BadParameter("a magnet link has no piece hashes; name the .torrent file", param_hint="TORRENT")
     job = Seeding(
         output=Output(as_json=as_json),
-        names=[Path(name) for name in dict.fromkeys(torrents)],
+        names=list(dict.fromkeys(torrents)),
         directory=directory,
         state_dir=state,
         network=NetworkOptions.parse(

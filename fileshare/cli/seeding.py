@@ -8,12 +8,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bittorrent.config import SessionConfig
+from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.seed_goal import SeedGoal
 from fileshare.cli.batch import Batch
+from fileshare.cli.fetch import fetch_all
 from fileshare.cli.job import Job
 from fileshare.cli.network_options import NetworkOptions
-from fileshare.cli.output import Output
+from fileshare.cli.output import Output, one_line
+from fileshare.cli.sources import is_url, kept_torrent, read_source
 from fileshare.cli.torrent_folder import TorrentFolder
 from fileshare.cli.units import size_text
 from transfer.address import Address
@@ -24,8 +27,8 @@ class Seeding:
     """Shares torrents, and the torrents of directories as they come and go.
 
     Args:
-        names: torrent files and directories.
-        directory: where the content is; None: beside each torrent.
+        names: torrent files, directories, URLs of torrents, and magnet links or info-hashes downloaded before.
+        directory: where the content is; None: beside each torrent file, and for the others in the current directory.
         state_dir: where is kept what was verified; None: everything is verified each time.
         network: how others are reached.
     """
@@ -34,7 +37,7 @@ class Seeding:
         self,
         *,
         output: Output,
-        names: Sequence[Path],
+        names: Sequence[str | Path],
         directory: Path | None,
         state_dir: Path | None,
         network: NetworkOptions,
@@ -48,26 +51,38 @@ class Seeding:
         self._network = network
         self._super_seed = super_seed
         self._config = config
-        self._folders = [TorrentFolder(name, content_dir=directory) for name in names if name.is_dir()]
+        self._folders = [TorrentFolder(Path(name), content_dir=directory) for name in names if Path(name).is_dir()]
         self._several = len(names) > 1 or bool(self._folders)
         self._next_look_at = 0.0
         self._address: Address | None = None
         self.batch = Batch(output, several=self._several, goal=goal, on_complete=self._report_ready)
-        self._sources: dict[bytes, tuple[Path, Metainfo]] = {}
-        for name in names:
-            if not name.is_dir():
+        self._sources: dict[bytes, tuple[str, Metainfo, Path]] = {}
+        self._urls = [name for name in map(str, names) if is_url(name)]
+        for name in map(str, names):
+            if not is_url(name) and not Path(name).is_dir():
                 try:
-                    metainfo = Metainfo.from_file(name)
+                    source = read_source(name)
+                    if isinstance(source, Magnet):
+                        where = directory or Path()
+                        metainfo = kept_torrent(source, where, state_dir=state_dir)
+                        name = one_line(source.name or source.info_hash.hex())
+                    else:
+                        where, metainfo = directory or Path(name).parent, source
                 except TransferError as error:
-                    self.batch.reject(str(name), error)
+                    self.batch.reject(name, error)
                 else:
-                    self._sources.setdefault(metainfo.info_hash, (name, metainfo))
+                    self._sources.setdefault(metainfo.info_hash, (name, metainfo, where))
 
     async def run(self) -> None:
         """Until all have been shared as long as was wished; with a directory, until it is cancelled."""
+        for url, found in await fetch_all(self._urls):
+            if isinstance(found, TransferError):
+                self.batch.reject(url, found)
+            else:
+                self._sources.setdefault(found.info_hash, (url, found, self._directory or Path()))
         if not self._sources and not self._folders:
             return
-        is_private = not self._folders and all(metainfo.private for _, metainfo in self._sources.values())
+        is_private = not self._folders and all(metainfo.private for _, metainfo, _ in self._sources.values())
         async with self._network.open(
             self._output,
             download_dir=Path(),
@@ -89,8 +104,8 @@ class Seeding:
             self._output.say(f"stopped: {size_text(sent)} sent to others in all")
 
     async def _start(self) -> None:
-        for path, metainfo in self._sources.values():
-            await self._add(path, metainfo, self._directory or path.parent)
+        for name, metainfo, directory in self._sources.values():
+            await self._add(name, metainfo, directory)
 
     async def _look(self) -> None:
         """Takes note of what is new in the directories."""
@@ -111,11 +126,11 @@ class Seeding:
                 await self.batch.remove(info_hash)
             for path, metainfo in changes.ready:
                 if not self.batch.is_following(metainfo.info_hash):
-                    await self._add(path, metainfo, folder.content_dir, is_optional=True)
+                    await self._add(str(path), metainfo, folder.content_dir, is_optional=True)
 
-    async def _add(self, path: Path, metainfo: Metainfo, directory: Path, *, is_optional: bool = False) -> None:
+    async def _add(self, name: str, metainfo: Metainfo, directory: Path, *, is_optional: bool = False) -> None:
         await self.batch.add(
-            str(path),
+            name,
             metainfo,
             is_optional=is_optional,
             download_dir=directory,

@@ -17,6 +17,7 @@ from bittorrent.picker.geometry import Geometry
 from bittorrent.picker.selection import Selection
 from bittorrent.stats import TorrentState, TorrentStats
 from fileshare.cli.errors import CommandError, InterruptedByUserError, exits
+from fileshare.cli.fetch import fetch_torrent
 from fileshare.cli.network_options import (
     IpFilterOption,
     LimitDownOption,
@@ -26,9 +27,10 @@ from fileshare.cli.network_options import (
     PeerOption,
     WebSeedOption,
 )
-from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption, parse_listen, read_source
+from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption, parse_listen
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run, wait_started
+from fileshare.cli.sources import is_url, read_source
 from fileshare.cli.transfers import TransferView
 from fileshare.cli.units import size_text
 from transfer.address import Address
@@ -41,7 +43,9 @@ EXAMPLE = "Example: kad stream film.torrent --file film.mkv -o ~/Downloads"
 
 @exits
 def stream(
-    source: Annotated[str, typer.Argument(metavar="SOURCE", help="A .torrent file or a magnet link.")],
+    source: Annotated[
+        str, typer.Argument(metavar="SOURCE", help="A .torrent file, its http(s) URL, a magnet link or an info-hash.")
+    ],
     file: Annotated[
         str | None,
         typer.Option("--file", metavar="NAME", help="Number, path or pattern ('*.mkv'). Default: the largest."),
@@ -83,7 +87,7 @@ def stream(
             ip_filter=ip_filter,
             local=local,
         ),
-        source=read_source(source),
+        source=None if is_url(source) else read_source(source),
         file=file,
         directory=directory,
         http=address,
@@ -96,14 +100,19 @@ def stream(
 
 
 class Streaming:
-    """One run of `kad stream`."""
+    """One run of `kad stream`.
+
+    Args:
+        label: the source as it was typed.
+        source: None when `label` is the URL of a torrent.
+    """
 
     def __init__(
         self,
         *,
         output: Output,
         label: str,
-        source: Metainfo | Magnet,
+        source: Metainfo | Magnet | None,
         file: str | None,
         directory: Path,
         http: Address,
@@ -129,12 +138,13 @@ class Streaming:
         """
         from fileshare.file_server import FileServer  # brings the HTTP server with it
 
-        is_private = isinstance(self._source, Metainfo) and self._source.private
+        source = self._source or await fetch_torrent(self._label)
+        is_private = isinstance(source, Metainfo) and source.private
         async with self._network.open(
             self._output, download_dir=self._directory, config=SessionConfig(), is_private=is_private
         ) as session:
             await wait_started()
-            torrent = await session.add(self._source, peers=self._network.peers, web_seeds=self._web_seeds)
+            torrent = await session.add(source, peers=self._network.peers, web_seeds=self._web_seeds)
             self._output.event("added", info_hash=torrent.info_hash, name=torrent.name, source=self._label)
             with TransferView(self._output) as view:
                 number, entry = await self._choose(torrent, view)

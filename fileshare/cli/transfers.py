@@ -156,6 +156,8 @@ def transfer_fields(stats: TorrentStats) -> dict[str, object]:
     """The counters that both "progress" and "done" carry."""
     return {
         "done_bytes": stats.done_bytes,
+        "verified_bytes": stats.verified_bytes,
+        "wanted_pieces": stats.wanted_pieces,
         "done_pieces": stats.done_pieces,
         "downloaded_bytes": stats.downloaded_bytes,
         "uploaded_bytes": stats.uploaded_bytes,
@@ -171,10 +173,16 @@ def transfer_fields(stats: TorrentStats) -> dict[str, object]:
 
 
 def sources_text(stats: TorrentStats) -> str:
-    """`from 3 peers`, or that nothing had to be fetched."""
-    if not stats.sources:
-        return "everything was on disk already"
+    """`from 3 peers`."""
     return f"from {count_text(len(stats.sources), 'peer')}"
+
+
+def complete_text(stats: TorrentStats) -> str:
+    """`8.6 MiB, all 546 pieces verified`, or when only a part was wanted `8.6 MiB, 17 of 546 pieces wanted, …`."""
+    size = size_text(stats.done_bytes)
+    if stats.wanted_pieces == stats.piece_count:
+        return f"{size}, all {count_text(stats.piece_count, 'piece')} verified"
+    return f"{size}, the {count_text(stats.wanted_pieces, 'piece')} wanted of {stats.piece_count} verified"
 
 
 SLOW_BYTES_PER_S = 1000.0  # below, a download counts as standing still

@@ -70,6 +70,18 @@ def parse_rate(text: str) -> float:
     return rate
 
 
+def parse_size(text: str) -> int:
+    """Bytes: a plain number, or with a unit such as `16K`, `1M` or `4MiB`, which are powers of 1024.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no size; write for example 262144, 256K or 1M")
+    return int(match[1]) << 10 * (" kmg".index(match[2].lower()) if match[2] else 0)
+
+
 def parse_duration(text: str) -> float:
     """Seconds: `90s`, `30m`, `12h`, `7d`.
 
@@ -83,4 +95,5 @@ def parse_duration(text: str) -> float:
 
 
 _RATE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(?:([kmgt])(i)?)?(b)?(?:/s|ps)?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,12}) ?(?:([kmg])(?:i?b)?|b)?", re.IGNORECASE)
 _DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?([smhd])", re.IGNORECASE)

@@ -103,7 +103,7 @@ async def test_text_about_several_goes_to_a_pipe_without_control_characters(shar
     )
     stdout, stderr = (data.decode() for data in await process.communicate())
     assert process.returncode == 1
-    assert stdout.count("done: ") == len(SIZES)
+    assert stdout.count("already complete: ") == len(SIZES)
     assert stdout.replace("\n", "").isprintable()
     assert [line.partition(": ")[2].partition(":")[0] for line in stderr.splitlines()] == [
         str(tmp_path / "none.torrent"),

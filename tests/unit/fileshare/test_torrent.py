@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from bittorrent.metainfo.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.picker.geometry import Geometry
+from bittorrent.picker.selection import Selection
+from bittorrent.storage.resume import ResumeStore
 from fileshare.cli.app import app
 
 runner = CliRunner()
@@ -75,6 +80,121 @@ def test_create_never_replaces_unasked(folder: Path, torrent: Path) -> None:
     assert {path.name for path in torrent.parent.iterdir()} == {"shared", "shared.torrent"}
 
 
+def test_create_needs_no_name_for_the_torrent(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    assert last_event(kad("torrent", "create", folder, "--json"))["file"] == "shared.torrent"
+    refused = kad("torrent", "create", folder)
+    assert refused.exit_code == 1
+    assert "shared.torrent exists already" in refused.stderr
+    assert [path.name for path in work.iterdir()] == ["shared.torrent"]
+    assert kad("torrent", "create", folder / "a.bin", "-o", tmp_path).exit_code == 0, "a folder takes it"
+    assert (tmp_path / "a.bin.torrent").exists()
+
+
+def test_create_in_the_folder_itself_does_not_share_the_torrent(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    first = last_event(kad("torrent", "create", ".", "--json"))
+    assert [file["path"] for file in first["files"]] == ["shared/a.bin", "shared/b.bin"]
+    again = last_event(kad("torrent", "create", ".", "--force", "--json"))
+    assert again["info_hash"] == first["info_hash"]
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("16384", 16 << 10), ("64k", 64 << 10), ("1M", 1 << 20), ("4 MiB", 4 << 20)],
+)
+def test_create_takes_piece_sizes_with_a_unit(folder: Path, tmp_path: Path, text: str, size: int) -> None:
+    event = last_event(kad("torrent", "create", folder, "-o", tmp_path / "x.torrent", "--piece-size", text, "--json"))
+    assert event["piece_size"] == size
+
+
+def test_create_says_everything_that_others_can_say(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "x.torrent"
+    options = (
+        *("--source", "ABC", "--comment", "one\ntwo", "--node", "192.0.2.7:6881", "--node", "[2001:db8::1]:6882"),
+        *("--web-seed", "http://files.example/shared/", "--exclude", "b.*"),
+    )
+    event = last_event(kad("torrent", "create", folder, "-o", target, *options, "--json"))
+    assert (event["source"], event["comment"], event["created_by"]) == ("ABC", "one\ntwo", "kademlia-core")
+    assert event["nodes"] == ["192.0.2.7:6881", "[2001:db8::1]:6882"]
+    assert event["web_seeds"] == ["http://files.example/shared/"]
+    assert [file["path"] for file in event["files"]] == ["shared/a.bin"]
+    shown = kad("torrent", "show", target).stdout.splitlines()
+    for line in (
+        *("source     ABC", "comment    one", "           two", "creator    kademlia-core", "private    no"),
+        *("DHT node   192.0.2.7:6881", "DHT node   [2001:db8::1]:6882", "web seed   http://files.example/shared/"),
+    ):
+        assert line in shown
+    assert any(re.fullmatch(r"created    \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", line) for line in shown)
+    assert last_event(kad("torrent", "show", target, "--json")) == {
+        key: value for key, value in event.items() if key not in ("file", "doubtful_files")
+    }
+
+
+def test_create_warns_of_what_is_rarely_meant_to_be_shared(folder: Path, tmp_path: Path) -> None:
+    names = ["Thumbs.db", ".DS_Store", "desktop.ini", "sub/.hidden/x", "__MACOSX/y"]
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    result = kad("torrent", "create", folder, "-o", tmp_path / "x.torrent", "--json")
+    assert sorted(last_event(result)["doubtful_files"]) == sorted(names)
+    assert len(result.stderr.splitlines()) == 1
+    assert "5 files of a kind that is rarely meant to be shared: .DS_Store, " in result.stderr
+    options = ("--exclude", ".*", "--exclude", "*.db", "--exclude", "*.ini", "--exclude", "__MACOSX")
+    quiet = kad("torrent", "create", folder, "-o", tmp_path / "y.torrent", *options, "--json")
+    assert quiet.stderr == ""
+    assert [file["path"] for file in last_event(quiet)["files"]] == ["shared/a.bin", "shared/b.bin"]
+
+
+def test_what_show_numbers_is_what_select_takes(folder: Path, tmp_path: Path) -> None:
+    kad("torrent", "create", folder, "-o", tmp_path / "x.torrent", "--align")
+    metainfo = Metainfo.from_file(tmp_path / "x.torrent")
+    assert [entry.is_padding for entry in metainfo.files] == [False, True, False]
+    event = last_event(kad("torrent", "show", tmp_path / "x.torrent", "--json"))
+    assert [(file["number"], file["path"]) for file in event["files"]] == [(0, "shared/a.bin"), (2, "shared/b.bin")]
+    assert event["padding_bytes"] == PIECE // 2
+    shown = kad("torrent", "show", tmp_path / "x.torrent").stdout
+    assert "\n     2    16.0 KiB  shared/b.bin\n" in shown
+    selection = Selection(metainfo.files, Geometry(metainfo.total_bytes, metainfo.piece_length))
+    assert selection.numbers_of([file["number"] for file in event["files"]]) == {0, 2}
+    refused = kad("get", tmp_path / "x.torrent", "-o", tmp_path / "copy", "--select", "1", "--no-dht", "--no-local")
+    assert refused.exit_code == 1
+    assert refused.stderr == "kad: 1 is only padding between files; `kad torrent show` lists them\n"
+
+
+def test_show_of_a_date_that_is_none(folder: Path, tmp_path: Path) -> None:
+    for number in (-1, 10**18):
+        metainfo = create_metainfo(folder, creation_date=number)
+        (tmp_path / "x.torrent").write_bytes(metainfo.to_bytes())
+        result = kad("torrent", "show", tmp_path / "x.torrent")
+        assert result.exit_code == 0
+        assert f"created    {number if number > 0 else '1969-12-31 23:59:59 UTC'}" in result.stdout
+
+
+def test_show_does_not_fill_the_screen_with_a_comment(folder: Path, tmp_path: Path) -> None:
+    metainfo = create_metainfo(folder, comment="\n".join(map(str, range(5000))))
+    (tmp_path / "x.torrent").write_bytes(metainfo.to_bytes())
+    shown = kad("torrent", "show", tmp_path / "x.torrent").stdout
+    assert "           … and 4900 lines more" in shown
+    assert len(shown.splitlines()) < 130
+
+
+def test_show_an_info_hash() -> None:
+    event = last_event(kad("torrent", "show", 20 * "0a", "--json"))
+    assert event["magnet"] == f"magnet:?xt=urn:btih:{20 * '0a'}"
+
+
+def test_verify_by_a_magnet_link_what_it_has_downloaded(folder: Path, torrent: Path) -> None:
+    metainfo = Metainfo.from_file(torrent)
+    refused = kad("torrent", "verify", metainfo.magnet_link(), "-d", folder.parent)
+    assert refused.exit_code == 1
+    assert "holds no download of this magnet link" in refused.stderr
+    ResumeStore(folder.parent).save(metainfo)
+    assert last_event(kad("torrent", "verify", metainfo.info_hash.hex(), "-d", folder.parent, "--json"))["ok"]
+
+
 @pytest.mark.parametrize("source", ["missing", "empty"])
 def test_create_of_nothing_fails_and_writes_nothing(source: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
@@ -97,8 +217,8 @@ def test_show_a_torrent(torrent: Path) -> None:
 
     event = last_event(kad("torrent", "show", torrent, "--json"))
     assert event["files"] == [
-        {"path": "shared/a.bin", "bytes": PIECE * 5 // 2},
-        {"path": "shared/b.bin", "bytes": PIECE},
+        {"number": 0, "path": "shared/a.bin", "bytes": PIECE * 5 // 2},
+        {"number": 1, "path": "shared/b.bin", "bytes": PIECE},
     ]
     assert (event["piece_size"], event["pieces"], event["private"]) == (PIECE, 4, False)
     assert event["trackers"] == ["http://tracker.example/announce"]

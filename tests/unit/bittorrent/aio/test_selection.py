@@ -49,6 +49,23 @@ async def test_only_what_is_selected_is_fetched(tmp_path: Path, shared: Metainfo
     assert files(tmp_path) == {"b.bin": original(tmp_path, "b.bin")}
 
 
+async def test_after_narrowing_the_counters_speak_of_what_is_wanted_now(tmp_path: Path, shared: Metainfo) -> None:
+    """Whoever had all of it and wants less has done that, and not more than that."""
+    async with session_pair(tmp_path, shared) as (seed, leech):
+        first = await leech.add(shared, peers=[seed.address])
+        await complete(first)
+        await first.select(["a.bin"])
+        seen = [first.statistics()]
+        await leech.remove(first)
+        again = await leech.add(shared, select=["a.bin"])
+        await complete(again)
+        seen.append(again.statistics())
+    for stats in seen:
+        assert (stats.done_bytes, stats.wanted_bytes, stats.needed_bytes) == (4 * PIECE, 4 * PIECE, 0)
+        assert (stats.done_pieces, stats.wanted_pieces, stats.piece_count) == (4, 4, 10)
+        assert stats.verified_bytes == stats.total_bytes == sum(SIZES.values())
+
+
 @pytest.mark.parametrize("is_magnet", [False, True])
 async def test_a_file_can_be_added_when_the_others_are_there(tmp_path: Path, shared: Metainfo, is_magnet: bool) -> None:
     source = replace(shared.magnet(), selected=(range(1),)) if is_magnet else shared

@@ -111,3 +111,13 @@ def test_wrong_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match="2 priorities for 5 files"):
         Selection(NAMED, Geometry(40, 8), (1, 2))
     assert set(selection.pieces()) == {4}
+
+
+def test_padding_cannot_be_selected() -> None:
+    """By its number alone it is an error, in a range it is passed over; nor does selecting others change it."""
+    selection = Selection(NAMED, Geometry(40, 8))
+    for name in (1, range(1, 2)):
+        with pytest.raises(SelectionError, match="1 is only padding"):
+            selection.numbers_of([name])
+    assert selection.numbers_of([range(3)]) == {0, 2}
+    assert selection.only([0]) == {0: 4, 2: 0, 3: 0, 4: 0}

@@ -1,0 +1,94 @@
+"""Fetches .torrent files from the URLs that a user typed."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+
+from bittorrent.errors import MetainfoError
+from bittorrent.metainfo.torrent import DEFAULT_LIMITS, Metainfo, MetainfoLimits
+from fileshare.cli.errors import CommandError
+
+
+async def fetch_torrent(
+    url: str, *, timeout_s: float | None = None, limits: MetainfoLimits = DEFAULT_LIMITS
+) -> Metainfo:
+    """The torrent at an http(s) URL, behind redirects.
+
+    Args:
+        timeout_s: for all of it; by default `FETCH_TIMEOUT_S`.
+        limits: its size among them.
+
+    Raises:
+        CommandError: there is none, or it did not come. The text begins with the URL.
+
+    Cancellation: the connections are closed.
+    """
+    timeout_s = FETCH_TIMEOUT_S if timeout_s is None else timeout_s
+    url = url.strip()
+    try:
+        async with asyncio.timeout(timeout_s):
+            data = await _fetch(url, limits.size_bytes)
+    except TimeoutError:
+        raise CommandError(f"{url}: the torrent did not come within {timeout_s:g} s; try again later") from None
+    try:
+        return Metainfo.from_bytes(data, limits=limits)
+    except MetainfoError as error:
+        if data.lstrip()[:1] == b"<":
+            raise CommandError(
+                f"{url}: that is a web page and no torrent; copy the link to the .torrent file"
+            ) from None
+        raise CommandError(f"{url}: {error.reason}") from None
+
+
+async def fetch_all(urls: Sequence[str]) -> list[tuple[str, Metainfo | CommandError]]:
+    """The torrents at several URLs, at the same time, each beside its URL; or what `fetch_torrent` raises for it.
+
+    Cancellation: as `fetch_torrent`.
+    """
+
+    async def fetch(url: str) -> tuple[str, Metainfo | CommandError]:
+        try:
+            async with at_a_time:
+                return url, await fetch_torrent(url)
+        except CommandError as error:
+            return url, error
+
+    at_a_time = asyncio.Semaphore(MAX_FETCHES)
+    return await asyncio.gather(*map(fetch, urls))
+
+
+async def _fetch(url: str, max_bytes: int) -> bytes:
+    import aiohttp  # here: commands that fetch nothing start faster without it
+    from yarl import URL
+
+    from bittorrent.aio.guarded_http import GuardedHttp, RefusedError, read_body
+
+    http = GuardedHttp()
+    try:
+        async with http.get(str(URL(url)), headers={"Accept": "application/x-bittorrent, */*;q=0.5"}) as response:
+            if response.status != 200:
+                raise CommandError(f"{url}: the server answered {response.status} {response.reason or ''}".rstrip())
+            return await read_body(response, max_bytes=max_bytes)
+    except RefusedError as error:
+        raise CommandError(f"{url}: {error}") from None
+    except aiohttp.ClientConnectorCertificateError as error:
+        raise CommandError(f"{url}: its certificate is not valid: {error.certificate_error}") from None
+    except aiohttp.ClientConnectorError as error:
+        raise CommandError(f"{url}: cannot connect: {_os_error_text(error.os_error)}") from None
+    except aiohttp.InvalidURL:
+        raise CommandError(f"{url}: that is no URL") from None
+    except (aiohttp.ClientError, OSError, ValueError) as error:
+        raise CommandError(f"{url}: {str(error) or type(error).__name__}") from None
+    finally:
+        await http.aclose()
+
+
+def _os_error_text(error: OSError) -> str:
+    """What the system says, without numbers and addresses."""
+    return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
+
+
+FETCH_TIMEOUT_S = 60.0
+MAX_FETCHES = 8

@@ -1,0 +1,87 @@
+"""What SOURCE may be: a .torrent file, its http(s) URL, a magnet link, or a bare info-hash."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from bittorrent.errors import MagnetError
+from bittorrent.metainfo.magnet import Magnet, parse_info_hash
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.storage.resume import ResumeStore
+from fileshare.cli.errors import CommandError
+from fileshare.cli.output import one_line
+
+SOURCE_HELP = ".torrent files, their http(s) URLs, magnet links and info-hashes."
+
+
+def read_source(text: str) -> Metainfo | Magnet:
+    """What a .torrent path, a magnet link or an info-hash stands for; URLs are for `fetch_torrent`.
+
+    Raises:
+        MetainfoError, MagnetError: it is malformed.
+        StorageError: the file cannot be read.
+        CommandError: it is none of them.
+    """
+    link = parse_link(text)
+    if link is not None:
+        return link
+    scheme = _SCHEME.match(text)
+    if scheme is not None and not os.path.lexists(text):
+        raise CommandError(f"{scheme[0]} is not supported: name a .torrent file, its http(s) URL or a magnet link")
+    return Metainfo.from_file(Path(text))
+
+
+def parse_link(text: str) -> Magnet | None:
+    """The magnet link that `text` is, or for a bare info-hash could be; None when it is neither.
+
+    A file that has an info-hash for a name is meant as a file.
+
+    Raises:
+        MagnetError: it is meant as a link or an info-hash, and is not usable.
+    """
+    if is_magnet(text):
+        return Magnet.parse(text)
+    word = text.strip()
+    if os.path.lexists(text):
+        return None
+    if _V2_INFO_HASH.fullmatch(word):
+        raise MagnetError("not supported yet: BitTorrent v2 (an info-hash of version 1 has 40 digits)")
+    return Magnet(info_hash=parse_info_hash(word)) if _INFO_HASH.fullmatch(word) else None
+
+
+def kept_torrent(magnet: Magnet, directory: Path, *, state_dir: Path | None = None) -> Metainfo:
+    """The torrent that was kept when a magnet link was downloaded, with the trackers of both.
+
+    Raises:
+        CommandError: there is none.
+        StorageError: it cannot be read.
+    """
+    for state in (state_dir, None) if state_dir is not None else (None,):
+        metainfo = ResumeStore(directory, state_dir=state).load(magnet.info_hash)
+        if metainfo is not None:
+            known = {url for tier in metainfo.trackers for url in tier}
+            more = tuple((url,) for url in magnet.trackers if url not in known)
+            return replace(metainfo, trackers=metainfo.trackers + more)
+    name = one_line(magnet.name or magnet.info_hash.hex())
+    raise CommandError(
+        f"{name}: {directory.absolute()} holds no download of this magnet link; name the directory that does with -d,"
+        " or the .torrent file"
+    )
+
+
+def is_magnet(text: str) -> bool:
+    return text.lstrip()[:7].lower() == "magnet:"
+
+
+def is_url(text: str) -> bool:
+    """Whether it has to be fetched with `fetch_torrent`."""
+    return _URL.match(text) is not None
+
+
+_URL = re.compile(r"\s*https?://", re.IGNORECASE)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_INFO_HASH = re.compile(r"[0-9A-Fa-f]{40}|[A-Za-z2-7]{32}")
+_V2_INFO_HASH = re.compile(r"(?:1220)?[0-9A-Fa-f]{64}")  # with the prefix of a multihash, as in urn:btmh

@@ -1,0 +1,188 @@
+"""`kad torrent create`: what is hashed, what is left out, and where the torrent goes."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bittorrent.metainfo.create import MIN_PIECE_LENGTH, create_metainfo
+from bittorrent.metainfo.hashing import SourceFile
+from bittorrent.metainfo.scan import scan_files
+from bittorrent.metainfo.torrent import DEFAULT_LIMITS
+from fileshare.cli.errors import CommandError, exits
+from fileshare.cli.options import JsonOption, parse_endpoint
+from fileshare.cli.output import Output, one_line
+from fileshare.cli.torrent_views import show_metainfo
+from fileshare.cli.units import count_text, parse_size
+from fileshare.cli.views import ByteCount
+
+EXAMPLE = "Example: kad torrent create holiday/ --tracker http://tracker.example/announce --exclude '*.tmp'"
+
+
+@exits
+def create(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file or folder to share.", show_default=False)],
+    target: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="The .torrent file to write. Default: NAME.torrent, here or in that folder.",
+        ),
+    ] = None,
+    piece_size: Annotated[
+        str | None,
+        typer.Option(
+            "--piece-size",
+            metavar="SIZE",
+            help="A power of two from 16K to 256M, such as 1M. Default: fits the content.",
+        ),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--exclude",
+            metavar="PATTERN",
+            help="Leave out files and folders of this name or path, such as '*.tmp' or 'extras/*'; may be repeated.",
+        ),
+    ] = None,
+    tracker: Annotated[
+        list[str] | None, typer.Option("--tracker", metavar="URL", help="A tracker to announce to, may be repeated.")
+    ] = None,
+    web_seed: Annotated[
+        list[str] | None,
+        typer.Option("--web-seed", metavar="URL", help="Where the same can be had over HTTP, may be repeated."),
+    ] = None,
+    node: Annotated[
+        list[str] | None,
+        typer.Option("--node", metavar="HOST:PORT", help="A DHT node to begin with (BEP 5), may be repeated."),
+    ] = None,
+    comment: Annotated[str | None, typer.Option("--comment", metavar="TEXT", help="For people who look at it.")] = None,
+    source: Annotated[
+        str | None,
+        typer.Option(
+            "--source", metavar="TEXT", help="What a private tracker is called, so that its torrent is one of its own."
+        ),
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Peers come from the trackers only (BEP 27).")] = False,
+    align: Annotated[
+        bool, typer.Option("--align", help="Let each file begin with a piece of its own (BEP 47 padding).")
+    ] = False,
+    attributes: Annotated[
+        bool, typer.Option("--attributes", help="Keep executable and hidden files and symbolic links (BEP 47).")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a torrent of a file or folder: hash its content, write FILE and print the magnet link that stands for it.
+    Afterwards `kad seed` shares it.
+    """
+    piece_length = _parse_piece_size(piece_size)
+    nodes = [parse_endpoint(text, option="--node") for text in node or ()]
+    if private and nodes:
+        raise typer.BadParameter("a private torrent stays out of the DHT", param_hint="--node")
+    target = _target_of(path, target)
+    if not force and os.path.lexists(target):
+        raise CommandError(f"{target} exists already; choose another -o FILE, or replace it with --force")
+    left_out = [*(exclude or ()), *_own_path(path, target)]
+    output = Output(as_json=as_json)
+    doubtful = doubtful_files(scan_files(os.path.abspath(path), exclude=left_out))
+    if doubtful:
+        shown = ", ".join(doubtful[:MAX_DOUBTFUL_SHOWN]) + (", …" if len(doubtful) > MAX_DOUBTFUL_SHOWN else "")
+        output.complain(
+            f"{count_text(len(doubtful), 'file')} of a kind that is rarely meant to be shared: {one_line(shown)};"
+            " --exclude leaves files out, --exclude '.*' all hidden ones"
+        )
+    with ByteCount(output, "hashing") as count, ThreadPoolExecutor(os.cpu_count()) as executor:
+        metainfo = create_metainfo(
+            path,
+            piece_length=piece_length,
+            trackers=tracker or (),
+            web_seeds=web_seed or (),
+            nodes=nodes,
+            comment=comment,
+            source=source,
+            exclude=left_out,
+            private=private,
+            align=align,
+            attributes=attributes,
+            executor=executor,
+            creation_date=int(time.time()),
+            progress=count.show,
+        )
+    _write(target, metainfo.to_bytes(), replace=force)
+    show_metainfo(output, metainfo, file=target, doubtful_files=doubtful)
+
+
+def doubtful_files(files: Iterable[SourceFile]) -> list[str]:
+    """The paths of what systems leave in folders, and of what is hidden: rarely meant to be shared."""
+    return [
+        "/".join(file.path)
+        for file in files
+        if any(element.startswith(".") or element.casefold() in _LEFTOVERS for element in file.path)
+    ]
+
+
+def _parse_piece_size(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        size = parse_size(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--piece-size") from None
+    if size & (size - 1) or not MIN_PIECE_LENGTH <= size <= DEFAULT_LIMITS.piece_length_bytes:
+        raise typer.BadParameter("it must be a power of two from 16K to 256M", param_hint="--piece-size")
+    return size
+
+
+def _target_of(path: Path, target: Path | None) -> Path:
+    """Where the torrent goes; a folder takes it under the name of what is shared."""
+    if target is not None and not target.is_dir():
+        return target
+    name = os.path.basename(os.path.abspath(path))
+    if not name:
+        raise CommandError(f"cannot share {path}: it has no name; choose a folder inside it")
+    return (target or Path()) / f"{name}.torrent"
+
+
+def _own_path(path: Path, target: Path) -> list[str]:
+    """The pattern that leaves out the torrent itself, where it lies in the folder that is shared."""
+    below = os.path.relpath(os.path.abspath(target), os.path.abspath(path))
+    return [] if below == os.curdir or below.startswith(os.pardir) else [glob.escape(below.replace(os.sep, "/"))]
+
+
+def _write(target: Path, content: bytes, *, replace: bool) -> None:
+    """Writes all or nothing: what was there is replaced only by a complete file."""
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part") if replace else target
+    with open(unfinished, "xb") as file:
+        try:
+            file.write(content)
+            file.flush()
+            if replace:
+                os.replace(unfinished, target)
+        except BaseException:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
+
+
+MAX_DOUBTFUL_SHOWN = 5
+_LEFTOVERS = {
+    "thumbs.db",
+    "ehthumbs.db",
+    "desktop.ini",
+    "__macosx",
+    "@eadir",
+    "$recycle.bin",
+    "system volume information",
+    "lost+found",
+}

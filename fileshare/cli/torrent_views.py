@@ -1,0 +1,122 @@
+"""What a torrent and a magnet link say, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.torrent import Metainfo
+from fileshare.cli.output import Output
+from fileshare.cli.units import count_text, size_text
+
+
+def show_metainfo(output: Output, metainfo: Metainfo, *, file: Path | None = None, **more: object) -> None:
+    """All that a torrent says but its hashes.
+
+    Args:
+        file: where it was written.
+        more: fields of the event.
+    """
+    trackers = [url for tier in metainfo.trackers for url in tier]
+    listed = [(number, entry) for number, entry in enumerate(metainfo.files) if not entry.is_padding]
+    padding = sum(entry.length for entry in metainfo.files if entry.is_padding)
+    magnet = metainfo.magnet_link()
+    fields: list[tuple[str, Sequence[object]]] = [
+        ("written", [file] if file is not None else []),
+        ("name", [metainfo.name]),
+        ("info-hash", [metainfo.info_hash.hex()]),
+        ("size", [f"{size_text(metainfo.total_bytes - padding)} ({metainfo.total_bytes - padding} bytes)"]),
+        ("padding", [f"{size_text(padding)} between the files"] if padding else []),
+        ("pieces", [f"{metainfo.piece_count} of {size_text(metainfo.piece_length)}"]),
+        ("private", ["yes, peers come from trackers only" if metainfo.private else "no"]),
+        ("tracker", trackers),
+        ("web seed", metainfo.web_seeds),
+        ("DHT node", metainfo.nodes),
+        ("source", [metainfo.source] if metainfo.source else []),
+        ("created", [date_text(metainfo.creation_date)] if metainfo.creation_date is not None else []),
+        ("creator", [metainfo.created_by] if metainfo.created_by else []),
+    ]
+    for name, values in fields:
+        for value in values:
+            output.say(f"{name:<10} {value}")
+    for number, line in enumerate(_comment_lines(metainfo.comment)):
+        output.say(f"{'' if number else 'comment':<10} {line}".rstrip())
+    output.say(f"magnet     {magnet}")
+    output.say(f"{count_text(len(listed), 'file')}, by the numbers that --select takes:")
+    for number, entry in listed:
+        link = f" -> {'/'.join(entry.link_to)}" if entry.link_to else ""
+        output.say(f"{number:>6}  {size_text(entry.length):>10}  {entry}{link}")
+    output.event(
+        "done",
+        **({"file": file} if file is not None else {}),
+        info_hash=metainfo.info_hash,
+        name=metainfo.name,
+        bytes=metainfo.total_bytes,
+        padding_bytes=padding,
+        piece_size=metainfo.piece_length,
+        pieces=metainfo.piece_count,
+        private=metainfo.private,
+        trackers=trackers,
+        web_seeds=metainfo.web_seeds,
+        nodes=metainfo.nodes,
+        source=metainfo.source,
+        creation_date=metainfo.creation_date,
+        created_by=metainfo.created_by,
+        comment=metainfo.comment,
+        files=[
+            {
+                "number": number,
+                "path": str(entry),
+                "bytes": entry.length,
+                **({"link_to": "/".join(entry.link_to)} if entry.link_to else {}),
+            }
+            for number, entry in listed
+        ],
+        magnet=magnet,
+        **more,
+    )
+
+
+def show_magnet(output: Output, magnet: Magnet) -> None:
+    """All that a magnet link says."""
+    output.say(f"name       {magnet.name or '(the link gives none)'}")
+    output.say(f"info-hash  {magnet.info_hash.hex()}")
+    if magnet.exact_length is not None:
+        output.say(f"size       {size_text(magnet.exact_length)} ({magnet.exact_length} bytes)")
+    for url in magnet.trackers:
+        output.say(f"tracker    {url}")
+    for url in magnet.web_seeds:
+        output.say(f"web seed   {url}")
+    for peer in magnet.peers:
+        output.say(f"peer       {peer}")
+    output.say("files and piece size are known to peers only: `kad get` asks them")
+    output.event(
+        "done",
+        info_hash=magnet.info_hash,
+        name=magnet.name,
+        bytes=magnet.exact_length,
+        trackers=magnet.trackers,
+        web_seeds=magnet.web_seeds,
+        peers=magnet.peers,
+        magnet=str(magnet),
+    )
+
+
+def date_text(seconds: int) -> str:
+    """A moment since 1970, such as `2026-11-30 02:46:38 UTC`; a number that is none stays a number."""
+    try:
+        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, OverflowError, OSError):
+        return str(seconds)
+
+
+def _comment_lines(comment: str | None) -> list[str]:
+    lines = comment.strip("\n").split("\n") if comment else []
+    if len(lines) <= MAX_COMMENT_LINES:
+        return lines
+    return [*lines[:MAX_COMMENT_LINES], f"… and {len(lines) - MAX_COMMENT_LINES} lines more; --json has them all"]
+
+
+MAX_COMMENT_LINES = 100
