@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import zlib
 from collections.abc import AsyncIterator, Mapping
@@ -15,6 +14,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from transfer.address import is_ip_address
+from transfer.aio.resolver import resolve
 
 
 class RefusedError(aiohttp.ClientError):
@@ -176,8 +176,7 @@ class _Resolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
+        found = await resolve(host, port, purpose="http", family=family)
         addresses = [(kind, protocol, str(name[0]).partition("%")[0]) for kind, _, protocol, _, name in found]
         if len(self.was_public) >= MAX_REMEMBERED_HOSTS:
             self.was_public.pop(next(iter(self.was_public)))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-import socket
 from collections.abc import Callable, Iterable
 
 from bittorrent.peer_list import PeerSource
 from transfer.address import Address, is_ip_address
+from transfer.aio.resolver import resolve
 from transfer.aio.tasks import TaskSet
 
 
@@ -40,8 +39,8 @@ class NamedPeers:
 
     async def _resolve(self, host: str, port: int) -> None:
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
+            found = await resolve(host, port, purpose="peers")
+        except OSError:
             self.unresolved.append(host)
         else:
             addresses = [Address.from_socket((str(name[0]), port)) for *_, name in found[:MAX_ADDRESSES_PER_NAME]]

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar, cast
 
 from bittorrent.errors import TrackerError
 from bittorrent.tracker.udp_exchange import Answered, UdpExchange
+from transfer.aio.resolver import resolve
 
 T = TypeVar("T")
 
@@ -21,13 +22,12 @@ async def ask_udp(host: str, port: int, make: Callable[[bool], UdpExchange[T]]) 
 
     Raises:
         TrackerError: it refused, or stayed silent for as long as the exchange's config allows.
-        OSError: the name has no address, or no datagram could be sent or delivered.
+        OSError: the name has no address or cannot be looked up, or no datagram could be sent or delivered.
 
     Cancellation: the exchange is dropped; the tracker may have counted us.
     """
-    loop = asyncio.get_running_loop()
     targets: dict[int, str] = {}
-    for found, _, _, _, target in await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM):
+    for found, _, _, _, target in await resolve(host, port, purpose="trackers", kind=socket.SOCK_DGRAM):
         targets.setdefault(found, str(target[0]))
     failure: TrackerError | OSError = TrackerError("its name has no address")
     for family, ip in targets.items():

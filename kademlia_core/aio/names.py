@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
-from contextlib import suppress
 
 from transfer.address import Address, is_ip_address
+from transfer.aio import resolver
 
 
 async def resolve(address: Address, *, ipv6: bool, patience_s: float) -> list[Address]:
@@ -16,14 +15,18 @@ async def resolve(address: Address, *, ipv6: bool, patience_s: float) -> list[Ad
     """
     if is_ip_address(address.host):
         return [address] if address.is_ipv6 == ipv6 else []
-    family = socket.AF_INET6 if ipv6 else socket.AF_INET
-    with suppress(OSError, UnicodeError, TimeoutError):
-        async with asyncio.timeout(patience_s):
-            found = await asyncio.get_running_loop().getaddrinfo(
-                address.host, address.port, family=family, type=socket.SOCK_DGRAM
-            )
-        return [Address.from_socket((str(name[0]), address.port)) for *_, name in found[:MAX_ADDRESSES_PER_NAME]]
-    return []
+    try:
+        found = await resolver.resolve(
+            address.host,
+            address.port,
+            purpose="nodes",
+            family=socket.AF_INET6 if ipv6 else socket.AF_INET,
+            kind=socket.SOCK_DGRAM,
+            patience_s=patience_s,
+        )
+    except OSError:
+        return []
+    return [Address.from_socket((str(name[0]), address.port)) for *_, name in found[:MAX_ADDRESSES_PER_NAME]]
 
 
 MAX_ADDRESSES_PER_NAME = 4

@@ -7,7 +7,8 @@ import socket
 from collections.abc import Iterable
 from typing import Any
 
-from transfer.address import Address, is_ip_address
+from transfer.address import Address
+from transfer.aio.resolver import resolve
 from transfer.aio.tcp import watches_descriptors
 
 
@@ -46,15 +47,16 @@ async def bind_datagrams(
         OSError: the address is in use, or not of this host.
     """
     loop = asyncio.get_running_loop()
-    if not watches_descriptors(loop) or not is_ip_address(local.host):
-        transport, _ = await loop.create_datagram_endpoint(lambda: protocol, local_addr=local)
+    *_, name = (await resolve(local.host, local.port, purpose="listening", kind=socket.SOCK_DGRAM))[0]
+    if not watches_descriptors(loop):
+        transport, _ = await loop.create_datagram_endpoint(lambda: protocol, local_addr=name[:2])
         return transport
-    sock = socket.socket(socket.AF_INET6 if local.is_ipv6 else socket.AF_INET, socket.SOCK_DGRAM)
+    sock = socket.socket(socket.AF_INET6 if ":" in name[0] else socket.AF_INET, socket.SOCK_DGRAM)
     try:
         sock.setblocking(False)
-        if local.is_ipv6:
+        if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # or the port would be taken in IPv4 as well
-        sock.bind(local)
+        sock.bind(name)
         return DatagramSocket(loop, sock, protocol, max_bytes=max_bytes)
     except BaseException:
         sock.close()

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from transfer.address import Address
+from transfer.aio.resolver import resolve
 from transfer.aio.sockets import SocketTransport
 
 
@@ -100,8 +101,8 @@ async def bind_listening_sockets(address: Address, *, backlog: int, reuse_port: 
     Raises:
         OSError: one of the addresses is in use, or not of this host.
     """
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    hosts = (address.host,) if address.host else ("0.0.0.0", "::")
+    found = [info for host in hosts for info in await resolve(host, address.port, purpose="listening")]
     sockets: list[socket.socket] = []
     try:
         for family, kind, protocol, _, name in dict.fromkeys(found):

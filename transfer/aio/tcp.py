@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from transfer.address import Address, is_ip_address
+from transfer.aio.resolver import resolve
 from transfer.aio.socket_listener import SocketListener, bind_listening_sockets
 from transfer.aio.sockets import SocketTransport
 from transfer.aio.transports import Listener
@@ -25,7 +28,7 @@ class TcpConfig:
     Attributes:
         backlog: connections that the kernel has accepted and this program has not seen yet.
         happy_eyeballs_delay_s: for a host name with several addresses, the head start of each over the next
-            (RFC 8305, section 8: 0.25 s); None tries one after the other. uvloop always does the latter.
+            (RFC 8305, section 8: 0.25 s); None tries one after the other.
         local_host: the address that connections come from; None lets the system choose.
         reuse_port: several listeners, even in other processes, may share an address.
     """
@@ -46,7 +49,7 @@ class TcpTransport:
     """A `StreamTransport` over the sockets of the running event loop, simulated or real.
 
     On asyncio's selector loop and on uvloop connections are `SocketTransport`s, which know `ScatterProtocol`. Any other
-    loop, and a host name that has to be resolved, gets the loop's `create_connection` and `create_server`.
+    loop gets the loop's `create_connection` and `create_server`.
     """
 
     __slots__ = ("_config",)
@@ -59,8 +62,14 @@ class TcpTransport:
         loop = asyncio.get_running_loop()
         config = self._config
         is_ip = is_ip_address(address.host)
-        if is_ip and watches_descriptors(loop):
-            return await self._connect_socket(loop, protocol_factory, address)
+        if watches_descriptors(loop):
+            sock = await (self._connect(loop, address) if is_ip else self._connect_by_name(loop, address))
+            try:
+                protocol = protocol_factory()
+                return SocketTransport(loop, sock, protocol), protocol
+            except BaseException:
+                sock.close()
+                raise
         options: dict[str, Any] = {}
         if config.local_host is not None:
             options["local_addr"] = (config.local_host, 0)
@@ -82,20 +91,59 @@ class TcpTransport:
         )
         return TcpListener(server)
 
-    async def _connect_socket(
-        self, loop: asyncio.AbstractEventLoop, protocol_factory: Callable[[], P], address: Address
-    ) -> tuple[asyncio.Transport, P]:
+    async def _connect_by_name(self, loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
+        """A connected socket: the first of the addresses of a name to accept, each with a head start over the next."""
+        found = await resolve(address.host, address.port, purpose="connections")
+        targets = deque(dict.fromkeys(Address(str(name[0]), address.port) for *_, name in found))
+        attempts: dict[asyncio.Task[socket.socket], None] = {}
+        failures: list[OSError] = []
+        try:
+            while targets or attempts:
+                if targets:
+                    attempts[loop.create_task(self._connect(loop, targets.popleft()))] = None
+                head_start_s = self._config.happy_eyeballs_delay_s if targets else None
+                done, _ = await asyncio.wait(attempts, timeout=head_start_s, return_when=asyncio.FIRST_COMPLETED)
+                for attempt in done:
+                    del attempts[attempt]
+                    error = attempt.exception()
+                    if not isinstance(error, OSError):
+                        return attempt.result()
+                    failures.append(error)
+        finally:
+            for attempt in attempts:
+                attempt.cancel()
+            for connected in await asyncio.gather(*attempts, return_exceptions=True):
+                if isinstance(connected, socket.socket):
+                    connected.close()
+        raise failures[0]
+
+    async def _connect(self, loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
+        """A connected socket. Not with `loop.sock_connect`: uvloop's asks the name service even about IP addresses."""
+        *_, name = (await resolve(address.host, address.port, purpose="connections"))[0]
         sock = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
             if self._config.local_host is not None:
                 sock.bind((self._config.local_host, 0))
-            await loop.sock_connect(sock, address)
-            protocol = protocol_factory()
-            return SocketTransport(loop, sock, protocol), protocol
+            try:
+                sock.connect(name)
+            except (BlockingIOError, InterruptedError):
+                await _writable(loop, sock)
+                if number := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    raise OSError(number, f"{os.strerror(number)}: {address}") from None
+            return sock
         except BaseException:
             sock.close()
             raise
+
+
+async def _writable(loop: asyncio.AbstractEventLoop, sock: socket.socket) -> None:
+    ready: asyncio.Future[None] = loop.create_future()
+    loop.add_writer(sock, lambda: None if ready.done() else ready.set_result(None))
+    try:
+        await ready
+    finally:
+        loop.remove_writer(sock)
 
 
 def watches_descriptors(loop: asyncio.AbstractEventLoop) -> bool:
