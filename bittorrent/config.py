@@ -35,6 +35,8 @@ class SessionConfig:
             up to a minute.
         dht_interval_s: an announcement that was taken is repeated after so long (BEP 5).
         external_address: how many peers must agree on the address they see us at.
+        allow_private: whatever a torrent, a peer, a server or the DHT names may lie on this machine or in a private
+            network (`bittorrent.targets` has the rule without it).
         disk_threads: worker threads for hashing and files, at least one for each core.
     """
 
@@ -51,6 +53,7 @@ class SessionConfig:
     no_peers_timeout_s: float | None = None
     dht_first_interval_s: float = 3.0
     dht_interval_s: float = 15 * 60.0
+    allow_private: bool = False
     disk_threads: int = 4
     external_address: ExternalAddressConfig = field(default_factory=lambda: ExternalAddressConfig(quorum=3))
     peer: PeerConfig = field(default_factory=PeerConfig)
@@ -61,7 +64,7 @@ class SessionConfig:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            if isinstance(value, int | float) and value <= 0:
+            if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
                 raise ValueError(f"{name} must be positive")
         if self.dht_first_interval_s > self.dht_interval_s:
             raise ValueError("dht_first_interval_s must not exceed dht_interval_s")

@@ -18,11 +18,13 @@ class PeerExchangeConfig:
         interval_s: between two messages, sent or accepted (BEP 11: a minute).
         max_told: endpoints added, and as many dropped, in a message of ours (BEP 11: 50).
         tolerance: messages that may come at once; the peer's minute is not ours.
+        allow_private: believe peers anywhere that name others in private networks and on this machine.
     """
 
     interval_s: float = 60.0
     max_told: int = 50
     tolerance: int = 3
+    allow_private: bool = False
 
     def __post_init__(self) -> None:
         if min(self.interval_s, self.max_told, self.tolerance) <= 0:
@@ -85,5 +87,5 @@ class PeerExchange:
         return [
             (address, flags)
             for address, flags in message.added
-            if is_usable_peer(address) and is_plausible_from(address, self._remote)
+            if is_usable_peer(address) and (self._config.allow_private or is_plausible_from(address, self._remote))
         ]

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from bittorrent.errors import WebSeedError
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.geometry import Block
+from bittorrent.urls import escaped_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +61,7 @@ class WebFiles:
 
     def __init__(self, url: str, metainfo: Metainfo) -> None:
         self.url = url
-        # What no URL may contain is escaped, what is escaped already stays.
-        base = quote(url.partition("#")[0], safe=_URL_CHARACTERS, errors="replace")
+        base = escaped_url(url)
         is_single = len(metainfo.files) == 1 and len(metainfo.files[0].path) == 1
         self._single = base if is_single and not base.endswith("/") else None
         self._base = base if base.endswith("/") else base + "/"
@@ -189,6 +189,5 @@ class WebSeedSchedule:
         self.dropped_because = self.dropped_because or reason
 
 
-_URL_CHARACTERS = "%:/?[]@!$&'()*+,;=~"
 _CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
 _MAX_DOUBLINGS = 20

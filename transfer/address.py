@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import NamedTuple
 
 from transfer.errors import DecodeError
+from transfer.reach import reach_of
 
 COMPACT_IPV4_SIZE = 6
 COMPACT_IPV6_SIZE = 18
@@ -146,17 +147,7 @@ def is_plausible_from(named: Address, teller: Address) -> bool:
 
     Without that, a stranger could make us connect to services of our own network.
     """
-    return _reach(named.host) >= _reach(teller.host)
-
-
-@lru_cache(maxsize=4096)
-def _reach(host: str) -> int:
-    """How far away an address can be seen: 0 from this machine, 1 from this network, 2 from anywhere."""
-    try:
-        ip = ip_address(host)
-    except ValueError:
-        return 0
-    return 0 if ip.is_loopback else 1 if ip.is_private or ip.is_link_local else 2
+    return reach_of(named.host) >= reach_of(teller.host)
 
 
 @lru_cache(maxsize=4096)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -125,7 +125,12 @@ class Discovery:
             await self._announcer.aclose()
 
     def explain_loneliness(
-        self, unresolved: Iterable[str] = (), web_seeds: Mapping[str, str] | None = None, *, has_met: bool = False
+        self,
+        unresolved: Iterable[str] = (),
+        web_seeds: Mapping[str, str] | None = None,
+        *,
+        private: Sequence[Address] = (),
+        has_met: bool = False,
     ) -> str:
         """Why nobody is here, and what can be done.
 
@@ -133,6 +138,7 @@ class Discovery:
             has_met: somebody was here before.
             unresolved: names of peers that have no address.
             web_seeds: what is wrong with each of them.
+            private: peers that were not called because of where they are.
         """
         said = ["everybody who was here has left" if has_met else "no peer could be reached"]
         if self._announcer is not None and (self._announcer.last_error or not has_met):
@@ -141,6 +147,8 @@ class Discovery:
             said.append(self._dht_error)
         said += [f"{name} has no address" for name in unresolved]
         said += [f"{url}: {error}" for url, error in (web_seeds or {}).items()][:MAX_WEB_SEEDS_NAMED]
+        if private:
+            said.append(_explain_private(private))
         if has_met:
             said.append("wait until somebody comes back, or name another peer")
         else:
@@ -210,6 +218,11 @@ class Discovery:
                 self._on_addresses([address], PeerSource.DHT)
             if is_first and self.lookup is not None:
                 self.lookup = replace(summary(), elapsed_s=self.lookup.elapsed_s)
+
+
+def _explain_private(peers: Sequence[Address]) -> str:
+    others = f" and {len(peers) - 1} more" if len(peers) > 1 else ""
+    return f"not called: {peers[0]}{others}, at a private address; --allow-private allows that"
 
 
 MAX_WEB_SEEDS_NAMED = 3

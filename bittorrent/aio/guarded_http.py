@@ -7,14 +7,16 @@ import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from ipaddress import IPv6Address, ip_address
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from bittorrent.targets import PRIVATE
+from bittorrent.urls import escaped_url
 from transfer.address import is_ip_address
 from transfer.aio.resolver import resolve
+from transfer.reach import Reach, is_public, reach_of
 
 
 class RefusedError(aiohttp.ClientError):
@@ -32,6 +34,7 @@ class HttpConfig:
         max_connections, max_connections_per_host: at a time; further requests wait.
         user_agent: what we call ourselves.
         keeps_alive: whether connections are used again.
+        allow_private: whether whoever names a URL may lead us to private addresses.
     """
 
     connect_timeout_s: float = 15.0
@@ -41,6 +44,7 @@ class HttpConfig:
     max_connections_per_host: int = 50
     user_agent: str = "kademlia-core/0.1"
     keeps_alive: bool = True
+    allow_private: bool = False
 
     def __post_init__(self) -> None:
         if min(self.connect_timeout_s, self.read_timeout_s) <= 0:
@@ -57,7 +61,7 @@ class GuardedHttp:
     A server that is reached at a public address may redirect to public addresses only: what a torrent names must not
     make us ask the router or a service on this machine. The check is made on the addresses that are connected to, so
     that a name which changes its address in between is of no use. A URL that leads to a private address by itself is
-    fine: such trackers and servers exist in houses and companies.
+    the caller's decision (`bittorrent.targets`): such trackers and servers exist in houses and companies.
     """
 
     def __init__(self, config: HttpConfig | None = None) -> None:
@@ -84,6 +88,7 @@ class GuardedHttp:
             RefusedError: too many redirects, or one to where it must not lead.
             aiohttp.ClientError, OSError, TimeoutError, ValueError: whatever else goes wrong.
         """
+        public_only = public_only and not self._config.allow_private
         target = URL(url, encoded=True)
         all_headers = {"Accept-Encoding": "identity", **(headers or {})}
         for _ in range(self._config.max_redirects + 1):
@@ -97,8 +102,9 @@ class GuardedHttp:
                 if location is None:
                     yield response
                     return
-            public_only = public_only or self._was_public(target)
-            target = target.join(URL(location, encoded=True))
+            if self.reach_of(target) is Reach.INTERNET and not self._config.allow_private:
+                public_only = True
+            target = target.join(URL(escaped_url(location), encoded=True))
         raise RefusedError(f"it redirects more than {self._config.max_redirects} times")
 
     async def aclose(self) -> None:
@@ -106,9 +112,10 @@ class GuardedHttp:
         for session in self._sessions.values():
             await session.close()
 
-    def _was_public(self, url: URL) -> bool:
+    def reach_of(self, url: URL) -> Reach:
+        """How far away the server of an answer can be seen."""
         host = url.host or ""
-        return is_public(host) if is_ip_address(host) else self._anywhere.was_public.get(host, True)
+        return reach_of(host) if is_ip_address(host) else self._anywhere.reaches.get(host, Reach.INTERNET)
 
     def _session(self, public_only: bool) -> aiohttp.ClientSession:
         session = self._sessions.get(public_only)
@@ -156,21 +163,11 @@ async def read_body(response: aiohttp.ClientResponse, *, max_bytes: int) -> byte
     return bytes(body)
 
 
-def is_public(host: str) -> bool:
-    """Whether an IP address belongs to the internet at large; False for what is no address."""
-    if not is_ip_address(host):
-        return False
-    address = ip_address(host)
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    return address.is_global and not address.is_multicast
-
-
 class _Resolver(AbstractResolver):
-    """Looks names up with the event loop, and remembers which led only to public addresses."""
+    """Looks names up with the event loop, and remembers how far away each leads."""
 
     def __init__(self, *, public_only: bool) -> None:
-        self.was_public: dict[str, bool] = {}
+        self.reaches: dict[str, Reach] = {}  # of the farthest address of each host
         self._public_only = public_only
 
     async def resolve(
@@ -178,9 +175,9 @@ class _Resolver(AbstractResolver):
     ) -> list[ResolveResult]:
         found = await resolve(host, port, purpose="http", family=family)
         addresses = [(kind, protocol, str(name[0]).partition("%")[0]) for kind, _, protocol, _, name in found]
-        if len(self.was_public) >= MAX_REMEMBERED_HOSTS:
-            self.was_public.pop(next(iter(self.was_public)))
-        self.was_public[host] = all(is_public(address) for _, _, address in addresses)
+        if len(self.reaches) >= MAX_REMEMBERED_HOSTS:
+            self.reaches.pop(next(iter(self.reaches)))
+        self.reaches[host] = max((reach_of(address) for _, _, address in addresses), default=Reach.INTERNET)
         if self._public_only:
             addresses = [entry for entry in addresses if is_public(entry[2])]
             if not addresses:
@@ -194,7 +191,6 @@ class _Resolver(AbstractResolver):
         """Nothing is held."""
 
 
-PRIVATE = "it leads to a private address"
 MAX_REMEMBERED_HOSTS = 1000
 _REDIRECTS = (301, 302, 303, 307, 308)
 _ANY_HEADER = zlib.MAX_WBITS | 32

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
@@ -13,12 +14,13 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from bittorrent.aio.connection_tally import ConnectionTally
-from bittorrent.aio.guarded_http import GuardedHttp
+from bittorrent.aio.guarded_http import GuardedHttp, HttpConfig
 from bittorrent.aio.local_discovery import LocalDiscovery
 from bittorrent.aio.peer_connection import PeerConnection
+from bittorrent.aio.private_calls import PrivateCalls
 from bittorrent.aio.torrent import Torrent
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
-from bittorrent.aio.tracker import TrackerClient
+from bittorrent.aio.tracker import TrackerClient, TrackerConfig
 from bittorrent.config import SessionConfig
 from bittorrent.errors import StorageError
 from bittorrent.ip_filter import IpFilter
@@ -33,6 +35,7 @@ from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.ports import OpenStorage
 from bittorrent.storage.resume import ResumeStore
+from bittorrent.targets import TargetRule
 from kademlia_core.node.external_address import ExternalAddress
 from transfer.address import Address, is_ip_address
 from transfer.aio.tcp import TcpTransport
@@ -87,13 +90,14 @@ class Session:
         self._host = host
         self._port = port
         self._dht = dht
-        self._config = config or SessionConfig()
+        self._config = _with_private_allowed(config or SessionConfig())
         self._rng = rng or Random(SystemRandom().getrandbits(128))
         self._open_storage = open_storage
         self._transport = transport or TcpTransport()
         self._state_dir = Path(state_dir) if state_dir is not None else None
         self._claims = PathClaims()
         self._tally = ConnectionTally(limit=self._config.max_connections, max_half_open=self._config.max_half_open)
+        self._targets = TargetRule(allow_private=self._config.allow_private)
         self._ip_filter = ip_filter or IpFilter()
         self._limits = SwarmLimits()
         self._wants_local = local_discovery
@@ -116,8 +120,8 @@ class Session:
         self._executor = ThreadPoolExecutor(
             max(self._config.disk_threads, os.cpu_count() or 1), thread_name_prefix="disk"
         )
-        self._trackers = TrackerClient()
-        self._http = GuardedHttp()
+        self._trackers = TrackerClient(config=TrackerConfig(targets=self._targets))
+        self._http = GuardedHttp(HttpConfig(allow_private=self._config.allow_private))
         if self._wants_local:
             await self._open_local()
         return self
@@ -318,6 +322,7 @@ class Session:
             external=self._external,
             limits=self._limits,
             local=self._local,
+            calls=PrivateCalls(self._targets, own_host=self.address.host),
             config=self._config,
         )
 
@@ -411,6 +416,14 @@ class _Reception:
             self._tally.change(1, 0)
         if not self._waiting:
             self._all_gone.set()
+
+
+def _with_private_allowed(config: SessionConfig) -> SessionConfig:
+    """What `allow_private` means for the parts."""
+    if not config.allow_private:
+        return config
+    exchange = replace(config.swarm.peer_exchange, allow_private=True)
+    return replace(config, swarm=replace(config.swarm, peer_exchange=exchange))
 
 
 NOT_OPEN = "the session is not open: use `async with`"

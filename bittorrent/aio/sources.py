@@ -18,6 +18,7 @@ from bittorrent.errors import NoPeersError
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer_list import PeerSource
+from bittorrent.targets import NamedBy
 from transfer.aio.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Sources:
 
     Args:
         source: names trackers, peers and web seeds.
-        web_urls: of web seeds, those of the source included.
+        web_urls: of web seeds, those of the source included; `typed_web_urls` are those that the user gave.
         dht: None for a private torrent, or when the session has no node.
         swarm: takes the peers.
         left_bytes: what trackers are told.
@@ -42,6 +43,7 @@ class Sources:
         source: Metainfo | Magnet,
         *,
         web_urls: tuple[str, ...],
+        typed_web_urls: tuple[str, ...],
         dht: MainlineNode | None,
         parts: SessionParts,
         swarm: Swarm,
@@ -55,6 +57,7 @@ class Sources:
         self.web_seeds: WebSeeds | None = None
         self._source = source
         self._web_urls = web_urls
+        self._typed_web_urls = typed_web_urls
         self._parts = parts
         self._swarm = swarm
         self._left_bytes = left_bytes
@@ -63,7 +66,7 @@ class Sources:
         self._rng = rng
         self._is_paused = is_paused
         self._may_search = False
-        self.named_peers = NamedPeers(on_addresses=swarm.add_addresses, tasks=tasks)
+        self.named_peers = NamedPeers(on_addresses=swarm.add_addresses, calls=parts.calls, tasks=tasks)
         if is_paused:
             swarm.hold()
         self.discovery = Discovery(
@@ -89,7 +92,7 @@ class Sources:
         if not self._swarm.is_started:
             self._swarm.start()
             if isinstance(self._source, Magnet):
-                self.named_peers.add(self._source.peers)
+                self.named_peers.add(self._source.peers, named_by=NamedBy.STRANGER)
             if self._parts.config.no_peers_timeout_s is not None:
                 self._tasks.start(self._give_up_alone(self._parts.config.no_peers_timeout_s), name="wait for peers")
 
@@ -101,6 +104,7 @@ class Sources:
             self.web_seeds = WebSeeds(
                 self._web_urls,
                 metainfo,
+                typed=self._typed_web_urls,
                 http=self._parts.http,
                 new_connection=self._swarm.new_connection,
                 is_banned=self._swarm.peers.is_banned,
@@ -130,7 +134,12 @@ class Sources:
         """Why nobody came, and what can be done."""
         unusable = self.web_seeds.errors if self.web_seeds is not None else {}
         has_met = self._swarm.last_met_at is not None
-        return self.discovery.explain_loneliness(self.named_peers.unresolved, unusable, has_met=has_met)
+        return self.discovery.explain_loneliness(
+            self.named_peers.unresolved,
+            unusable,
+            private=[*self.named_peers.private, *self._swarm.private],
+            has_met=has_met,
+        )
 
     def _make_announcer(self) -> TrackerAnnouncer | None:
         tiers = tiers_of(self._source)
@@ -143,6 +152,7 @@ class Sources:
             info_hash=self._source.info_hash,
             peer_id=self._parts.peer_id,
             port=self._parts.listen_port,
+            named_by=NamedBy.TORRENT if isinstance(self._source, Metainfo) else NamedBy.STRANGER,
             totals=lambda: TransferTotals(core.uploaded_bytes, core.downloaded_bytes, self._left_bytes()),
             on_peers=lambda addresses: self._swarm.add_addresses(addresses, PeerSource.TRACKER),
         )

@@ -9,6 +9,7 @@ from dataclasses import replace
 from bittorrent.aio.block_server import BlockReads, BlockServer
 from bittorrent.aio.connection_tally import ConnectionTally
 from bittorrent.aio.peer_connection import PeerConnection
+from bittorrent.aio.private_calls import PrivateCalls
 from bittorrent.config import SessionConfig
 from bittorrent.ip_filter import IpFilter
 from bittorrent.peer import PeerCore
@@ -17,6 +18,7 @@ from bittorrent.peer_list import PeerList, PeerSource
 from bittorrent.swarm import SwarmCore
 from bittorrent.swarm_events import SwarmEvent
 from bittorrent.swarm_peer import SwarmPeer
+from bittorrent.targets import PRIVATE
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
 from transfer.aio.tasks import TaskSet
@@ -35,6 +37,7 @@ class Swarm:
         on_event: the torrent's part: pieces, metadata, bans.
         on_peer: told of a peer that takes part from now on, or with a reason of one that is gone.
         reads: of the content, for uploads.
+        calls: says which peers in private networks may be called.
         transport: dials.
         tasks: where dials and uploads run; their errors stop the torrent.
     """
@@ -50,6 +53,7 @@ class Swarm:
         on_event: Callable[[SwarmEvent], None],
         on_peer: Callable[[Address, str | None], None],
         reads: BlockReads,
+        calls: PrivateCalls,
         transport: StreamTransport,
         tasks: TaskSet,
     ) -> None:
@@ -59,6 +63,7 @@ class Swarm:
         self.dht_port: int | None = None
         self.last_met_at: float | None = None
         self.is_started = False
+        self.private: list[Address] = []  # some of the endpoints that may not be called
         self._handshake = handshake
         self._config = config
         self._tally = tally
@@ -66,6 +71,7 @@ class Swarm:
         self._half_open = 0
         self._on_event = on_event
         self._on_peer = on_peer
+        self._calls = calls
         self._transport = transport
         self._tasks = tasks
         self._server = BlockServer(core, reads, pump=self.pump, tasks=tasks)
@@ -320,6 +326,7 @@ class Swarm:
         connection.dialled = address
         try:
             async with asyncio.timeout(self._config.connect_timeout_s):
+                await self._check_private(address)
                 await self._transport.connect(lambda: connection, address)
         except (OSError, TimeoutError):
             if not connection.abandon():
@@ -332,6 +339,18 @@ class Swarm:
             self._recount()
             if not self._closed:
                 self._arm()
+
+    async def _check_private(self, address: Address) -> None:
+        """Peers that strangers name must not lead us into private networks that we are not in.
+
+        Raises:
+            OSError: this one would.
+        """
+        if self.peers.sources(address) & NEIGHBOURLY_SOURCES or await self._calls.allows(address):
+            return
+        if address not in self.private and len(self.private) < MOST_PRIVATE:
+            self.private.append(address)
+        raise OSError(PRIVATE)
 
     def _make_room(self, newcomer: Address) -> bool:
         """Whether one more incoming connection may stay: in a full torrent somebody has to give way to it."""
@@ -423,6 +442,8 @@ class Swarm:
 
 
 MOST_TURNED_OUT = 100  # that are remembered
+MOST_PRIVATE = 100
+NEIGHBOURLY_SOURCES = PeerSource.MANUAL | PeerSource.LOCAL  # somebody here wants them to be called
 TICK_S = 1.0
 IDLE_TICK_S = 30.0  # also how soon it is noticed that the session has room for connections again
 PUBLIC_SOURCES = PeerSource.DHT | PeerSource.PEX | PeerSource.LOCAL

@@ -109,6 +109,7 @@ class TorrentLife:
             on_event=self._handle,
             on_peer=self._note_peer,
             reads=self,
+            calls=parts.calls,
             transport=parts.transport,
             tasks=self._tasks,
         )
@@ -118,6 +119,7 @@ class TorrentLife:
         self.sources = Sources(
             source,
             web_urls=(*options.web_seeds, *source.web_seeds),
+            typed_web_urls=options.web_seeds,
             dht=self._dht,
             parts=parts,
             swarm=self.swarm,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bittorrent.aio.connection_tally import ConnectionTally
 from bittorrent.aio.guarded_http import GuardedHttp
 from bittorrent.aio.local_discovery import LocalDiscovery
+from bittorrent.aio.private_calls import PrivateCalls
 from bittorrent.aio.tracker import TrackerClient
 from bittorrent.config import SessionConfig
 from bittorrent.ip_filter import IpFilter
@@ -63,6 +64,7 @@ class SessionParts:
         external: at which address peers see us.
         limits: how fast all torrents together may be.
         local: calls into the local network for peers, if that is wanted.
+        calls: says which peers in private networks may be called.
     """
 
     peer_id: bytes
@@ -79,4 +81,5 @@ class SessionParts:
     external: ExternalAddress
     limits: SwarmLimits
     local: LocalDiscovery | None
+    calls: PrivateCalls
     config: SessionConfig

@@ -7,7 +7,7 @@ import random
 import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple, TypeVar
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from bittorrent.aio.guarded_http import GuardedHttp, HttpConfig, read_body
 from bittorrent.aio.udp_tracker import ask_udp
 from bittorrent.errors import TrackerError
 from bittorrent.stats import TrackerStats
+from bittorrent.targets import NamedBy, TargetRule
 from bittorrent.tracker.messages import (
     MAX_RESPONSE_BYTES,
     AnnounceRequest,
@@ -33,6 +34,7 @@ from bittorrent.tracker.udp import UdpAnnounce, UdpConfig, UdpScrape
 from bittorrent.tracker.udp_exchange import UdpExchange
 from transfer.address import Address
 from transfer.errors import LocalProtocolError
+from transfer.reach import Reach
 
 T = TypeVar("T")
 
@@ -49,6 +51,7 @@ class TrackerConfig:
         max_questions_per_host: to one tracker at a time. A thousand torrents that start together would lose most of
             their packets over UDP otherwise, and a tracker that is down would keep them from the others over HTTP.
         user_agent: what we call ourselves over HTTP.
+        targets: which trackers, and which peers that they name, are left alone.
     """
 
     announce_timeout_s: float = 40.0
@@ -58,6 +61,7 @@ class TrackerConfig:
     max_questions_per_host: int = 40
     user_agent: str = "kademlia-core/0.1"
     udp: UdpConfig = field(default_factory=UdpConfig)
+    targets: TargetRule = field(default_factory=TargetRule)
 
     def __post_init__(self) -> None:
         if not 0 < self.connect_timeout_s <= self.announce_timeout_s:
@@ -78,8 +82,13 @@ class TrackerClient:
         self._udp_rooms: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
         self._closed = False
 
-    async def announce(self, url: str, request: AnnounceRequest) -> AnnounceResponse:
+    async def announce(
+        self, url: str, request: AnnounceRequest, *, named_by: NamedBy = NamedBy.TORRENT
+    ) -> AnnounceResponse:
         """Tell the tracker at `url` about us, and learn of peers.
+
+        Args:
+            named_by: where the URL is from, which decides whether it may lead to a private address.
 
         Raises:
             TrackerError: it refused, did not answer in time, answered nonsense, or cannot be asked (unknown scheme).
@@ -94,13 +103,19 @@ class TrackerClient:
             config = self._config.udp
             return UdpAnnounce(request, url_data=url_data, ipv6=ipv6, rng=self._rng, now=now, config=config)
 
-        return await self._ask(url, lambda: announce_url(url, request), parse_response, exchange)
+        response, teller = await self._ask(url, lambda: announce_url(url, request), parse_response, exchange, named_by)
+        targets = self._config.targets
+        peers = tuple(peer for peer in response.peers if targets.believes(peer.host, teller=teller))
+        return replace(response, peers=peers)
 
-    async def scrape(self, url: str, info_hashes: Sequence[bytes]) -> dict[bytes, ScrapeStats]:
+    async def scrape(
+        self, url: str, info_hashes: Sequence[bytes], *, named_by: NamedBy = NamedBy.TORRENT
+    ) -> dict[bytes, ScrapeStats]:
         """Ask the tracker at `url`, which is that for announcements, how many peers torrents have (BEP 48).
 
         Args:
             info_hashes: from 1 to `MAX_HASHES`.
+            named_by: as for `announce`.
 
         Returns:
             Those that the tracker says something about. A UDP tracker says zeros of what it does not know.
@@ -118,7 +133,8 @@ class TrackerClient:
         def parse(body: bytes) -> dict[bytes, ScrapeStats]:
             return parse_scrape(body, info_hashes)
 
-        return await self._ask(url, lambda: scrape_url(url, info_hashes), parse, exchange)
+        found, _ = await self._ask(url, lambda: scrape_url(url, info_hashes), parse, exchange, named_by)
+        return found
 
     async def aclose(self) -> None:
         """Close the HTTP connections, which fails what is under way on them. Over UDP it ends by itself."""
@@ -132,20 +148,25 @@ class TrackerClient:
         target: Callable[[], str],
         parse: Callable[[bytes], T],
         exchange: Callable[[bytes, bool], UdpExchange[T]],
-    ) -> T:
+        named_by: NamedBy,
+    ) -> tuple[T, Reach]:
+        """The answer, and how far away who gave it can be."""
         if self._closed:
             raise LocalProtocolError("this tracker client is closed")
         try:
             async with asyncio.timeout(self._config.announce_timeout_s):
                 parts = urlsplit(url)
+                is_trusted = self._config.targets.trusts_tracker(url, named_by)
                 if parts.scheme in ("http", "https"):
-                    return await self._ask_http(target(), parse)
+                    return await self._ask_http(target(), parse, public_only=not is_trusted)
                 if parts.scheme == "udp":
                     if not parts.hostname or not parts.port:
                         raise TrackerError("a UDP tracker needs a host and a port")
                     url_data = (parts.path + (f"?{parts.query}" if parts.query else "")).encode()
                     async with self._room_at(parts.hostname, parts.port):
-                        return await ask_udp(parts.hostname, parts.port, partial(exchange, url_data))
+                        return await ask_udp(
+                            parts.hostname, parts.port, partial(exchange, url_data), public_only=not is_trusted
+                        )
         except TrackerError as error:
             raise TrackerError(f"{tracker_name(url)}: {error}", failure_reason=error.failure_reason) from error
         except TimeoutError as error:
@@ -160,7 +181,7 @@ class TrackerClient:
             room = self._udp_rooms[host, port] = asyncio.Semaphore(self._config.max_questions_per_host)
         return room
 
-    async def _ask_http(self, url: str, parse: Callable[[bytes], T]) -> T:
+    async def _ask_http(self, url: str, parse: Callable[[bytes], T], *, public_only: bool) -> tuple[T, Reach]:
         if self._http is None:
             # The next announcement is half an hour away: no connection is worth keeping.
             config = self._config
@@ -173,15 +194,14 @@ class TrackerClient:
                     max_connections_per_host=config.max_questions_per_host,
                     user_agent=config.user_agent,
                     keeps_alive=False,
+                    allow_private=config.targets.allow_private,
                 )
             )
-        # A torrent must not make us call services of the local network that are no trackers.
-        is_risky = not _is_url_of_tracker(url)
-        async with self._http.get(url, headers={"Accept-Encoding": "gzip"}, public_only=is_risky) as response:
+        async with self._http.get(url, headers={"Accept-Encoding": "gzip"}, public_only=public_only) as response:
             body = await read_body(response, max_bytes=MAX_RESPONSE_BYTES)
         if response.status != 200:
             raise _refused(body, response.status)
-        return parse(body)
+        return parse(body), self._http.reach_of(response.url)
 
 
 class TransferTotals(NamedTuple):
@@ -198,6 +218,7 @@ class TrackerAnnouncer:
     Args:
         tiers: announce URLs (BEP 12).
         client: makes the announcements; it stays the caller's.
+        named_by: where the URLs are from.
         totals: called for the numbers of each announcement.
         on_peers: called with the endpoints that a tracker named.
         port: where we accept peers.
@@ -212,6 +233,7 @@ class TrackerAnnouncer:
         info_hash: bytes,
         peer_id: bytes,
         port: int,
+        named_by: NamedBy = NamedBy.TORRENT,
         totals: Callable[[], TransferTotals],
         on_peers: Callable[[Sequence[Address]], object],
         config: ScheduleConfig | None = None,
@@ -223,6 +245,7 @@ class TrackerAnnouncer:
         self._info_hash = info_hash
         self._peer_id = peer_id
         self._port = port
+        self._named_by = named_by
         self._totals = totals
         self._on_peers = on_peers
         self._stop_timeout_s = stop_timeout_s
@@ -286,7 +309,7 @@ class TrackerAnnouncer:
 
     async def _announce(self, announce: Announce) -> None:
         try:
-            response = await self._client.announce(announce.url, self._request(announce))
+            response = await self._client.announce(announce.url, self._request(announce), named_by=self._named_by)
         except TrackerError as error:
             self.last_error = str(error)
             self._schedule.failed(announce, now=self._loop.time(), error=str(error))
@@ -299,7 +322,7 @@ class TrackerAnnouncer:
 
     async def _say_stopped(self, announce: Announce) -> None:
         with suppress(TrackerError, LocalProtocolError):
-            await self._client.announce(announce.url, self._request(announce))
+            await self._client.announce(announce.url, self._request(announce), named_by=self._named_by)
 
     def _request(self, announce: Announce) -> AnnounceRequest:
         totals = self._totals()
@@ -325,14 +348,6 @@ def _refused(body: bytes, status: int) -> TrackerError:
         if error.failure_reason is not None:
             return error
     return TrackerError(f"it answered HTTP {status}")
-
-
-def _is_url_of_tracker(url: str) -> bool:
-    """Whether its path ends as BEP 48 knows it, and nearly every tracker in use has it, or there is none."""
-    parts = urlsplit(url)
-    if parts.path in ("", "/"):
-        return parts.query.startswith("info_hash=")  # nothing was put in front of ours
-    return parts.path.rpartition("/")[2].startswith(("announce", "scrape"))
 
 
 def _explain(error: Exception) -> str:

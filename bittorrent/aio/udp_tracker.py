@@ -8,17 +8,25 @@ from collections.abc import Callable
 from typing import Generic, TypeVar, cast
 
 from bittorrent.errors import TrackerError
+from bittorrent.targets import PRIVATE
 from bittorrent.tracker.udp_exchange import Answered, UdpExchange
 from transfer.aio.resolver import resolve
+from transfer.reach import Reach, is_public, reach_of
 
 T = TypeVar("T")
 
 
-async def ask_udp(host: str, port: int, make: Callable[[bool], UdpExchange[T]]) -> T:
+async def ask_udp(
+    host: str, port: int, make: Callable[[bool], UdpExchange[T]], *, public_only: bool = False
+) -> tuple[T, Reach]:
     """Asks the UDP tracker at `host`, at one address of each family until one answers.
 
     Args:
         make: the exchange, given whether it is over IPv6.
+        public_only: whether a private address is refused.
+
+    Returns:
+        The answer, and how far away who gave it can be.
 
     Raises:
         TrackerError: it refused, or stayed silent for as long as the exchange's config allows.
@@ -27,12 +35,15 @@ async def ask_udp(host: str, port: int, make: Callable[[bool], UdpExchange[T]]) 
     Cancellation: the exchange is dropped; the tracker may have counted us.
     """
     targets: dict[int, str] = {}
-    for found, _, _, _, target in await resolve(host, port, purpose="trackers", kind=socket.SOCK_DGRAM):
-        targets.setdefault(found, str(target[0]))
     failure: TrackerError | OSError = TrackerError("its name has no address")
+    for found, _, _, _, target in await resolve(host, port, purpose="trackers", kind=socket.SOCK_DGRAM):
+        if not public_only or is_public(str(target[0])):
+            targets.setdefault(found, str(target[0]))
+        else:
+            failure = TrackerError(PRIVATE)
     for family, ip in targets.items():
         try:
-            return await _ask_at(make(family == socket.AF_INET6), family, (ip, port))
+            return await _ask_at(make(family == socket.AF_INET6), family, (ip, port)), reach_of(ip)
         except (TrackerError, OSError) as error:
             failure = error
     raise failure

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import aclosing, suppress
 from random import Random
-from urllib.parse import urlsplit
 
 import aiohttp
 
@@ -23,6 +22,7 @@ from bittorrent.peer import PeerCore
 from bittorrent.peer_config import PeerConfig
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Block, Geometry
+from bittorrent.urls import is_http
 from bittorrent.web_seed import WebFiles, WebRange, WebSeedConfig, WebSeedSchedule, check_answer, take_run
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
@@ -35,6 +35,7 @@ class WebSeeds:
 
     Args:
         urls: of the servers.
+        typed: those of them that the user gave; others must not lead to private addresses.
         http: makes the requests; it stays the caller's.
         new_connection: the swarm's end of a connection.
         is_banned: whether the swarm caught a server lying, by its URL as an address.
@@ -48,6 +49,7 @@ class WebSeeds:
         urls: Sequence[str],
         metainfo: Metainfo,
         *,
+        typed: Collection[str],
         http: GuardedHttp,
         new_connection: Callable[[], PeerConnection],
         is_banned: Callable[[Address], bool],
@@ -57,10 +59,11 @@ class WebSeeds:
         config: WebSeedConfig,
     ) -> None:
         self.dropped: dict[str, str] = {}
-        self._waiting = [url for url in dict.fromkeys(urls) if urlsplit(url).scheme in ("http", "https")]
+        self._waiting = [url for url in dict.fromkeys(urls) if is_http(url)]
         self._running: dict[str, asyncio.Task[None]] = {}
         self._schedules: dict[str, WebSeedSchedule] = {}
         self._metainfo = metainfo
+        self._typed = typed
         self._http = http
         self._new_connection = new_connection
         self._is_banned = is_banned
@@ -100,6 +103,7 @@ class WebSeeds:
             seed = WebSeed(
                 url,
                 self._metainfo,
+                public_only=url not in self._typed,
                 http=self._http,
                 schedule=schedule,
                 peer_id=PEER_ID_PREFIX + self._rng.randbytes(12),
@@ -131,6 +135,7 @@ class WebSeed:
         url: str,
         metainfo: Metainfo,
         *,
+        public_only: bool,
         http: GuardedHttp,
         schedule: WebSeedSchedule,
         peer_id: bytes,
@@ -146,6 +151,7 @@ class WebSeed:
             supports_dht=False,
             supports_fast=True,
         )
+        self._public_only = public_only
         self._http = http
         self._schedule = schedule
         self._config = config
@@ -296,9 +302,7 @@ class WebSeed:
         left = wanted.length
         headers = {"Range": f"bytes={wanted.start}-{wanted.start + wanted.length - 1}"}
         try:
-            # A torrent must not make us call services of the local network by what a query can say.
-            is_risky = bool(urlsplit(wanted.url).query)
-            async with self._http.get(wanted.url, headers=headers, public_only=is_risky) as response:
+            async with self._http.get(wanted.url, headers=headers, public_only=self._public_only) as response:
                 self._note_retry_after(response)
                 check_answer(
                     wanted,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from bittorrent.errors import TrackerError
+from bittorrent.urls import escaped_url
 from transfer.address import Address, AddressError, is_usable_peer, split_compact
 from transfer.wire import bencode
 from transfer.wire.bencode import BencodeError, BencodeLimits
@@ -125,11 +126,6 @@ def announce_url(url: str, request: AnnounceRequest) -> str:
     return base + separator + query
 
 
-def escaped_url(url: str) -> str:
-    """A URL without its fragment; what no URL may contain is escaped, what is escaped already stays."""
-    return quote(url.partition("#")[0], safe=_URL_CHARACTERS, errors="replace")
-
-
 def parse_response(body: bytes) -> AnnounceResponse:
     """What an HTTP tracker's answer says.
 
@@ -220,5 +216,4 @@ def _count(value: object) -> int | None:
 
 
 _MAX_TEXT = 200
-_URL_CHARACTERS = "%:/?[]@!$&'()*+,;=~"  # RFC 3986: reserved, or the mark of what is escaped already
 _LIMITS = BencodeLimits(size_bytes=MAX_RESPONSE_BYTES, depth=8, tokens=100_000)

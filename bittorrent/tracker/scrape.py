@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from bittorrent.errors import TrackerError
-from bittorrent.tracker.messages import MAX_RESPONSE_BYTES, escaped_url, readable
+from bittorrent.tracker.messages import MAX_RESPONSE_BYTES, readable
+from bittorrent.urls import escaped_url
 from transfer.wire import bencode
 from transfer.wire.bencode import BencodeError, BencodeLimits
 

@@ -12,6 +12,7 @@ from bittorrent.seed_goal import SeedGoal
 from fileshare.cli.downloads import Downloads
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import (
+    AllowPrivateOption,
     IpFilterOption,
     LimitDownOption,
     LimitUpOption,
@@ -58,6 +59,7 @@ def get(
     no_dht: NoDhtOption = False,
     local: LocalOption = None,
     ip_filter: IpFilterOption = None,
+    allow_private: AllowPrivateOption = False,
     listen: ListenOption = None,
     wait: Annotated[
         bool, typer.Option("--wait", help="Without the DHT, wait for a first peer as long as it takes.")
@@ -91,6 +93,7 @@ def get(
             limit_up=limit_up,
             ip_filter=ip_filter,
             local=local,
+            allow_private=allow_private,
         ),
         select=parse_selection(select),
         sequential=sequential,

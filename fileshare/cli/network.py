@@ -15,11 +15,11 @@ from bittorrent.config import SessionConfig
 from bittorrent.ip_filter import IpFilter
 from fileshare.cli.errors import CommandError
 from kademlia_core.aio.mainline import MainlineNode
+from kademlia_core.mainline.config import MainlineConfig
 from transfer.address import Address
 
 if TYPE_CHECKING:
     from bittorrent.aio.session import Session
-    from kademlia_core.mainline.config import MainlineConfig
 
 T = TypeVar("T")
 
@@ -70,8 +70,9 @@ async def open_session(
     async def bind(stack: AsyncExitStack, address: Address) -> tuple[Session, MainlineNode | None]:
         node = None
         if bootstrap is not None:
+            dht_config = MainlineConfig(allow_private=config.allow_private)
             node = await stack.enter_async_context(
-                MainlineNode(host=address.host, port=address.port, bootstrap=bootstrap)
+                MainlineNode(host=address.host, port=address.port, bootstrap=bootstrap, config=dht_config)
             )
         session = Session(
             download_dir,

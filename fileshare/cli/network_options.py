@@ -6,7 +6,7 @@ import gzip
 import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,6 +56,15 @@ LocalOption = Annotated[
     typer.Option("--local/--no-local", help="Find peers in the local network, too (BEP 14), which is the default."),
 ]
 
+AllowPrivateOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-private",
+        help="Call private addresses and this machine, too, when a torrent, a magnet link, a server or a peer names"
+        " them. What you name yourself is always called.",
+    ),
+]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkOptions:
@@ -68,6 +77,7 @@ class NetworkOptions:
         limits: of everything together, peers of the local network and on this machine included.
         ip_filter: hosts to have nothing to do with; `ip_filter_file` is where they were read from.
         local: look for peers in the local network; None: where that works.
+        allow_private: whatever others name may lie in a private network (`bittorrent.targets`).
     """
 
     listen: Address | None = None
@@ -77,6 +87,7 @@ class NetworkOptions:
     ip_filter: IpFilter | None = None
     ip_filter_file: Path | None = None
     local: bool | None = None
+    allow_private: bool = False
 
     @classmethod
     def parse(
@@ -90,6 +101,7 @@ class NetworkOptions:
         limit_up: str | None = None,
         ip_filter: Path | None = None,
         local: bool | None = None,
+        allow_private: bool = False,
     ) -> NetworkOptions:
         """The options as they were typed.
 
@@ -108,6 +120,7 @@ class NetworkOptions:
             ip_filter=read_ip_filter(ip_filter) if ip_filter is not None else None,
             ip_filter_file=ip_filter,
             local=local,
+            allow_private=allow_private,
         )
 
     @asynccontextmanager
@@ -130,7 +143,7 @@ class NetworkOptions:
             bootstrap=None if is_private else self.bootstrap,
             peers=self.peers,
             download_dir=download_dir,
-            config=config,
+            config=replace(config, allow_private=self.allow_private),
             state_dir=state_dir,
             ip_filter=self.ip_filter,
             local_discovery=self.local is not False,

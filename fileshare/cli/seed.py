@@ -12,7 +12,7 @@ from bittorrent.choker import ChokerConfig, SeedingPolicy
 from bittorrent.config import SessionConfig
 from bittorrent.swarm_config import SwarmConfig
 from fileshare.cli.errors import InterruptedByUserError, exits
-from fileshare.cli.network_options import IpFilterOption, LimitUpOption, LocalOption, NetworkOptions
+from fileshare.cli.network_options import AllowPrivateOption, IpFilterOption, LimitUpOption, LocalOption, NetworkOptions
 from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
@@ -83,6 +83,7 @@ def seed(
     no_dht: NoDhtOption = False,
     local: LocalOption = None,
     ip_filter: IpFilterOption = None,
+    allow_private: AllowPrivateOption = False,
     listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -98,7 +99,13 @@ def seed(
         directory=directory,
         state_dir=state,
         network=NetworkOptions.parse(
-            listen=listen, bootstrap=bootstrap, no_dht=no_dht, limit_up=limit_up, ip_filter=ip_filter, local=local
+            listen=listen,
+            bootstrap=bootstrap,
+            no_dht=no_dht,
+            limit_up=limit_up,
+            ip_filter=ip_filter,
+            local=local,
+            allow_private=allow_private,
         ),
         super_seed=super_seed,
         goal=parse_goal(ratio, seed_time),

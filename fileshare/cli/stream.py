@@ -19,6 +19,7 @@ from bittorrent.stats import TorrentState, TorrentStats
 from fileshare.cli.errors import CommandError, InterruptedByUserError, exits
 from fileshare.cli.fetch import fetch_torrent
 from fileshare.cli.network_options import (
+    AllowPrivateOption,
     IpFilterOption,
     LimitDownOption,
     LimitUpOption,
@@ -65,6 +66,7 @@ def stream(
     no_dht: NoDhtOption = False,
     local: LocalOption = None,
     ip_filter: IpFilterOption = None,
+    allow_private: AllowPrivateOption = False,
     listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -86,6 +88,7 @@ def stream(
             limit_up=limit_up,
             ip_filter=ip_filter,
             local=local,
+            allow_private=allow_private,
         ),
         source=None if is_url(source) else read_source(source),
         file=file,

@@ -150,6 +150,7 @@ class MainlineConfig(NodeConfig):
         sampling: how the info-hashes announced to us are told, and others asked for theirs (BEP 51).
         repetition: how often announces and items are repeated, and followed items looked at.
         max_peers_per_search: peers one search reports; further ones are dropped.
+        allow_private: believe nodes anywhere that name peers in private networks and on this machine.
     """
 
     routing_table: RoutingTableConfig = field(
@@ -160,6 +161,7 @@ class MainlineConfig(NodeConfig):
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     repetition: RepetitionConfig = field(default_factory=RepetitionConfig)
     max_peers_per_search: int = 10_000
+    allow_private: bool = False
 
     def __post_init__(self) -> None:
         NodeConfig.__post_init__(self)

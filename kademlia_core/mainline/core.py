@@ -71,7 +71,7 @@ class MainlineCore(NodeCore):
         Raises:
             LimitExceededError: too many searches are running.
         """
-        harvest = PeerHarvest(self.config.max_peers_per_search)
+        harvest = PeerHarvest(self.config.max_peers_per_search, allow_private=self.config.allow_private)
         count = self.config.peer_store.max_peers_per_torrent
         own = harvest.add(self._mainline.peers.sample(info_hash, count, only_downloaders=no_seeds, now=now))
         return self.search(

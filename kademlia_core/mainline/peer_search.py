@@ -22,19 +22,22 @@ class PeerHarvest:
     """The peers that answers name: each once, only usable ones, at most `max_peers`.
 
     Addresses of this house or machine count only from nodes that are there, too: others would have us connect to
-    services of our own network.
+    services of our own network. `allow_private` lifts that.
     """
 
     is_complete = False
 
-    def __init__(self, max_peers: int) -> None:
+    def __init__(self, max_peers: int, *, allow_private: bool = False) -> None:
         self._max_peers = max_peers
+        self._allow_private = allow_private
         self._peers: dict[Address, None] = {}
 
     def on_response(self, contact: Contact, response: messages.Response) -> tuple[Address, ...]:
         if not isinstance(response, Response) or not response.peers:
             return ()
-        return self.add(peer for peer in response.peers if is_plausible_from(peer, contact.address))
+        return self.add(
+            peer for peer in response.peers if self._allow_private or is_plausible_from(peer, contact.address)
+        )
 
     def add(self, peers: Iterable[Address]) -> tuple[Address, ...]:
         """Peers from the wire or from this node's own store; returns those not met before."""

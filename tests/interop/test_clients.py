@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bittorrent import Metainfo, Session, create_metainfo
+from bittorrent import Metainfo, Session, SessionConfig, create_metainfo
 from bittorrent.metainfo.files import FileEntry
 from tests.interop.aria2 import Aria2
 from tests.interop.clients import CLIENTS, Client
@@ -88,6 +88,9 @@ async def test_two_halves_become_a_whole(client: Client, tmp_path: Path) -> None
 # Found through a tracker, with a torrent or just a magnet link
 
 
+ALLOW = SessionConfig(allow_private=True)  # a magnet link names a tracker on this machine
+
+
 @pytest.mark.parametrize("by", ["http", "udp", "magnet"])
 @CLIENTS
 async def test_we_find_them_through_a_tracker(client: Client, by: str, tmp_path: Path) -> None:
@@ -96,7 +99,7 @@ async def test_we_find_them_through_a_tracker(client: Client, by: str, tmp_path:
         metainfo = create_metainfo(path, trackers=((tracker.udp_url if by == "udp" else tracker.http_url,),))
         await peer.add(tmp_path / "theirs", metainfo, seed=True)
         await tracker.wait_for_peer(metainfo.info_hash)
-        async with Session(tmp_path / "ours", host="127.0.0.1") as session:
+        async with Session(tmp_path / "ours", host="127.0.0.1", config=ALLOW) as session:
             await session.add(metainfo.magnet() if by == "magnet" else metainfo)
             await complete(session, metainfo)
     assert digests(tmp_path / "ours" / "shared.bin") == digests(path)
@@ -108,7 +111,7 @@ async def test_they_find_us_through_a_tracker(client: Client, by: str, tmp_path:
     path = make_file(tmp_path / "ours" / "shared.bin", MIB)
     async with OpenTracker([create_metainfo(path).info_hash]) as tracker, client() as peer:
         metainfo = create_metainfo(path, trackers=((tracker.udp_url if by == "udp" else tracker.http_url,),))
-        async with Session(tmp_path / "ours", host="127.0.0.1") as session:
+        async with Session(tmp_path / "ours", host="127.0.0.1", config=ALLOW) as session:
             torrent = await session.add(metainfo, seed_only=True)
             await torrent.wait_announced()
             info_hash = await peer.add(tmp_path / "theirs", metainfo.magnet() if by == "magnet" else metainfo)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from bittorrent import Metainfo, Session, create_torrent
+from bittorrent import Metainfo, Session, SessionConfig, create_torrent
 from tests.interop.aria2 import Aria2
 from tests.interop.clients import CLIENTS, Client
 from tests.interop.content import MIB, digests, make_file, make_folder
@@ -21,7 +21,7 @@ SIZE = 12 * MIB
 
 
 async def fetch(where: Path, metainfo: Metainfo, *web_seeds: str) -> None:
-    async with Session(where, host="127.0.0.1") as session:
+    async with Session(where, host="127.0.0.1", config=SessionConfig(allow_private=True)) as session:
         torrent = await session.add(metainfo, web_seeds=web_seeds)
         async with asyncio.timeout(60):
             await torrent.wait_complete()
@@ -57,7 +57,7 @@ async def test_beside_a_libtorrent_peer(tmp_path: Path) -> None:
     async with (
         Nginx(tmp_path / "www", rate_bytes_per_s=rate) as nginx,
         LibtorrentPeer(settings={"upload_rate_limit": rate}) as libtorrent,
-        Session(tmp_path / "ours", host="127.0.0.1") as session,
+        Session(tmp_path / "ours", host="127.0.0.1", config=SessionConfig(allow_private=True)) as session,
     ):
         metainfo = await create_torrent(shared, web_seeds=[nginx.url], piece_length=1 << 16)
         await libtorrent.add(tmp_path / "www", metainfo, seed=True)

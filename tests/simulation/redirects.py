@@ -16,6 +16,7 @@ async def a_public_server_redirects(simulation: Simulation) -> dict[str, str]:
     names = {"public.example": PUBLIC, "also.example": ALSO_PUBLIC, "rebind.example": ROUTER, "router.home": ROUTER}
     for name, address in names.items():
         simulation.names[name] = address
+    simulation.names["mixed.example"] = (PUBLIC, ROUTER)
     targets = {
         "to-public": "http://also.example/",
         "to-address": f"http://{ROUTER}/reboot",
@@ -25,6 +26,8 @@ async def a_public_server_redirects(simulation: Simulation) -> dict[str, str]:
         "by-two-steps": "http://also.example/to-name",
         "relative": "/to-public",
         "scheme": "file:///etc/passwd",
+        "raw-space": "http://also.example/a b [1] 100% ü|x?q=a b",  # libtorrent#7640
+        "escaped": "http://also.example/a%20b",
     }
     reached: list[str] = []
 
@@ -61,8 +64,14 @@ async def a_public_server_redirects(simulation: Simulation) -> dict[str, str]:
         # Who is in the local network anyway may redirect within it.
         outcome["private itself"] = await ask("http://router.home/to-address")
         outcome["no redirect"] = await ask("http://router.home/")
+        # Who has a foot in the internet is not in the local network.
+        outcome["from both"] = await ask("http://mixed.example/to-address")
+        await http.aclose()
+        http = GuardedHttp(HttpConfig(connect_timeout_s=5, read_timeout_s=5, allow_private=True))
+        outcome["allowed"] = await ask("http://public.example/to-address")
         await http.aclose()
     for runner in runners:
         await runner.cleanup()
     outcome["reboots"] = str(reached.count("/reboot"))
+    outcome["raw"] = str([path for path in reached if path.startswith("/a b")])
     return outcome

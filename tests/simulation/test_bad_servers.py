@@ -6,13 +6,13 @@ from functools import partial
 
 import pytest
 
+from bittorrent.targets import PRIVATE
 from tests.simulation import bad_servers
 from tests.simulation.bad_servers import ROUTER, TRACKER
 from transfer.simulation import run
 
 TOO_LONG = "its answer is longer than 1048576 bytes"
 TOO_LATE = "it did not answer in time"
-PRIVATE = "it leads to a private address"
 SAID = {
     "a bomb": TOO_LONG,
     "nothing, packed": TOO_LONG,

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from bittorrent.targets import PRIVATE
 from tests.simulation import crashing_download, mainline_network, redirects, torrent_swarm, troubles, web
 from tests.simulation.bare_network import BareNetwork
 from tests.simulation.digests import check_one_seed_is_one_run
@@ -38,7 +39,7 @@ def test_aiohttp_runs_unmodified() -> None:
 
 def test_no_server_of_the_internet_leads_us_into_the_local_network() -> None:
     outcome = run(redirects.a_public_server_redirects, seed=1).result
-    private = "it leads to a private address"
+    private = PRIVATE
     assert outcome == {
         "to-public": "from also.example",
         "to-address": private,
@@ -48,9 +49,14 @@ def test_no_server_of_the_internet_leads_us_into_the_local_network() -> None:
         "by-two-steps": private,
         "relative": "from also.example",
         "scheme": "file is not HTTP",
+        "raw-space": "from also.example",
+        "escaped": "from also.example",
         "private itself": f"from {redirects.ROUTER}",
         "no redirect": "from router.home",
-        "reboots": "1",
+        "from both": private,
+        "allowed": f"from {redirects.ROUTER}",
+        "reboots": "2",
+        "raw": "['/a b [1] 100% ü|x', '/a b']",
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -92,8 +93,9 @@ def test_messages_that_come_too_often_are_ignored() -> None:
 
 @pytest.mark.parametrize("wrong", ["interval_s", "max_told", "tolerance"])
 def test_configs_that_make_no_sense(wrong: str) -> None:
+    values: dict[str, Any] = {wrong: 0}
     with pytest.raises(ValueError, match="positive"):
-        PeerExchangeConfig(**{wrong: 0})
+        PeerExchangeConfig(**values)
 
 
 # In a swarm
