@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from bittorrent.errors import WebSeedError
+from bittorrent.metainfo.files import FileEntry
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.geometry import Block
 from bittorrent.urls import escaped_url
@@ -75,7 +76,7 @@ class WebFiles:
             entry = self._spans[index]
             start = offset - entry.offset
             size = min(length, entry.length - start)
-            yield WebRange(None if entry.is_padding else self._url(entry.path), start, size, entry.length)
+            yield WebRange(None if entry.is_padding else self._url(entry), start, size, entry.length)
             offset += size
             length -= size
             index += 1
@@ -83,12 +84,13 @@ class WebFiles:
     def first(self) -> WebRange:
         """One byte, to see whether the server has the first file, in the right size."""
         entry = next(entry for entry in self._spans if not entry.is_padding)
-        return WebRange(self._url(entry.path), 0, 1, entry.length)
+        return WebRange(self._url(entry), 0, 1, entry.length)
 
-    def _url(self, path: tuple[str, ...]) -> str:
+    def _url(self, entry: FileEntry) -> str:
+        """With the names that the torrent has, whatever the file is called here."""
         if self._single is not None:
             return self._single
-        return self._base + "/".join(quote(element, safe="") for element in path)
+        return self._base + "/".join(quote(element, safe="") for element in entry.original or entry.path)
 
 
 def take_run(queue: deque[Block], *, piece_length: int, max_bytes: int) -> list[Block]:

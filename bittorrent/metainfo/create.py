@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from bittorrent.errors import MetainfoError, StorageError
 from bittorrent.metainfo.announce import parse_nodes, parse_trackers, parse_url
 from bittorrent.metainfo.hashing import SourceFile, hash_pieces
-from bittorrent.metainfo.paths import PathSet, check_path, shorten
-from bittorrent.metainfo.scan import check_name, scan_files
+from bittorrent.metainfo.names import is_state_folder
+from bittorrent.metainfo.paths import shorten
+from bittorrent.metainfo.scan import scan_files
 from bittorrent.metainfo.torrent import DEFAULT_LIMITS, HASH_SIZE, Metainfo
 from transfer.wire import bencode
 
@@ -46,7 +47,8 @@ def create_metainfo(
     """Hashes a file, or all files below a folder, in the order of their paths.
 
     Hidden and empty files are included. Symbolic links are followed, as seeding does. Sockets, pipes and devices are
-    left out, and so is this library's own `.kad` folder directly inside the shared one.
+    left out, and so is this library's own `.kad` folder directly inside the shared one. Names are taken as they are,
+    UTF-8 or not; what others cannot store under its name (`FileEntry.original`) they store under another.
 
     Args:
         piece_length: a power of two from 16 KiB on; chosen by `choose_piece_length` when not given.
@@ -65,22 +67,19 @@ def create_metainfo(
 
     Raises:
         StorageError: something cannot be read, changed meanwhile, or there is nothing to share.
-        MetainfoError: a name that other systems cannot store, a piece length that cannot be used, a node that is none,
-            or nodes for a private torrent.
+        MetainfoError: a piece length that cannot be used, too many files, this library's own folder, a node that is
+            none, or nodes for a private torrent.
     """
     root = os.path.abspath(path)
     name = os.path.basename(root)
     if not name:
         raise StorageError(f"cannot share {root}: it has no name; choose a folder inside it", path=root)
-    check_name(root, name)
+    if is_state_folder(name):
+        raise MetainfoError(f"cannot share {root}: that folder is where downloads keep their state")
     tiers = _check_trackers(trackers)
     seeds = _check_web_seeds(web_seeds)
     entrances = _check_nodes(nodes, private=private)
     files = scan_files(root, attributes=attributes, exclude=exclude)
-    taken = PathSet()
-    for file in files:  # before the hashing, which may take an hour
-        check_path((name, *file.path))
-        taken.add(file.path)
     total_bytes = sum(file.length for file in files)
     if total_bytes == 0:
         raise StorageError(f"cannot share {root}: it holds no data", path=root)
@@ -90,7 +89,7 @@ def create_metainfo(
     if align and files[0].path:
         files = _align(files, piece_length)
     info: dict[bytes, Encodable] = {
-        b"name": name,
+        b"name": os.fsencode(name),
         b"piece length": piece_length,
         b"pieces": hash_pieces(files, piece_length, executor=executor, progress=progress),
     }
@@ -137,11 +136,11 @@ def _align(files: Sequence[SourceFile], piece_length: int) -> list[SourceFile]:
 
 
 def _listed(file: SourceFile) -> dict[bytes, Encodable]:
-    entry: dict[bytes, Encodable] = {b"length": file.length, b"path": file.path}
+    entry: dict[bytes, Encodable] = {b"length": file.length, b"path": file.raw_path}
     if file.attributes:
         entry[b"attr"] = file.attributes
     if file.link_to:
-        entry[b"symlink path"] = file.link_to
+        entry[b"symlink path"] = [os.fsencode(element) for element in file.link_to]
     return entry
 
 

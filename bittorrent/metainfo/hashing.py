@@ -32,6 +32,11 @@ class SourceFile:
     link_to: tuple[str, ...] = ()
 
     @property
+    def raw_path(self) -> list[bytes]:
+        """`path` as bytes: as the system has it, UTF-8 or not."""
+        return [os.fsencode(element) for element in self.path]
+
+    @property
     def is_on_disk(self) -> bool:
         """Whether there are bytes that can be read, or could be."""
         return bool(self.location)

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 
 from bittorrent.errors import MetainfoError, StorageError
 from bittorrent.metainfo.hashing import SourceFile
-from bittorrent.metainfo.paths import STATE_FOLDER, check_element
+from bittorrent.metainfo.names import STATE_FOLDER
 from bittorrent.metainfo.torrent import DEFAULT_LIMITS
 
 
@@ -22,7 +22,7 @@ def scan_files(root: str, *, attributes: bool = False, exclude: Sequence[str] = 
 
     Raises:
         StorageError: a folder cannot be read, or a symbolic link leads back into a folder around it.
-        MetainfoError: a name is not safe on every system.
+        MetainfoError: there are too many.
     """
     try:
         status = os.stat(root)
@@ -49,15 +49,12 @@ def scan_files(root: str, *, attributes: bool = False, exclude: Sequence[str] = 
                 continue
             link_to = _target_inside(root, entry.path) if attributes and entry.is_symlink() else ()
             if link_to:
-                check_name(entry.path, entry.name)
                 found.append(SourceFile(path, "", 0, 0, "l", link_to))
                 continue
             try:
                 status = entry.stat()
             except OSError as error:
                 raise StorageError.from_os_error("share", entry.path, error) from None
-            if stat.S_ISDIR(status.st_mode) or stat.S_ISREG(status.st_mode):
-                check_name(entry.path, entry.name)
             if stat.S_ISDIR(status.st_mode):
                 waiting.append((path, entry.path, around | {identity}))
             elif stat.S_ISREG(status.st_mode):
@@ -65,7 +62,7 @@ def scan_files(root: str, *, attributes: bool = False, exclude: Sequence[str] = 
                 found.append(SourceFile(path, entry.path, status.st_size, status.st_mtime_ns, marks))
         if len(found) > DEFAULT_LIMITS.files:
             raise MetainfoError(f"cannot share {root}: it holds more than {DEFAULT_LIMITS.files} files")
-    found.sort(key=lambda file: [element.encode() for element in file.path])
+    found.sort(key=lambda file: file.raw_path)
     return found
 
 
@@ -77,22 +74,6 @@ def is_excluded(path: Sequence[str], patterns: Sequence[str]) -> bool:
     return any(
         fnmatchcase(whole, pattern.strip("/")) or fnmatchcase(path[-1], pattern.rstrip("/")) for pattern in patterns
     )
-
-
-def check_name(location: str, name: str) -> None:
-    """Checks one name on disk.
-
-    Raises:
-        MetainfoError: other systems cannot store it.
-    """
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # bytes on disk that are no UTF-8 arrive as surrogates
-        raise MetainfoError(f"cannot share {location!r}: its name is not valid UTF-8; rename it") from None
-    try:
-        check_element(name)
-    except MetainfoError as error:
-        raise MetainfoError(f"cannot share {location!r}: {error.reason}; rename it") from None
 
 
 def _list(folder: str) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:

@@ -12,7 +12,9 @@ from bittorrent.errors import MetainfoError, StorageError
 from bittorrent.metainfo.announce import parse_nodes, parse_trackers, parse_web_seeds
 from bittorrent.metainfo.files import FileEntry, parse_files, parse_name
 from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.names import SYSTEM_RULES, NameRules
 from bittorrent.metainfo.paths import without_unsafe_characters
+from bittorrent.metainfo.steps import run_to_end
 from transfer.address import Address
 from transfer.wire import bencode
 
@@ -47,10 +49,12 @@ DEFAULT_LIMITS = MetainfoLimits()
 class Metainfo:
     """A checked version 1 torrent; a hybrid one is used through its version 1 side.
 
-    `info_hash` is the SHA-1 of `info_bytes`, the info dictionary exactly as it came. `files` are in torrent order,
-    padding and symbolic links included (`visible_files` leaves them out). `trackers` are tiers (BEP 12). `source`, in
-    the info dictionary, is how private trackers tell their torrents apart. The text of `comment`, `created_by` and
-    `source` is fit for a terminal: control characters are gone, but for the line ends of the comment.
+    `name` and the paths of `files` are fit for the disk; where that is another name than the torrent has, it is in
+    `original_name` and `FileEntry.original`. `info_hash` is the SHA-1 of `info_bytes`, the info dictionary exactly as
+    it came. `files` are in torrent order, padding and symbolic links included (`visible_files` leaves them out).
+    `trackers` are tiers (BEP 12). `source`, in the info dictionary, is how private trackers tell their torrents apart.
+    The text of `comment`, `created_by` and `source` is fit for a terminal: control characters are gone, but for the
+    line ends of the comment.
 
     Always true: at least one byte is shared, and `piece_hashes` holds 20 bytes for each of `piece_count` pieces.
     """
@@ -70,13 +74,19 @@ class Metainfo:
     created_by: str | None = None
     creation_date: int | None = None
     source: str | None = None
+    original_name: bytes | None = None
 
     @classmethod
-    def from_bytes(cls, data: bytes, *, limits: MetainfoLimits = DEFAULT_LIMITS) -> Metainfo:
+    def from_bytes(
+        cls, data: bytes, *, limits: MetainfoLimits = DEFAULT_LIMITS, rules: NameRules = SYSTEM_RULES
+    ) -> Metainfo:
         """The content of a `.torrent` file.
 
         Bytes behind the torrent are ignored and optional keys of a wrong type count as absent: both are in
         circulation and harmless.
+
+        Args:
+            rules: what names the system that stores the files knows.
 
         Raises:
             MetainfoError: anything else is wrong with it.
@@ -98,6 +108,7 @@ class Metainfo:
             data[start:end],
             info,
             limits,
+            rules,
             trackers=parse_trackers(top, limit=limits.trackers),
             nodes=parse_nodes(top, limit=limits.nodes),
             web_seeds=parse_web_seeds(top, limit=limits.web_seeds),
@@ -138,6 +149,7 @@ class Metainfo:
         created_by: str | None = None,
         creation_date: int | None = None,
         limits: MetainfoLimits = DEFAULT_LIMITS,
+        rules: NameRules = SYSTEM_RULES,
     ) -> Metainfo:
         """A torrent from its info dictionary alone, as peers send it for a magnet link (BEP 9).
 
@@ -156,6 +168,7 @@ class Metainfo:
             bytes(info_bytes),
             info,
             limits,
+            rules,
             trackers=tuple(tuple(tier) for tier in trackers if tier),
             nodes=tuple(nodes),
             web_seeds=tuple(web_seeds),
@@ -170,6 +183,7 @@ class Metainfo:
         info_bytes: bytes,
         info: dict[bytes, Value],
         limits: MetainfoLimits,
+        rules: NameRules,
         *,
         trackers: tuple[tuple[str, ...], ...],
         nodes: tuple[Address, ...] = (),
@@ -179,16 +193,18 @@ class Metainfo:
         creation_date: int | None,
     ) -> Metainfo:
         _check_version(info)
-        name = parse_name(info)
+        info_hash = hashlib.sha1(info_bytes, usedforsecurity=False).digest()
+        name, raw_name = parse_name(info, info_hash, rules)
         piece_length = _parse_piece_length(info, limits)
-        files = parse_files(info, name, max_files=limits.files)
+        files = run_to_end(parse_files(info, name, raw_name, max_files=limits.files, rules=rules))
         total_bytes = files[-1].end if files else 0
         if total_bytes == 0:
             raise MetainfoError("the torrent contains no data: all its files are empty")
         return cls(
-            info_hash=hashlib.sha1(info_bytes, usedforsecurity=False).digest(),
+            info_hash=info_hash,
             info_bytes=info_bytes,
             name=name,
+            original_name=raw_name if raw_name != name.encode() else None,
             files=files,
             total_bytes=total_bytes,
             piece_length=piece_length,

@@ -16,7 +16,7 @@ def write_durably(path: str, content: bytes) -> None:
     """
     unfinished = path + UNFINISHED
     try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        make_folders(os.path.dirname(path))
         with open(os.open(unfinished, _FLAGS, 0o666), "wb") as file:
             file.write(content)
             file.flush()
@@ -25,6 +25,25 @@ def write_durably(path: str, content: bytes) -> None:
         sync_folder(os.path.dirname(path))
     except OSError as error:
         raise StorageError.from_os_error("write", path, error) from None
+
+
+def make_folders(folder: str) -> None:
+    """Makes a folder and those around it that are missing; the path may have any number of elements.
+
+    Raises:
+        OSError: the system refused, or there is something else than a folder.
+    """
+    missing: list[str] = []
+    while folder and not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    while missing:
+        folder = missing.pop()
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            if not os.path.isdir(folder):
+                raise
 
 
 def remove_file(path: str) -> None:
@@ -78,7 +97,7 @@ def place(source: str, target: str) -> None:
         FileExistsError: there is something at `target` already; it is not touched.
         OSError: the system refused; nothing is left at `target`.
     """
-    os.makedirs(os.path.dirname(target), exist_ok=True)
+    make_folders(os.path.dirname(target))
     if os.path.islink(source):
         os.symlink(os.readlink(source), target)
         return

@@ -14,7 +14,9 @@ from bittorrent.errors import MetainfoError, MissingDataError, StorageError
 from bittorrent.metainfo.files import FileEntry
 from bittorrent.metainfo.paths import check_path
 from bittorrent.storage.descriptors import HAS_POSITIONED_CALLS, DescriptorCache, read_at, read_cached_at, write_at
+from bittorrent.storage.durable import make_folders
 from bittorrent.storage.part_file import PartFile
+from bittorrent.storage.places import find_places
 from bittorrent.storage.ports import FileStamp
 from bittorrent.storage.relocation import relocate, remove_files
 from bittorrent.storage.safe_folder import SafeFolder, not_a_file, symbolic_link
@@ -77,7 +79,7 @@ class FileStorage:
     ) -> None:
         self._files = list(files)
         self._folder = SafeFolder(root, writable=writable)
-        self._paths = [self._folder.path(entry.path) for entry in files]
+        self._paths = find_places(files, self._folder.root)
         # A file without bytes lies in no range, so only `prepare` knows it.
         self._numbers = tuple(number for number, entry in enumerate(files) if entry.length)
         self._spans = tuple(files[number] for number in self._numbers)
@@ -381,7 +383,7 @@ class FileStorage:
         try:
             if entry.link_to:
                 self._folder.check_inside(path)
-                os.makedirs(os.path.dirname(path), exist_ok=True)
+                make_folders(os.path.dirname(path))
                 target = os.path.join(self._folder.root, *entry.link_to)
                 os.symlink(os.path.relpath(target, os.path.dirname(path)), path)
             else:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from bittorrent.errors import MissingDataError, StorageError
 from bittorrent.storage.descriptors import HAS_POSITIONED_CALLS, DescriptorCache, read_at, write_at
+from bittorrent.storage.durable import make_folders
 
 CHUNK_BYTES = 16384
 
@@ -222,7 +223,7 @@ class PartFile:
     def _open(self, for_writing: bool) -> int:
         if not for_writing:
             return os.open(self.path, os.O_RDONLY | _FLAGS)
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        make_folders(os.path.dirname(self.path))
         number = os.open(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
         try:
             _write_all(number, memoryview(MAGIC), 0)  # not only into a new file: two threads may open it at once

@@ -6,6 +6,7 @@ import os
 import stat
 
 from bittorrent.errors import StorageError
+from bittorrent.storage.durable import make_folders
 
 
 class SafeFolder:
@@ -50,7 +51,7 @@ class SafeFolder:
             OSError: the system refused.
         """
         self.check_inside(path)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
+        make_folders(os.path.dirname(path))
         number = os.open(path, _FLAGS | _NO_FOLLOW | os.O_RDWR | os.O_CREAT, mode)
         try:
             _check_regular(number, path)

@@ -14,6 +14,7 @@ from bittorrent.stats import TorrentState
 from fileshare.cli.errors import CommandError, error_text
 from fileshare.cli.job import Job
 from fileshare.cli.output import Output, one_line
+from fileshare.cli.renamed import find_renamed, tell_renamed
 from fileshare.cli.transfers import TransferView
 from fileshare.cli.units import count_text, size_text
 from transfer.errors import TransferError
@@ -171,6 +172,8 @@ class Batch:
         torrent = job.torrent
         assert torrent is not None
         try:
+            metainfo = await torrent.wait_metadata()
+            tell_renamed(self._output, metainfo, await asyncio.to_thread(find_renamed, metainfo))
             await torrent.wait_complete()
             job.is_complete = True
             job.seconds = time.monotonic() - job.started_at

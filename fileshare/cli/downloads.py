@@ -18,7 +18,7 @@ from fileshare.cli.errors import CommandError, InterruptedByUserError
 from fileshare.cli.fetch import fetch_all
 from fileshare.cli.job import Job
 from fileshare.cli.network_options import NetworkOptions
-from fileshare.cli.output import Output, one_line
+from fileshare.cli.output import Output, one_line, printable
 from fileshare.cli.runtime import wait_started
 from fileshare.cli.sources import is_url, read_source
 from fileshare.cli.transfers import complete_text, sources_text
@@ -137,11 +137,13 @@ class Downloads:
                 f" at {rate_text(stats.downloaded_bytes / max(job.seconds, 0.001))}" if stats.downloaded_bytes else ""
             )
             self._output.say(
-                f"done: {job.path} ({complete_text(stats)}), {sources_text(stats)}, in"
+                f"done: {printable(str(job.path))} ({complete_text(stats)}), {sources_text(stats)}, in"
                 f" {elapsed_text(job.seconds)}{pace}"
             )
         else:
-            self._output.say(f"already complete: {job.path} ({complete_text(stats)}); nothing was fetched")
+            self._output.say(
+                f"already complete: {printable(str(job.path))} ({complete_text(stats)}); nothing was fetched"
+            )
         job.report_done(self._output)
         if self._goal is not None and not self._said_seeding:
             self._said_seeding = True

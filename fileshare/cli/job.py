@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bittorrent.stats import TorrentStats
+from bittorrent.storage.places import content_path
 from fileshare.cli.output import Output
 from fileshare.cli.transfers import transfer_fields
 from transfer.errors import TransferError
@@ -43,7 +44,9 @@ class Job:
     def path(self) -> Path:
         """Where its file or folder is."""
         assert self.torrent is not None
-        return (self.torrent.download_dir / self.torrent.name).absolute()
+        directory, metainfo = self.torrent.download_dir, self.torrent.metainfo
+        path = directory / self.torrent.name if metainfo is None else content_path(metainfo, directory)
+        return path.absolute()
 
     def report_done(self, output: Output) -> None:
         """The "done" event."""

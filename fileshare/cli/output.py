@@ -51,6 +51,11 @@ def one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+def printable(text: str) -> str:
+    """`text` as it is, unless it could do more than be shown: then `one_line` of it."""
+    return text if text.isprintable() else one_line(text)
+
+
 def _plain(value: object) -> object:
     """`value` as JSON knows it: bytes in hexadecimal, addresses and paths as text, dataclasses as objects."""
     if isinstance(value, bytes):

@@ -15,6 +15,7 @@ import typer
 
 from bittorrent.metainfo.create import MIN_PIECE_LENGTH, create_metainfo
 from bittorrent.metainfo.hashing import SourceFile
+from bittorrent.metainfo.names import cut_to, safe_name
 from bittorrent.metainfo.scan import scan_files
 from bittorrent.metainfo.torrent import DEFAULT_LIMITS
 from fileshare.cli.errors import CommandError, exits
@@ -151,6 +152,8 @@ def _target_of(path: Path, target: Path | None) -> Path:
     name = os.path.basename(os.path.abspath(path))
     if not name:
         raise CommandError(f"cannot share {path}: it has no name; choose a folder inside it")
+    if len(os.fsencode(name)) > MAX_NAME_BYTES:  # there is no room for the ending
+        name = cut_to(safe_name(os.fsencode(name)), MAX_NAME_BYTES)
     return (target or Path()) / f"{name}.torrent"
 
 
@@ -176,6 +179,7 @@ def _write(target: Path, content: bytes, *, replace: bool) -> None:
 
 
 MAX_DOUBTFUL_SHOWN = 5
+MAX_NAME_BYTES = 240
 _LEFTOVERS = {
     "thumbs.db",
     "ehthumbs.db",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bittorrent.errors import BitTorrentError
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.storage.places import content_path
 from fileshare.cli.errors import CommandError
 from transfer.errors import TransferError
 
@@ -85,7 +86,7 @@ class TorrentFolder:
         return _Sighting(stamp, metainfo)
 
     def _look_at_content(self, path: Path, sighting: _Sighting, metainfo: Metainfo, changes: Changes) -> None:
-        content = self.content_dir / metainfo.name
+        content = content_path(metainfo, self.content_dir)
         stamp = _stamp(content)
         is_settled = stamp is not None and (stamp == sighting.content or not self._has_looked)
         sighting.content = stamp

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
-from fileshare.cli.output import Output
+from fileshare.cli.output import Output, printable
+from fileshare.cli.renamed import called, quoted, readable
 from fileshare.cli.units import count_text, size_text
 
 
@@ -23,9 +24,11 @@ def show_metainfo(output: Output, metainfo: Metainfo, *, file: Path | None = Non
     listed = [(number, entry) for number, entry in enumerate(metainfo.files) if not entry.is_padding]
     padding = sum(entry.length for entry in metainfo.files if entry.is_padding)
     magnet = metainfo.magnet_link()
+    other_name = metainfo.original_name
     fields: list[tuple[str, Sequence[object]]] = [
-        ("written", [file] if file is not None else []),
+        ("written", [printable(str(file))] if file is not None else []),
         ("name", [metainfo.name]),
+        ("", [f"(the torrent calls it {quoted(other_name)})"] if other_name is not None else []),
         ("info-hash", [metainfo.info_hash.hex()]),
         ("size", [f"{size_text(metainfo.total_bytes - padding)} ({metainfo.total_bytes - padding} bytes)"]),
         ("padding", [f"{size_text(padding)} between the files"] if padding else []),
@@ -47,12 +50,15 @@ def show_metainfo(output: Output, metainfo: Metainfo, *, file: Path | None = Non
     output.say(f"{count_text(len(listed), 'file')}, by the numbers that --select takes:")
     for number, entry in listed:
         link = f" -> {'/'.join(entry.link_to)}" if entry.link_to else ""
-        output.say(f"{number:>6}  {size_text(entry.length):>10}  {entry}{link}")
+        other = called(entry) if len(entry.path) > 1 else None
+        otherwise = f" (the torrent calls it {other})" if other is not None else ""
+        output.say(f"{number:>6}  {size_text(entry.length):>10}  {entry}{link}{otherwise}")
     output.event(
         "done",
         **({"file": file} if file is not None else {}),
         info_hash=metainfo.info_hash,
         name=metainfo.name,
+        original_name=readable(other_name) if other_name is not None else None,
         bytes=metainfo.total_bytes,
         padding_bytes=padding,
         piece_size=metainfo.piece_length,
@@ -70,6 +76,7 @@ def show_metainfo(output: Output, metainfo: Metainfo, *, file: Path | None = Non
                 "number": number,
                 "path": str(entry),
                 "bytes": entry.length,
+                **({"original": list(map(readable, entry.original))} if entry.original else {}),
                 **({"link_to": "/".join(entry.link_to)} if entry.link_to else {}),
             }
             for number, entry in listed

@@ -13,6 +13,7 @@ import pytest
 
 from bittorrent.errors import MetainfoError
 from bittorrent.metainfo.create import create_metainfo
+from bittorrent.metainfo.names import NameRules
 from bittorrent.metainfo.torrent import Metainfo
 from transfer.address import Address
 
@@ -178,8 +179,8 @@ FAILS = {
     ),
 }
 
-# libtorrent loads these under other names than they carry; here an unsafe name refuses the whole torrent.
-UNSAFE = {
+# libtorrent loads these under other names than they carry, and so do we.
+RENAMED = {
     "absolute_filename": (
         b"d10:created by10:libtorrent13:creation datei1359599503e4:infod5:filesld6:lengthi425e4:path"
         b"l5:abcdeeed6:lengthi5e4:pathl7:/foobareee4:name4:temp12:piece lengthi16384e6:pieces20:" + PIECE + b"ee"
@@ -291,10 +292,27 @@ def test_torrents_that_must_fail(torrent: bytes) -> None:
         Metainfo.from_bytes(torrent)
 
 
-@pytest.mark.parametrize("torrent", UNSAFE.values(), ids=UNSAFE.keys())
-def test_torrents_with_unsafe_names(torrent: bytes) -> None:
-    with pytest.raises(MetainfoError, match=r"unsafe file name|two files"):
-        Metainfo.from_bytes(torrent)
+# As libtorrent's own tests expect.
+PLACES = {
+    "absolute_filename": ["temp/abcde", "temp/foobar"],
+    "backslash_path": ["temp/_/_/bar"],
+    "duplicate_files": ["temp/foo/bar.txt", "temp/foo/bar.1.txt"],
+    "empty_path": ["temp/_/_"],
+    "hidden_parent_path": ["temp/foo......bar/bar"],
+    "invalid_name2": [
+        "b61560c2918f463768cd122b6d2fdd47b77bdb35/foo/bar.txt",
+        "b61560c2918f463768cd122b6d2fdd47b77bdb35/foo/var.txt",
+    ],
+    "invalid_name3": ["foobar /foo/bar.txt", "foobar /foo/var.txt"],
+    "parent_path": ["temp/_/_/bar"],
+    "slash_path2": ["temp/abc....def/_/bar"],
+}
+
+
+@pytest.mark.parametrize("name", RENAMED)
+def test_torrents_whose_names_cannot_be_stored(name: str) -> None:
+    rules = NameRules(is_windows=False, ignores_case=False)
+    assert [str(entry) for entry in Metainfo.from_bytes(RENAMED[name], rules=rules).files] == PLACES[name]
 
 
 def test_leaves_of_grass() -> None:

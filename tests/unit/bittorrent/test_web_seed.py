@@ -60,6 +60,24 @@ def test_the_urls_of_several_files(url: str) -> None:
     assert list(files.ranges(16, 1)) == [WebRange(f"{base}sub/c%3Fd", 0, 1, 20)]
 
 
+def test_urls_have_the_names_of_the_torrent_whatever_the_files_are_called_here() -> None:
+    """The server has the files under the names that whoever made the torrent gave them."""
+    info: dict[str, Any] = {
+        "name": "al\nbum",
+        "piece length": 16384,
+        "pieces": bytes(20),
+        "files": [{"length": 5, "path": path} for path in (["a\\b"], [b"\xff.mp3"], ["c"], ["c"])],
+    }
+    files = WebFiles("http://h/", Metainfo.from_info(bencode.encode(info)))
+    base = "http://h/al%0Abum/"
+    assert [found.url for found in files.ranges(0, 20)] == [
+        f"{base}a%5Cb",
+        f"{base}%FF.mp3",
+        f"{base}c",
+        f"{base}c",
+    ]
+
+
 def test_a_folder_with_one_file_is_a_folder() -> None:
     assert WebFiles("http://h/d", torrent([("f", 9)])).first().url == "http://h/d/al%20bum/f"
 

@@ -16,6 +16,7 @@ from bittorrent.picker.geometry import Geometry
 from bittorrent.picker.selection import Selection
 from bittorrent.storage.resume import ResumeStore
 from fileshare.cli.app import app
+from transfer.wire import bencode
 
 runner = CliRunner()
 PIECE = 16384
@@ -267,3 +268,42 @@ def test_verify_what_is_missing_changes_nothing(folder: Path, torrent: Path, tmp
     nowhere = tmp_path / "nowhere"
     assert last_event(kad("torrent", "verify", torrent, "-d", nowhere, "--json"))["bad_pieces"] == [0, 1, 2, 3]
     assert not nowhere.exists()
+
+
+def test_show_names_what_is_stored_under_another_name(tmp_path: Path) -> None:
+    """rtorrent#1969 and others: such a torrent is kept, and what was changed is told."""
+    paths = [[b"plain"], [b"twice.bin"], [b"twice.bin"], [b"a/b\x1b[2J"], [b"\xff"]]
+    info: dict[str, Any] = {"name": "al/bum", "piece length": PIECE, "pieces": bytes(20)}
+    info["files"] = [{"length": 1, "path": path} for path in paths]
+    target = tmp_path / "odd.torrent"
+    target.write_bytes(bencode.encode({"info": info}))
+    shown = kad("torrent", "show", target)
+    assert shown.exit_code == 0
+    lines = [" ".join(line.split()) for line in shown.stdout.splitlines()]
+    assert "name album" in lines
+    assert "(the torrent calls it 'al/bum')" in lines
+    assert lines[-5:] == [
+        "0 1 B album/plain",
+        "1 1 B album/twice.bin",
+        "2 1 B album/twice.1.bin (the torrent calls it 'twice.bin')",
+        "3 1 B album/ab_[2J (the torrent calls it 'a/b\\x1b[2J')",
+        "4 1 B album/_ (the torrent calls it '\\\\xff')",
+    ]
+    event = last_event(kad("torrent", "show", target, "--json"))
+    assert (event["name"], event["original_name"]) == ("album", "al/bum")
+    assert event["files"][2] == {
+        "number": 2,
+        "path": "album/twice.1.bin",
+        "bytes": 1,
+        "original": ["al/bum", "twice.bin"],
+    }
+
+
+def test_a_name_that_leaves_no_room_for_the_ending_is_shortened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / ("é" * 127)
+    shared.write_bytes(b"x")
+    monkeypatch.chdir(tmp_path)
+    assert kad("torrent", "create", shared).exit_code == 0
+    assert (tmp_path / ("é" * 120 + ".torrent")).exists()

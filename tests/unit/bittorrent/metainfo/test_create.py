@@ -6,6 +6,7 @@ import hashlib
 import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,9 @@ from bittorrent.errors import MetainfoError, StorageError
 from bittorrent.metainfo.create import choose_piece_length, create_metainfo
 from bittorrent.metainfo.hashing import SourceFile, hash_pieces
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.storage.check import verify_pieces
+from bittorrent.storage.files import FileStorage
+from bittorrent.storage.places import content_path
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
@@ -215,36 +219,41 @@ def test_nothing_to_share(tmp_path: Path) -> None:
 
 
 @posix
-@pytest.mark.parametrize("name", ["aux.c", "ends.", "new\nline", "back\\slash"])
+@pytest.mark.parametrize("name", [b"aux.c", b"ends.", b"new\nline", b"back\\slash", b"\xff\xfe.mp3", b"a\xe2\x80\xaeb"])
 @pytest.mark.parametrize("where", ["file", "folder", "top"])
-def test_names_that_others_cannot_store(tmp_path: Path, name: str, where: str) -> None:
-    shared = tmp_path / "d"
+def test_names_that_are_valid_here_are_taken_as_they_are_and_found_again(
+    tmp_path: Path, name: bytes, where: str
+) -> None:
+    """Not rtorrent#1969: what a system can store it can share, and the one that shares it finds it on its disk."""
+    if sys.platform != "linux" and not name.isascii():
+        pytest.skip("other systems make sure that names are text")
+    shared = os.fsencode(tmp_path / "d")
     if where == "file":
-        shared.mkdir()
-        (shared / name).write_bytes(b"x")
+        os.mkdir(shared)
+        paths = [shared + b"/" + name]
     elif where == "folder":
-        (shared / name).mkdir(parents=True)
-        (shared / name / "f").write_bytes(b"x")
+        os.makedirs(shared + b"/" + name)
+        paths = [shared + b"/" + name + b"/f"]
     else:
-        shared = tmp_path / name
-        shared.write_bytes(b"x")
-    with pytest.raises(MetainfoError, match=r"cannot share .*; rename it"):
-        create_metainfo(shared)
+        shared = os.fsencode(tmp_path) + b"/" + name
+        paths = [shared]
+    for path in paths:
+        with open(path, "wb") as file:
+            file.write(b"x" * 1000)
+    metainfo = create_metainfo(os.fsdecode(shared))
+    assert (b"%d:%s" % (len(name), name)) in metainfo.info_bytes
+    assert content_path(metainfo, tmp_path) == Path(os.fsdecode(shared))
+    for writable in (False, True):
+        with closing(FileStorage(metainfo.files, tmp_path, writable=writable)) as storage:
+            storage.prepare()
+            assert [is_right for _, is_right in verify_pieces(metainfo, storage)] == [True]
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="other systems make sure that names are text")
-def test_a_name_that_is_not_text(tmp_path: Path) -> None:
-    for kind in ("file", "folder"):
-        shared = tmp_path / kind
-        shared.mkdir()
-        odd = os.fsencode(shared) + b"/\xff"
-        if kind == "folder":
-            os.mkdir(odd)
-        else:
-            with open(odd, "wb") as file:
-                file.write(b"x")
-        with pytest.raises(MetainfoError, match=r"UTF-8; rename it"):
-            create_metainfo(shared)
+def test_our_own_folder_is_not_shared_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / ".kad").mkdir()
+    (tmp_path / ".kad" / "f").write_bytes(b"y")
+    with pytest.raises(MetainfoError, match="keep their state"):
+        create_metainfo(tmp_path / ".kad")
 
 
 def test_our_own_folder_is_not_shared(tmp_path: Path) -> None:

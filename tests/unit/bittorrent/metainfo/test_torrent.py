@@ -11,6 +11,7 @@ import pytest
 from bittorrent.errors import MetainfoError, StorageError
 from bittorrent.metainfo.files import FileEntry
 from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.names import NameRules
 from bittorrent.metainfo.torrent import Metainfo, MetainfoLimits
 from transfer.address import Address
 from transfer.wire import bencode
@@ -209,9 +210,106 @@ def test_symbolic_links_lead_only_to_what_the_torrent_holds() -> None:
     assert {str(entry): "/".join(entry.link_to) for entry in files if entry.link_to} == {
         "album/early": "album/d/b",
         "album/to folder": "album/d",
+        "album/_": "album/a",
     }
     assert [str(entry) for entry in files if not entry.is_padding and not entry.link_to] == ["album/a", "album/d/b"]
     assert sum(entry.length for entry in files) == 100
+
+
+def test_names_that_cannot_be_stored_as_they_are_are_changed_and_the_torrent_is_kept() -> None:
+    """rtorrent#1969, #1960, libtorrent#398, #6141, transmission#6187, aria2#1131, qBittorrent#7038, qui#2152."""
+    paths: list[list[bytes]] = [
+        [b"a.bin"],
+        [b"a.bin"],
+        [b"cd", b"", b"x/y.ogg"],
+        [b"..", b"x"],
+        [b"Bj\xf6rk.mp3"],
+        [b"a.bin", b"b"],
+        [b"x" * 300 + b".mkv"],
+        [b"plain"],
+    ]
+    info = changed(
+        MULTI,
+        name=b"al/bum",
+        files=[{"length": 100 if not index else 0, "path": path} for index, path in enumerate(paths)],
+    )
+    raw = torrent(info)
+    metainfo = Metainfo.from_bytes(raw, rules=POSIX)
+    assert [str(entry) for entry in metainfo.files] == [
+        "album/a.1.bin",
+        "album/a.2.bin",
+        "album/cd/_/xy.ogg",
+        "album/_/x",
+        "album/Bj_rk.mp3",
+        "album/a.bin/b",
+        "album/" + "x" * 240 + ".mkv",
+        "album/plain",
+    ]
+    assert [entry.original for entry in metainfo.files] == [(b"al/bum", *path) for path in paths]
+    assert (metainfo.name, metainfo.original_name) == ("album", b"al/bum")
+    assert metainfo.info_hash == hashlib.sha1(bencode.encode(info)).digest(), "of the bytes as they came"
+    assert Metainfo.from_bytes(metainfo.to_bytes(), rules=POSIX) == metainfo
+    assert Metainfo.from_info(metainfo.info_bytes, rules=POSIX).files == metainfo.files
+
+
+def test_what_could_be_taken_as_it_is_has_no_other_name() -> None:
+    metainfo = Metainfo.from_bytes(torrent(MULTI))
+    assert metainfo.original_name is None
+    assert not any(entry.original for entry in metainfo.files)
+
+
+@pytest.mark.parametrize(
+    ("raw", "name"),
+    [
+        (b"../evil.bin", "..evil.bin"),
+        (b"/etc/passwd", "etcpasswd"),
+        (b"", "_"),
+        (b"\xff", "_"),
+        (b".kad", "_.kad"),
+        (b"CON", "CON"),
+    ],
+)
+def test_the_name_of_a_torrent_is_made_safe(raw: bytes, name: str) -> None:
+    single = Metainfo.from_bytes(torrent(changed(SINGLE, name=raw)), rules=POSIX)
+    assert (single.name, single.files[0].path) == (name, (name,))
+    assert single.files[0].original == ((raw,) if raw != name.encode() else ())
+    assert Metainfo.from_bytes(torrent(changed(MULTI, name=raw)), rules=POSIX).files[0].path == (name, "cd 1", "a.flac")
+
+
+@pytest.mark.parametrize("raw", [b".", b"..", b"/", b"/..", b"\0"])
+def test_a_name_of_which_nothing_is_left_becomes_the_info_hash(raw: bytes) -> None:
+    for info in (SINGLE, MULTI):
+        metainfo = Metainfo.from_bytes(torrent(changed(info, name=raw)))
+        assert metainfo.name == metainfo.files[0].path[0] == metainfo.info_hash.hex()
+
+
+def test_the_rules_of_windows_and_of_systems_that_ignore_case() -> None:
+    paths = [["CON"], ["a."], ["A"], ["x", "f"], ["X", "f"]]
+    info = changed(MULTI, files=[{"length": 20, "path": path} for path in paths])
+    windows = Metainfo.from_bytes(torrent(info), rules=NameRules(is_windows=True, ignores_case=True))
+    assert ["/".join(entry.path[1:]) for entry in windows.files] == ["_CON", "a", "A.1", "x/f", "X/f.1"]
+    assert not any(entry.original for entry in Metainfo.from_bytes(torrent(info), rules=POSIX).files)
+
+
+def test_a_name_that_is_no_text_does_not_cost_the_one_that_is() -> None:
+    info = changed(MULTI, **{"name.utf-8": 5, "name": "n"})
+    info["files"] = [
+        {"length": 50, "path": ["a"], "path.utf-8": [1]},
+        {"length": 50, "path": ["b"], "path.utf-8": []},
+    ]
+    assert [str(entry) for entry in Metainfo.from_bytes(torrent(info)).files] == ["n/a", "n/b"]
+
+
+def test_a_link_to_a_file_that_got_another_name_leads_there() -> None:
+    info = changed(MULTI)
+    info["files"] = [
+        {"length": 100, "path": ["a/b"]},
+        {"attr": "l", "path": ["li\nk"], "symlink path": ["a/b"]},
+        {"attr": "l", "path": ["li\nk"], "symlink path": ["ab"]},
+    ]
+    files = Metainfo.from_bytes(torrent(info)).files
+    assert (files[1].path, files[1].link_to) == (("album", "li_k"), ("album", "ab"))
+    assert files[2].is_padding
 
 
 def test_what_is_executable_or_hidden() -> None:
@@ -223,14 +321,10 @@ def test_what_is_executable_or_hidden() -> None:
     assert (single.is_executable, single.is_hidden) == (True, False)
 
 
+POSIX = NameRules(is_windows=False, ignores_case=False)
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "no name": (changed(SINGLE, name=None), "no name"),
     "name is a number": (changed(SINGLE, name=3), "no name"),
-    "name is empty": (changed(SINGLE, name=""), "unsafe"),
-    "name leads out": (changed(SINGLE, name=".."), "unsafe"),
-    "name is absolute": (changed(SINGLE, name="/etc/passwd"), "unsafe"),
-    "name is not utf-8": (changed(SINGLE, name=b"\xff"), "UTF-8"),
-    "name is the state folder": (changed(SINGLE, name=".kad"), "state"),
     "no piece length": (changed(SINGLE, piece_length=None), "piece length"),
     "piece length 0": (changed(SINGLE, piece_length=0), "piece length"),
     "negative piece length": (changed(SINGLE, piece_length=-40), "piece length"),
@@ -255,17 +349,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a file without path": (changed(MULTI, files=[{"length": 100}]), "no path"),
     "a file with an empty path": (changed(MULTI, files=[{"length": 100, "path": []}]), "no path"),
     "a path with a number": (changed(MULTI, files=[{"length": 100, "path": [1]}]), "not text"),
-    "a path that leads out": (changed(MULTI, files=[{"length": 100, "path": ["..", "x"]}]), "unsafe"),
-    "an empty element": (changed(MULTI, files=[{"length": 100, "path": ["a", "", "x"]}]), "unsafe"),
     "a file without length": (changed(MULTI, files=[{"path": ["a"]}]), "no length"),
     "a negative file": (
         changed(MULTI, files=[{"length": 101, "path": ["a"]}, {"length": -1, "path": ["b"]}]),
         "impossible",
-    ),
-    "twice": (changed(MULTI, files=[{"length": 50, "path": ["a"]}, {"length": 50, "path": ["a"]}]), "two files"),
-    "file and folder": (
-        changed(MULTI, files=[{"length": 50, "path": ["a"]}, {"length": 50, "path": ["a", "b"]}]),
-        "both",
     ),
     "together too large": (
         changed(MULTI, files=[{"length": 2**62, "path": ["a"]}, {"length": 2**62, "path": ["b"]}]),
