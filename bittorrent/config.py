@@ -37,6 +37,9 @@ class SessionConfig:
         external_address: how many peers must agree on the address they see us at.
         allow_private: whatever a torrent, a peer, a server or the DHT names may lie on this machine or in a private
             network (`bittorrent.targets` has the rule without it).
+        file_look_interval_s: while a torrent moves bytes, its files are looked at so often: whether they are still
+            there, and still the same.
+        idle_file_look_interval_s: the same while it moves none.
         disk_threads: worker threads for hashing and files, at least one for each core.
     """
 
@@ -54,6 +57,8 @@ class SessionConfig:
     dht_first_interval_s: float = 3.0
     dht_interval_s: float = 15 * 60.0
     allow_private: bool = False
+    file_look_interval_s: float = 2.0
+    idle_file_look_interval_s: float = 10.0
     disk_threads: int = 4
     external_address: ExternalAddressConfig = field(default_factory=lambda: ExternalAddressConfig(quorum=3))
     peer: PeerConfig = field(default_factory=PeerConfig)

@@ -45,7 +45,9 @@ class StorageError(BitTorrentError, OSError):
 
     @classmethod
     def from_os_error(cls, action: str, path: str | os.PathLike[str], error: OSError) -> StorageError:
-        """`cannot <action> <path>: <what the system says>; <what to do>`."""
+        """`cannot <action> <path>: <what the system says>; <what to do>`; our own errors stay as they are."""
+        if isinstance(error, StorageError):
+            return error
         said = os.strerror(error.errno) if error.errno is not None else str(error)
         advice = _ADVICE.get(error.errno) if error.errno is not None else None
         text = f"cannot {action} {os.fspath(path)}: {said}" + (f"; {advice}" if advice else "")
@@ -54,6 +56,14 @@ class StorageError(BitTorrentError, OSError):
 
 class MissingDataError(StorageError):
     """The bytes asked for are not on disk: their file is missing or too short."""
+
+
+class FilesChangedError(StorageError):
+    """A file is not the one that the torrent used so far: check what is there, and go on. `number` says which."""
+
+    def __init__(self, message: str, *, path: str, number: int) -> None:
+        super().__init__(message, path=path)
+        self.number = number
 
 
 class SelectionError(BitTorrentError, ValueError):

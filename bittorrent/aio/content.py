@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bittorrent.aio.disk import Disk, DiskJobs
 from bittorrent.errors import StorageError
+from bittorrent.metainfo.files import pieces_of
 from bittorrent.metainfo.paths import STATE_FOLDER
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.durable import remove_file
-from bittorrent.storage.ports import FileBacked, OpenStorage, Storage
+from bittorrent.storage.ports import FileBacked, FileChange, OpenStorage, Storage, Watched
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.storage.resume_state import ResumeState
 
@@ -76,6 +77,7 @@ class Content:
             files = tuple(replace(entry, path=paths.get(number, entry.path)) for number, entry in enumerate(files))
         self._storage: Storage = open_storage(files, download_dir, writable=not seed_only)
         self._files = self._storage if isinstance(self._storage, FileBacked) else None
+        self._watched = self._storage if isinstance(self._storage, Watched) else None
         if self._files is not None:
             self._claim(self._files.paths, download_dir)
         self.disk = Disk(metainfo, self._storage, jobs)
@@ -107,13 +109,59 @@ class Content:
             have.set(index)
         return have
 
-    async def recheck(self, on_piece: Callable[[int], None]) -> Bitfield:
-        """The pieces that are there; nothing is believed.
+    @property
+    def is_watched(self) -> bool:
+        """Whether `changes` could ever find one."""
+        return self._watched is not None
+
+    async def changes(self) -> list[FileChange]:
+        """What others did to the files.
 
         Raises:
-            StorageError: what is there is not usable.
+            StorageError: the system refused.
         """
-        return await self.disk.verify(range(self._metainfo.piece_count), on_piece)
+        return await self.disk.run(self._watched.changes) if self._watched is not None else []
+
+    def pieces_of(self, numbers: Collection[int] | None) -> Sequence[int]:
+        """The pieces that reach into some files, in order; None stands for all files. The part file comes after the
+        others, and has to do with all that are not wanted."""
+        files = self._metainfo.files
+        if numbers is None or not files:
+            return range(self._metainfo.piece_count)
+        unwanted = {number for number, priority in enumerate(self.priorities) if not priority}
+        chosen = {number for number in numbers if number < len(files)} | (unwanted if len(files) in numbers else set())
+        return sorted({index for number in chosen for index in pieces_of(files[number], self._metainfo.piece_length)})
+
+    async def lost_in_holes(self, have: Bitfield) -> list[int]:
+        """The pieces of `have` that were written, and of which the disk has nothing. Zeros may well be stored so, and
+        are not lost.
+
+        Raises:
+            StorageError: the system refused.
+        """
+        if self._watched is None or self._seed_only:
+            return []
+        length = self._metainfo.piece_length
+        holes = await self.disk.run(self._watched.holes)
+        pieces = {
+            index: None for start, size in holes for index in range(start // length, -(-(start + size) // length))
+        }
+        hollow = [index for index in pieces if index in have]
+        right = await self.disk.verify(hollow) if hollow else ()
+        return [index for index in hollow if index not in right]
+
+    async def look_again(self, numbers: Collection[int] | None) -> None:
+        """Takes some files, or all, as they are now.
+
+        Raises:
+            StorageError: what is there belongs to something else.
+        """
+        watched = self._watched
+        if watched is not None:
+            again = range(len(self._metainfo.files) + 1) if numbers is None else numbers
+            await self.disk.change(lambda: watched.look_again(again))
+            if not self._seed_only and 0 in self.priorities:
+                await self.select(self.priorities)  # for files that are gone
 
     async def select(self, priorities: Sequence[int]) -> None:
         """Files of priority 0 are not created; see `FileBacked.select`. Other storages keep everything.
@@ -186,18 +234,22 @@ class Content:
         if not store.is_lasting and (have.is_full or not have.count):
             await self._jobs.run(lambda: store.forget_state(self._metainfo.info_hash))
             return
-        verified = have.to_wire()  # now: what is verified during the flush may not be part of it
+        verified = have.copy()  # now: what is verified during the flush may not be part of it
         news = (have.count, totals, self.priorities, files.paths)
         if news == self._remembered:
             return
         if not self._seed_only:
             await self.disk.flush()
-        stamps = await self.disk.run(files.stamps)
+        for index in await self.lost_in_holes(verified):
+            verified.clear(index)
+        stamps = list(await self.disk.run(files.stamps))
+        for change in await self.changes():
+            stamps[change.number] = None  # what is there now has not been verified
         moved = zip(self._metainfo.files, files.paths, strict=True)
         state = ResumeState(
             info_hash=self._metainfo.info_hash,
-            have=verified,
-            stamps=stamps,
+            have=verified.to_wire(),
+            stamps=tuple(stamps),
             priorities=self.priorities,
             paths={number: path for number, (entry, path) in enumerate(moved) if entry.path != path},
             downloaded_bytes=totals.downloaded_bytes,

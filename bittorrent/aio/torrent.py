@@ -214,7 +214,7 @@ class Torrent:
         Raises:
             StorageError: the files are not open yet, or cannot be read.
         """
-        return await self._life.recheck()
+        return await self._life.guard.recheck()
 
     async def allocate(self) -> None:
         """Reserves the room for all wanted files now, instead of when their bytes arrive.

@@ -11,13 +11,14 @@ from bittorrent.aio.arrivals import Arrivals
 from bittorrent.aio.content import Content, Totals
 from bittorrent.aio.disk import DiskJobs
 from bittorrent.aio.event_stream import EventSource
+from bittorrent.aio.file_guard import FileGuard
 from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.piece_writer import PieceWriter
 from bittorrent.aio.sources import Sources, tiers_of
 from bittorrent.aio.swarm import Swarm
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.aio.wanted import Wanted
-from bittorrent.errors import StorageError, TorrentStoppedError
+from bittorrent.errors import FilesChangedError, StorageError, TorrentStoppedError
 from bittorrent.events import (
     FileCompleted,
     PauseChanged,
@@ -32,6 +33,7 @@ from bittorrent.events import (
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer_list import PeerList, PeerSource
+from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.file_progress import FileProgress
 from bittorrent.picker.geometry import Block, Geometry, zero_blocks_of
 from bittorrent.rate_limits import SwarmLimits
@@ -69,7 +71,7 @@ class TorrentLife:
         self.source = source
         self.options = options
         self._parts = parts
-        self._config = config
+        self.config = config
         self._rng = rng
         self._jobs = DiskJobs(parts.executor)
         self.sequential = options.sequential
@@ -86,13 +88,14 @@ class TorrentLife:
         self.completed = Milestone()
         self.begun = Milestone()  # it is known what is on disk, and the exchange goes on
         self.arrivals = Arrivals()
+        self.guard = FileGuard(self)
         if self.metainfo is not None:
             self.metadata_known.reach()
         self._ending: asyncio.Task[None] | None = None
         self.checked_pieces = 0
         self.content: Content | None = None
         self._writer: PieceWriter | None = None
-        self._stored_in_check: set[int] = set()  # which a check that runs may have missed
+        self.stored_in_check: set[int] = set()  # which a check that runs may have missed
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
         self._tasks = TaskSet(self._stop)
@@ -200,12 +203,12 @@ class TorrentLife:
             self.state = TorrentState.DOWNLOADING
             self.completed = Milestone()
             self._writer.retry()
-            self._finish_if_complete()
+            self.finish_if_complete()
         if self.is_paused:
             self.is_paused = False
             self.events.tell(PauseChanged(False))
             self.sources.resume()
-            self._start_web_seeds()
+            self.start_web_seeds()
             self.swarm.pump()
 
     async def _run(self) -> None:
@@ -227,8 +230,11 @@ class TorrentLife:
             was_complete = await self._begin(metainfo)
         self.begun.reach()
         self.sources.start()
-        self._start_web_seeds()
+        self.start_web_seeds()
         self.swarm.pump()
+        assert self.content is not None
+        if self.content.is_watched:
+            self._tasks.start(self.guard.watch(), name=f"watch the files of {self.info_hash.hex()}")
         await self._complete(was_complete)
 
     async def _begin(self, metainfo: Metainfo) -> bool:
@@ -239,16 +245,12 @@ class TorrentLife:
             on_stored=self._stored,
             on_refused=self._refused,
             tasks=self._tasks,
-            trips=self._config.disk_threads,
+            trips=self.config.disk_threads,
         )
         selection = self.wanted.decide(metainfo, content)
-        have = await content.check(self._note_checked)
+        have = await content.check(self.note_checked)
         if self.options.seed_only and not have.is_full:
-            missing = metainfo.piece_count - have.count
-            raise StorageError(
-                f"{missing} of {metainfo.piece_count} pieces of {self.name} are missing or damaged in "
-                f"{self.options.download_dir}; fetch them with `kad get`, or name the directory that holds the files"
-            )
+            raise self.incomplete_error(have)
         self.checked_pieces = metainfo.piece_count
         geometry = _geometry_of(metainfo)
         self.files = FileProgress(metainfo.files, geometry, have)
@@ -263,8 +265,16 @@ class TorrentLife:
             super_seed=self.options.super_seed,
             now=self._loop.time(),
         )
-        self._finish_if_complete()
+        self.finish_if_complete()
         return have.is_full
+
+    def incomplete_error(self, have: Bitfield) -> StorageError:
+        """Why a torrent that shall only be seeded is not."""
+        missing = have.size - have.count
+        return StorageError(
+            f"{missing} of {have.size} pieces of {self.name} are missing or damaged in {self.options.download_dir};"
+            " fetch them with `kad get`, or name the directory that holds the files"
+        )
 
     async def _open_content(self, metainfo: Metainfo) -> Content:
         resume = ResumeStore(self.options.download_dir, state_dir=self.options.state_dir)
@@ -286,14 +296,24 @@ class TorrentLife:
             await self._all_verified.wait()
             self._all_verified.clear()
             is_complete = self.core.is_complete
-            if not self.options.seed_only:
-                await self.content.disk.flush()  # a disk that is full, or far away, may say so only now
+            if not self.options.seed_only and not await self._flush():
+                continue
             await self._remember()
             if self.core.is_finished:  # more may be wanted by now
                 self.completed.reach()
             if is_complete and not was_complete:
                 was_complete = True
                 self.sources.discovery.completed()
+
+    async def _flush(self) -> bool:
+        """Brings everything to the disk; whether it is where it was written to."""
+        assert self.content is not None
+        doubtful = []
+        try:
+            await self.content.disk.flush()  # a disk that is full, or far away, may say so only now
+        except FilesChangedError as error:
+            doubtful.append(error.number)
+        return await self.guard.look(doubtful=doubtful, is_last=True)
 
     def apply_priorities(self, priorities: bytes) -> None:
         """The priority of each piece is another one now."""
@@ -303,8 +323,8 @@ class TorrentLife:
             if not self.completed.is_ahead:
                 self.completed = Milestone()
             self.swarm.call_again()
-        self._finish_if_complete()
-        self._start_web_seeds()
+        self.finish_if_complete()
+        self.start_web_seeds()
         self.arrivals.reconsider()
         self.swarm.pump()
 
@@ -313,42 +333,6 @@ class TorrentLife:
         if self._ending is None:
             self.core.set_deadlines(reader, deadlines, is_urgent=is_urgent, now=self._loop.time())
             self.swarm.pump()
-
-    async def recheck(self) -> int:
-        """Hashes everything again, beside the exchange; returns how many pieces turned out to be lost.
-
-        Raises:
-            StorageError: the files are not open, or cannot be read.
-        """
-        content = self.need_content("check")
-        async with self.wanted.changing:
-            before = self.state
-            self.checked_pieces, self.state = 0, TorrentState.CHECKING
-            lost = 0
-            try:
-                found = await content.recheck(self._note_checked)
-                picker, now = self.core.picker, self._loop.time()
-                assert picker is not None
-                for index in range(picker.have.size):
-                    if index in found:
-                        self.core.piece_found(index, now=now)
-                    elif index in picker.have and index not in self._stored_in_check:
-                        self.core.piece_lost(index, now=now)
-                        lost += 1
-            finally:
-                self._stored_in_check.clear()
-                if self.state is TorrentState.CHECKING:
-                    self.state = before if before is TorrentState.FAILED else TorrentState.DOWNLOADING
-        assert self.metainfo is not None
-        self.files = FileProgress(self.metainfo.files, picker.geometry, picker.have)
-        if lost and not self.core.is_finished:
-            if not self.completed.is_ahead:
-                self.completed = Milestone()
-            self.swarm.call_again()
-        self._finish_if_complete()
-        self._start_web_seeds()
-        self.swarm.pump()
-        return lost
 
     async def _remember(self) -> None:
         """Stores what the next start can believe; without it everything is hashed then."""
@@ -362,7 +346,7 @@ class TorrentLife:
             with suppress(StorageError):
                 await self.content.remember(picker.have, totals)
 
-    def _start_web_seeds(self) -> None:
+    def start_web_seeds(self) -> None:
         if self.metainfo is not None and self.begun.is_reached:
             self.sources.start_web_seeds(self.metainfo)
 
@@ -407,7 +391,7 @@ class TorrentLife:
         for piece, is_right in pieces:
             if is_right:
                 if self.state is TorrentState.CHECKING:
-                    self._stored_in_check.add(piece.index)
+                    self.stored_in_check.add(piece.index)
                 self.core.piece_verified(piece, now=self._loop.time())
                 self.arrivals.arrived(piece.index)
                 self._tell_verified(piece.index)
@@ -415,15 +399,23 @@ class TorrentLife:
                 self.core.piece_failed(piece, now=self._loop.time())
                 senders = dict.fromkeys(sender.address for sender in piece.senders.values())
                 self.events.tell(PieceFailed(piece.index, tuple(senders)))
-        self._finish_if_complete()
+        self.finish_if_complete()
         self.swarm.pump()
 
     def _refused(self, error: StorageError) -> None:
         """The disk is full, say: what was fetched waits, and nothing more is asked for when too much does."""
+        if isinstance(error, FilesChangedError):
+            self._tasks.start(self._check_changed(error.number), name=f"check a file of {self.info_hash.hex()}")
+            return
         self.error = error
         self.state = TorrentState.FAILED
         self.completed.miss(error)
         self.arrivals.reconsider()
+
+    async def _check_changed(self, number: int) -> None:
+        assert self._writer is not None
+        await self.guard.look(doubtful=[number])
+        self._writer.retry()
 
     def _tell_verified(self, index: int) -> None:
         assert self.files is not None
@@ -445,10 +437,10 @@ class TorrentLife:
         assert self.content is not None
         return await self.content.disk.read(blocks)
 
-    def _note_checked(self, pieces: int) -> None:
+    def note_checked(self, pieces: int) -> None:
         self.checked_pieces = pieces
 
-    def _finish_if_complete(self) -> None:
+    def finish_if_complete(self) -> None:
         if self.core.is_finished and self.state in (TorrentState.DOWNLOADING, TorrentState.FINISHED):
             self.state = TorrentState.SEEDING if self.core.is_complete else TorrentState.FINISHED
             self._all_verified.set()

@@ -44,6 +44,11 @@ class FileEntry:
         return "/".join(self.path)
 
 
+def pieces_of(entry: FileEntry, piece_length: int) -> range:
+    """The pieces that have bytes of a file."""
+    return range(entry.offset // piece_length, -(-entry.end // piece_length) if entry.length else 0)
+
+
 def parse_name(info: dict[bytes, Value], info_hash: bytes, rules: NameRules = SYSTEM_RULES) -> tuple[str, bytes]:
     """The torrent's name, which is the file's or that of the folder around all files: made safe, and as it came.
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import errno
 import os
-import stat
 import sys
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bittorrent.errors import MetainfoError, MissingDataError, StorageError
 from bittorrent.metainfo.files import FileEntry
 from bittorrent.metainfo.paths import check_path
 from bittorrent.storage.descriptors import HAS_POSITIONED_CALLS, DescriptorCache, read_at, read_cached_at, write_at
-from bittorrent.storage.durable import make_folders
+from bittorrent.storage.durable import data_extents
+from bittorrent.storage.file_facts import check_case, is_sparse, stamp_of
 from bittorrent.storage.part_file import PartFile
-from bittorrent.storage.places import find_places
-from bittorrent.storage.ports import FileStamp
+from bittorrent.storage.placed_files import PlacedFiles
+from bittorrent.storage.ports import FileChange, FileStamp
 from bittorrent.storage.relocation import relocate, remove_files
-from bittorrent.storage.safe_folder import SafeFolder, not_a_file, symbolic_link
+from bittorrent.storage.safe_folder import SafeFolder
 from transfer.errors import LocalProtocolError
 
 
@@ -43,11 +42,10 @@ DEFAULT_CONFIG = FileStorageConfig()
 
 
 class FileStorage:
-    """The storage port, and `FileBacked`, on ordinary, sparse files below `root`.
+    """The storage port, `FileBacked` and `Watched`, on ordinary, sparse files below `root`.
 
     Nothing is created, not even a folder, before `prepare` or the first write. What belongs to the user is never cut
-    off, and nothing is written through a symbolic link that leads out of `root`. With `writable=False` symbolic links
-    are followed: what is read is worth nothing to anybody unless it has the hashes of the torrent.
+    off, and symbolic links are followed as `SafeFolder` has it.
 
     Padding reads as zeros and swallows what is written to it. Files that are not wanted are not created: what pieces
     reach into them goes to the part file.
@@ -57,15 +55,14 @@ class FileStorage:
         "_closed",
         "_descriptors",
         "_dirty",
-        "_files",
-        "_folder",
         "_numbers",
         "_part",
         "_parted",
-        "_paths",
+        "_places",
         "_spans",
         "_starts",
         "_wanted",
+        "_written",
         "total_bytes",
     )
 
@@ -77,19 +74,18 @@ class FileStorage:
         writable: bool = True,
         config: FileStorageConfig = DEFAULT_CONFIG,
     ) -> None:
-        self._files = list(files)
-        self._folder = SafeFolder(root, writable=writable)
-        self._paths = find_places(files, self._folder.root)
+        self._places = PlacedFiles(files, SafeFolder(root, writable=writable))
         # A file without bytes lies in no range, so only `prepare` knows it.
         self._numbers = tuple(number for number, entry in enumerate(files) if entry.length)
         self._spans = tuple(files[number] for number in self._numbers)
         self._starts = tuple(entry.offset for entry in self._spans)
         if not config.case_sensitive_names:
-            _check_case(files)
+            check_case(files)
         self.total_bytes = self._spans[-1].end if self._spans else 0
         limit = config.open_files if HAS_POSITIONED_CALLS else 0
         self._descriptors: DescriptorCache[tuple[int, bool]] = DescriptorCache(self._open, limit=limit)
-        self._dirty: set[int] = set()
+        self._dirty: set[int] = set()  # since the last flush
+        self._written: set[int] = set()
         self._wanted = [True] * len(files)
         self._part: PartFile | None = None
         self._parted = [False] * len(self._spans)  # whose bytes are in the part file
@@ -130,27 +126,16 @@ class FileStorage:
         """As the port says. A file longer than in the torrent is refused, not cut: it belongs to somebody else."""
         self._check_open()
         checked: set[str] = set()
-        for number, entry in enumerate(self._files):
-            if entry.is_padding:
-                continue
-            path = self._paths[number]
-            folder = os.path.dirname(path)
-            if self._folder.writable and folder not in checked:
-                self._folder.check_folder(folder)
-                checked.add(folder)
-            try:
-                status = os.lstat(path) if self._folder.writable else os.stat(path)
-            except FileNotFoundError:
-                if entry.length == 0 and self._folder.writable and self._wanted[number]:
-                    self._make(number)
-                continue
-            except OSError as error:
-                raise StorageError.from_os_error("use", path, error) from None
-            if not entry.link_to:
-                _check_status(path, status, entry.length)
+        for number, entry in enumerate(self._places.files):
+            is_there = entry.is_padding or self._places.prepare(number, checked=checked)
+            if not is_there and entry.length == 0 and self._places.folder.writable and self._wanted[number]:
+                self._places.make(number)
+        self._places.end_preparation()
 
     def exists_any(self) -> bool:
-        is_any = any(os.path.lexists(self._paths[number]) for number in self._numbers if not self._is_padding(number))
+        is_any = any(
+            os.path.lexists(self._places.paths[number]) for number in self._numbers if not self._is_padding(number)
+        )
         return is_any or bool(self._part)
 
     def is_hole(self, offset: int, length: int) -> bool:
@@ -173,15 +158,19 @@ class FileStorage:
         self._check_open()
         while self._dirty:
             index = self._dirty.pop()  # before the call: what is written during it is dirty again
+            number = self._numbers[index]
             try:
                 descriptor = self._descriptors.get((index, True))
                 os.fsync(descriptor.number)
+                self._places.known.settle(number, os.fstat(descriptor.number))
             except StorageError:
                 self._dirty.add(index)
                 raise
             except OSError as error:
                 self._dirty.add(index)
                 raise StorageError.from_os_error("write", self._path(index), error) from None
+            if index in self._dirty:
+                self._places.known.unsettle(number)
         if self._part is not None:
             self._part.flush()
 
@@ -195,35 +184,38 @@ class FileStorage:
 
     @property
     def paths(self) -> tuple[tuple[str, ...], ...]:
-        return tuple(entry.path for entry in self._files)
+        return tuple(entry.path for entry in self._places.files)
 
     def stamps(self) -> tuple[FileStamp | None, ...]:
         self._check_open()
-        places = [None if entry.is_padding else path for entry, path in zip(self._files, self._paths, strict=True)]
-        return tuple(_stamp(path) for path in [*places, self._part.path if self._part is not None else None])
+        places = [
+            None if entry.is_padding else path
+            for entry, path in zip(self._places.files, self._places.paths, strict=True)
+        ]
+        return tuple(stamp_of(path) for path in [*places, self._part.path if self._part is not None else None])
 
     def select(self, wanted: Sequence[bool], *, part_file: str) -> None:
         """As the port says. A file that is on disk already stays where it is when it is not wanted any more."""
         self._check_writable()
-        if len(wanted) != len(self._files):
-            raise LocalProtocolError(f"{len(wanted)} choices for {len(self._files)} files")
+        if len(wanted) != len(self._places.files):
+            raise LocalProtocolError(f"{len(wanted)} choices for {len(self._places.files)} files")
         if self._part is None:
-            self._part = PartFile(os.path.join(self._folder.root, part_file))
+            self._part = PartFile(os.path.join(self._places.folder.root, part_file))
             self._part.load()
         self._wanted = list(wanted)
         for index, number in enumerate(self._numbers):
             if self._spans[index].is_padding:
                 continue
-            is_parted = not wanted[number] and not os.path.lexists(self._paths[number])
+            is_parted = not wanted[number] and not os.path.lexists(self._places.paths[number])
             if not is_parted:
                 self._take_out(index)
             self._parted[index] = is_parted
         if not any(self._parted):
             self._part.remove()
             self._part = None
-        for number, entry in enumerate(self._files):
+        for number, entry in enumerate(self._places.files):
             if wanted[number] and not entry.length and not entry.is_padding:
-                self._make(number)
+                self._places.make(number)
 
     def allocate(self) -> None:
         self._check_writable()
@@ -233,11 +225,12 @@ class FileStorage:
                 continue
             try:
                 descriptor = self._descriptors.get((index, True))
-                self._dirty.add(index)
+                self._begin_writing(index)
                 if hasattr(os, "posix_fallocate"):
                     os.posix_fallocate(descriptor.number, 0, span.length)
                 elif os.fstat(descriptor.number).st_size < span.length:
                     os.truncate(descriptor.number, span.length)
+                self._places.known.wrote(number, span.length)
             except StorageError:
                 raise
             except OSError as error:
@@ -246,53 +239,98 @@ class FileStorage:
     def move(self, root: str | os.PathLike[str]) -> None:
         self._check_writable()
         new = SafeFolder(root, writable=True)
-        if os.path.realpath(new.root) == os.path.realpath(self._folder.root):
+        if os.path.realpath(new.root) == os.path.realpath(self._places.folder.root):
             return
-        paths = [new.path(entry.path) for entry in self._files]
+        paths = [new.path(entry.path) for entry in self._places.files]
         moves = [
             (old, path)
-            for old, path, entry in zip(self._paths, paths, self._files, strict=True)
+            for old, path, entry in zip(self._places.paths, paths, self._places.files, strict=True)
             if not entry.is_padding
         ]
         part = None
         if self._part is not None:
-            part = os.path.join(new.root, os.path.relpath(self._part.path, self._folder.root))
+            part = os.path.join(new.root, os.path.relpath(self._part.path, self._places.folder.root))
             moves.append((self._part.path, part))
         for _, path in moves:
-            new.check_inside(path)
+            new.resolve(os.path.dirname(path))
         self.flush()
         self._descriptors.clear()
-        relocate(moves, roots=(self._folder.root, new.root))
-        self._folder, self._paths = new, paths
+        relocate(moves, roots=(self._places.folder.root, new.root))
+        self._places.folder, self._places.paths[:] = new, paths
         if self._part is not None and part is not None:
             self._part.move(part)
+        self._places.meet_again(range(len(self._places.files)))
 
     def rename(self, number: int, path: tuple[str, ...]) -> None:
         self._check_writable()
-        entry = self._files[number]
+        entry = self._places.files[number]
         try:
             check_path(path)
         except MetainfoError as error:
             raise StorageError(f"cannot rename {entry}: {error.reason}") from None
-        others = [other.path for other in self._files if other is not entry and not other.is_padding]
+        others = [other.path for other in self._places.files if other is not entry and not other.is_padding]
         if any(other[: len(path)] == path or path[: len(other)] == other for other in others):
             raise StorageError(f"cannot rename {entry}: another file of the torrent is in the way")
-        target = self._folder.path(path)
-        self._folder.check_inside(target)
+        target = self._places.folder.path(path)
+        self._places.folder.resolve(os.path.dirname(target))
         self._descriptors.clear()
-        if target != self._paths[number]:
-            relocate([(self._paths[number], target)], roots=(self._folder.root,))
-        self._paths[number] = target
-        self._files[number] = replace(entry, path=path)
+        if target != self._places.paths[number]:
+            relocate([(self._places.paths[number], target)], roots=(self._places.folder.root,))
+        self._places.paths[number] = target
+        self._places.files[number] = replace(entry, path=path)
+        self._places.meet_again([number])
 
     def delete(self) -> None:
         self._check_writable()
         self._dirty.clear()
         self._descriptors.clear()
-        paths = [path for path, entry in zip(self._paths, self._files, strict=True) if not entry.is_padding]
-        remove_files(paths, roots=(self._folder.root,))
+        paths = [
+            path for path, entry in zip(self._places.paths, self._places.files, strict=True) if not entry.is_padding
+        ]
+        remove_files(paths, roots=(self._places.folder.root,))
         if self._part is not None:
             self._part.remove()
+
+    # Watched
+
+    def changes(self) -> list[FileChange]:
+        self._check_open()
+        found = self._places.changes()
+        if self._part is not None and self._part.has_changed():
+            found.append(FileChange(len(self._places.files), self._part.path, is_gone=False))
+        return found
+
+    def look_again(self, numbers: Collection[int]) -> None:
+        self._check_open()
+        self._descriptors.clear()
+        checked: set[str] = set()
+        for number in numbers:
+            if number == len(self._places.files):
+                if self._part is not None:
+                    self._part.reload()
+            elif not self._places.files[number].is_padding:
+                self._places.forget(number)
+                self._places.prepare(number, checked=checked)
+        gone = {index for index in self._dirty if not self._places.known.is_known(self._numbers[index])}
+        self._dirty -= gone
+
+    def holes(self) -> list[tuple[int, int]]:
+        self._check_open()
+        found: list[tuple[int, int]] = []
+        for index in sorted(self._written):
+            span = self._spans[index]
+            if self._parted[index]:
+                continue
+            try:
+                descriptor = self._descriptors.get((index, False))
+                reached = 0
+                for start, end in [*data_extents(descriptor.number, span.length), (span.length, span.length)]:
+                    if reached < start:
+                        found.append((span.offset + reached, start - reached))
+                    reached = end
+            except OSError as error:
+                raise StorageError.from_os_error("read", self._path(index), error) from None
+        return found
 
     # Files
 
@@ -355,7 +393,7 @@ class FileStorage:
 
     def _write_to_place(self, index: int, position: int, view: memoryview) -> None:
         descriptor = self._descriptors.get((index, True))
-        self._dirty.add(index)
+        self._begin_writing(index)
         while view:
             try:
                 size = write_at(descriptor.number, view, position)
@@ -363,6 +401,12 @@ class FileStorage:
                 raise StorageError.from_os_error("write", self._path(index), error) from None
             view = view[size:]
             position += size
+        self._places.known.wrote(self._numbers[index], position)
+
+    def _begin_writing(self, index: int) -> None:
+        self._dirty.add(index)
+        self._written.add(index)
+        self._places.known.unsettle(self._numbers[index])
 
     def _take_out(self, index: int) -> None:
         """Brings what the part file holds of a file to its place."""
@@ -377,46 +421,17 @@ class FileStorage:
             self.flush()  # first: until then the part file has the only copy that would survive
             self._part.discard(span.offset, span.end)
 
-    def _make(self, number: int) -> None:
-        """A file without bytes, or a symbolic link: no write would ever make it."""
-        entry, path = self._files[number], self._paths[number]
-        try:
-            if entry.link_to:
-                self._folder.check_inside(path)
-                make_folders(os.path.dirname(path))
-                target = os.path.join(self._folder.root, *entry.link_to)
-                os.symlink(os.path.relpath(target, os.path.dirname(path)), path)
-            else:
-                os.close(self._folder.open_to_write(path, mode=_mode(entry)))
-        except (StorageError, FileExistsError):
-            if not entry.link_to:
-                raise
-        except OSError as error:
-            if not entry.link_to:  # the content is whole without links, which some systems do not have
-                raise StorageError.from_os_error("write", path, error) from None
-
     def _open(self, key: tuple[int, bool]) -> int:
         """A new descriptor for one file; the second half of the key says whether it is for writing."""
         index, for_writing = key
-        path = self._path(index)
         self._check_open()
-        try:
-            if for_writing:
-                return self._folder.open_to_write(path, mode=_mode(self._spans[index]))
-            return self._folder.open_to_read(path)
-        except StorageError:
-            raise
-        except OSError as error:
-            if error.errno == errno.ELOOP:
-                raise symbolic_link(path) from None
-            failure = MissingDataError if error.errno == errno.ENOENT and not for_writing else StorageError
-            raise failure.from_os_error("write" if for_writing else "read", path, error) from None
+        return self._places.open(self._numbers[index], for_writing=for_writing)
 
     def _is_hole_in_file(self, index: int, position: int, size: int) -> bool:
         try:
             descriptor = self._descriptors.get((index, False))
             end = os.fstat(descriptor.number).st_size
-            return end <= position or _is_sparse(descriptor.number, position, size)
+            return end <= position or is_sparse(descriptor.number, position, size)
         except MissingDataError:
             return True
         except StorageError:
@@ -425,61 +440,16 @@ class FileStorage:
             raise StorageError.from_os_error("read", self._path(index), error) from None
 
     def _path(self, index: int) -> str:
-        return self._paths[self._numbers[index]]
+        return self._places.paths[self._numbers[index]]
 
     def _is_padding(self, number: int) -> bool:
-        return self._files[number].is_padding
+        return self._places.files[number].is_padding
 
     def _check_writable(self) -> None:
         self._check_open()
-        if not self._folder.writable:
+        if not self._places.folder.writable:
             raise LocalProtocolError("this storage was opened for reading only")
 
     def _check_open(self) -> None:
         if self._closed:
             raise LocalProtocolError("this storage is closed")
-
-
-def _is_sparse(descriptor: int, position: int, length: int) -> bool:
-    """Whether no block of the disk belongs to the range. Moves the file position, which nobody relies on."""
-    if not hasattr(os, "SEEK_DATA"):
-        return False
-    try:
-        return os.lseek(descriptor, position, os.SEEK_DATA) >= position + length
-    except OSError as error:
-        return error.errno == errno.ENXIO  # no data from here to the end; anything else: not supported here
-
-
-def _check_status(path: str, status: os.stat_result, length: int) -> None:
-    if stat.S_ISLNK(status.st_mode):
-        raise symbolic_link(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise not_a_file(path)
-    if status.st_size > length:
-        raise StorageError(
-            f"{path} has {status.st_size} bytes but the torrent says {length}, so it is another file;"
-            " move it away or choose another directory",
-            path=path,
-        )
-
-
-def _check_case(files: Sequence[FileEntry]) -> None:
-    seen: dict[str, FileEntry] = {}
-    for entry in files:
-        if not entry.is_padding and seen.setdefault(str(entry).casefold(), entry) is not entry:
-            raise StorageError(
-                f"{str(entry)!r} is in the torrent twice for a system that ignores case", path=str(entry)
-            )
-
-
-def _stamp(path: str | None) -> FileStamp | None:
-    try:
-        status = os.stat(path) if path is not None else None
-    except OSError:
-        return None
-    return FileStamp(status.st_size, status.st_mtime_ns) if status is not None else None
-
-
-def _mode(entry: FileEntry) -> int:
-    """What a new file may be used for, before the user's umask."""
-    return 0o777 if entry.is_executable else 0o666

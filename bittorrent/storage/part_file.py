@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import struct
 from collections import deque
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from typing import NamedTuple
 from bittorrent.errors import MissingDataError, StorageError
 from bittorrent.storage.descriptors import HAS_POSITIONED_CALLS, DescriptorCache, read_at, write_at
 from bittorrent.storage.durable import make_folders
+from bittorrent.storage.safe_folder import not_a_file
 
 CHUNK_BYTES = 16384
 
@@ -30,12 +32,13 @@ class PartFile:
         no two ranges share a record, and no free record belongs to a range
     """
 
-    __slots__ = ("_chunks", "_descriptors", "_free", "_next", "path")
+    __slots__ = ("_chunks", "_descriptors", "_free", "_next", "_same", "path")
 
     def __init__(self, path: str) -> None:
         self.path = path
         self._chunks: dict[int, dict[int, _Range]] = {}  # by number of the chunk, then by where the range begins
         self._free: deque[int] = deque()
+        self._same: tuple[int, int] | None = None  # which file it is
         self._next = count()  # drawing a number and setting a default are atomic: threads need no lock
         self._descriptors: DescriptorCache[bool] = DescriptorCache(self._open, limit=1 if HAS_POSITIONED_CALLS else 0)
 
@@ -64,6 +67,26 @@ class PartFile:
         except OSError as error:
             raise StorageError.from_os_error("read", self.path, error) from None
         self._next = count(records)
+
+    def has_changed(self) -> bool:
+        """Whether what was written is not there any more: the file is gone, or another one."""
+        if not self._chunks:
+            return False
+        try:
+            status = os.stat(self.path)
+        except OSError:
+            return True
+        return self._same is not None and self._same != (status.st_dev, status.st_ino)
+
+    def reload(self) -> None:
+        """Takes the file as it is now.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        self.close()
+        self._clear()
+        self.load()
 
     def read_into(self, offset: int, view: memoryview) -> None:
         """Fills `view` with the bytes from `offset` on.
@@ -146,9 +169,7 @@ class PartFile:
             StorageError: the system refused.
         """
         self.close()
-        self._chunks.clear()
-        self._free.clear()
-        self._next = count()
+        self._clear()
         try:
             os.unlink(self.path)
         except FileNotFoundError:
@@ -160,6 +181,7 @@ class PartFile:
         """The file was brought elsewhere."""
         self.close()
         self.path = path
+        self._same = None
 
     def close(self) -> None:
         self._descriptors.clear()
@@ -177,6 +199,12 @@ class PartFile:
                 reached = found.end
                 used.append(found.record)
         assert len({*used, *self._free}) == len(used) + len(self._free)
+
+    def _clear(self) -> None:
+        self._chunks.clear()
+        self._free.clear()
+        self._next = count()
+        self._same = None
 
     def _take_up(self, start: int, length: int, record: int) -> bool:
         """Whether a record that was found is a range of its own."""
@@ -222,15 +250,28 @@ class PartFile:
 
     def _open(self, for_writing: bool) -> int:
         if not for_writing:
-            return os.open(self.path, os.O_RDONLY | _FLAGS)
+            return self._checked(os.open(self.path, os.O_RDONLY | _FLAGS))
         make_folders(os.path.dirname(self.path))
-        number = os.open(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666)
+        number = self._checked(os.open(self.path, os.O_RDWR | os.O_CREAT | _FLAGS, 0o666))
         try:
             _write_all(number, memoryview(MAGIC), 0)  # not only into a new file: two threads may open it at once
         except BaseException:
             os.close(number)
             raise
         return number
+
+    def _checked(self, descriptor: int) -> int:
+        """The descriptor, of a file. One that is opened again has to be the same as before."""
+        status = os.fstat(descriptor)
+        same = (status.st_dev, status.st_ino)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise not_a_file(self.path)
+        if self._same not in (None, same):
+            os.close(descriptor)
+            raise StorageError(f"{self.path} was replaced by another file", path=self.path)
+        self._same = same
+        return descriptor
 
 
 class _Range(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from bittorrent.metainfo.files import FileEntry
@@ -144,6 +144,47 @@ class FileBacked(Protocol):
 
     def delete(self) -> None:
         """Removes all files and the folders that are left empty.
+
+        Raises:
+            StorageError: the system refused.
+        """
+        ...
+
+
+class FileChange(NamedTuple):
+    """A file that is not what it was. `number` is that in the torrent; the part file comes after all others."""
+
+    number: int
+    path: str
+    is_gone: bool
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """What a storage can do besides `FileBacked` when it notices what others do to its files."""
+
+    def changes(self) -> list[FileChange]:
+        """Which files are gone, are others than those that were used, became shorter or longer, or were changed by
+        somebody else while they were at rest.
+
+        It may run beside reads and writes, and costs a system call for each file.
+
+        Raises:
+            StorageError: the system refused.
+        """
+        ...
+
+    def look_again(self, numbers: Collection[int]) -> None:
+        """Takes these files as they are now. To be called alone, as the methods of `FileBacked`.
+
+        Raises:
+            StorageError: the system refused, or what is there belongs to something else.
+        """
+        ...
+
+    def holes(self) -> list[tuple[int, int]]:
+        """The ranges of the torrent, (offset, length) in order, in files that were written to, of which nothing is on
+        disk. A file that somebody cut off and that has grown again since has one where it was cut.
 
         Raises:
             StorageError: the system refused.

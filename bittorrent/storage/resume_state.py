@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from bittorrent.errors import MetainfoError, ResumeError
+from bittorrent.metainfo.files import pieces_of
 from bittorrent.metainfo.paths import check_path
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.bitfield import Bitfield, BitfieldError
@@ -106,21 +107,24 @@ class ResumeState:
 
         A file is as it was when it has the same size and the same time of its last change. A piece is believed, either
         way, when all files that it reaches into are as they were; what lies in the part file stands and falls with it.
+        Of a file that was not there and is not, with no part file, there can be nothing.
         """
         have = Bitfield.from_wire(self.have, metainfo.piece_count)
         changed = Bitfield(metainfo.piece_count)
+        nothing = Bitfield(metainfo.piece_count)
         part_is_same = self.stamps[-1] == stamps[-1]
         for number, entry in enumerate(metainfo.files):
             if entry.is_padding or not entry.length:
                 continue
-            if self.stamps[number] == stamps[number] and (stamps[number] is not None or part_is_same):
+            is_same, stamp = self.stamps[number] == stamps[number], stamps[number]
+            if is_same and (stamp is not None or (part_is_same and stamps[-1] is not None)):
                 continue
-            first, last = entry.offset // metainfo.piece_length, (entry.end - 1) // metainfo.piece_length
-            for index in range(first, last + 1):
-                changed.set(index)
-        for index in changed:
+            is_empty = is_same and part_is_same
+            for index in pieces_of(entry, metainfo.piece_length):
+                (nothing if is_empty else changed).set(index)
+        for index in (*changed, *nothing):
             have.clear(index)
-        return have, list(changed)
+        return have, [index for index in changed if index not in nothing]
 
 
 def _checksum(content: bytes) -> bytes:
