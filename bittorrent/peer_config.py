@@ -15,9 +15,12 @@ class PeerConfig:
         max_block_bytes: longest block served. Clients ask for 16 KiB; 128 KiB is what old ones allowed.
         request_queue: requests kept for the peer, announced as `reqq`.
         default_request_limit: requests sent to a peer that does not announce its own `reqq`.
-        handshake_timeout_s, keep_alive_s, silence_timeout_s: BEP 3 speaks of two minutes; libtorrent ends a
+        handshake_timeout_s: BEP 3 speaks of two minutes; libtorrent ends a
             connection after 120 s of silence, so ours stays below with what it sends and above with what it expects.
-        control_rate_per_s, control_burst: messages other than blocks, requests and news of pieces.
+        keep_alive_s: see `handshake_timeout_s`.
+        silence_timeout_s: see `handshake_timeout_s`.
+        control_rate_per_s: messages other than blocks, requests and news of pieces.
+        control_burst: see `control_rate_per_s`.
         max_metadata_bytes: largest info dictionary accepted from a peer.
         max_output_bytes: above so much unsent output no metadata is served: the peer does not read.
         metadata_copies: how often one peer may fetch the whole metadata.

@@ -32,8 +32,9 @@ class PeerListConfig:
         max_peers: known endpoints (libtorrent: 3000).
         max_banned: banned hosts; the oldest ban is lifted beyond it.
         backoff_s: how long to wait after the first failure; each further one doubles it, up to `max_backoff_s`.
-        manual_backoff_s, max_manual_backoff_s: the same for endpoints that the user named: these are probably right, if
+        manual_backoff_s: the same for endpoints that the user named: these are probably right, if
             not ready yet (still checking what they have, say), and never given up.
+        max_manual_backoff_s: see `manual_backoff_s`.
         max_pex: of them, endpoints that only other peers named and that were never reached: they may be inventions.
         max_failures: an endpoint that the user did not name is forgotten after so many failures in a row.
         reconnect_s: how long to wait before calling somebody whose connection has ended.

@@ -12,8 +12,10 @@ class PipelineConfig:
     """Bounds of `RequestPipeline`.
 
     Attributes:
-        first, least, most: requests at the start, while the peer delivers, and at any time (libtorrent's
+        first: requests at the start, while the peer delivers, and at any time (libtorrent's
             `max_out_request_queue`; what is known of so many still fits into the caches of a processor).
+        least: see `first`.
+        most: see `first`.
         queue_time_s: how much time's worth of blocks is kept requested (libtorrent's `request_queue_time`).
         growth: while the rate still grows by this factor in a second, the number grows with every block.
         snub_timeout_s: silence after which a peer with open requests counts as snubbing us.

@@ -15,9 +15,11 @@ class RateLimits:
     """In bytes per second; None is no limit.
 
     Attributes:
-        download_bytes_per_s, upload_bytes_per_s: of payload, from and to peers elsewhere.
-        local_download_bytes_per_s, local_upload_bytes_per_s: the same for peers in this network and on this machine,
+        download_bytes_per_s: of payload, from and to peers elsewhere.
+        upload_bytes_per_s: see `download_bytes_per_s`.
+        local_download_bytes_per_s: the same for peers in this network and on this machine,
             which cost no line.
+        local_upload_bytes_per_s: see `local_download_bytes_per_s`.
     """
 
     download_bytes_per_s: float | None = None

@@ -14,7 +14,8 @@ class StreamConfig:
 
     Attributes:
         ahead_s: time's worth of reading, at the measured rate.
-        least_ahead_bytes, most_ahead_bytes: never less, unless the file ends, and never more.
+        least_ahead_bytes: never less, unless the file ends, and never more.
+        most_ahead_bytes: see `least_ahead_bytes`.
         first_rate_bytes_per_s: what a reader is taken to read until it has been measured.
         measured_s: over how long the rate is measured.
         read_bytes: the most that one read returns.
@@ -41,7 +42,8 @@ class ReadAhead:
     is never taken to be lower than the last one measured while it read: a player that has filled its buffer pauses.
 
     Args:
-        offset, size: of the file in the torrent's bytes.
+        offset: of the file in the torrent's bytes.
+        size: see `offset`.
 
     Invariants: 0 <= position <= size
     """

@@ -52,13 +52,17 @@ class TorrentStats:
 
     Attributes:
         checked_pieces: how far the check of what was on disk has come.
-        done_bytes, done_pieces: verified and on disk of what is wanted; what the check found included.
-        wanted_bytes, wanted_pieces: all pieces that hold something wanted; `needed_bytes`: what of it is missing still.
-            Always `done_bytes + needed_bytes == wanted_bytes`.
+        done_bytes: verified and on disk of what is wanted; what the check found included.
+        done_pieces: see `done_bytes`.
+        wanted_bytes: all pieces that hold something wanted.
+        needed_bytes: what of it is missing still; `done_bytes + needed_bytes == wanted_bytes`, always.
+        wanted_pieces: see `wanted_bytes`.
         verified_bytes: verified and on disk, wanted or not.
-        downloaded_bytes, uploaded_bytes: blocks moved in this session; wasted_bytes of them were of no use.
+        downloaded_bytes: blocks moved in this session; wasted_bytes of them were of no use.
+        uploaded_bytes: see `downloaded_bytes`.
         failed_pieces: complete pieces with a wrong hash.
-        peers, known_peers: connected, and endpoints known.
+        peers: connected, and endpoints known.
+        known_peers: see `peers`.
         eta_s: seconds left at the present rate, None when that means nothing.
         sources: who gave verified pieces, most first.
         lookup: None until the DHT named a peer.
@@ -111,9 +115,11 @@ class TrackerStats:
         error: why the last announcement came to nothing.
         warning: what the tracker told with its last answer, for people.
         peers: how many its last answer named.
-        seeders, leechers: how many it knows, if it said so.
+        seeders: how many it knows, if it said so.
+        leechers: see `seeders`.
         external_ip: our address as it sees it (BEP 24).
-        announces, failures: how often it was asked, and how often in vain.
+        announces: how often it was asked, and how often in vain.
+        failures: see `announces`.
     """
 
     url: str
@@ -139,8 +145,10 @@ class PeerStats:
         client: what it calls itself; empty when it does not.
         is_dialled: we called it.
         progress: how much of the torrent it has, from 0 to 1; 0 until it is known how many pieces there are.
-        is_choking, am_choking: it serves us no data, we serve it none.
-        is_interested, am_interested: in what the other has.
+        is_choking: it serves us no data, we serve it none.
+        am_choking: see `is_choking`.
+        is_interested: in what the other has.
+        am_interested: see `is_interested`.
         requested_blocks: on order from it.
         is_snubbed: it owes us data and has not sent any for long.
         connected_s: since when.

@@ -16,9 +16,10 @@ class SuperSeedingConfig:
 
     Attributes:
         offers: pieces that one peer is offered and has not fetched: two, so that it never waits for the next one.
-        first_unconfirmed, max_unconfirmed: pieces that one peer may have fetched while nobody else was seen to have
+        first_unconfirmed: pieces that one peer may have fetched while nobody else was seen to have
             them: at first, and at most. Each that it passes on allows one more, so that the best peers never wait, and
             who passes nothing on gets no more than the first few.
+        max_unconfirmed: see `first_unconfirmed`.
         stale_s: a piece on offer that has not moved for so long is offered to somebody else too.
         confirm_timeout_s: after so long a piece counts as passed on: others may have no use for it, or not tell.
     """

@@ -25,7 +25,8 @@ class WebSeedConfig:
         max_seeds: URLs used of one torrent; further ones wait until one of these was given up for good.
         requests: HTTP requests to one of them at a time.
         max_request_bytes: of one HTTP request, at least a block.
-        backoff_s, max_backoff_s: the wait after a failure; it doubles with each in a row.
+        backoff_s: the wait after a failure; it doubles with each in a row.
+        max_backoff_s: see `backoff_s`.
     """
 
     max_seeds: int = 8

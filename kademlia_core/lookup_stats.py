@@ -17,7 +17,8 @@ class LookupStats:
         hops: the discovery depth of the closest contact that answered: 1 for one known at the start, n + 1 for one
             learnt from a contact of depth n, 0 while nobody answered.
         slow: queries that outlasted the short time-out, whatever became of them.
-        sent_bytes, received_bytes: as far as the driver reported them.
+        sent_bytes: as far as the driver reported them.
+        received_bytes: see `sent_bytes`.
         rtts_s: one round trip for each response, shortest first; at most `max_queries`.
         duration_s: from the first query to the end, or to the last input of a lookup that still goes on.
     """

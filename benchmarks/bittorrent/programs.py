@@ -77,7 +77,8 @@ class Used:
     Attributes:
         wall_s: until every piece was verified and given to the system.
         synced_s: until it had left the system's caches as well, where the program waits for that.
-        latency_p99_s, latency_max_s: how late a coroutine in the same event loop woke up.
+        latency_p99_s: how late a coroutine in the same event loop woke up.
+        latency_max_s: see `latency_p99_s`.
     """
 
     wall_s: float

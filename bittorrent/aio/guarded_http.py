@@ -31,7 +31,8 @@ class HttpConfig:
         connect_timeout_s: for one connection.
         read_timeout_s: between two bytes of an answer.
         max_redirects: of one request.
-        max_connections, max_connections_per_host: at a time; further requests wait.
+        max_connections: at a time; further requests wait.
+        max_connections_per_host: see `max_connections`.
         user_agent: what we call ourselves.
         keeps_alive: whether connections are used again.
         allow_private: whether whoever names a URL may lead us to private addresses.

@@ -106,6 +106,9 @@ class PeerConnection(ScatterProtocol):
             chunks = self.core.chunks_to_send()
             self._written_bytes += sum(map(len, chunks))
             self._transport.writelines(chunks)
+            if self.room_bytes == 1 and self.unsent_bytes > self._watermark:
+                # asyncio's own transports forget to pause after `writelines` in Python 3.12 and 3.13.
+                self._transport.set_write_buffer_limits(high=self._watermark)
 
     def finish(self, reason: str) -> None:
         """Ends the connection when what waits has been written; `connection_lost` follows from the event loop."""
@@ -151,8 +154,8 @@ class PeerConnection(ScatterProtocol):
 
     @property
     def room_bytes(self) -> int:
-        """How much may be written now: at least one byte until the transport has asked to pause, then nothing."""
-        if self._transport is None or not self.is_writable:
+        """How much may be written now: at least one byte, until the transport asks to pause or closes."""
+        if self._transport is None or not self.is_writable or self._transport.is_closing():
             return 0
         return max(1, self._watermark - self.unsent_bytes)
 

@@ -158,8 +158,7 @@ class Torrent:
     async def select(self, names: Iterable[FileName]) -> None:
         """Just these files are wanted: numbers in `metainfo.files`, ranges of them, paths, folders or patterns.
 
-        Raises:
-            As `set_priorities`.
+        Raises the same errors as `set_priorities`.
         """
         await self.set_priorities(files=self._life.wanted.only(await self.wait_metadata(), names))
 

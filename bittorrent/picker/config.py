@@ -17,8 +17,9 @@ class PickerConfig:
         open_pieces_per_peer: with more unfinished pieces than this for each peer that nobody was asked for all of,
             help with those comes before new ones.
         max_open_blocks: the same, counted in the blocks of those pieces (2048 are 32 MiB).
-        max_partial_pieces, max_partial_bytes: never more unfinished pieces than this, nor (one piece excepted) of more
+        max_partial_pieces: never more unfinished pieces than this, nor (one piece excepted) of more
             bytes: a piece that nobody works on is given up first, and without one no new piece is begun.
+        max_partial_bytes: see `max_partial_pieces`.
         endgame_requesters: how many peers one block is asked from at most, in the end-game.
         endgame_patience_s: one more peer is asked for a block, whatever that bound, when for so long none was.
         endgame_requests: a peer with this many requests outstanding is not given duplicates.

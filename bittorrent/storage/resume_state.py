@@ -32,7 +32,8 @@ class ResumeState:
         stamps: of each file, and last of the part file; None for what did not exist.
         priorities: of each file, from 0 (not wanted) to 7; empty when all have the usual one.
         paths: of the files that were renamed, by their number.
-        downloaded_bytes, uploaded_bytes: over all runs.
+        downloaded_bytes: over all runs.
+        uploaded_bytes: see `downloaded_bytes`.
     """
 
     info_hash: bytes

@@ -44,7 +44,8 @@ class AnnounceRequest:
         info_hash: 20 bytes (of a v2 torrent the first 20).
         peer_id: 20 bytes.
         port: where we accept peers.
-        uploaded, downloaded: bytes since `started` was announced.
+        uploaded: bytes since `started` was announced.
+        downloaded: see `uploaded`.
         left: bytes we still need; 0 counts us as a seed.
         key: a number that stays the same when our address changes, 32 bits.
         num_want: how many peers we would like; None leaves it to the tracker.
@@ -81,7 +82,8 @@ class AnnounceResponse:
         peers: endpoints that can be called, none twice, at most `MAX_PEERS`; we may be among them.
         interval_s: when the tracker expects us again, as it said.
         min_interval_s: how soon we may come again, or None.
-        seeders, leechers: the size of the swarm, where the tracker told it.
+        seeders: the size of the swarm, where the tracker told it.
+        leechers: see `seeders`.
         tracker_id: to be sent back next time.
         warning: a text for a person, or None.
         external_ip: the address that the tracker saw us at (BEP 24), or None.

@@ -15,7 +15,8 @@ class ScheduleConfig:
     """How often trackers are asked.
 
     Attributes:
-        min_interval_s, max_interval_s: bounds for what a tracker wants to be asked at.
+        min_interval_s: bounds for what a tracker wants to be asked at.
+        max_interval_s: see `min_interval_s`.
         backoff_s: the wait after every tracker of a tier failed; it doubles each time, up to `max_backoff_s`.
         num_want: how many peers to ask for; None leaves it to the tracker.
         max_tiers: tiers beyond it are not used.

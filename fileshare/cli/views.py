@@ -55,7 +55,8 @@ class Bar:
         """Brings the bar up to date; costs next to nothing where no line is due.
 
         Args:
-            done, total: the length of the bar; without `total` it only shows that something is going on.
+            done: the length of the bar; without `total` it only shows that something is going on.
+            total: see `done`.
             tail: figures to the right of the bar.
             key: a line is printed only when this has changed; by default the whole text.
         """

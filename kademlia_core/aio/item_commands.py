@@ -94,7 +94,9 @@ class ItemCommands(Node[MainlineCore]):
         Its owner signed it. `find_mutable` yields a version as soon as it is known.
 
         Args:
-            public_key, salt, seq: as for `find_mutable`.
+            public_key: as for `find_mutable`.
+            salt: see `public_key`.
+            seq: see `public_key`.
 
         Raises:
             SaltTooBigError, ItemError: as `find_mutable`.
@@ -207,7 +209,8 @@ class ItemCommands(Node[MainlineCore]):
         to, and `PointerLink.parse` gives the key and salt of a magnet link.
 
         Args:
-            public_key, salt: as for `find_mutable`.
+            public_key: as for `find_mutable`.
+            salt: see `public_key`.
             since: the version that is known already; only newer ones are of interest.
             republish: store what was seen again every hour, as `keep` does, so that it outlives its owner's machine.
 

@@ -36,11 +36,14 @@ class KeyValueNode(Node[KeyValueCore]):
     """A node of a private network that keeps values under keys: `set` on one node, `get` on any other.
 
     Args:
-        host, port: where to bind, as for `MainlineNode`.
+        host: where to bind, as for `MainlineNode`.
+        port: see `host`.
         bootstrap: other nodes of this network; none for the first.
         config: its `network` keeps networks apart.
         records: makes the store of each address family's node from its key; in memory if not given.
-        node_id, rng, state_file: as for `MainlineNode`.
+        node_id: as for `MainlineNode`.
+        rng: see `node_id`.
+        state_file: see `node_id`.
     """
 
     def __init__(

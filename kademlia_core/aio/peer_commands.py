@@ -72,7 +72,9 @@ class PeerCommands(Node[MainlineCore]):
         """Announces at once and then every 15 minutes or so, as long as it is entered: `async with` it.
 
         Args:
-            port, implied_port, seed: as for `announce`. When they change, enter another keeper and leave this one.
+            port: as for `announce`. When they change, enter another keeper and leave this one.
+            implied_port: see `port`.
+            seed: see `port`.
 
         Raises:
             ValueError: `port` is not from 1 to 65535, or `info_hash` not 20 bytes.

@@ -15,9 +15,11 @@ class RecordStoreConfig:
     """Bounds of what a node keeps for others.
 
     Args:
-        max_records, max_bytes: in all; beyond them the record farthest from the node's own key gives way.
-        max_records_per_host, max_bytes_per_host: from one IPv4 address or IPv6 /64, so that nobody can fill the store
+        max_records: in all; beyond them the record farthest from the node's own key gives way.
+        max_bytes: see `max_records`.
+        max_records_per_host: from one IPv4 address or IPv6 /64, so that nobody can fill the store
             alone.
+        max_bytes_per_host: see `max_records_per_host`.
         lifetime_s: the longest that a record is kept without being stored again (the paper: a day).
     """
 

@@ -51,10 +51,13 @@ class ItemStoreConfig:
     """Bounds of what other nodes put here. A source is a network, as a routing table counts them: a /24 or a /48.
 
     Args:
-        max_items, max_bytes: of the whole store; values and salts count as bytes.
-        max_items_per_source, max_bytes_per_source: of whoever put the present version of an item.
+        max_items: of the whole store; values and salts count as bytes.
+        max_bytes: see `max_items`.
+        max_items_per_source: of whoever put the present version of an item.
+        max_bytes_per_source: see `max_items_per_source`.
         lifetime_s: an item that nobody puts again is forgotten. BEP 44: two hours.
-        verifications_per_s, verification_burst: signatures checked, in all. One costs about 150 us of CPU.
+        verifications_per_s: signatures checked, in all. One costs about 150 us of CPU.
+        verification_burst: see `verifications_per_s`.
         verifications_per_source_per_s: signatures of one source that are checked in the long run.
         bad_signature_cost_s: how long one bad signature keeps a source from having another one checked, once its
             credit is used up.
@@ -93,7 +96,8 @@ class SamplingConfig:
         interval_s: whole seconds for which a sample stays the same, 0 to 21600.
         max_visits: nodes remembered that are not to be asked again yet.
         max_waiting: nodes that a walk through the key space has heard of and not asked yet.
-        queries_per_s, parallel: how fast a walk asks, and how many answers it awaits at most.
+        queries_per_s: how fast a walk asks, and how many answers it awaits at most.
+        parallel: see `queries_per_s`.
     """
 
     interval_s: int = 3600
@@ -119,7 +123,8 @@ class RepetitionConfig:
         announce_interval_s: between announces of one torrent. Nodes forget after half an hour or more.
         republish_interval_s: between puts of one item. BEP 44: an hour.
         retry_s: before a failed attempt is repeated, doubled each time up to the interval.
-        poll_s, poll_max_s: between looks at an item that is followed; doubled up to the maximum while nothing changes.
+        poll_s: between looks at an item that is followed; doubled up to the maximum while nothing changes.
+        poll_max_s: see `poll_s`.
         max_put_attempts: how often a mutable item is read and written anew when somebody else wrote in between.
     """
 
@@ -146,7 +151,8 @@ class MainlineConfig(NodeConfig):
     Args:
         routing_table: with large first buckets, which save half a hop and a tenth of the queries of each lookup for
             25 B/s of pings and 130 KiB (docs/performance/dht-theory.md). libtorrent has the same.
-        peer_store, item_store: bounds of what other nodes announce to us and put here.
+        peer_store: bounds of what other nodes announce to us and put here.
+        item_store: see `peer_store`.
         sampling: how the info-hashes announced to us are told, and others asked for theirs (BEP 51).
         repetition: how often announces and items are repeated, and followed items looked at.
         max_peers_per_search: peers one search reports; further ones are dropped.

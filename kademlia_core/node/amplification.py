@@ -33,11 +33,15 @@ class AmplificationConfig:
 
     Args:
         free_factor: answers of at most so many times the size of their query always pass.
-        stranger_bytes_per_s, stranger_burst_bytes: of large answers, for one address without a proof.
-        total_bytes_per_s, total_burst_bytes: for all addresses without a proof together.
-        proved_bytes_per_s, proved_burst_bytes: for one address with a proof.
+        stranger_bytes_per_s: of large answers, for one address without a proof.
+        stranger_burst_bytes: see `stranger_bytes_per_s`.
+        total_bytes_per_s: for all addresses without a proof together.
+        total_burst_bytes: see `total_bytes_per_s`.
+        proved_bytes_per_s: for one address with a proof.
+        proved_burst_bytes: see `proved_bytes_per_s`.
         proof_lifetime_s: addresses change hands, so proofs are forgotten.
-        max_strangers, max_proved: addresses remembered; the one seen longest ago is forgotten first.
+        max_strangers: addresses remembered; the one seen longest ago is forgotten first.
+        max_proved: see `max_strangers`.
     """
 
     free_factor: float = 6.0

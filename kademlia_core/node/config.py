@@ -16,8 +16,10 @@ class RateLimitConfig:
     """How many unsolicited datagrams are looked at; answers to our own queries are not counted.
 
     Args:
-        per_host_per_s, per_host_burst: for one IPv4 address or IPv6 /64, all its ports together.
-        total_per_s, total_burst: for all together.
+        per_host_per_s: for one IPv4 address or IPv6 /64, all its ports together.
+        per_host_burst: see `per_host_per_s`.
+        total_per_s: for all together.
+        total_burst: see `total_per_s`.
         max_hosts: addresses remembered; the one heard from longest ago is forgotten first.
     """
 
@@ -41,7 +43,8 @@ class NodeConfig:
     Args:
         query_timeout_s: silence after which a query has failed.
         join_attempts: how often each bootstrap address is asked before joining has failed.
-        join_retry_s, join_retry_max_s: wait before joining is tried again, doubled each time up to the maximum.
+        join_retry_s: wait before joining is tried again, doubled each time up to the maximum.
+        join_retry_max_s: see `join_retry_s`.
         max_join_refreshes: buckets that are refreshed once the node has found its neighbours, farthest first.
         refresh_k: nodes that have to answer a refresh; buckets that hold so many need none when joining. A refresh is
             to meet some nodes of a range, not just the closest to its random target.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -113,7 +115,12 @@ class LoopTcp:
 
     async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> TcpListener:
         loop = asyncio.get_running_loop()
-        return TcpListener(await loop.create_server(protocol_factory, address.host, address.port, backlog=512))
+        try:
+            return TcpListener(await loop.create_server(protocol_factory, address.host, address.port, backlog=512))
+        except OSError as error:
+            if error.errno is None and sys.version_info >= (3, 13):  # the one thing that it does not tell
+                raise OSError(errno.EADDRNOTAVAIL, str(error)) from error
+            raise
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sys
 
 import pytest
 from hypothesis import given, settings
@@ -25,6 +26,8 @@ buffers = st.none() | st.integers(1, 20) | st.integers(1, 100_000)
 def test_bytes_are_the_same(
     plug: str, writes: list[int], joined: bool, buffer_bytes: int | None, pause_every: int, scattered: bool
 ) -> None:
+    if plug == "loop-tcp" and sys.version_info >= (3, 12):
+        writes = [size for size in writes if size]  # its own `writelines` is wrong about nothing at all; ours is not
     content = random.Random(len(writes)).randbytes(sum(writes))
     if buffer_bytes is not None:
         buffer_bytes = max(buffer_bytes, len(content) // 500)  # a byte at a time is for short content

@@ -31,7 +31,7 @@ def execute(page: Path) -> int:
     namespace: dict[str, object] = {"__name__": "guide"}
     for block in blocks:
         line = text.count("\n", 0, block.start("code"))
-        exec(compile("\n" * line + block["code"], str(page), "exec"), namespace)
+        exec(compile("\n" * line + block["code"], str(page), "exec", dont_inherit=True), namespace)
     return len(blocks)
 
 

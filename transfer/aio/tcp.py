@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import sys
@@ -86,9 +87,15 @@ class TcpTransport:
             sockets = await bind_listening_sockets(address, backlog=config.backlog, reuse_port=config.reuse_port)
             return SocketListener(loop, sockets, protocol_factory)
         options: dict[str, Any] = {"reuse_port": True} if config.reuse_port else {}
-        server = await loop.create_server(
-            protocol_factory, address.host or None, address.port, backlog=config.backlog, **options
-        )
+        try:
+            server = await loop.create_server(
+                protocol_factory, address.host or None, address.port, backlog=config.backlog, **options
+            )
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            # Python 3.13 goes on to the next address, and at the end tells all of them but no number.
+            raise OSError(errno.EADDRNOTAVAIL, str(error)) from error
         return TcpListener(server)
 
     async def _connect_by_name(self, loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:

@@ -29,7 +29,8 @@ class Host:
         addresses: its IP addresses, the first of each family being the one that it sends from.
         is_up: False from a crash until it is started again.
         boot: the present boot, or the last one while it is down.
-        uplink, downlink: its access line in each direction, shared by all its traffic; None is an infinite one.
+        uplink: its access line in each direction, shared by all its traffic; None is an infinite one.
+        downlink: see `uplink`.
         firewall: what it lets in; None lets in everything.
     """
 

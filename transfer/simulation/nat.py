@@ -28,7 +28,8 @@ class Nat:
         outside: the network that the box is part of.
         address: its IP address there.
         hairpin: whether inner hosts reach one another through the outer address (RFC 4787, REQ-9, wants it).
-        udp_timeout_s, tcp_timeout_s: silence after which an opened port closes (RFC 4787, REQ-5; RFC 5382, REQ-5).
+        udp_timeout_s: silence after which an opened port closes (RFC 4787, REQ-5; RFC 5382, REQ-5).
+        tcp_timeout_s: see `udp_timeout_s`.
     """
 
     def __init__(
@@ -117,7 +118,8 @@ class Firewall:
     """Lets in answers, and whatever goes to an open port.
 
     Args:
-        open_tcp, open_udp: ports that everybody may reach.
+        open_tcp: ports that everybody may reach.
+        open_udp: see `open_tcp`.
         memory_s: how long after the last packet out an endpoint may still answer.
     """
 

@@ -28,7 +28,8 @@ class Simulation:
     Attributes:
         seed: the number from which all randomness of this run comes.
         rng: a generator for the scenario's own choices; the network draws from another one.
-        network, loop: the machinery, for what has no method here.
+        network: the machinery, for what has no method here.
+        loop: see `network`.
     """
 
     def __init__(self, *, seed: int, rng: random.Random, network: Network, loop: SimulationLoop) -> None:

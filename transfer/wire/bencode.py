@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import bencodepy
 
@@ -29,12 +29,11 @@ try:
 except ImportError:  # the `speed` extra is not installed
     _fast = None  # type: ignore[assignment]
 
-if TYPE_CHECKING:
-    # What decoding gives. `Encodable` is wider: str, bool, tuple and any mapping can be written.
-    Value: TypeAlias = int | bytes | list["Value"] | dict[bytes, "Value"]
-    Encodable: TypeAlias = (
-        int | bytes | str | Sequence["Encodable"] | Mapping[bytes, "Encodable"] | Mapping[str, "Encodable"]
-    )
+# What decoding gives. `Encodable` is wider: str, bool, tuple and any mapping can be written.
+Value: TypeAlias = int | bytes | list["Value"] | dict[bytes, "Value"]
+Encodable: TypeAlias = (
+    int | bytes | str | Sequence["Encodable"] | Mapping[bytes, "Encodable"] | Mapping[str, "Encodable"]
+)
 
 MAX_INTEGER_DIGITS = 20  # the digits of 2**64 - 1
 MAX_DEPTH = 48  # bencode.py recurses; a BEP 52 file tree nests one level for each folder

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -145,6 +145,49 @@ async def test_a_peer_that_does_not_read_stops_the_writing_and_counts_as_stalled
         assert connection.unsent_bytes < waiting_bytes
         assert connection.room_bytes > 0
         assert not connection.is_stalled(5.0, now=100.0)
+
+
+async def test_a_transport_that_closes_itself_has_no_room() -> None:
+    """Nobody who writes as long as there is room writes for ever: `connection_lost` comes from the event loop only."""
+    async with connected() as (connection, _, _):
+        assert connection.room_bytes
+        connection.abort()
+        assert connection.room_bytes == 0
+
+
+class NeverPauses(asyncio.Transport):
+    """Keeps all that is written, and pauses only when its limits are set: `writelines` of Python 3.12 and 3.13."""
+
+    def __init__(self, protocol: asyncio.Protocol | PeerConnection) -> None:
+        super().__init__()
+        self._protocol = protocol
+        self.size = 0
+
+    def writelines(self, list_of_data: Iterable[bytes | bytearray | memoryview]) -> None:
+        self.size += sum(map(len, list_of_data))
+
+    def get_write_buffer_size(self) -> int:
+        return self.size
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        if high is not None and self.size > high:
+            self._protocol.pause_writing()
+
+    def is_closing(self) -> bool:
+        return False
+
+
+async def test_what_waits_is_bounded_where_writelines_never_pauses() -> None:
+    connection = PeerConnection(Owner(), handshake=OURS, config=PeerConfig())
+    transport = NeverPauses(connection)
+    connection.connection_made(transport)
+    for _ in range(100):
+        if not connection.room_bytes:
+            break
+        connection.core.send_block(Block(0, 0, 16384), bytes(16384))
+        connection.flush()
+    assert LEAST_WATERMARK_BYTES < transport.size < LEAST_WATERMARK_BYTES + 2 * 16384
+    assert not connection.is_writable
 
 
 async def test_how_much_may_wait_follows_the_rate_within_bounds() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from typing import Any
 
@@ -54,6 +55,24 @@ async def test_listeners_may_share_a_port_when_both_say_so() -> None:
     first = await transport.listen(Recorder, HERE)
     async with first, await transport.listen(Recorder, first.addresses[0]) as second:
         assert first.addresses == second.addresses
+
+
+async def test_an_address_that_cannot_be_bound_is_told_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the loop opens the sockets, too, whose `create_server` keeps the number to itself in Python 3.13."""
+    for watches in (True, False):
+        monkeypatch.setattr("transfer.aio.tcp.watches_descriptors", lambda loop, watches=watches: watches)
+        with pytest.raises(OSError, match=r"203\.0\.113\.7") as caught:
+            await TcpTransport().listen(Recorder, Address("203.0.113.7", 0))
+        assert caught.value.errno == errno.EADDRNOTAVAIL
+
+
+async def test_a_port_in_use_is_told_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with await TcpTransport().listen(Recorder, HERE) as listener:
+        for watches in (True, False):
+            monkeypatch.setattr("transfer.aio.tcp.watches_descriptors", lambda loop, watches=watches: watches)
+            with pytest.raises(OSError, match="in use") as caught:
+                await TcpTransport().listen(Recorder, listener.addresses[0])
+            assert caught.value.errno == errno.EADDRINUSE
 
 
 async def test_an_empty_host_listens_on_all_addresses() -> None:
