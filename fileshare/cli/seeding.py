@@ -12,6 +12,7 @@ from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.seed_goal import SeedGoal
 from fileshare.cli.batch import Batch
+from fileshare.cli.errors import error_text
 from fileshare.cli.fetch import fetch_all
 from fileshare.cli.job import Job
 from fileshare.cli.network_options import NetworkOptions
@@ -54,6 +55,7 @@ class Seeding:
         self._folders = [TorrentFolder(Path(name), content_dir=directory) for name in names if Path(name).is_dir()]
         self._several = len(names) > 1 or bool(self._folders)
         self._next_look_at = 0.0
+        self._unreadable: list[TorrentFolder] = []
         self._address: Address | None = None
         self.batch = Batch(output, several=self._several, goal=goal, on_complete=self._report_ready)
         self._sources: dict[bytes, tuple[str, Metainfo, Path]] = {}
@@ -114,19 +116,37 @@ class Seeding:
         is_first = self._next_look_at == 0.0
         self._next_look_at = time.monotonic() + LOOK_INTERVAL_S
         for folder in self._folders:
-            changes = await asyncio.to_thread(folder.look)
+            try:
+                changes = await asyncio.to_thread(folder.look)
+            except OSError as error:
+                if is_first:
+                    raise
+                if folder not in self._unreadable:
+                    self._output.complain(f"{error_text(error)}: what it held is shared on until it can be read again")
+                self._unreadable = [*self._unreadable, folder]
+                continue
+            self._unreadable = [other for other in self._unreadable if other is not folder]
             if is_first and not len(folder):
                 self._output.say(
                     f"there is no .torrent file in {folder.directory} yet; one that is put there is shared"
                     " (`kad torrent create` makes them)"
                 )
-            for path, error in changes.wrong:
-                self.batch.reject(str(path), error, is_optional=True)
+            for path, wrong in changes.wrong:
+                self.batch.reject(str(path), wrong, is_optional=True)
             for info_hash in changes.gone:
-                await self.batch.remove(info_hash)
+                if info_hash not in self._sources:  # which are shared whatever becomes of directories
+                    await self.batch.remove(info_hash)
+                    await self._take_from_another(info_hash)
             for path, metainfo in changes.ready:
                 if not self.batch.is_following(metainfo.info_hash):
                     await self._add(str(path), metainfo, folder.content_dir, is_optional=True)
+
+    async def _take_from_another(self, info_hash: bytes) -> None:
+        """A torrent has left one directory, but may be in another one, too."""
+        for folder in self._folders:
+            offer = folder.offer(info_hash)
+            if offer is not None and not self.batch.is_following(info_hash):
+                await self._add(str(offer[0]), offer[1], folder.content_dir, is_optional=True)
 
     async def _add(self, name: str, metainfo: Metainfo, directory: Path, *, is_optional: bool = False) -> None:
         await self.batch.add(

@@ -115,6 +115,60 @@ async def test_a_directory_as_it_changes(tmp_path: Path, events: Events) -> None
     assert len(events("done")) == 2
 
 
+async def test_what_is_in_two_directories_is_shared_until_both_have_lost_it(tmp_path: Path, events: Events) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    metainfo, _ = (make(folder, "film") for folder in folders)
+    async with running(seed(*folders)):
+        await until(lambda: len(events("seeding")) == 1)
+        (folders[0] / "film.torrent").unlink()
+        (folders[0] / "film").unlink()
+        await until(lambda: len(events("seeding")) == 2)
+        assert len(events("done")) == 1
+        address = Address.parse(events("seeding")[1]["address"])
+        async with Session(tmp_path / "copy", host="127.0.0.1") as friend, asyncio.timeout(20):
+            await (await friend.add(metainfo, peers=[address])).wait_complete()
+        (folders[1] / "film.torrent").unlink()
+        await until(lambda: len(events("done")) == 2)
+
+
+async def test_what_was_named_is_shared_whatever_becomes_of_a_directory(tmp_path: Path, events: Events) -> None:
+    (tmp_path / "folder").mkdir()
+    make(tmp_path, "film")
+    make(tmp_path / "folder", "film")
+    job = seed(tmp_path / "film.torrent", tmp_path / "folder")
+    async with running(job):
+        await until(lambda: len(events("seeding")) == 1)
+        (tmp_path / "folder" / "film.torrent").unlink()
+        make(tmp_path / "folder", "other")
+        await until(lambda: len(events("seeding")) == 2)
+        assert events("done") == []
+    assert len(events("done")) == 2
+
+
+async def test_a_directory_that_cannot_be_read_for_a_while_stops_nothing(
+    tmp_path: Path, events: Events, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    make(tmp_path / "folder", "film")
+    async with running(seed(tmp_path / "folder")):
+        await until(lambda: len(events("seeding")) == 1)
+        (tmp_path / "folder").rename(tmp_path / "away")
+        told = ""
+
+        def is_told() -> bool:
+            nonlocal told
+            told += capsys.readouterr().err
+            return "is shared on until it can be read again" in told
+
+        await until(is_told)
+        (tmp_path / "away").rename(tmp_path / "folder")
+        make(tmp_path / "folder", "late")
+        await until(lambda: len(events("seeding")) == 2)
+        assert events("done") == []
+
+
 async def test_what_is_not_whole_in_a_directory_is_told_and_tried_again(tmp_path: Path, events: Events) -> None:
     make(tmp_path, "film")
     whole = (tmp_path / "film").read_bytes()
