@@ -12,7 +12,9 @@ from typing import NoReturn
 def main() -> NoReturn:
     """Runs the command line of this process and ends it with the exit code."""
     try:
-        signal.signal(signal.SIGTERM, _interrupt)  # so that every command tidies up as it does on Ctrl-C
+        for number in (signal.SIGTERM, getattr(signal, "SIGHUP", None)):  # every command tidies up as on Ctrl-C
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, _interrupt)
         from fileshare.cli.app import app
     except KeyboardInterrupt:
         sys.exit(130)
@@ -21,13 +23,19 @@ def main() -> NoReturn:
             raise
         print("the command kad needs the app extra: pip install 'kademlia-core[app]'", file=sys.stderr)
         sys.exit(1)
+    if sys.stdout is None:  # it was closed by whoever started us, who wants to hear nothing
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file name must never be what stops a download
             stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="kad")
-    except BrokenPipeError:  # the reader of our output left; the flush at exit must not complain again
+    except OSError as error:  # of our output; the flush at exit must not complain again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            print(f"kad: cannot write to standard output: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)
 

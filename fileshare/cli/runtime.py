@@ -21,9 +21,12 @@ _started: ContextVar[asyncio.Event] = ContextVar("started")
 
 
 def run(work: Coroutine[Any, Any, T], *, second_signal_kills: bool = True) -> T:
-    """Runs `work` to its end. Ctrl-C or SIGTERM cancels it, so that it closes what it opened; another one kills.
+    """Runs `work` to its end. Ctrl-C, SIGTERM or SIGHUP (the terminal was closed) cancels it, so that it closes what it
+    opened; another Ctrl-C or SIGTERM kills.
 
-    Signals in quick succession count as one: wrappers such as `timeout` pass on what a terminal sends anyway.
+    Signals in quick succession count as one: wrappers such as `timeout` pass on what a terminal sends anyway. SIGHUP
+    never kills: a terminal that goes may send several, after each other. Where it is ignored (nohup) it stays so.
+    SIGQUIT (Ctrl-\\) ends the process at once, as always.
 
     Raises:
         InterruptedByUserError: it was cancelled that way.
@@ -66,7 +69,7 @@ async def _until_interrupted(work: Coroutine[Any, Any, T], second_signal_kills: 
         if first_signal_at is None:
             first_signal_at = time.monotonic()  # the loop's clock may stand still during an iteration
             loop.call_soon_threadsafe(interrupt)
-        elif second_signal_kills and time.monotonic() > first_signal_at + SAME_SIGNAL_S:
+        elif second_signal_kills and number in KILLING_SIGNALS and time.monotonic() > first_signal_at + SAME_SIGNAL_S:
             _die()
 
     if os.environ.get(STEERED):
@@ -86,12 +89,17 @@ async def _until_interrupted(work: Coroutine[Any, Any, T], second_signal_kills: 
 @contextmanager
 def _signals(receive: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     """`signal.signal`, because event loops on Windows have nothing of their own."""
-    before = {number: signal.signal(number, receive) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, receive) for number in ENDING_SIGNALS if is_heard(number)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def is_heard(number: signal.Signals) -> bool:
+    """False for SIGHUP when whoever started us wants us to survive it (nohup, disown)."""
+    return number in KILLING_SIGNALS or signal.getsignal(number) is not signal.SIG_IGN
 
 
 def _watch_input(report_line: Callable[[], object], report_end: Callable[[], object]) -> None:
@@ -113,3 +121,7 @@ def _die() -> None:
 # end is ours too, so that its death, by whatever signal, does not leave us behind.
 STEERED = "KAD_STEERED"
 SAME_SIGNAL_S = 0.3
+KILLING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ENDING_SIGNALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+)

@@ -15,6 +15,11 @@ from fileshare.cli.views import Bar, LiveTable
 WIDTH = 40
 
 
+@pytest.fixture(autouse=True)
+def _on_a_usual_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+
+
 def terminal() -> tuple[Output, io.StringIO]:
     written = io.StringIO()
     output = Output(as_json=False)
