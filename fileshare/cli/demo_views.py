@@ -110,9 +110,9 @@ def result_table(results: Sequence[Result], size_bytes: int) -> Table:
 
 
 def _table(title: str, headings: Sequence[str]) -> Table:
-    """Narrow enough for 80 columns."""
+    """On one line each with 80 columns; with less, cells are broken into several."""
     table = Table(title=title, box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
     table.add_column("", no_wrap=True)
     for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=True)
+        table.add_column(heading, justify="right")
     return table

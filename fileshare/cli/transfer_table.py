@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +15,7 @@ from bittorrent.explain import Explanation, SlowReason
 from bittorrent.stats import TorrentState, TorrentStats
 from fileshare.cli.output import Output
 from fileshare.cli.units import count_text, duration_text, rate_text, size_text
-from fileshare.cli.views import LiveTable
+from fileshare.cli.views import LiveTable, usable_width
 
 
 class TransferTable:
@@ -55,22 +56,18 @@ class TransferTable:
         shown = rows[:room]
         table = Table(box=None, pad_edge=False, expand=True, show_footer=True)
         total = self.line() if len(rows) == len(shown) else f"{self.line()}; {len(rows) - len(shown)} not shown"
-        table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1, min_width=12)
-        table.add_column("", width=10)
-        for heading in HEADINGS:
-            table.add_column(heading, justify="right", no_wrap=True)
-        for stats, explanation in shown:
+        cells = [_cells(stats, explanation) for stats, explanation in shown]
+        columns = _columns_that_fit(cells, usable_width(self._console) - NAME_WIDTH)
+        table.add_column("", no_wrap=True, overflow="ellipsis", ratio=1, min_width=min(NAME_WIDTH, self._console.width))
+        for heading in columns:
+            if heading == BAR:
+                table.add_column("", width=BAR_WIDTH)
+            else:
+                table.add_column(heading, justify="right", no_wrap=True)
+        for (stats, _), row in zip(shown, cells, strict=True):
             done = stats.wanted_bytes - stats.needed_bytes
-            table.add_row(
-                Text(stats.name),
-                ProgressBar(total=max(1, stats.wanted_bytes), completed=done if stats.wanted_bytes else 0),
-                percent_text(stats),
-                size_text(stats.wanted_bytes) if stats.wanted_bytes else "",
-                _rate(stats.download_rate_bytes_per_s),
-                _rate(stats.upload_rate_bytes_per_s),
-                str(stats.peers),
-                status_text(stats, explanation),
-            )
+            bar = ProgressBar(total=max(1, stats.wanted_bytes), completed=done if stats.wanted_bytes else 0)
+            table.add_row(Text(stats.name), *(bar if heading == BAR else row[heading] for heading in columns))
         framed = Table.grid(expand=True)
         framed.add_row(table)
         framed.add_row(Text(total))
@@ -117,6 +114,30 @@ def status_text(stats: TorrentStats, explanation: Explanation | None) -> str:
     return str(stats.state.value)
 
 
+def _cells(stats: TorrentStats, explanation: Explanation | None) -> dict[str, str]:
+    return {
+        "done": percent_text(stats),
+        "size": size_text(stats.wanted_bytes) if stats.wanted_bytes else "",
+        "down": _rate(stats.download_rate_bytes_per_s),
+        "up": _rate(stats.upload_rate_bytes_per_s),
+        "peers": str(stats.peers),
+        "left": status_text(stats, explanation),
+    }
+
+
+def _columns_that_fit(rows: Sequence[Mapping[str, str]], room: int) -> list[str]:
+    """The columns that a terminal has room for beside the names, in the order in which they are shown: what is left out
+    first is what matters least."""
+    fitting: set[str] = set()
+    for heading in BY_IMPORTANCE:
+        width = max((len(row[heading]) for row in rows), default=0) if heading != BAR else BAR_WIDTH
+        room -= COLUMN_GAP + max(width, len(heading))
+        if room < 0:
+            break
+        fitting.add(heading)
+    return [heading for heading in COLUMNS if heading in fitting]
+
+
 def _rate(rate_bytes_per_s: float) -> str:
     return rate_text(rate_bytes_per_s) if rate_bytes_per_s >= 1 else "-"
 
@@ -125,7 +146,10 @@ def _is_quiet(stats: TorrentStats) -> bool:
     return stats.state in (TorrentState.SEEDING, TorrentState.FINISHED) and stats.upload_rate_bytes_per_s < 1
 
 
-HEADINGS = ("done", "size", "down", "up", "peers", "left")
+BAR = ""
+COLUMNS = (BAR, "done", "size", "down", "up", "peers", "left")
+BY_IMPORTANCE = ("done", "left", "down", "size", "peers", "up", BAR)
+NAME_WIDTH, BAR_WIDTH, COLUMN_GAP = 12, 10, 2  # of a name at least
 FRAME_LINES = 7  # the headings, the line below, and room for what is said above
 _GROUPS = {
     TorrentState.METADATA: "without metadata yet",

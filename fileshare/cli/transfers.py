@@ -139,15 +139,17 @@ def _show_bar(bar: Bar, stats: TorrentStats) -> None:
             bar.show(f"{stats.name}: checking", done=stats.checked_pieces, total=stats.piece_count or None, tail=tail)
         case TorrentState.FINISHED | TorrentState.SEEDING:
             tail = f"{size_text(stats.uploaded_bytes)} sent, {rate_text(stats.upload_rate_bytes_per_s)}, {peers}"
-            bar.show(f"{stats.name}: seeding", tail=tail, key=(stats.uploaded_bytes, stats.peers))
+            short = f"{size_text(stats.uploaded_bytes)} sent, {peers}"
+            bar.show(f"{stats.name}: seeding", tail=tail, short_tail=short, key=(stats.uploaded_bytes, stats.peers))
         case TorrentState.DOWNLOADING:
             done_bytes = stats.wanted_bytes - stats.needed_bytes
             tail = (
                 f"{size_text(done_bytes)} of {size_text(stats.wanted_bytes)}, "
                 f"{rate_text(stats.download_rate_bytes_per_s)}, {peers}, ETA {duration_text(stats.eta_s)}"
             )
+            short = f"{rate_text(stats.download_rate_bytes_per_s)}, {duration_text(stats.eta_s)}"
             key = (stats.done_bytes, stats.peers)
-            bar.show(stats.name, done=done_bytes, total=stats.wanted_bytes, tail=tail, key=key)
+            bar.show(stats.name, done=done_bytes, total=stats.wanted_bytes, tail=tail, short_tail=short, key=key)
         case TorrentState.STOPPED:
             pass
 

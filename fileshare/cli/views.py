@@ -12,6 +12,7 @@ from rich.constrain import Constrain
 from rich.live import Live
 from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn
 from rich.segment import Segment, Segments
+from rich.text import Text
 
 from fileshare.cli.output import Output
 from fileshare.cli.units import size_text
@@ -50,7 +51,14 @@ class Bar:
             self._progress = None
 
     def show(
-        self, what: str, *, done: float = 0, total: float | None = None, tail: str = "", key: object = None
+        self,
+        what: str,
+        *,
+        done: float = 0,
+        total: float | None = None,
+        tail: str = "",
+        short_tail: str | None = None,
+        key: object = None,
     ) -> None:
         """Brings the bar up to date; costs next to nothing where no line is due.
 
@@ -58,12 +66,18 @@ class Bar:
             done: the length of the bar; without `total` it only shows that something is going on.
             total: see `done`.
             tail: figures to the right of the bar.
+            short_tail: instead of them on a narrow terminal.
             key: a line is printed only when this has changed; by default the whole text.
         """
         percent = f"{done / total:4.0%} " if total else ""
         if self._progress is not None and self._task is not None:
+            room = usable_width(self._output.console) - MIN_BAR_WIDTH - 2
+            if short_tail is not None and len(percent) + len(tail) > room - MIN_NAME_WIDTH:
+                tail = short_tail
             tail = f"{percent}{tail}"
-            self._progress.update(self._task, description=what, completed=done, total=total, tail=tail)
+            name = Text(what)
+            name.truncate(max(MIN_NAME_WIDTH, room - len(tail)), overflow="ellipsis")
+            self._progress.update(self._task, description=name.plain, completed=done, total=total, tail=tail)
         elif not self._output.as_json and time.monotonic() >= self._next_line_at:
             line = f"{what}: {percent}{tail}".rstrip(" :")
             news = repr(key) if key is not None else line
@@ -133,7 +147,12 @@ class _Narrower(Progress):
 def narrower(shown: RenderableType, console: Console) -> RenderableType:
     """Leaves room at the end of the last line for the `^C` that a terminal writes there: a line more, and what is
     drawn over would be the wrong lines."""
-    return Constrain(shown, max(20, console.width - len("^C^C")))
+    return Constrain(shown, usable_width(console))
+
+
+def usable_width(console: Console) -> int:
+    """How wide a line that lives may be."""
+    return max(20, console.width - len("^C^C"))
 
 
 class ByteCount:
@@ -165,3 +184,4 @@ class ByteCount:
 
 EVENT_INTERVAL_S = 0.5
 LINE_INTERVAL_S = 2.0
+MIN_BAR_WIDTH, MIN_NAME_WIDTH = 6, 12

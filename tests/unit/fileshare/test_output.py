@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from bittorrent.stats import LookupSummary, TorrentState
-from fileshare.cli.output import Output, one_line
+from fileshare.cli.output import Output, OutputError, one_line
 from transfer.address import Address
 
 
@@ -64,3 +67,55 @@ def test_complaints_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_what_strangers_wrote_cannot_break_the_line_or_steer_the_terminal() -> None:
     assert one_line("tracker says:\r\n\x1b[2Jgo\taway") == "tracker says: [2Jgo away"
+
+
+class Stream:
+    """Standard output that takes nothing any more."""
+
+    encoding = "utf-8"
+
+    def __init__(self, number: int) -> None:
+        self._error = OSError(number, os.strerror(number))
+        self.tries = 0
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None:
+        self.tries += 1
+        raise self._error
+
+    def isatty(self) -> bool:
+        return False
+
+    def fileno(self) -> int:
+        raise OSError("it has none")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_who_reads_a_pipe_and_leaves_ends_the_command(as_json: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Stream(errno.EPIPE))
+    output = Output(as_json=as_json)
+    with pytest.raises(BrokenPipeError):
+        output.event("x") if as_json else output.say("x")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_full_disk_is_an_error_that_names_standard_output(as_json: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", Stream(errno.ENOSPC))
+    output = Output(as_json=as_json)
+    with pytest.raises(OutputError, match=r"^cannot write to standard output: No space left on device$"):
+        output.event("x") if as_json else output.say("x")
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENXIO])
+def test_a_terminal_that_is_gone_is_not_missed(as_json: bool, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Stream(number)
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr(sys, "stderr", stream)
+    output = Output(as_json=as_json)
+    output.say("x")
+    output.event("x")
+    output.complain("x")
+    assert stream.tries == 2

@@ -34,8 +34,9 @@ def test_an_error_is_raised() -> None:
 
 
 @posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_a_signal_cancels_and_the_work_closes_what_it_opened(number: signal.Signals) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_cancels_and_the_work_closes_what_it_opened(name: str) -> None:
+    number = signal.Signals[name]
     closed = []
 
     async def work() -> None:
@@ -52,6 +53,21 @@ def test_a_signal_cancels_and_the_work_closes_what_it_opened(number: signal.Sign
         run(work())
     assert closed == [True]
     assert signal.getsignal(number) is before
+
+
+@posix
+def test_who_starts_us_with_nohup_is_obeyed() -> None:
+    async def work() -> int:
+        signal.raise_signal(signal.SIGHUP)
+        await asyncio.sleep(0)
+        return 7
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run(work()) == 7
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_a_cancellation_from_within_is_no_interruption() -> None:
@@ -95,6 +111,32 @@ def test_a_second_signal_kills() -> None:
             assert process.wait(timeout=30) == 130
         finally:
             process.kill()
+
+
+CLOSING_TERMINAL = """
+import asyncio, signal
+from fileshare.cli import runtime
+
+async def work():
+    try:
+        signal.raise_signal(signal.SIGHUP)
+        await asyncio.Event().wait()
+    finally:
+        signal.raise_signal(signal.SIGHUP)
+        print("closed", flush=True)
+        signal.raise_signal(signal.SIGTERM)
+        print("still there", flush=True)
+
+runtime.SAME_SIGNAL_S = 0.0
+runtime.run(work())
+"""
+
+
+@posix
+def test_a_terminal_that_goes_may_say_so_several_times() -> None:
+    """Unlike Ctrl-C and SIGTERM, of which the second ends everything at once."""
+    finished = subprocess.run([sys.executable, "-c", CLOSING_TERMINAL], capture_output=True, text=True, cwd=ROOT)
+    assert (finished.returncode, finished.stdout) == (130, "closed\n")
 
 
 STEERED_WORK = """

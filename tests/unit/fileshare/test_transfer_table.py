@@ -44,9 +44,9 @@ def drawn(table: TransferTable, *, width: int = 100) -> list[str]:
     return [line.rstrip() for line in console.file.getvalue().splitlines()]
 
 
-def table_of(*rows: object, height: int = 24) -> TransferTable:
+def table_of(*rows: object, height: int = 24, width: int = 100) -> TransferTable:
     output = Output(as_json=False)
-    output.console.size = (100, height)
+    output.console.size = (width, height)
     table = TransferTable(output)
     for row in rows:
         table.show(row, None)  # type: ignore[arg-type]
@@ -113,3 +113,30 @@ def test_how_much_is_done() -> None:
     assert percent_text(LOADING) == "50%"
     assert percent_text(replace(LOADING, state=TorrentState.CHECKING, checked_pieces=3)) == "30%"
     assert percent_text(replace(stats(TorrentState.METADATA), wanted_bytes=0)) == ""
+
+
+@pytest.mark.parametrize(
+    ("width", "headings"),
+    [
+        (100, ["done", "size", "down", "up", "peers", "left"]),
+        (60, ["done", "size", "down", "left"]),
+        (40, ["done", "left"]),
+        (20, ["done"]),
+    ],
+)
+def test_a_narrow_terminal_shows_fewer_columns_and_cuts_none(width: int, headings: list[str]) -> None:
+    large = replace(
+        LOADING,
+        name="a name that is longer than any terminal is wide, which is how it is with films",
+        wanted_bytes=1010 << 30,
+        needed_bytes=505 << 30,
+        download_rate_bytes_per_s=900e6,
+        upload_rate_bytes_per_s=1e6,
+        peers=200,
+        eta_s=35999.0,
+    )
+    lines = drawn(table_of(large, SEEDING, width=width), width=width)
+    assert lines[0].split() == headings
+    assert max(map(len, lines)) <= width
+    cells = {"done": "50%", "size": "1010.0 GiB", "down": "858.3 MiB/s", "peers": "200", "left": "9:59:59"}
+    assert all(cells[heading] in lines[1] for heading in headings if heading in cells)

@@ -20,10 +20,10 @@ def _on_a_usual_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
 
 
-def terminal() -> tuple[Output, io.StringIO]:
+def terminal(width: int = WIDTH) -> tuple[Output, io.StringIO]:
     written = io.StringIO()
     output = Output(as_json=False)
-    output.console = Console(file=written, width=WIDTH, height=10, force_terminal=True, markup=False, highlight=False)
+    output.console = Console(file=written, width=width, height=10, force_terminal=True, markup=False, highlight=False)
     return output, written
 
 
@@ -63,3 +63,31 @@ def test_elsewhere_a_line_is_said_now_and_then_when_it_says_news(
             said.append(display.refresh(lambda: pytest.fail("no terminal"), lambda line=line: line))  # type: ignore[misc]
     assert said == [False, True, False, True, True, True]
     assert capsys.readouterr().out == "a\nb\nc\n"
+
+
+@pytest.mark.parametrize(("width", "figures"), [(100, "1.0 MiB of 2.0 MiB, 9 peers"), (40, "9 peers")])
+def test_a_narrow_terminal_has_short_figures_and_a_short_name(width: int, figures: str) -> None:
+    output, written = terminal(width)
+    with Bar(output) as bar:
+        bar.show("a film of a name " * 9, done=1, total=2, tail="1.0 MiB of 2.0 MiB, 9 peers", short_tail="9 peers")
+    drawn = [line for line in re.split(r"[\r\n]+", plain(written.getvalue())) if "film" in line]
+    assert drawn
+    assert all(f"50% {figures}" in line and "…" in line and len(line) <= width - 4 for line in drawn)
+
+
+@pytest.mark.parametrize("term", ["dumb", "unknown", ""])
+def test_on_a_dumb_terminal_nothing_is_drawn_over(term: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", term)
+    output, written = terminal()
+    assert not output.is_live
+    with Bar(output) as bar:
+        bar.show("film", done=1, total=2, tail="half")
+    with LiveTable(output) as display:
+        display.refresh(lambda: Text("x"), lambda: "all")
+    assert written.getvalue() == "film:  50% half\n"
+
+
+def test_a_pipe_is_no_terminal_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.setenv(name, "1")
+    assert not Output(as_json=False).is_live
