@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bittorrent.errors import MetainfoError
 from bittorrent.metainfo.names import SYSTEM_RULES, NameRules, clean_name, safe_name, safe_top_name
 from bittorrent.metainfo.path_plan import PathPlan, shorten_path
+from transfer.wire.bencode import BencodeError
+from transfer.wire.bencode_parts import BencodedList, no_pause
 
 if TYPE_CHECKING:
     from transfer.wire.bencode import Value
@@ -65,39 +67,52 @@ def parse_name(info: dict[bytes, Value], info_hash: bytes, rules: NameRules = SY
 
 
 def parse_files(
-    info: dict[bytes, Value], name: str, raw_name: bytes, *, max_files: int, rules: NameRules = SYSTEM_RULES
-) -> Generator[None, None, tuple[FileEntry, ...]]:
+    info: dict[bytes, Value],
+    listed: BencodedList | None,
+    name: str,
+    raw_name: bytes,
+    *,
+    max_files: int,
+    rules: NameRules = SYSTEM_RULES,
+    pause: Callable[[], None] = no_pause,
+) -> tuple[FileEntry, ...]:
     """All files in the order of the torrent, padding and symbolic links included, so that their numbers are those that
     others use (BEP 53). Paths are made safe, and each file gets its own (`PathPlan`). A link that leads to nothing in
-    the torrent, or is in the way of a file, counts as padding of no length. Yields after every few files.
+    the torrent, or is in the way of a file, counts as padding of no length.
+
+    Args:
+        listed: the list `files`, where that is one.
+        pause: called after every few files.
 
     Raises:
         MetainfoError: neither or both of `length` and `files`, no path, a length that is not a number from 0 on, more
             than `max_files` files, or a total that no file system can hold.
     """
-    listed, single = info.get(b"files"), info.get(b"length")
-    if listed is not None and single is not None:
+    if b"files" in info and b"length" in info:
         raise MetainfoError("the torrent says both that it is one file and that it is many")
-    if listed is None:
+    if b"files" not in info:
         attributes = _attributes_of(info)
         original = (raw_name,) if name.encode() != raw_name else ()
         return (FileEntry((name,), _length_of(info), 0, False, b"x" in attributes, b"h" in attributes, (), original),)
-    if not isinstance(listed, list) or not listed:
+    if listed is None or not len(listed):
         raise MetainfoError("the list of files is missing or empty")
     if len(listed) > max_files:
         raise MetainfoError(f"the torrent has {len(listed)} files, more than the {max_files} allowed")
-    listing = _Listing(name, raw_name, rules)
-    for number, item in enumerate(listed):
-        listing.add(item)
-        if not number % FILES_A_STEP:
-            yield
-    return (yield from listing.finish())
+    listing = _Listing(name, raw_name, rules, pause)
+    try:
+        for items in listed.batches(pause=pause):
+            for item in items:
+                listing.add(item)
+    except BencodeError as error:
+        raise MetainfoError(f"a file of the torrent is described by {error.reason}") from None
+    return listing.finish()
 
 
 class _Listing:
     """The files as they are read, one after the other."""
 
-    def __init__(self, name: str, raw_name: bytes, rules: NameRules) -> None:
+    def __init__(self, name: str, raw_name: bytes, rules: NameRules, pause: Callable[[], None]) -> None:
+        self._pause = pause
         self._top = name
         self._raw_top = raw_name
         self._is_top_changed = name.encode() != raw_name
@@ -130,7 +145,7 @@ class _Listing:
         if self._offset > MAX_TOTAL_BYTES:
             raise MetainfoError("the files are larger together than a file system can hold")
 
-    def finish(self) -> Generator[None, None, tuple[FileEntry, ...]]:
+    def finish(self) -> tuple[FileEntry, ...]:
         """All of them. Links come last: none takes the place of a file, and each leads to a file or folder."""
         entries = self._entries
         if not self._plan.is_clear:
@@ -138,19 +153,19 @@ class _Listing:
                 if not entry.is_padding and (path := self._plan.place(entry.path)) != entry.path:
                     original = entry.original or tuple(element.encode() for element in entry.path)
                     entries[number] = replace(entry, path=path, original=original)
-                if not number % FILES_A_STEP:
-                    yield
+                if not number % FILES_A_PAUSE:
+                    self._pause()
         if self._links:
             places: dict[tuple[str, ...], tuple[str, ...]] = {}  # by what the torrent says
             for number, entry in enumerate(entries):
                 if not entry.is_padding:
                     places.setdefault(self._path(entry.original[1:]) if entry.original else entry.path, entry.path)
-                if not number % FILES_A_STEP:
-                    yield
+                if not number % FILES_A_PAUSE:
+                    self._pause()
             for number, (index, item) in enumerate(self._links):
                 entries[index] = self._link(item, places, entries[index])
-                if not number % FILES_A_STEP:
-                    yield
+                if not number % FILES_A_PAUSE:
+                    self._pause()
         return tuple(entries)
 
     def _link(
@@ -219,4 +234,4 @@ def _length_of(item: dict[bytes, Value]) -> int:
 
 
 _OLD_PADDING = b"_____padding_file_"  # BitComet's name for padding, before BEP 47 gave it an attribute
-FILES_A_STEP = 256
+FILES_A_PAUSE = 256

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -14,9 +14,9 @@ from bittorrent.metainfo.files import FileEntry, parse_files, parse_name
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.names import SYSTEM_RULES, NameRules
 from bittorrent.metainfo.paths import without_unsafe_characters
-from bittorrent.metainfo.steps import run_to_end
 from transfer.address import Address
 from transfer.wire import bencode
+from transfer.wire.bencode_parts import BencodedParts, no_pause
 
 if TYPE_CHECKING:
     from transfer.wire.bencode import Encodable, Value
@@ -78,7 +78,12 @@ class Metainfo:
 
     @classmethod
     def from_bytes(
-        cls, data: bytes, *, limits: MetainfoLimits = DEFAULT_LIMITS, rules: NameRules = SYSTEM_RULES
+        cls,
+        data: bytes,
+        *,
+        limits: MetainfoLimits = DEFAULT_LIMITS,
+        rules: NameRules = SYSTEM_RULES,
+        pause: Callable[[], None] = no_pause,
     ) -> Metainfo:
         """The content of a `.torrent` file.
 
@@ -87,6 +92,8 @@ class Metainfo:
 
         Args:
             rules: what names the system that stores the files knows.
+            pause: called after every few milliseconds of work: a torrent of many files takes seconds. It may let others
+                work, or raise to put an end to it.
 
         Raises:
             MetainfoError: anything else is wrong with it.
@@ -94,21 +101,19 @@ class Metainfo:
         if len(data) > limits.size_bytes:
             raise MetainfoError(f"the torrent has {len(data)} bytes, more than the {limits.size_bytes} allowed")
         try:
-            spans = bencode.spans(data)
-            end = max((span[1] for span in spans.values()), default=1) + 1
-            top = bencode.decode_dict(data[:end])
+            parts = BencodedParts(data, inside=b"info", apart=b"files", pause=pause)
         except bencode.BencodeError as error:
             raise MetainfoError(f"not a torrent: {error}") from None
-        info = top.get(b"info")
-        if not isinstance(info, dict):
+        if parts.inner is None:
             raise MetainfoError("not a torrent: it has no info dictionary")
-        start, end = spans[b"info"]
+        top = parts.values
         creation_date = top.get(b"creation date")
         return cls._build(
-            data[start:end],
-            info,
+            data[parts.inner.start : parts.inner.end],
+            parts.inner,
             limits,
             rules,
+            pause,
             trackers=parse_trackers(top, limit=limits.trackers),
             nodes=parse_nodes(top, limit=limits.nodes),
             web_seeds=parse_web_seeds(top, limit=limits.web_seeds),
@@ -118,8 +123,14 @@ class Metainfo:
         )
 
     @classmethod
-    def from_file(cls, path: str | os.PathLike[str], *, limits: MetainfoLimits = DEFAULT_LIMITS) -> Metainfo:
-        """Reads a `.torrent` file; one that is too large is not read into memory.
+    def from_file(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        limits: MetainfoLimits = DEFAULT_LIMITS,
+        pause: Callable[[], None] = no_pause,
+    ) -> Metainfo:
+        """Reads a `.torrent` file; one that is too large is not read into memory. `pause` is as for `from_bytes`.
 
         Raises:
             StorageError: the file is missing or cannot be read.
@@ -131,7 +142,7 @@ class Metainfo:
                 if size > limits.size_bytes:
                     raise MetainfoError(f"{size} bytes are more than the {limits.size_bytes} a torrent may have")
                 data = _read_up_to(file.fileno(), limits.size_bytes + 1)
-            return cls.from_bytes(data, limits=limits)
+            return cls.from_bytes(data, limits=limits, pause=pause)
         except OSError as error:
             raise StorageError.from_os_error("read", path, error) from None
         except MetainfoError as error:
@@ -150,8 +161,10 @@ class Metainfo:
         creation_date: int | None = None,
         limits: MetainfoLimits = DEFAULT_LIMITS,
         rules: NameRules = SYSTEM_RULES,
+        pause: Callable[[], None] = no_pause,
     ) -> Metainfo:
-        """A torrent from its info dictionary alone, as peers send it for a magnet link (BEP 9).
+        """A torrent from its info dictionary alone, as peers send it for a magnet link (BEP 9). `rules` and `pause` are
+        as for `from_bytes`.
 
         That it is the wanted one is for the caller to check: `info_hash` is computed from `info_bytes`, not compared.
 
@@ -160,15 +173,19 @@ class Metainfo:
         """
         if len(info_bytes) > limits.size_bytes:
             raise MetainfoError(f"the metadata has {len(info_bytes)} bytes, more than the {limits.size_bytes} allowed")
+        info_bytes = bytes(info_bytes)
         try:
-            info = bencode.decode_dict(info_bytes)
+            info = BencodedParts(info_bytes, apart=b"files", pause=pause)
         except bencode.BencodeError as error:
             raise MetainfoError(f"not the metadata of a torrent: {error}") from None
+        if info.end != len(info_bytes):
+            raise MetainfoError(f"not the metadata of a torrent: data after the value at byte {info.end}")
         return cls._build(
-            bytes(info_bytes),
+            info_bytes,
             info,
             limits,
             rules,
+            pause,
             trackers=tuple(tuple(tier) for tier in trackers if tier),
             nodes=tuple(nodes),
             web_seeds=tuple(web_seeds),
@@ -181,9 +198,10 @@ class Metainfo:
     def _build(
         cls,
         info_bytes: bytes,
-        info: dict[bytes, Value],
+        parts: BencodedParts,
         limits: MetainfoLimits,
         rules: NameRules,
+        pause: Callable[[], None],
         *,
         trackers: tuple[tuple[str, ...], ...],
         nodes: tuple[Address, ...] = (),
@@ -192,11 +210,12 @@ class Metainfo:
         created_by: str | None,
         creation_date: int | None,
     ) -> Metainfo:
+        info = parts.values
         _check_version(info)
         info_hash = hashlib.sha1(info_bytes, usedforsecurity=False).digest()
         name, raw_name = parse_name(info, info_hash, rules)
         piece_length = _parse_piece_length(info, limits)
-        files = run_to_end(parse_files(info, name, raw_name, max_files=limits.files, rules=rules))
+        files = parse_files(info, parts.listed, name, raw_name, max_files=limits.files, rules=rules, pause=pause)
         total_bytes = files[-1].end if files else 0
         if total_bytes == 0:
             raise MetainfoError("the torrent contains no data: all its files are empty")

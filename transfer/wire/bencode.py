@@ -16,6 +16,7 @@ scanner and then `bencode.py`. `tests/property/test_bencode.py` shows that the t
 from __future__ import annotations
 
 import re
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -39,6 +40,7 @@ MAX_INTEGER_DIGITS = 20  # the digits of 2**64 - 1
 MAX_DEPTH = 48  # bencode.py recurses; a BEP 52 file tree nests one level for each folder
 MAX_TOKENS = 2_500_000  # libtorrent's metadata_token_limit
 MAX_SIZE_BYTES = 64 << 20
+TOKENS_A_PAUSE = 2000
 
 
 class BencodeError(DecodeError):
@@ -188,10 +190,59 @@ def _build(data: bytes) -> Value:
     return value
 
 
-def _scan(data: bytes, start: int, limits: BencodeLimits, top: dict[bytes, tuple[int, int]] | None = None) -> int:
+def scan(
+    data: bytes, start: int, limits: BencodeLimits, *, pause: Callable[[], None], ends: array[int] | None = None
+) -> int:
+    """Checks the value at `start` by the rules of this module without building it; returns where it ends.
+
+    Args:
+        pause: called after every few thousand tokens.
+        ends: receives where each element of a list ends.
+
+    Raises:
+        BencodeError: not a valid value, or a bound is exceeded.
+    """
+    return _scan(data, start, limits, pause=pause, ends=ends)
+
+
+def scan_string(data: bytes, start: int) -> tuple[bytes, int]:
+    """The string at `start`, and where it ends.
+
+    Raises:
+        BencodeError: there is none.
+    """
+    token = _TOKEN.match(data, start)
+    if token is None or token[1] is None:
+        raise BencodeError("truncated" if start >= len(data) else "a dictionary key is not a string", start)
+    end = _string_end(data, token, DEFAULT_LIMITS)
+    return data[token.end() : end], end
+
+
+def decode_scanned(data: bytes) -> Value:
+    """`decode` for data that `scan` has found valid, all of it: it is not looked at again."""
+    if _fast is not None:
+        try:
+            value: Value = _fast.bdecode(data)
+        except (_fast.BencodeDecodeError, ValueError):  # it is stricter than this module
+            pass
+        else:
+            return value
+    return _build(data)
+
+
+def _scan(
+    data: bytes,
+    start: int,
+    limits: BencodeLimits,
+    top: dict[bytes, tuple[int, int]] | None = None,
+    *,
+    pause: Callable[[], None] | None = None,
+    ends: array[int] | None = None,
+) -> int:
     """Checks one value by the rules of this module without building it; returns where it ends.
 
-    `top` receives the span of each value of the outermost dictionary. Iterative, so depth costs no stack.
+    `top` receives the span of each value of the outermost dictionary, `ends` the end of each element of the outermost
+    list. Iterative, so depth costs no stack.
     """
     if len(data) > limits.size_bytes:
         raise BencodeError(f"{len(data)} bytes are more than the {limits.size_bytes} allowed")
@@ -208,6 +259,8 @@ def _scan(data: bytes, start: int, limits: BencodeLimits, top: dict[bytes, tuple
         tokens += kind != _END
         if tokens > limits.tokens:
             raise BencodeError(f"more than {limits.tokens} tokens", token_start)
+        if pause is not None and not tokens % TOKENS_A_PAUSE:
+            pause()
         if kind == _END:
             if not keys or (keys[-1] is not None and not awaiting_key[-1]):
                 raise BencodeError("unexpected end marker", token_start)
@@ -242,6 +295,8 @@ def _scan(data: bytes, start: int, limits: BencodeLimits, top: dict[bytes, tuple
             awaiting_key[-1] = True
             if top is not None and len(keys) == 1:
                 top[key] = (value_start, position)
+        elif ends is not None and len(keys) == 1:
+            ends.append(position)
 
 
 def _string_end(data: bytes, token: re.Match[bytes], limits: BencodeLimits) -> int:
