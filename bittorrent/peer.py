@@ -54,6 +54,7 @@ class PeerCore:
         self.extended = PeerExtensions(self.said, config)
         self.block_sink: Callable[[Sequence[tuple[Block, memoryview]]], None] = _ignore_blocks
         self.closed_because: str | None = None
+        self.was_turned_away = False  # our handshake was all that was said when the peer hung up
         self._config = config
         self._ours = handshake
         self._geometry: Geometry | None = None
@@ -95,9 +96,11 @@ class PeerCore:
         if self.is_closed:
             self._input.clear()
 
-    def receive_eof(self) -> None:
-        """The peer ended its side of the connection."""
-        self.close("the peer closed the connection")
+    def receive_eof(self, reason: str = "the peer closed the connection") -> None:
+        """The peer ended its side of the connection, or the network all of it."""
+        if not self.is_closed:
+            self.was_turned_away = self._ours is not None and self.remote is None and not self._input.size
+        self.close(reason)
 
     def handle_timer(self, *, now: float) -> None:
         """Ends connections that stay silent, and keeps silent ones of ours alive."""

@@ -130,6 +130,7 @@ class Discovery:
         web_seeds: Mapping[str, str] | None = None,
         *,
         private: Sequence[Address] = (),
+        turned_away_by: Sequence[Address] = (),
         has_met: bool = False,
     ) -> str:
         """Why nobody is here, and what can be done.
@@ -139,6 +140,7 @@ class Discovery:
             unresolved: names of peers that have no address.
             web_seeds: what is wrong with each of them.
             private: peers that were not called because of where they are.
+            turned_away_by: peers that were called and hung up on our handshake.
         """
         said = ["everybody who was here has left" if has_met else "no peer could be reached"]
         if self._announcer is not None and (self._announcer.last_error or not has_met):
@@ -149,6 +151,8 @@ class Discovery:
         said += [f"{url}: {error}" for url, error in (web_seeds or {}).items()][:MAX_WEB_SEEDS_NAMED]
         if private:
             said.append(_explain_private(private))
+        if turned_away_by:
+            said.append(_explain_turned_away(turned_away_by))
         if has_met:
             said.append("wait until somebody comes back, or name another peer")
         else:
@@ -223,6 +227,19 @@ class Discovery:
 def _explain_private(peers: Sequence[Address]) -> str:
     others = f" and {len(peers) - 1} more" if len(peers) > 1 else ""
     return f"not called: {peers[0]}{others}, at a private address; --allow-private allows that"
+
+
+def _explain_turned_away(peers: Sequence[Address]) -> str:
+    """A peer that wants encryption and one that does not have the torrent look the same from here."""
+    if len(peers) == 1:
+        return (
+            f"{peers[0]} hung up at our first word: it takes encrypted connections only, which are not supported yet,"
+            " or does not have this torrent"
+        )
+    return (
+        f"{peers[0]} and {len(peers) - 1} more hung up at our first word: they take encrypted connections only, which"
+        " are not supported yet, or do not have this torrent"
+    )
 
 
 MAX_WEB_SEEDS_NAMED = 3

@@ -85,7 +85,9 @@ class PeerConnection(ScatterProtocol):
         if self._transport is None:
             return
         self._transport = None
-        self.core.close(f"the connection was lost: {exc}" if exc else "the connection was closed")
+        if exc is not None:
+            self.core.receive_eof(f"the connection was lost: {exc}")
+        self.core.close("the connection was closed")
         self.owner.connection_lost(self)
 
     def pause_writing(self) -> None:

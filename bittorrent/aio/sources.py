@@ -138,6 +138,7 @@ class Sources:
             self.named_peers.unresolved,
             unusable,
             private=[*self.named_peers.private, *self._swarm.private],
+            turned_away_by=list(self._swarm.turned_away_by),
             has_met=has_met,
         )
 

@@ -64,6 +64,7 @@ class Swarm:
         self.last_met_at: float | None = None
         self.is_started = False
         self.private: list[Address] = []  # some of the endpoints that may not be called
+        self.turned_away_by: dict[Address, None] = {}  # some that could be called and hung up on our handshake
         self._handshake = handshake
         self._config = config
         self._tally = tally
@@ -265,6 +266,7 @@ class Swarm:
                 self.last_met_at = now
                 if connection.dialled is not None:
                     self.peers.connected(connection.dialled)
+                    self.turned_away_by.pop(connection.dialled, None)
                 self._handshaking.pop(connection, None)
                 number = self.core.add_peer(
                     core,
@@ -348,7 +350,7 @@ class Swarm:
         """
         if self.peers.sources(address) & NEIGHBOURLY_SOURCES or await self._calls.allows(address):
             return
-        if address not in self.private and len(self.private) < MOST_PRIVATE:
+        if address not in self.private and len(self.private) < MOST_NAMED:
             self.private.append(address)
         raise OSError(PRIVATE)
 
@@ -394,6 +396,8 @@ class Swarm:
         self._connections[victim.number].flush()
 
     def _note_end(self, dialled: Address, core: PeerCore, was_useful: bool, now: float) -> None:
+        if core.was_turned_away and len(self.turned_away_by) < MOST_NAMED:
+            self.turned_away_by[dialled] = None
         if core.remote is not None and core.remote.peer_id == self._handshake.peer_id:
             self.peers.add_own(dialled)
         elif was_useful:
@@ -442,7 +446,7 @@ class Swarm:
 
 
 MOST_TURNED_OUT = 100  # that are remembered
-MOST_PRIVATE = 100
+MOST_NAMED = 100
 NEIGHBOURLY_SOURCES = PeerSource.MANUAL | PeerSource.LOCAL  # somebody here wants them to be called
 TICK_S = 1.0
 IDLE_TICK_S = 30.0  # also how soon it is noticed that the session has room for connections again

@@ -62,7 +62,11 @@ def get(
     allow_private: AllowPrivateOption = False,
     listen: ListenOption = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Without the DHT, wait for a first peer as long as it takes.")
+        bool,
+        typer.Option(
+            "--wait",
+            help="Without the DHT, wait for a first peer as long as it takes, instead of giving up after 45 s.",
+        ),
     ] = False,
     as_json: JsonOption = False,
     give_up_after_s: Annotated[float, typer.Option("--give-up-after", hidden=True, min=0.1)] = 45.0,

@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
+from bittorrent.metainfo.torrent import Metainfo
 from tests.interop.kad import ANY, DEADLINE_S, KAD, ROOT, Kad, needs_posix, run
+from tests.interop.libtorrent_peer import LibtorrentPeer
 from tests.interop.programs import free_port
 from tests.interop.require import require_program
 
@@ -167,6 +169,20 @@ async def test_without_any_peer_the_download_gives_up(torrent: Path, tmp_path: P
     assert "no peer could be reached" in finished.stderr
     assert "--peer" in finished.stderr
     assert finished.events[-1]["event"] == "error"
+
+
+async def test_a_peer_that_takes_encrypted_connections_only_is_named_as_what_it_may_be(
+    torrent: Path, tmp_path: Path
+) -> None:
+    forced = {"in_enc_policy": 0, "out_enc_policy": 0}  # pe_forced
+    async with LibtorrentPeer(settings=forced) as libtorrent:
+        await libtorrent.add(torrent.parent / "shared", Metainfo.from_file(torrent), seed=True)
+        finished = await run(
+            *("get", torrent, "-o", tmp_path / "copy", "--no-dht", "--listen", ANY),
+            *("--peer", libtorrent.address, "--give-up-after", "3"),
+        )
+    assert finished.exit_code == 1
+    assert f"{libtorrent.address} hung up at our first word: it takes encrypted connections only" in finished.stderr
 
 
 async def test_seeding_what_is_not_there_is_an_error(torrent: Path, tmp_path: Path) -> None:

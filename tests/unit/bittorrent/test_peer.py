@@ -162,6 +162,28 @@ def closed_by_us(core: PeerCore) -> None:
     core.close("enough")
 
 
+@pytest.mark.parametrize(
+    ("ours", "theirs", "end", "expected"),
+    [
+        (True, b"", closed_by_eof, True),
+        (True, b"", closed_by_timer, False),
+        (True, b"", closed_by_us, False),
+        (True, b"\x13BitTorrent", closed_by_eof, False),
+        (True, handshake(LEFT_ID).to_bytes(), closed_by_eof, False),
+        (False, b"", closed_by_eof, False),
+    ],
+)
+def test_who_hangs_up_on_our_handshake_turns_us_away(
+    ours: bool, theirs: bytes, end: Callable[[PeerCore], None], expected: bool
+) -> None:
+    hello = handshake(RIGHT_ID) if ours else None
+    core = PeerCore(handshake=hello, address=Address("10.0.0.9", 9), config=PeerConfig(), now=0.0)
+    feed(core, theirs, now=1.0)
+    end(core)
+    core.receive_eof()
+    assert core.was_turned_away is expected
+
+
 @pytest.mark.parametrize("end", [closed_by_timer, closed_by_eof, closed_by_us])
 @pytest.mark.parametrize("ready", [True, False])
 def test_after_the_end_nothing_comes_out_whatever_comes_in(ready: bool, end: Callable[[PeerCore], None]) -> None:

@@ -166,6 +166,33 @@ async def test_without_any_peer_it_ends_with_a_reason(tmp_path: Path, shared: Me
                 await torrent.wait_metadata()
 
 
+@pytest.mark.parametrize("end", ["fin", "reset"])
+async def test_peers_that_hang_up_on_our_handshake_are_named_as_what_they_may_be(
+    tmp_path: Path, shared: Metainfo, end: str
+) -> None:
+    """So do peers that take encrypted connections only."""
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(20)  # the rest is not read: the system resets the connection
+        if end == "fin":
+            await reader.readexactly(48)
+        writer.close()
+
+    config = SessionConfig(no_peers_timeout_s=0.1)
+    async with (
+        await asyncio.start_server(hang_up, "127.0.0.1", 0) as server,
+        await asyncio.start_server(hang_up, "127.0.0.1", 0) as other,
+        Session(tmp_path / "leech", host="127.0.0.1", config=config) as session,
+    ):
+        peers = [Address.from_socket(each.sockets[0].getsockname()) for each in (server, other)]
+        for addresses, said in ((peers[:1], f"{peers[0]} hung up at our first word: it takes"), (peers, "and 1 more")):
+            torrent = await session.add(shared.magnet_link(), peers=addresses)
+            async with asyncio.timeout(20):
+                with pytest.raises(NoPeersError, match=f"{said}.*encrypted connections only.*or do") as caught:
+                    await torrent.wait_metadata()
+            assert "\n" not in str(caught.value)
+
+
 async def test_waiting_ends_when_the_session_does(tmp_path: Path, shared: Metainfo) -> None:
     async with Session(tmp_path / "leech", host="127.0.0.1") as session:
         torrent = await session.add(shared)
