@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,7 +16,8 @@ from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.durable import remove_file
-from bittorrent.storage.ports import FileBacked, FileChange, OpenStorage, Storage, Watched
+from bittorrent.storage.ownership import AT_REST, BEING_WRITTEN, begun_by_us, foreign_error, judge
+from bittorrent.storage.ports import FileBacked, FileChange, FileStamp, OpenStorage, Storage, Watched
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.storage.resume_state import ResumeState
 
@@ -36,6 +38,7 @@ class Content:
         download_dir: where.
         state_dir: where the state is kept for good; without it only while a download is unfinished, beside the files.
         seed_only: nothing is ever written, except to `state_dir`.
+        overwrite: files that are somebody else's are replaced.
         open_storage: makes the storage.
         claims: who uses which place, over all torrents of the session, by their info-hash; to be released afterwards.
         jobs: run what blocks.
@@ -51,6 +54,7 @@ class Content:
         download_dir: Path,
         state_dir: Path | None,
         seed_only: bool,
+        overwrite: bool,
         open_storage: OpenStorage,
         claims: PathClaims,
         jobs: DiskJobs,
@@ -62,6 +66,11 @@ class Content:
         self._metainfo = metainfo
         self._state_dir = state_dir
         self._seed_only = seed_only
+        self._overwrite = overwrite
+        self._left: frozenset[int] = frozenset()  # the files that are somebody else's
+        self._compared: frozenset[int] = frozenset()  # those that may be
+        self._has_begun = False
+        self._found: Bitfield | None = None  # in the check, and with certainty until the first write
         self._open_storage = open_storage
         self._claims = claims
         self._jobs = jobs
@@ -95,19 +104,54 @@ class Content:
         Raises:
             StorageError: what is there is not usable.
         """
-        files, state = self._files, self._state
+        files, state, watched = self._files, self._state, self._watched
         if files is None:
             return await self.disk.check(on_piece)
         if not self._seed_only:
             await self._select_as_remembered()
+            if self._overwrite and watched is not None:
+                await self.disk.run(watched.cut)
         if state is None:
-            return await self.disk.check(on_piece)
-        await self.disk.run(self._storage.prepare)
-        have, doubtful = state.trusted(self._metainfo, await self.disk.run(files.stamps))
-        believed = self._metainfo.piece_count - len(doubtful)
-        for index in await self.disk.verify(doubtful, lambda count: on_piece(believed + count)):
-            have.set(index)
+            have = await self.disk.check(on_piece)
+            begun = set()
+        else:
+            await self.disk.run(self._storage.prepare)
+            stamps = await self.disk.run(files.stamps)
+            have, doubtful = state.trusted(self._metainfo, stamps)
+            believed = self._metainfo.piece_count - len(doubtful)
+            for index in await self.disk.verify(doubtful, lambda count: on_piece(believed + count)):
+                have.set(index)
+            begun = begun_by_us(state.begun, state.stamps, stamps)
+        if not self._seed_only and watched is not None:
+            self._has_begun = bool(begun)
+            await self.judge(have, await self.disk.run(watched.met) - begun)
+            self._found = have.copy()
+            await self._note_before_writing(self._found)
         return have
+
+    async def judge(self, have: Bitfield, numbers: Collection[int]) -> None:
+        """Decides whose some files are that were not begun by this torrent.
+
+        Args:
+            have: the pieces that are right.
+
+        Raises:
+            StorageError: somebody else's is in the way; it is not touched.
+        """
+        watched = self._watched
+        if watched is None or self._seed_only:
+            return
+        found = await self.disk.run(lambda: watched.holding(numbers))
+        verdict = await self._jobs.run(lambda: judge(self._metainfo, have, found))
+        in_the_way = [number for number in verdict.foreign if self._is_wanted(number)]
+        if in_the_way and not self._overwrite:
+            raise self._foreign_error(in_the_way)
+        old = self._left
+        self._left = (old - {*numbers}) | ({*verdict.foreign} - {*in_the_way})
+        self._compared = (self._compared - {*numbers}) | {*(() if self._overwrite else verdict.unclear)}
+        watched.leave(self._left, self._compared)
+        if self._left != old:
+            await self.select(self.priorities)
 
     @property
     def is_watched(self) -> bool:
@@ -150,18 +194,21 @@ class Content:
         right = await self.disk.verify(hollow) if hollow else ()
         return [index for index in hollow if index not in right]
 
-    async def look_again(self, numbers: Collection[int] | None) -> None:
-        """Takes some files, or all, as they are now.
+    async def look_again(self, numbers: Collection[int] | None) -> set[int]:
+        """Takes some files, or all, as they are now; returns those that are new.
 
         Raises:
             StorageError: what is there belongs to something else.
         """
         watched = self._watched
-        if watched is not None:
-            again = range(len(self._metainfo.files) + 1) if numbers is None else numbers
-            await self.disk.change(lambda: watched.look_again(again))
-            if not self._seed_only and 0 in self.priorities:
-                await self.select(self.priorities)  # for files that are gone
+        if watched is None:
+            return set()
+        again = range(len(self._metainfo.files) + 1) if numbers is None else numbers
+        known = await self.disk.run(watched.met)
+        await self.disk.change(lambda: watched.look_again(again))
+        if not self._seed_only and 0 in self.priorities:
+            await self.select(self.priorities)  # for files that are gone
+        return await self.disk.run(watched.met) - known
 
     async def select(self, priorities: Sequence[int]) -> None:
         """Files of priority 0 are not created; see `FileBacked.select`. Other storages keep everything.
@@ -169,11 +216,38 @@ class Content:
         Raises:
             StorageError: the system refused; the call can be repeated.
         """
-        files = self._files
+        files, watched = self._files, self._watched
         if files is not None and not self._seed_only:
             wanted = [priority > 0 for priority in priorities]
+            in_the_way = [number for number in sorted(self._left) if wanted[number]]
+            if in_the_way and not self._overwrite:
+                raise self._foreign_error(in_the_way)
+            if self._found is not None and watched is not None:
+                await self._meet_newly_wanted(watched, wanted)
+            if in_the_way and watched is not None:
+                self._left -= {*in_the_way}
+                watched.leave(self._left, self._compared)
             await self.disk.change(lambda: files.select(wanted, part_file=self._part_file))
         self.priorities = tuple(priorities)
+        if self._found is not None:
+            await self._note_before_writing(self._found)
+
+    async def _meet_newly_wanted(self, watched: Watched, wanted: Sequence[bool]) -> None:
+        """What is in the place of files that were not wanted so far may be somebody else's."""
+        known = await self.disk.run(watched.met)
+        newly = [number for number, is_wanted in enumerate(wanted) if is_wanted and not self._is_wanted(number)]
+        unknown = [number for number in newly if number not in known]
+        if unknown:
+            await self.disk.change(lambda: watched.look_again(unknown))
+            new = await self.disk.run(watched.met) - known
+            right = await self.disk.verify(self.pieces_of(new))
+            found = await self.disk.run(lambda: watched.holding(new))
+            verdict = judge(self._metainfo, right, found)
+            if not self._overwrite:
+                self._left |= {*verdict.foreign}
+            watched.leave(self._left, self._compared)
+            if verdict.foreign and not self._overwrite:
+                raise self._foreign_error(verdict.foreign)
 
     async def allocate(self) -> None:
         """Reserves room for all wanted files.
@@ -182,7 +256,12 @@ class Content:
             StorageError: there is not enough.
         """
         files = self._need_files("reserve room for")
-        await self.disk.change(files.allocate)
+
+        def allocate() -> None:
+            self.disk.begin_writing()
+            files.allocate()
+
+        await self.disk.change(allocate)
 
     async def move(self, directory: Path) -> None:
         """Brings all files below another directory; transfers wait meanwhile.
@@ -221,8 +300,11 @@ class Content:
             self._claim(old, self.download_dir)
             raise
 
-    async def remember(self, have: Bitfield, totals: Totals) -> None:
+    async def remember(self, have: Bitfield, totals: Totals, *, is_last: bool = False) -> None:
         """Stores what was verified, for the next start. When that is not worth a file, there is none afterwards.
+
+        Args:
+            is_last: nothing is written any more.
 
         Raises:
             StorageError: what was written could not be brought to the disk, or the state not stored.
@@ -231,11 +313,11 @@ class Content:
         store = self._store_at(self.download_dir)
         if files is None or (self._seed_only and not store.is_lasting):
             return
-        if not store.is_lasting and (have.is_full or not have.count):
+        if not store.is_lasting and (have.is_full or not (have.count or self._has_begun)):
             await self._jobs.run(lambda: store.forget_state(self._metainfo.info_hash))
             return
         verified = have.copy()  # now: what is verified during the flush may not be part of it
-        news = (have.count, totals, self.priorities, files.paths)
+        news = (have.count, totals, self.priorities, files.paths, is_last)
         if news == self._remembered:
             return
         if not self._seed_only:
@@ -245,18 +327,61 @@ class Content:
         stamps = list(await self.disk.run(files.stamps))
         for change in await self.changes():
             stamps[change.number] = None  # what is there now has not been verified
-        moved = zip(self._metainfo.files, files.paths, strict=True)
-        state = ResumeState(
+        state = self._state_now(verified, stamps, totals, is_last=is_last)
+        if not store.is_lasting and not await self._jobs.run(self.download_dir.is_dir):
+            return  # it was removed, and is not made again for this
+        await self._jobs.run(lambda: store.save_state(state))
+        self._remembered = news
+
+    async def _note_before_writing(self, have: Bitfield) -> None:
+        """Sees to it that what is begun will be known as such, even after a kill.
+
+        Args:
+            have: the pieces that are certainly right, as files are now.
+        """
+        assert self._files is not None
+        state = self._state_now(have, await self.disk.run(self._files.stamps), self.totals, is_last=False)
+        store = self._store_at(self.download_dir)
+
+        def note() -> None:
+            self._has_begun = True
+            self._found = Bitfield(have.size)
+            with suppress(StorageError):  # then the right pieces have to tell
+                store.save_state(state)
+
+        self.disk.before_writing = note
+
+    def _state_now(
+        self, have: Bitfield, stamps: Sequence[FileStamp | None], totals: Totals, *, is_last: bool
+    ) -> ResumeState:
+        assert self._files is not None
+        paths = self._files.paths
+        moved = zip(self._metainfo.files, paths, strict=True)
+        begun = bytearray(len(paths))
+        for number, stamp in enumerate(stamps[:-1]):
+            if number in self._left or number in self._compared or (stamp is None and not self._is_wanted(number)):
+                continue
+            begun[number] = (AT_REST if stamp is not None else 0) if is_last else BEING_WRITTEN
+        return ResumeState(
             info_hash=self._metainfo.info_hash,
-            have=verified.to_wire(),
+            have=have.to_wire(),
             stamps=tuple(stamps),
             priorities=self.priorities,
             paths={number: path for number, (entry, path) in enumerate(moved) if entry.path != path},
             downloaded_bytes=totals.downloaded_bytes,
             uploaded_bytes=totals.uploaded_bytes,
+            begun=b"" if self._seed_only else bytes(begun),
         )
-        await self._jobs.run(lambda: store.save_state(state))
-        self._remembered = news
+
+    def _is_wanted(self, number: int) -> bool:
+        return not self.priorities or self.priorities[number] > 0
+
+    def _foreign_error(self, numbers: Sequence[int]) -> StorageError:
+        assert self._files is not None
+        paths = self._files.paths
+        return foreign_error(
+            [os.path.join(self.download_dir, *paths[number]) for number in numbers], self._metainfo.name
+        )
 
     async def delete(self) -> None:
         """Removes all files, and what is remembered of them, once everything is closed.

@@ -63,6 +63,7 @@ class Disk:
         # The system lets one thread write to a file at a time, and others burn time waiting; remote storages differ.
         self._turn: AbstractContextManager[object] = Lock() if isinstance(storage, FileBacked) else nullcontext()
         self._jobs = jobs
+        self.before_writing: Callable[[], None] | None = None  # called once, in a thread, before anything is written
         self._stop_check = False
         self._gate: asyncio.Event | None = None  # closed while something changes that needs to be alone
         self._changes: set[asyncio.Task[Any]] = set()
@@ -192,8 +193,19 @@ class Disk:
         if hashlib.sha1(buffer, usedforsecurity=False).digest() != self._metainfo.piece_hash(index):
             return False
         with self._turn:
+            self.begin_writing()
             self._storage.write(self._metainfo.piece_span(index)[0], buffer)
         return True
+
+    def begin_writing(self) -> None:
+        """To be called in a thread before the storage is written to in any other way than by `store`, too.
+
+        Raises:
+            StorageError: nothing may be written.
+        """
+        if self.before_writing is not None:
+            self.before_writing()
+            self.before_writing = None
 
     def _read(self, blocks: Sequence[Block]) -> list[memoryview]:
         found: list[memoryview] = []

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bittorrent.aio.milestone import Milestone
 from bittorrent.errors import StorageError
+from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.file_progress import FileProgress
 from bittorrent.stats import TorrentState
 from bittorrent.storage.ports import FileChange
@@ -69,7 +70,9 @@ class FileGuard:
             numbers = sorted({*doubtful, *(change.number for change in changes)})
             if numbers:
                 await content.look_again(numbers)
-                await self._check(content.pieces_of(numbers))
+                right, _ = await self._check(content.pieces_of(numbers))
+                replaced = {*doubtful, *(change.number for change in changes if change.is_another)}
+                await content.judge(right, replaced)
             else:
                 lost = await content.lost_in_holes(picker.have) if is_last else []
                 if not lost:
@@ -86,8 +89,9 @@ class FileGuard:
         """
         async with self._life.wanted.changing:
             content = self._life.need_content("check")
-            await content.look_again(None)
-            lost = await self._check(content.pieces_of(None))
+            new = await content.look_again(None)
+            right, lost = await self._check(content.pieces_of(None))
+            await content.judge(right, new)
         self._go_on()
         return lost
 
@@ -96,8 +100,9 @@ class FileGuard:
         assert content is not None
         return not content.priorities or content.priorities[change.number] > 0
 
-    async def _check(self, pieces: Sequence[int]) -> int:
-        """Hashes pieces again; returns how many are lost."""
+    async def _check(self, pieces: Sequence[int]) -> tuple[Bitfield, int]:
+        """Hashes pieces again; returns which are right (those elsewhere that are verified included), and how many are
+        lost."""
         life = self._life
         content, picker = life.need_content("check"), life.core.picker
         assert picker is not None
@@ -126,7 +131,10 @@ class FileGuard:
             if not life.completed.is_ahead:
                 life.completed = Milestone()
             life.swarm.call_again()
-        return lost
+        right = picker.have.copy()  # what was found while it is being fetched is not taken, but tells whose a file is
+        for index in found:
+            right.set(index)
+        return right, lost
 
     def _go_on(self) -> None:
         life = self._life

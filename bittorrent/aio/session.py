@@ -170,6 +170,7 @@ class Session:
         web_seeds: Iterable[str] = (),
         download_dir: str | os.PathLike[str] | None = None,
         seed_only: bool = False,
+        overwrite: bool = False,
         super_seed: bool = False,
         select: Iterable[FileName] = (),
         sequential: bool = False,
@@ -183,6 +184,9 @@ class Session:
             web_seeds: HTTP servers to fetch from besides those that the source names (BEP 19).
             download_dir: instead of the session's.
             seed_only: nothing is written; the torrent stops with StorageError unless everything is there.
+            overwrite: files that somebody else put where those of the torrent belong are replaced. Without it they stop
+                the torrent with StorageError: what was not begun by an earlier run, and has no right piece, is never
+                written to.
             super_seed: for the first and only seed: each piece is sent once before any is sent twice (BEP 16). Without
                 effect unless everything is there.
             select: the files that are wanted, as for `Torrent.select`. Nothing at all means what was wanted the last
@@ -214,6 +218,7 @@ class Session:
                 download_dir=directory,
                 state_dir=self._state_dir,
                 seed_only=seed_only,
+                overwrite=overwrite,
                 super_seed=super_seed,
                 web_seeds=tuple(web_seeds),
                 select=wanted,

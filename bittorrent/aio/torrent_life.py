@@ -283,6 +283,7 @@ class TorrentLife:
             download_dir=self.options.download_dir,
             state_dir=self.options.state_dir,
             seed_only=self.options.seed_only,
+            overwrite=self.options.overwrite,
             open_storage=self._parts.open_storage,
             claims=self._parts.claims,
             jobs=self._jobs,
@@ -334,7 +335,7 @@ class TorrentLife:
             self.core.set_deadlines(reader, deadlines, is_urgent=is_urgent, now=self._loop.time())
             self.swarm.pump()
 
-    async def _remember(self) -> None:
+    async def _remember(self, *, is_last: bool = False) -> None:
         """Stores what the next start can believe; without it everything is hashed then."""
         picker = self.core.picker
         if self.content is not None and picker is not None:
@@ -344,7 +345,7 @@ class TorrentLife:
                 uploaded_bytes=before.uploaded_bytes + self.core.uploaded_bytes,
             )
             with suppress(StorageError):
-                await self.content.remember(picker.have, totals)
+                await self.content.remember(picker.have, totals, is_last=is_last)
 
     def start_web_seeds(self) -> None:
         if self.metainfo is not None and self.begun.is_reached:
@@ -461,7 +462,7 @@ class TorrentLife:
         goodbye = self._loop.create_task(self.sources.discovery.aclose(), name=f"leave {self.info_hash.hex()}")
         await self._tasks.aclose()  # first: a dial that has just succeeded is a connection to be closed
         await self.swarm.aclose()
-        await self._remember()
+        await self._remember(is_last=True)
         if self.content is not None:
             await self.content.aclose()
         self._parts.claims.release(self.info_hash)

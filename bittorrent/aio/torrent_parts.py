@@ -33,6 +33,7 @@ class TorrentOptions:
         download_dir: where its files are.
         state_dir: where its state is kept for good.
         seed_only: never write; stop with StorageError unless every piece is on disk already.
+        overwrite: replace files of somebody else that are in the way.
         super_seed: send each piece once before any twice (BEP 16).
         web_seeds: URLs besides those that the source names.
         select: the files that are wanted; nothing at all means what was wanted before, or else everything.
@@ -43,6 +44,7 @@ class TorrentOptions:
     download_dir: Path
     state_dir: Path | None = None
     seed_only: bool = False
+    overwrite: bool = False
     super_seed: bool = False
     web_seeds: tuple[str, ...] = ()
     select: tuple[FileName, ...] = ()

@@ -12,6 +12,8 @@ from bittorrent.metainfo.files import FileEntry
 from bittorrent.storage.ports import FileStamp
 from bittorrent.storage.safe_folder import not_a_file
 
+ADVICE = "move it away, choose another directory (-o), or replace it (--overwrite)"
+
 
 def is_sparse(descriptor: int, position: int, length: int) -> bool:
     """Whether no block of the disk belongs to the range. Moves the file position, which nobody relies on."""
@@ -31,8 +33,7 @@ def check_status(path: str, status: os.stat_result, length: int) -> None:
         raise not_a_file(path)
     if status.st_size > length:
         raise StorageError(
-            f"{path} has {status.st_size} bytes but the torrent says {length}, so it is another file;"
-            " move it away or choose another directory",
+            f"{path} has {status.st_size} bytes but the torrent says {length}, so it is another file; {ADVICE}",
             path=path,
         )
 

@@ -8,12 +8,13 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bittorrent.errors import MetainfoError, MissingDataError, StorageError
+from bittorrent.errors import FilesChangedError, MetainfoError, MissingDataError, StorageError
 from bittorrent.metainfo.files import FileEntry
 from bittorrent.metainfo.paths import check_path
 from bittorrent.storage.descriptors import HAS_POSITIONED_CALLS, DescriptorCache, read_at, read_cached_at, write_at
 from bittorrent.storage.durable import data_extents
 from bittorrent.storage.file_facts import check_case, is_sparse, stamp_of
+from bittorrent.storage.ownership import foreign_error
 from bittorrent.storage.part_file import PartFile
 from bittorrent.storage.placed_files import PlacedFiles
 from bittorrent.storage.ports import FileChange, FileStamp
@@ -53,8 +54,11 @@ class FileStorage:
 
     __slots__ = (
         "_closed",
+        "_compared",
         "_descriptors",
         "_dirty",
+        "_held",
+        "_left",
         "_numbers",
         "_part",
         "_parted",
@@ -86,6 +90,9 @@ class FileStorage:
         self._descriptors: DescriptorCache[tuple[int, bool]] = DescriptorCache(self._open, limit=limit)
         self._dirty: set[int] = set()  # since the last flush
         self._written: set[int] = set()
+        self._left: frozenset[int] = frozenset()  # by number: somebody else's
+        self._compared: frozenset[int] = frozenset()
+        self._held: set[int] = set()  # it is not yet decided whose they are
         self._wanted = [True] * len(files)
         self._part: PartFile | None = None
         self._parted = [False] * len(self._spans)  # whose bytes are in the part file
@@ -127,7 +134,9 @@ class FileStorage:
         self._check_open()
         checked: set[str] = set()
         for number, entry in enumerate(self._places.files):
-            is_there = entry.is_padding or self._places.prepare(number, checked=checked)
+            if entry.is_padding or (not self._wanted[number] and not self._places.is_usable(number)):
+                continue
+            is_there = self._places.prepare(number, checked=checked)
             if not is_there and entry.length == 0 and self._places.folder.writable and self._wanted[number]:
                 self._places.make(number)
         self._places.end_preparation()
@@ -206,7 +215,7 @@ class FileStorage:
         for index, number in enumerate(self._numbers):
             if self._spans[index].is_padding:
                 continue
-            is_parted = not wanted[number] and not os.path.lexists(self._places.paths[number])
+            is_parted = not wanted[number] and (number in self._left or not self._places.is_usable(number))
             if not is_parted:
                 self._take_out(index)
             self._parted[index] = is_parted
@@ -297,8 +306,27 @@ class FileStorage:
         self._check_open()
         found = self._places.changes()
         if self._part is not None and self._part.has_changed():
-            found.append(FileChange(len(self._places.files), self._part.path, is_gone=False))
+            found.append(FileChange(len(self._places.files), self._part.path))
         return found
+
+    def met(self) -> set[int]:
+        return {number for number in range(len(self._places.files)) if self._places.known.is_known(number)}
+
+    def holding(self, numbers: Collection[int]) -> dict[int, int]:
+        self._check_open()
+        return self._places.holding(numbers)
+
+    def leave(self, alone: Collection[int], compared: Collection[int]) -> None:
+        self._left, self._compared = frozenset(alone), frozenset(compared)
+        self._held.clear()
+
+    def cut(self) -> None:
+        self._check_writable()
+        self._places.cut(
+            number
+            for number, entry in enumerate(self._places.files)
+            if self._wanted[number] and not entry.is_padding and not entry.link_to
+        )
 
     def look_again(self, numbers: Collection[int]) -> None:
         self._check_open()
@@ -309,8 +337,11 @@ class FileStorage:
                 if self._part is not None:
                     self._part.reload()
             elif not self._places.files[number].is_padding:
+                before = self._places.known.identity(number)
                 self._places.forget(number)
                 self._places.prepare(number, checked=checked)
+                if self._places.known.identity(number) not in (None, before):
+                    self._held.add(number)
         gone = {index for index in self._dirty if not self._places.known.is_known(self._numbers[index])}
         self._dirty -= gone
 
@@ -392,7 +423,14 @@ class FileStorage:
             self._write_to_place(index, position, view)
 
     def _write_to_place(self, index: int, position: int, view: memoryview) -> None:
+        number = self._numbers[index]
+        if number in self._held:
+            path = self._path(index)
+            raise FilesChangedError(f"{path} was replaced by another file", path=path, number=number)
         descriptor = self._descriptors.get((index, True))
+        if number in self._compared:
+            self._compare(index, position, view)
+            return
         self._begin_writing(index)
         while view:
             try:
@@ -401,7 +439,14 @@ class FileStorage:
                 raise StorageError.from_os_error("write", self._path(index), error) from None
             view = view[size:]
             position += size
-        self._places.known.wrote(self._numbers[index], position)
+        self._places.known.wrote(number, position)
+
+    def _compare(self, index: int, position: int, view: memoryview) -> None:
+        """A file that may be somebody else's is as it should be, or stays as it is."""
+        found = bytearray(len(view))
+        self._read_file_into(index, position, memoryview(found))
+        if found != view:
+            raise foreign_error([self._path(index)], "this torrent")
 
     def _begin_writing(self, index: int) -> None:
         self._dirty.add(index)

@@ -24,6 +24,10 @@ class KnownFiles:
     def is_known(self, number: int) -> bool:
         return self._same[number] is not None
 
+    def identity(self, number: int) -> tuple[int, int] | None:
+        """Device and number of the file, which no other file has at the same time."""
+        return self._same[number]
+
     def meet(self, number: int, status: os.stat_result) -> bool:
         """Whether the file that was opened is the one that is known; the first to be met becomes known."""
         same = (status.st_dev, status.st_ino)

@@ -10,7 +10,7 @@ from contextlib import suppress
 
 from bittorrent.errors import FilesChangedError, MissingDataError, StorageError
 from bittorrent.metainfo.files import FileEntry
-from bittorrent.storage.durable import make_folders
+from bittorrent.storage.durable import data_extents, make_folders
 from bittorrent.storage.file_facts import check_status, mode_of
 from bittorrent.storage.known_files import KnownFiles
 from bittorrent.storage.places import find_places
@@ -129,8 +129,54 @@ class PlacedFiles:
             looks_the_same = settled == FileStamp(status.st_size, status.st_mtime_ns)
             is_another = self.known.is_another(number, status) and not looks_the_same
             if is_another or self.known.has_changed(number, status, settled, length=entry.length):
-                found.append(FileChange(number, path, is_gone=False))
+                found.append(FileChange(number, path, is_another=is_another))
         return found
+
+    def holding(self, numbers: Iterable[int]) -> dict[int, int]:
+        """As `Watched.holding`, of files that were met."""
+        found: dict[int, int] = {}
+        for number in numbers:
+            path = self.paths[number]
+            if not self.known.is_known(number):
+                continue
+            try:
+                size = os.stat(path).st_size
+                if not size:
+                    continue
+                descriptor, _ = self.folder.open_to_read(path)
+                try:
+                    is_blank = not data_extents(descriptor, size)
+                finally:
+                    os.close(descriptor)
+            except OSError as error:
+                raise StorageError.from_os_error("read", path, error) from None
+            if not is_blank:
+                found[number] = size
+        return found
+
+    def cut(self, numbers: Iterable[int]) -> None:
+        """As `Watched.cut`, of these."""
+        for number in numbers:
+            path, length = self.paths[number], self.files[number].length
+            try:
+                with suppress(FileNotFoundError, NotADirectoryError):
+                    if os.stat(path).st_size > length:
+                        descriptor, status = self.folder.open_to_write(path, making=Making.NEVER)
+                        try:
+                            if status.st_size > length:
+                                os.truncate(descriptor, length)
+                        finally:
+                            os.close(descriptor)
+            except OSError as error:
+                raise StorageError.from_os_error("write", path, error) from None
+
+    def is_usable(self, number: int) -> bool:
+        """Whether what is in the place of a file could be that file."""
+        try:
+            status = os.stat(self.paths[number])
+        except OSError:
+            return False
+        return stat.S_ISREG(status.st_mode) and status.st_size <= self.files[number].length
 
     def forget(self, number: int) -> None:
         """What is in the place of a file now is as good as what was."""

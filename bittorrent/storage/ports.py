@@ -156,7 +156,8 @@ class FileChange(NamedTuple):
 
     number: int
     path: str
-    is_gone: bool
+    is_gone: bool = False
+    is_another: bool = False
 
 
 @runtime_checkable
@@ -174,8 +175,37 @@ class Watched(Protocol):
         """
         ...
 
+    def met(self) -> set[int]:
+        """The files that are there and were looked at, by their numbers."""
+        ...
+
+    def holding(self, numbers: Collection[int]) -> dict[int, int]:
+        """The sizes of those files that hold anything: not the empty ones, and not those for which only room was
+        reserved.
+
+        Raises:
+            StorageError: the system refused.
+        """
+        ...
+
+    def leave(self, alone: Collection[int], compared: Collection[int]) -> None:
+        """Says which files are somebody else's: they are never written to, and are not to be wanted (what pieces reach
+        into them goes to the part file, after the next `select`). Those that are `compared` are not changed either: a
+        write of other bytes than those that are there raises StorageError.
+        """
+        ...
+
+    def cut(self) -> None:
+        """Shortens wanted files that are longer than in the torrent.
+
+        Raises:
+            StorageError: the system refused.
+        """
+        ...
+
     def look_again(self, numbers: Collection[int]) -> None:
-        """Takes these files as they are now. To be called alone, as the methods of `FileBacked`.
+        """Takes these files as they are now. To be called alone, as the methods of `FileBacked`. A write to one that is
+        new raises FilesChangedError until `leave` is called.
 
         Raises:
             StorageError: the system refused, or what is there belongs to something else.

@@ -34,6 +34,8 @@ class ResumeState:
         paths: of the files that were renamed, by their number.
         downloaded_bytes: over all runs.
         uploaded_bytes: see `downloaded_bytes`.
+        begun: for each file 0 if it is none of ours, 1 if it may have been written to since, 2 if it is at rest; empty
+            when it is not known.
     """
 
     info_hash: bytes
@@ -43,6 +45,7 @@ class ResumeState:
     paths: dict[int, tuple[str, ...]] = field(default_factory=dict)
     downloaded_bytes: int = 0
     uploaded_bytes: int = 0
+    begun: bytes = b""
 
     def to_bytes(self) -> bytes:
         """A checksum, then bencode."""
@@ -55,6 +58,7 @@ class ResumeState:
             b"paths": [[number, list(path)] for number, path in sorted(self.paths.items())],
             b"downloaded": self.downloaded_bytes,
             b"uploaded": self.uploaded_bytes,
+            b"begun": self.begun,
         }
         content = bencode.encode(values)
         return _checksum(content) + content
@@ -86,6 +90,7 @@ class ResumeState:
                 paths=dict(map(_renamed, _list(values, b"paths"))),
                 downloaded_bytes=_count(values, b"downloaded"),
                 uploaded_bytes=_count(values, b"uploaded"),
+                begun=_bytes(values, b"begun") if b"begun" in values else b"",
             )
         except (MetainfoError, UnicodeDecodeError):
             raise ResumeError("the stored state names an unsafe path") from None
@@ -100,6 +105,7 @@ class ResumeState:
             self.info_hash == metainfo.info_hash
             and len(self.stamps) == len(metainfo.files) + 1
             and len(self.priorities) in (0, len(metainfo.files))
+            and len(self.begun) in (0, len(metainfo.files))
             and all(0 <= number < len(metainfo.files) for number in self.paths)
         )
 

@@ -44,6 +44,7 @@ class Downloads:
         network: NetworkOptions,
         select: tuple[FileName, ...],
         sequential: bool,
+        overwrite: bool,
         web_seeds: tuple[str, ...],
         goal: SeedGoal | None,
         config: SessionConfig,
@@ -53,6 +54,7 @@ class Downloads:
         self._network = network
         self._select = select
         self._sequential = sequential
+        self._overwrite = overwrite
         self._web_seeds = web_seeds
         self._goal = goal
         self._config = config
@@ -116,6 +118,7 @@ class Downloads:
                 web_seeds=self._web_seeds,
                 select=self._select,
                 sequential=self._sequential,
+                overwrite=self._overwrite,
             )
 
     def _explain_interruption(self) -> str:

@@ -21,7 +21,14 @@ from fileshare.cli.network_options import (
     PeerOption,
     WebSeedOption,
 )
-from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption, parse_selection
+from fileshare.cli.options import (
+    BootstrapOption,
+    JsonOption,
+    ListenOption,
+    NoDhtOption,
+    OverwriteOption,
+    parse_selection,
+)
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.seed_options import RatioOption, SeedTimeOption, parse_goal
@@ -48,6 +55,7 @@ def get(
     sequential: Annotated[
         bool, typer.Option("--sequential", help="From the first piece to the last, instead of the rarest first.")
     ] = False,
+    overwrite: OverwriteOption = False,
     seed: Annotated[bool, typer.Option("--seed", help="Go on sharing when complete, until interrupted.")] = False,
     ratio: RatioOption = None,
     seed_time: SeedTimeOption = None,
@@ -101,6 +109,7 @@ def get(
         ),
         select=parse_selection(select),
         sequential=sequential,
+        overwrite=overwrite,
         web_seeds=tuple(web_seed or ()),
         goal=goal if seed or goal != SeedGoal() else None,
         config=SessionConfig(no_peers_timeout_s=None if wait else give_up_after_s),

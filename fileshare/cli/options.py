@@ -35,6 +35,12 @@ BootstrapOption = Annotated[
 NoDhtOption = Annotated[bool, typer.Option("--no-dht", help="Stay out of the DHT.")]
 
 
+OverwriteOption = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace files in DIR that have the names of the torrent's but are not from it."),
+]
+
+
 def parse_endpoint(text: str, *, option: str) -> Address:
     """`HOST:PORT` of somebody else.
 

@@ -28,7 +28,7 @@ from fileshare.cli.network_options import (
     PeerOption,
     WebSeedOption,
 )
-from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption, parse_listen
+from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption, OverwriteOption, parse_listen
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run, wait_started
 from fileshare.cli.sources import is_url, read_source
@@ -58,6 +58,7 @@ def stream(
         str,
         typer.Option("--http", metavar="HOST:PORT", help="Where the player connects; port 0 takes a free one."),
     ] = "127.0.0.1:0",
+    overwrite: OverwriteOption = False,
     limit_down: LimitDownOption = None,
     limit_up: LimitUpOption = None,
     peer: PeerOption = None,
@@ -93,6 +94,7 @@ def stream(
         source=None if is_url(source) else read_source(source),
         file=file,
         directory=directory,
+        overwrite=overwrite,
         http=address,
         web_seeds=tuple(web_seed or ()),
     )
@@ -118,6 +120,7 @@ class Streaming:
         source: Metainfo | Magnet | None,
         file: str | None,
         directory: Path,
+        overwrite: bool,
         http: Address,
         network: NetworkOptions,
         web_seeds: tuple[str, ...],
@@ -127,6 +130,7 @@ class Streaming:
         self._source = source
         self._file = file
         self._directory = directory
+        self._overwrite = overwrite
         self._http = http
         self._network = network
         self._web_seeds = web_seeds
@@ -147,7 +151,9 @@ class Streaming:
             self._output, download_dir=self._directory, config=SessionConfig(), is_private=is_private
         ) as session:
             await wait_started()
-            torrent = await session.add(source, peers=self._network.peers, web_seeds=self._web_seeds)
+            torrent = await session.add(
+                source, peers=self._network.peers, web_seeds=self._web_seeds, overwrite=self._overwrite
+            )
             self._output.event("added", info_hash=torrent.info_hash, name=torrent.name, source=self._label)
             with TransferView(self._output) as view:
                 number, entry = await self._choose(torrent, view)

@@ -54,6 +54,7 @@ def downloads(
         network=NetworkOptions(listen=Address("127.0.0.1", 0), peers=(friend.address,), local=False),
         select=(),
         sequential=False,
+        overwrite=False,
         web_seeds=(),
         goal=goal,
         config=SessionConfig(no_peers_timeout_s=0.3 if gives_up else None),

@@ -300,7 +300,7 @@ async def test_room_is_reserved_on_request(tmp_path: Path, shared: Metainfo) -> 
         torrent = await leech.add(shared, select=[0])
         await until(lambda: torrent.state is TorrentState.DOWNLOADING)
         await torrent.allocate()
-    assert {name: len(data) for name, data in files(tmp_path / "leech").items()} == {"album/a.bin": SIZES["a.bin"]}
+    assert {name: len(data) for name, data in files(tmp_path / "leech" / "album").items()} == {"a.bin": SIZES["a.bin"]}
 
 
 async def test_trackers_are_shown(tmp_path: Path, shared: Metainfo) -> None:

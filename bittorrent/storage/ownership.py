@@ -1,0 +1,73 @@
+"""Whose a file is that lies where a torrent wants to write: what somebody else put there is never overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bittorrent.errors import StorageError
+from bittorrent.metainfo.files import pieces_of
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.picker.bitfield import Bitfield
+from bittorrent.storage.file_facts import ADVICE
+from bittorrent.storage.ports import FileStamp
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What was decided about files that hold something and that this torrent is not known to have begun.
+
+    Attributes:
+        foreign: somebody else's.
+        unclear: as long as they should be, but each of their pieces reaches into other files, which are not whole. So
+            nothing can be said yet: what is to be written there has to be what is there already.
+    """
+
+    foreign: tuple[int, ...]
+    unclear: tuple[int, ...]
+
+
+def judge(metainfo: Metainfo, have: Bitfield, found: Mapping[int, int]) -> Verdict:
+    """Decides whose files are.
+
+    One right piece makes a file ours: an earlier run or another program fetched it. Without any, a file is somebody
+    else's, be it shorter, longer or as long as in the torrent, with one exception: `Verdict.unclear`, in folders where
+    other files are ours.
+
+    Args:
+        have: the pieces that are right.
+        found: the sizes of the files in question, by their number.
+    """
+    foreign: list[int] = []
+    unclear: list[int] = []
+    for number, size in found.items():
+        entry = metainfo.files[number]
+        pieces = pieces_of(entry, metainfo.piece_length)
+        if have.count_between(pieces.start, pieces.stop):
+            continue
+        has_own_piece = any(
+            metainfo.piece_span(index)[0] >= entry.offset and sum(metainfo.piece_span(index)) <= entry.end
+            for index in pieces[:2]
+        )
+        is_possible = size == entry.length and not has_own_piece and have.count > 0
+        (unclear if is_possible else foreign).append(number)
+    return Verdict(tuple(foreign), tuple(unclear))
+
+
+def begun_by_us(begun: bytes, then: Sequence[FileStamp | None], now: Sequence[FileStamp | None]) -> set[int]:
+    """The files that an earlier run began, of which its state tells: see `ResumeState.begun`."""
+    marks = begun or bytes(AT_REST if stamp is not None else 0 for stamp in then[:-1])
+    return {
+        number
+        for number, mark in enumerate(marks)
+        if mark == BEING_WRITTEN or (mark == AT_REST and then[number] == now[number] is not None)
+    }
+
+
+def foreign_error(paths: Sequence[str], name: str) -> StorageError:
+    """Why nothing is written to the files at `paths`."""
+    more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
+    return StorageError(f"{paths[0]}{more} is there already and is not from {name}; {ADVICE}", path=paths[0])
+
+
+BEING_WRITTEN, AT_REST = 1, 2
