@@ -55,17 +55,22 @@ class Explanation:
         return self.text
 
 
-def explain(core: SwarmCore, *, state: TorrentState, is_paused: bool, loneliness: str, now: float) -> Explanation:
+def explain(
+    core: SwarmCore, *, state: TorrentState, is_paused: bool, loneliness: str, servers: str = "", now: float
+) -> Explanation:
     """Why the download is as slow as it is now.
 
     Args:
         loneliness: what to say when nobody is connected.
+        servers: what is wrong with web seeds; said when nobody sends anything.
     """
     peers = Counter(held_up_by(peer, core.picker, now=now) for peer in core.peers.values() if not peer.core.is_closed)
     reason = _reason(core, peers, state=state, is_paused=is_paused, now=now)
     count = sum(peers.values())
     whom = "1 peer" if count == 1 else f"{count} peers"
     text = loneliness if reason is SlowReason.NO_PEERS else _TEXTS[reason].format(whom=whom, count=peers[reason])
+    if servers and reason in (SlowReason.NOTHING_NEEDED, *_SENDING_NOTHING):
+        text = f"{text}; {servers}"
     return Explanation(
         reason=reason, text=text, rate_bytes_per_s=core.download_rate_bytes_per_s(now=now), peers=dict(peers)
     )

@@ -14,9 +14,10 @@ from bittorrent.picker.config import STORE, BlockReceived, PickerConfig, PieceSt
 from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.swarm_config import SwarmConfig
-from bittorrent.swarm_events import PeerBanned, PieceCompleted, SwarmEvent
+from bittorrent.swarm_events import PeerBanned, PieceCompleted, ServerLied, SwarmEvent
 from bittorrent.swarm_peer import Sender, SwarmPeer
 from bittorrent.wire.scatter import ScatterScratch
+from transfer.address import is_ip_address
 
 
 class SwarmDownloads:
@@ -218,7 +219,7 @@ class SwarmDownloads:
         self._change_unverified(-len(completed.buffer))
         satisfied = self.picker.piece_verified(completed.index)
         for liar in self._blame.piece_verified(completed.index, completed.buffer):
-            self._ban(liar)
+            self._punish(liar, completed.index)
         self.contributions.credit(completed.senders.values(), len(completed.buffer))
         self._assembly.recycle(completed.buffer)
         return satisfied
@@ -231,7 +232,7 @@ class SwarmDownloads:
         self.picker.piece_failed(completed.index)
         geometry = self.picker.geometry
         for liar in self._blame.piece_failed(completed.index, completed.buffer, completed.senders, geometry):
-            self._ban(liar)
+            self._punish(liar, completed.index)
         self._assembly.recycle(completed.buffer)
 
     @property
@@ -308,6 +309,15 @@ class SwarmDownloads:
     def _note_owed(self, peer: SwarmPeer) -> None:
         if not self.picker.requested_from(peer.number):
             peer.pipeline.nothing_owed()
+
+    def _punish(self, liar: Sender, index: int) -> None:
+        """Who lied is banned; a server may have another version of one file, and the torrent's of all others."""
+        if is_ip_address(liar.address.host):
+            self._ban(liar)
+            return
+        self._events.append(ServerLied(liar.address, index))
+        if liar.number in self._peers:  # it will say so itself, but must not be asked again before
+            self.picker.peer_lost(liar.number, index)
 
     def _ban(self, liar: Sender) -> None:
         self._events.append(PeerBanned(liar.address))

@@ -34,6 +34,14 @@ class PeerBanned:
 
 
 @dataclass(frozen=True, slots=True)
+class ServerLied:
+    """A piece that a server in the swarm sent has a wrong hash; `address` has its URL. It is still connected."""
+
+    address: Address
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class DhtNodeFound:
     """A peer told us about its DHT node."""
 
@@ -55,4 +63,6 @@ class SeenAs:
     host: str
 
 
-SwarmEvent: TypeAlias = MetadataCompleted | PieceCompleted | PeerBanned | DhtNodeFound | PeersNamed | SeenAs
+SwarmEvent: TypeAlias = (
+    MetadataCompleted | PieceCompleted | PeerBanned | ServerLied | DhtNodeFound | PeersNamed | SeenAs
+)

@@ -27,6 +27,10 @@ class WebSeedConfig:
         max_request_bytes: of one HTTP request, at least a block.
         backoff_s: the wait after a failure; it doubles with each in a row.
         max_backoff_s: see `backoff_s`.
+        file_backoff_s: the same for a file that the server does not have as the torrent has it.
+        spoilt_backoff_s: the first wait when its content was another one, which costs a piece to find out.
+        max_file_backoff_s: see `file_backoff_s`.
+        max_probes: files that are looked for in vain before a server is left alone.
     """
 
     max_seeds: int = 8
@@ -34,21 +38,32 @@ class WebSeedConfig:
     max_request_bytes: int = 16 << 20
     backoff_s: float = 5.0
     max_backoff_s: float = 600.0
+    file_backoff_s: float = 60.0
+    spoilt_backoff_s: float = 1800.0
+    max_file_backoff_s: float = 6 * 3600.0
+    max_probes: int = 20
 
     def __post_init__(self) -> None:
-        if min(self.max_seeds, self.requests, self.max_request_bytes) < 1:
-            raise ValueError("max_seeds, requests and max_request_bytes must be positive")
+        if min(self.max_seeds, self.requests, self.max_request_bytes, self.max_probes) < 1:
+            raise ValueError("max_seeds, requests, max_request_bytes and max_probes must be positive")
         if not 0 < self.backoff_s <= self.max_backoff_s:
             raise ValueError("backoff_s must be positive, and at most max_backoff_s")
+        patience_s = (self.file_backoff_s, self.spoilt_backoff_s)
+        if not 0 < min(patience_s) <= max(patience_s) <= self.max_file_backoff_s:
+            raise ValueError("file_backoff_s and spoilt_backoff_s must be positive, and at most max_file_backoff_s")
 
 
 class WebRange(NamedTuple):
-    """A part of one file: `length` bytes from `start` on of the `file_length` at `url`; padding has no URL."""
+    """A part of one file: `length` bytes from `start` on of the `file_length` at `url`; padding has no URL.
+
+    `file` is its number in `metainfo.files`.
+    """
 
     url: str | None
     start: int
     length: int
     file_length: int
+    file: int = 0
 
 
 class WebFiles:
@@ -59,7 +74,7 @@ class WebFiles:
     missing, as other clients do.
     """
 
-    __slots__ = ("_base", "_single", "_spans", "_starts", "url")
+    __slots__ = ("_base", "_files", "_single", "_spans", "_starts", "url")
 
     def __init__(self, url: str, metainfo: Metainfo) -> None:
         self.url = url
@@ -67,25 +82,26 @@ class WebFiles:
         is_single = len(metainfo.files) == 1 and len(metainfo.files[0].path) == 1
         self._single = base if is_single and not base.endswith("/") else None
         self._base = base if base.endswith("/") else base + "/"
-        self._spans = tuple(entry for entry in metainfo.files if entry.length)
-        self._starts = tuple(entry.offset for entry in self._spans)
+        self._spans = tuple((number, entry) for number, entry in enumerate(metainfo.files) if entry.length)
+        self._starts = tuple(entry.offset for _, entry in self._spans)
+        self._files = metainfo.files
 
     def ranges(self, offset: int, length: int) -> Iterator[WebRange]:
         """The parts of files that a range of the torrent consists of, in order."""
         index = bisect_right(self._starts, offset) - 1
         while length > 0:
-            entry = self._spans[index]
+            number, entry = self._spans[index]
             start = offset - entry.offset
             size = min(length, entry.length - start)
-            yield WebRange(None if entry.is_padding else self._url(entry), start, size, entry.length)
+            yield WebRange(None if entry.is_padding else self._url(entry), start, size, entry.length, number)
             offset += size
             length -= size
             index += 1
 
-    def first(self) -> WebRange:
-        """One byte, to see whether the server has the first file, in the right size."""
-        entry = next(entry for entry in self._spans if not entry.is_padding)
-        return WebRange(self._url(entry), 0, 1, entry.length)
+    def probe(self, number: int) -> WebRange:
+        """One byte of a file, to see whether the server has it, in the right size."""
+        entry = self._files[number]
+        return WebRange(self._url(entry), 0, 1, entry.length, number)
 
     def _url(self, entry: FileEntry) -> str:
         """With the names that the torrent has, whatever the file is called here."""

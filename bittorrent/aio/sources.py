@@ -7,13 +7,13 @@ from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING
 
-from bittorrent.aio.discovery import Discovery
+from bittorrent.aio.discovery import MAX_WEB_SEEDS_NAMED, Discovery
 from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.named_peers import NamedPeers
 from bittorrent.aio.swarm import Swarm
 from bittorrent.aio.torrent_parts import SessionParts
 from bittorrent.aio.tracker import TrackerAnnouncer, TransferTotals
-from bittorrent.aio.web_seed import WebSeeds
+from bittorrent.aio.web_seeds import WebSeeds
 from bittorrent.errors import NoPeersError
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
@@ -109,6 +109,7 @@ class Sources:
                 new_connection=self._swarm.new_connection,
                 is_banned=self._swarm.peers.is_banned,
                 is_wanted=lambda: not self._swarm.core.is_finished,
+                is_needed=self._is_needed,
                 rng=self._rng,
                 tasks=self._tasks,
                 config=self._parts.config.web_seed,
@@ -141,6 +142,18 @@ class Sources:
             turned_away_by=list(self._swarm.turned_away_by),
             has_met=has_met,
         )
+
+    def explain_servers(self) -> str:
+        """What is wrong with web seeds, for people; nothing if nothing is."""
+        errors = self.web_seeds.errors if self.web_seeds is not None else {}
+        return "; ".join(f"{url}: {error}" for url, error in list(errors.items())[:MAX_WEB_SEEDS_NAMED])
+
+    def _is_needed(self, pieces: range) -> bool:
+        picker = self._swarm.core.picker
+        if picker is None:
+            return False
+        priorities, have = picker.priorities, picker.have
+        return any(priorities[index] and index not in have for index in pieces)
 
     def _make_announcer(self) -> TrackerAnnouncer | None:
         tiers = tiers_of(self._source)

@@ -291,6 +291,7 @@ class Torrent:
             state=life.state,
             is_paused=life.is_paused,
             loneliness=life.sources.explain_loneliness(),
+            servers=life.sources.explain_servers(),
             now=asyncio.get_running_loop().time(),
         )
 

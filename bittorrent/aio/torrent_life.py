@@ -47,6 +47,7 @@ from bittorrent.swarm_events import (
     PeersNamed,
     PieceCompleted,
     SeenAs,
+    ServerLied,
     SwarmEvent,
 )
 from bittorrent.wire.handshake import Handshake
@@ -371,6 +372,9 @@ class TorrentLife:
                     self._metadata.set_result(info_bytes)
             case PeerBanned(address):
                 self.swarm.ban(address)
+            case ServerLied(address, index):
+                if self.sources.web_seeds is not None:
+                    self.sources.web_seeds.spoilt(address.host, index)
             case PeersNamed(peers):
                 self.swarm.add_addresses([address for address, _ in peers], PeerSource.PEX)
                 for address, flags in peers:

@@ -1,6 +1,7 @@
 """A server that has the files of a torrent, as one more peer of its swarm (BEP 19).
 
-To the swarm a web seed is a peer that has everything and speaks the fast extension: the two are connected in memory.
+To the swarm a web seed is a peer that takes pieces back when a file proves to be bad (BEP 54) and speaks the fast
+extension (BEP 6): the two are connected in memory.
 So everything that holds for peers holds for it: rarest first, end-game, rate limits, blame for wrong data, statistics.
 """
 
@@ -8,9 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import aclosing, suppress
-from random import Random
 
 import aiohttp
 
@@ -20,114 +20,27 @@ from bittorrent.errors import WebSeedError
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer import PeerCore
 from bittorrent.peer_config import PeerConfig
-from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Block, Geometry
-from bittorrent.urls import is_http
 from bittorrent.web_seed import WebFiles, WebRange, WebSeedConfig, WebSeedSchedule, check_answer, take_run
+from bittorrent.web_seed_files import ServedFiles
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
 from transfer.aio.memory_stream import MemoryConfig, stream_pair
-from transfer.aio.tasks import TaskSet
-
-
-class WebSeeds:
-    """The web seeds of one torrent.
-
-    Args:
-        urls: of the servers.
-        typed: those of them that the user gave; others must not lead to private addresses.
-        http: makes the requests; it stays the caller's.
-        new_connection: the swarm's end of a connection.
-        is_banned: whether the swarm caught a server lying, by its URL as an address.
-        is_wanted: whether anything is left to be fetched.
-        rng: for peer ids.
-        tasks: where they run; an error there stops the torrent.
-    """
-
-    def __init__(
-        self,
-        urls: Sequence[str],
-        metainfo: Metainfo,
-        *,
-        typed: Collection[str],
-        http: GuardedHttp,
-        new_connection: Callable[[], PeerConnection],
-        is_banned: Callable[[Address], bool],
-        is_wanted: Callable[[], bool],
-        rng: Random,
-        tasks: TaskSet,
-        config: WebSeedConfig,
-    ) -> None:
-        self.dropped: dict[str, str] = {}
-        self._waiting = [url for url in dict.fromkeys(urls) if is_http(url)]
-        self._running: dict[str, asyncio.Task[None]] = {}
-        self._schedules: dict[str, WebSeedSchedule] = {}
-        self._metainfo = metainfo
-        self._typed = typed
-        self._http = http
-        self._new_connection = new_connection
-        self._is_banned = is_banned
-        self._is_wanted = is_wanted
-        self._rng = rng
-        self._tasks = tasks
-        self._config = config
-
-    def __len__(self) -> int:
-        """How many are in use or may be yet."""
-        return len(self._waiting) + len(self._running)
-
-    @property
-    def errors(self) -> dict[str, str]:
-        """What is wrong with each server that gives nothing now."""
-        current = {url: schedule.last_error for url, schedule in self._schedules.items()}
-        return {**{url: error for url, error in current.items() if error is not None}, **self.dropped}
-
-    def start(self) -> None:
-        """Begins with as many as there is room for. To be repeated after `stop`."""
-        while self._waiting and len(self._running) < self._config.max_seeds:
-            url = self._waiting.pop(0)
-            task = self._tasks.start(self._run(url), name=f"web seed {url}")
-            if task is not None:
-                self._running[url] = task
-
-    def stop(self) -> None:
-        """Leaves all servers alone until `start`."""
-        for url, task in self._running.items():
-            task.cancel()
-            self._waiting.append(url)
-        self._running.clear()
-
-    async def _run(self, url: str) -> None:
-        schedule = self._schedules[url] = WebSeedSchedule(self._config)
-        while self._is_wanted() and not schedule.is_dropped:
-            seed = WebSeed(
-                url,
-                self._metainfo,
-                public_only=url not in self._typed,
-                http=self._http,
-                schedule=schedule,
-                peer_id=PEER_ID_PREFIX + self._rng.randbytes(12),
-                config=self._config,
-            )
-            await seed.run(self._new_connection)
-            if self._is_banned(seed.address):
-                schedule.drop("it sent data with a wrong hash")
-            elif self._is_wanted() and not schedule.is_dropped:
-                await asyncio.sleep(self._config.max_backoff_s)  # the swarm has no room for it
-        if schedule.dropped_because is not None:
-            self.dropped[url] = schedule.dropped_because
-        else:
-            self._waiting.append(url)
-        self._running.pop(url, None)
-        if self._is_wanted():
-            self.start()
 
 
 class WebSeed:
     """One server: asks it for what the swarm asks of a peer.
 
+    Args:
+        public_only: it must not lead to a private address.
+        schedule: when to leave it alone.
+        served: which files it has.
+        is_needed: whether anything of these pieces is wanted.
+        on_found: told when it has shown to have a file.
+
     Invariants:
         each request that was taken off the queue gets its block or a reject
+        the swarm knows the pieces of `served.have`
     """
 
     def __init__(
@@ -138,6 +51,9 @@ class WebSeed:
         public_only: bool,
         http: GuardedHttp,
         schedule: WebSeedSchedule,
+        served: ServedFiles,
+        is_needed: Callable[[range], bool],
+        on_found: Callable[[], object],
         peer_id: bytes,
         config: WebSeedConfig,
     ) -> None:
@@ -147,17 +63,22 @@ class WebSeed:
         self._handshake = Handshake(
             info_hash=metainfo.info_hash,
             peer_id=peer_id,
-            supports_extensions=False,
+            supports_extensions=True,  # to take pieces back (BEP 54)
             supports_dht=False,
             supports_fast=True,
         )
         self._public_only = public_only
         self._http = http
         self._schedule = schedule
+        self._served = served
+        self._is_needed = is_needed
+        self._on_found = on_found
         self._config = config
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._lost = asyncio.Event()
+        self._files_changed = asyncio.Event()
+        self._connection: PeerConnection | None = None
         self._retry_after_s: float | None = None
         self._next_suggestion = 0
 
@@ -165,12 +86,13 @@ class WebSeed:
         """Serves until the swarm ends the connection, or the server proves to be of no use.
 
         Args:
-            new_connection: makes the swarm's end, once the server has shown that it has the first file.
+            new_connection: makes the swarm's end, once the server has shown that it has a file.
         """
         if not await self._probe():
             return
-        connection = self._connect(new_connection())
+        connection = self._connection = self._connect(new_connection())
         workers = [self._loop.create_task(self._serve(connection)) for _ in range(self._config.requests)]
+        workers.append(self._loop.create_task(self._revive(connection)))
         try:
             await self._lost.wait()
         finally:
@@ -181,6 +103,12 @@ class WebSeed:
         for worker in workers:
             if not worker.cancelled():
                 worker.result()
+
+    def spoilt(self, piece: int) -> None:
+        """A piece from here has a wrong hash."""
+        lost = self._served.spoilt(piece, now=self._loop.time())
+        if self._connection is not None:
+            self._take_back(lost, self._connection)
 
     # ConnectionOwner of our end
 
@@ -194,7 +122,8 @@ class WebSeed:
         if is_first and core.remote is not None:
             core.welcome(self._handshake)
             core.set_geometry(self._geometry)
-            core.introduce(have=Bitfield.full(self._geometry.piece_count), listen_port=None, dht_port=None)
+            core.extended.is_upload_only = True
+            core.introduce(have=self._served.have, listen_port=None, dht_port=None)
             core.set_choking(False)
         while core.next_event() is not None:
             pass  # what the swarm has, and whether it is interested, does not matter here
@@ -215,11 +144,12 @@ class WebSeed:
         end = min(piece + 1 + PIECES_AHEAD, self._geometry.piece_count)
         first = self._next_suggestion if piece < self._next_suggestion <= end else piece + 1
         for index in range(first, end):
-            core.suggest(index)
+            if index in self._served.have:
+                core.suggest(index)
         self._next_suggestion = end
 
     def _connect(self, theirs: PeerConnection) -> PeerConnection:
-        ours = PeerConnection(self, handshake=None, config=PeerConfig(silence_timeout_s=1e9, keep_alive_s=60.0))
+        ours = PeerConnection(self, handshake=None, config=_PEER)
         context = contextvars.copy_context()
         ends = stream_pair(Address("swarm", 0), self.address, context, _STREAM, lambda stream: None)
         for stream, protocol in zip(ends, (theirs, ours), strict=True):
@@ -229,18 +159,69 @@ class WebSeed:
     # Work
 
     async def _probe(self) -> bool:
-        """Whether the server has the first file; asked for as long as it may still get it."""
+        """Whether the server has any of the files; asked for as long as it may still get one."""
+        missing = 0
         while not self._schedule.is_dropped:
             await self._wait_until(self._schedule.retry_at)
-            try:
-                async with aclosing(self._read(self._files.first())) as chunks:
-                    async for _ in chunks:
-                        pass
-            except WebSeedError as error:
-                self._failed(error)
-            else:
+            self._served.forgiven(now=self._loop.time())
+            number = self._served.due(now=self._loop.time())
+            is_retry = number is not None
+            if number is None:
+                number = self._served.next_to_probe(self._is_needed)
+            if number is None or missing >= self._config.max_probes:
+                self._schedule.drop(self._served.problem or "it has none of the files")
+                return False
+            error = await self._look_for(number)
+            if error is None:
+                if is_retry:
+                    self._served.recovered(number, now=self._loop.time())
+                self._schedule.succeeded()
+                self._on_found()
                 return True
+            missing += error.is_final or is_retry
+            if is_retry:
+                self._served.failed_again(number, error, now=self._loop.time())
+            elif error.is_final:
+                self._served.failed(number, error, now=self._loop.time())
+            if not error.is_final:
+                self._failed(error)
         return False
+
+    async def _look_for(self, number: int) -> WebSeedError | None:
+        """Whether the server has a file, by one byte of it; what is wrong if it has not."""
+        try:
+            async with aclosing(self._read(self._files.probe(number))) as chunks:
+                async for _ in chunks:
+                    pass
+        except WebSeedError as error:
+            return error
+        return None
+
+    async def _revive(self, connection: PeerConnection) -> None:
+        """Looks for bad files again, when their time has come and something of them is needed; not many at once."""
+        not_before = 0.0
+        while True:
+            due = self._served.next_timer()
+            self._files_changed.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(None if due is None else max(due, not_before, self._loop.time())):
+                    await self._files_changed.wait()
+                continue
+            connection.core.announce_many(self._served.forgiven(now=self._loop.time()))
+            connection.flush()
+            number = self._served.due(now=self._loop.time())
+            if number is None:
+                continue
+            not_before = self._loop.time() + self._config.backoff_s
+            if not self._is_needed(self._served.pieces_of(number)):
+                self._served.postpone(number, now=self._loop.time())
+                continue
+            error = await self._look_for(number)
+            if error is not None:
+                self._served.failed_again(number, error, now=self._loop.time())
+                continue
+            connection.core.announce_many(self._served.recovered(number, now=self._loop.time()))
+            connection.flush()
 
     async def _serve(self, connection: PeerConnection) -> None:
         queue = connection.core.upload_queue
@@ -253,21 +234,44 @@ class WebSeed:
             try:
                 await self._fetch(run, connection)
                 self._schedule.succeeded()
-            except WebSeedError as error:
-                self._failed(error)
+            except _FileError as failure:
                 connection.core.reject(run)
-                await self._pause(connection)
+                await self._note_failure(failure, connection)
             except asyncio.CancelledError:
                 connection.core.reject(run)
                 raise
+
+    async def _note_failure(self, failure: _FileError, connection: PeerConnection) -> None:
+        """Only what may be the server's fault keeps it from giving the other files."""
+        lost = self._served.failed(failure.file, failure.error, now=self._loop.time())
+        if self._served.is_bad(failure.file):
+            self._take_back(lost, connection)
+        else:
+            self._failed(failure.error)
+            await self._pause(connection)
+
+    def _take_back(self, lost: Iterable[int], connection: PeerConnection) -> None:
+        """The server does not have these pieces any more, and perhaps none at all."""
+        core = connection.core
+        gone = set(lost)
+        queue = core.upload_queue
+        refused = [block for block in queue if block.piece in gone]
+        for block in refused:
+            queue.remove(block)
+        core.reject(refused)
+        for index in sorted(gone):
+            core.announce_lost(index)
+        if self._served.is_useless:
+            self._schedule.drop(self._served.problem or "it has none of the files")
+        connection.flush()
+        self._files_changed.set()
+        if self._schedule.is_dropped:
+            self._loop.call_soon(connection.abort)
 
     async def _pause(self, connection: PeerConnection) -> None:
         """Others are asked meanwhile."""
         connection.core.set_choking(True)
         connection.flush()
-        if self._schedule.is_dropped:
-            connection.abort()
-            return
         await self._wait_until(self._schedule.retry_at)
         connection.core.set_choking(False)
         connection.flush()
@@ -278,7 +282,7 @@ class WebSeed:
         offset = first.piece * self._geometry.piece_length + first.begin
         buffer = bytearray()
         for part in self._files.ranges(offset, sum(block.length for block in run)):
-            async with aclosing(self._read(part)) as chunks:
+            async with aclosing(self._read_part(part)) as chunks:
                 async for chunk in chunks:
                     buffer += chunk
                     while run and len(buffer) >= run[0].length:
@@ -289,6 +293,17 @@ class WebSeed:
                     while not connection.is_writable and not self._lost.is_set():
                         self._changed.clear()
                         await self._changed.wait()
+
+    async def _read_part(self, wanted: WebRange) -> AsyncGenerator[bytes, None]:
+        """As `_read`, but the error tells which file it is about."""
+        try:
+            async with aclosing(self._read(wanted)) as chunks:
+                async for chunk in chunks:
+                    if chunk and wanted.url is not None:
+                        self._served.fetched(wanted.file)
+                    yield chunk
+        except WebSeedError as error:
+            raise _FileError(wanted.file, error) from error
 
     async def _read(self, wanted: WebRange) -> AsyncGenerator[bytes, None]:
         """Exactly the bytes of a range.
@@ -322,6 +337,8 @@ class WebSeed:
             raise WebSeedError(str(error), is_final=True) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise WebSeedError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
+        if left and response.status == 200:  # an answer that ends in order is the whole file
+            raise WebSeedError(f"its file is shorter than the {wanted.file_length} bytes of the torrent", is_final=True)
         if left:
             raise WebSeedError("it ended its answer too early")
 
@@ -345,6 +362,15 @@ class WebSeed:
         self._changed.set()
 
 
+class _FileError(Exception):
+    """A file was not given as it should be."""
+
+    def __init__(self, file: int, error: WebSeedError) -> None:
+        super().__init__(str(error))
+        self.file = file
+        self.error = error
+
+
+_PEER = PeerConfig(client="web seed", silence_timeout_s=1e9, keep_alive_s=60.0)
 _STREAM = MemoryConfig(window_bytes=1 << 20, read_bytes=1 << 20)
 PIECES_AHEAD = 32
-PEER_ID_PREFIX = b"-WEB000-"

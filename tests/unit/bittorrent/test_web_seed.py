@@ -43,7 +43,7 @@ def torrent(files: list[tuple[str, int]] | int, *, name: str = "al bum", padding
 def test_the_url_of_a_single_file(url: str, expected: str) -> None:
     files = WebFiles(url, torrent(100))
     assert list(files.ranges(3, 10)) == [WebRange(expected, 3, 10, 100)]
-    assert files.first() == WebRange(expected, 0, 1, 100)
+    assert files.probe(0) == WebRange(expected, 0, 1, 100)
 
 
 @pytest.mark.parametrize("url", ["http://h/d", "http://h/d/"])
@@ -52,12 +52,12 @@ def test_the_urls_of_several_files(url: str) -> None:
     files = WebFiles(url, metainfo)
     base = "http://h/d/al%20bum/"
     assert list(files.ranges(8, 33)) == [
-        WebRange(f"{base}a%23b", 8, 2, 10),
-        WebRange(None, 0, 6, 6),
-        WebRange(f"{base}sub/c%3Fd", 0, 20, 20),
-        WebRange(f"{base}%C3%BC%25", 0, 5, 5),
+        WebRange(f"{base}a%23b", 8, 2, 10, 0),
+        WebRange(None, 0, 6, 6, 2),
+        WebRange(f"{base}sub/c%3Fd", 0, 20, 20, 3),
+        WebRange(f"{base}%C3%BC%25", 0, 5, 5, 4),
     ]
-    assert list(files.ranges(16, 1)) == [WebRange(f"{base}sub/c%3Fd", 0, 1, 20)]
+    assert list(files.ranges(16, 1)) == [WebRange(f"{base}sub/c%3Fd", 0, 1, 20, 3)]
 
 
 def test_urls_have_the_names_of_the_torrent_whatever_the_files_are_called_here() -> None:
@@ -79,7 +79,7 @@ def test_urls_have_the_names_of_the_torrent_whatever_the_files_are_called_here()
 
 
 def test_a_folder_with_one_file_is_a_folder() -> None:
-    assert WebFiles("http://h/d", torrent([("f", 9)])).first().url == "http://h/d/al%20bum/f"
+    assert WebFiles("http://h/d", torrent([("f", 9)])).probe(0).url == "http://h/d/al%20bum/f"
 
 
 @given(
