@@ -23,6 +23,14 @@ class RefusedError(aiohttp.ClientError):
     """The request was not made, or not followed further, for safety. The text says why."""
 
 
+class NotHttpError(RefusedError):
+    """It leads to something that is not fetched over HTTP, such as a magnet link. `url` is what it is."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"{url.partition(':')[0][:20] or 'a path'} is not HTTP")
+        self.url = url
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpConfig:
     """Bounds and times of a `GuardedHttp`.
@@ -87,6 +95,7 @@ class GuardedHttp:
 
         Raises:
             RefusedError: too many redirects, or one to where it must not lead.
+            NotHttpError: one to what is not HTTP.
             aiohttp.ClientError, OSError, TimeoutError, ValueError: whatever else goes wrong.
         """
         public_only = public_only and not self._config.allow_private
@@ -94,7 +103,7 @@ class GuardedHttp:
         all_headers = {"Accept-Encoding": "identity", **(headers or {})}
         for _ in range(self._config.max_redirects + 1):
             if target.scheme not in ("http", "https") or not target.host:
-                raise RefusedError(f"{target.scheme or 'a path'} is not HTTP")
+                raise NotHttpError(str(target))
             if public_only and is_ip_address(target.host) and not is_public(target.host):
                 raise RefusedError(PRIVATE)
             session = self._session(public_only)

@@ -73,7 +73,7 @@ class Downloads:
 
     async def run(self) -> None:
         """Until everything is here, and shared as long as was wished."""
-        for url, found in await fetch_all(self._urls):
+        for url, found in await fetch_all(self._urls, allow_private=self._network.allow_private):
             if isinstance(found, TransferError):
                 self.batch.reject(url, found)
             else:

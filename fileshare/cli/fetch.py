@@ -6,19 +6,27 @@ import asyncio
 import os
 from collections.abc import Sequence
 
-from bittorrent.errors import MetainfoError
+from bittorrent.errors import MagnetError, MetainfoError
+from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import DEFAULT_LIMITS, Metainfo, MetainfoLimits
 from fileshare.cli.errors import CommandError
+from fileshare.cli.sources import is_magnet
 
 
 async def fetch_torrent(
-    url: str, *, timeout_s: float | None = None, limits: MetainfoLimits = DEFAULT_LIMITS
-) -> Metainfo:
-    """The torrent at an http(s) URL, behind redirects.
+    url: str,
+    *,
+    timeout_s: float | None = None,
+    limits: MetainfoLimits = DEFAULT_LIMITS,
+    allow_private: bool = False,
+) -> Metainfo | Magnet:
+    """The torrent at an http(s) URL, behind redirects; or the magnet link to which it redirects.
 
     Args:
+        url: as it was typed, so it may lead into a private network.
         timeout_s: for all of it; by default `FETCH_TIMEOUT_S`.
         limits: its size among them.
+        allow_private: a server of the internet may redirect there, too.
 
     Raises:
         CommandError: there is none, or it did not come. The text begins with the URL.
@@ -29,9 +37,11 @@ async def fetch_torrent(
     url = url.strip()
     try:
         async with asyncio.timeout(timeout_s):
-            data = await _fetch(url, limits.size_bytes)
+            data = await _fetch(url, limits.size_bytes, allow_private=allow_private)
     except TimeoutError:
         raise CommandError(f"{url}: the torrent did not come within {timeout_s:g} s; try again later") from None
+    if isinstance(data, Magnet):
+        return data
     try:
         return Metainfo.from_bytes(data, limits=limits)
     except MetainfoError as error:
@@ -42,16 +52,18 @@ async def fetch_torrent(
         raise CommandError(f"{url}: {error.reason}") from None
 
 
-async def fetch_all(urls: Sequence[str]) -> list[tuple[str, Metainfo | CommandError]]:
+async def fetch_all(
+    urls: Sequence[str], *, allow_private: bool = False
+) -> list[tuple[str, Metainfo | Magnet | CommandError]]:
     """The torrents at several URLs, at the same time, each beside its URL; or what `fetch_torrent` raises for it.
 
     Cancellation: as `fetch_torrent`.
     """
 
-    async def fetch(url: str) -> tuple[str, Metainfo | CommandError]:
+    async def fetch(url: str) -> tuple[str, Metainfo | Magnet | CommandError]:
         try:
             async with at_a_time:
-                return url, await fetch_torrent(url)
+                return url, await fetch_torrent(url, allow_private=allow_private)
         except CommandError as error:
             return url, error
 
@@ -59,18 +71,25 @@ async def fetch_all(urls: Sequence[str]) -> list[tuple[str, Metainfo | CommandEr
     return await asyncio.gather(*map(fetch, urls))
 
 
-async def _fetch(url: str, max_bytes: int) -> bytes:
+async def _fetch(url: str, max_bytes: int, *, allow_private: bool) -> bytes | Magnet:
     import aiohttp  # here: commands that fetch nothing start faster without it
     from yarl import URL
 
-    from bittorrent.aio.guarded_http import GuardedHttp, RefusedError, read_body
+    from bittorrent.aio.guarded_http import GuardedHttp, HttpConfig, NotHttpError, RefusedError, read_body
 
-    http = GuardedHttp()
+    http = GuardedHttp(HttpConfig(allow_private=allow_private))
     try:
         async with http.get(str(URL(url)), headers={"Accept": "application/x-bittorrent, */*;q=0.5"}) as response:
             if response.status != 200:
                 raise CommandError(f"{url}: the server answered {response.status} {response.reason or ''}".rstrip())
             return await read_body(response, max_bytes=max_bytes)
+    except NotHttpError as error:
+        if not is_magnet(error.url):
+            raise CommandError(f"{url}: {error}") from None
+        try:
+            return Magnet.parse(error.url)
+        except MagnetError as wrong:
+            raise CommandError(f"{url}: {wrong}") from None
     except RefusedError as error:
         raise CommandError(f"{url}: {error}") from None
     except aiohttp.ClientConnectorCertificateError as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bittorrent.config import SessionConfig
@@ -12,7 +14,7 @@ from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.seed_goal import SeedGoal
 from fileshare.cli.batch import Batch
-from fileshare.cli.errors import error_text
+from fileshare.cli.errors import CommandError, error_text
 from fileshare.cli.fetch import fetch_all
 from fileshare.cli.job import Job
 from fileshare.cli.network_options import NetworkOptions
@@ -52,39 +54,33 @@ class Seeding:
         self._network = network
         self._super_seed = super_seed
         self._config = config
-        self._folders = [TorrentFolder(Path(name), content_dir=directory) for name in names if Path(name).is_dir()]
+        self._folders = [TorrentFolder(Path(name), content_dir=directory) for name in names if os.path.isdir(name)]
         self._several = len(names) > 1 or bool(self._folders)
         self._next_look_at = 0.0
         self._unreadable: list[TorrentFolder] = []
         self._address: Address | None = None
         self.batch = Batch(output, several=self._several, goal=goal, on_complete=self._report_ready)
-        self._sources: dict[bytes, tuple[str, Metainfo, Path]] = {}
+        self._sources: dict[bytes, _Source] = {}
         self._urls = [name for name in map(str, names) if is_url(name)]
         for name in map(str, names):
-            if not is_url(name) and not Path(name).is_dir():
+            if not is_url(name) and not os.path.isdir(name):
                 try:
-                    source = read_source(name)
-                    if isinstance(source, Magnet):
-                        where = directory or Path()
-                        metainfo = kept_torrent(source, where, state_dir=state_dir)
-                        name = one_line(source.name or source.info_hash.hex())
-                    else:
-                        where, metainfo = directory or Path(name).parent, source
+                    self._take(name, read_source(name))
                 except TransferError as error:
                     self.batch.reject(name, error)
-                else:
-                    self._sources.setdefault(metainfo.info_hash, (name, metainfo, where))
 
     async def run(self) -> None:
         """Until all have been shared as long as was wished; with a directory, until it is cancelled."""
-        for url, found in await fetch_all(self._urls):
-            if isinstance(found, TransferError):
-                self.batch.reject(url, found)
-            else:
-                self._sources.setdefault(found.info_hash, (url, found, self._directory or Path()))
+        for url, found in await fetch_all(self._urls, allow_private=self._network.allow_private):
+            try:
+                if isinstance(found, CommandError):
+                    raise found
+                self._take(url, found)
+            except TransferError as error:
+                self.batch.reject(url, error)
         if not self._sources and not self._folders:
             return
-        is_private = not self._folders and all(metainfo.private for _, metainfo, _ in self._sources.values())
+        is_private = not self._folders and all(source.is_private for source in self._sources.values())
         async with self._network.open(
             self._output,
             download_dir=Path(),
@@ -105,9 +101,28 @@ class Seeding:
             sent = sum(job.stats.uploaded_bytes for job in self.batch.jobs if job.stats is not None)
             self._output.say(f"stopped: {size_text(sent)} sent to others in all")
 
+    def _take(self, name: str, torrent: Metainfo | Magnet) -> None:
+        """Something that was named.
+
+        Raises:
+            CommandError, StorageError: a link whose torrent was not kept.
+        """
+        if isinstance(torrent, Magnet):
+            directory = self._directory or Path()
+            kept = kept_torrent(torrent, directory, state_dir=self._state_dir)
+            trackers = dict.fromkeys([*(url for tier in kept.trackers for url in tier), *torrent.trackers])
+            torrent = replace(
+                torrent, trackers=tuple(trackers)
+            )  # still a link: who made it decides no more than before
+            name = one_line(torrent.name or torrent.info_hash.hex())
+        else:
+            kept, directory = torrent, self._directory or (Path() if is_url(name) else Path(name).parent)
+        source = _Source(name=name, torrent=torrent, directory=directory, is_private=kept.private)
+        self._sources.setdefault(torrent.info_hash, source)
+
     async def _start(self) -> None:
-        for name, metainfo, directory in self._sources.values():
-            await self._add(name, metainfo, directory)
+        for source in self._sources.values():
+            await self._add(source.name, source.torrent, source.directory)
 
     async def _look(self) -> None:
         """Takes note of what is new in the directories."""
@@ -148,10 +163,10 @@ class Seeding:
             if offer is not None and not self.batch.is_following(info_hash):
                 await self._add(str(offer[0]), offer[1], folder.content_dir, is_optional=True)
 
-    async def _add(self, name: str, metainfo: Metainfo, directory: Path, *, is_optional: bool = False) -> None:
+    async def _add(self, name: str, torrent: Metainfo | Magnet, directory: Path, *, is_optional: bool = False) -> None:
         await self.batch.add(
             name,
-            metainfo,
+            torrent,
             is_optional=is_optional,
             download_dir=directory,
             seed_only=True,
@@ -171,6 +186,16 @@ class Seeding:
         self._output.event(
             "seeding", info_hash=job.torrent.info_hash, name=job.torrent.name, address=self._address, magnet=magnet
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source:
+    """A torrent that was named, or a link whose torrent was kept, and where its content is."""
+
+    name: str
+    torrent: Metainfo | Magnet
+    directory: Path
+    is_private: bool
 
 
 LOOK_INTERVAL_S = 5.0

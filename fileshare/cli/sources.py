@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
 from pathlib import Path
 
 from bittorrent.errors import MagnetError
@@ -53,18 +52,22 @@ def parse_link(text: str) -> Magnet | None:
 
 
 def kept_torrent(magnet: Magnet, directory: Path, *, state_dir: Path | None = None) -> Metainfo:
-    """The torrent that was kept when a magnet link was downloaded, with the trackers of both.
+    """The torrent that was kept when a magnet link was downloaded: in `state_dir`, or beside the content. In the second
+    case it is in both afterwards.
 
     Raises:
         CommandError: there is none.
-        StorageError: it cannot be read.
+        StorageError: it cannot be read, or not be written.
     """
-    for state in (state_dir, None) if state_dir is not None else (None,):
-        metainfo = ResumeStore(directory, state_dir=state).load(magnet.info_hash)
-        if metainfo is not None:
-            known = {url for tier in metainfo.trackers for url in tier}
-            more = tuple((url,) for url in magnet.trackers if url not in known)
-            return replace(metainfo, trackers=metainfo.trackers + more)
+    beside = ResumeStore(directory)
+    state = ResumeStore(directory, state_dir=state_dir)
+    metainfo = state.load(magnet.info_hash)
+    if metainfo is not None:
+        return metainfo
+    metainfo = beside.load(magnet.info_hash)
+    if metainfo is not None:
+        state.save(metainfo)
+        return metainfo
     name = one_line(magnet.name or magnet.info_hash.hex())
     raise CommandError(
         f"{name}: {directory.absolute()} holds no download of this magnet link; name the directory that does with -d,"

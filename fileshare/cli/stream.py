@@ -145,7 +145,7 @@ class Streaming:
         """
         from fileshare.file_server import FileServer  # brings the HTTP server with it
 
-        source = self._source or await fetch_torrent(self._label)
+        source = self._source or await fetch_torrent(self._label, allow_private=self._network.allow_private)
         is_private = isinstance(source, Metainfo) and source.private
         async with self._network.open(
             self._output, download_dir=self._directory, config=SessionConfig(), is_private=is_private

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import web
 
 from bittorrent.metainfo.create import create_metainfo
+from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo, MetainfoLimits
 from fileshare.cli.errors import CommandError
 from fileshare.cli.fetch import fetch_all, fetch_torrent
@@ -38,7 +39,11 @@ async def site(metainfo: Metainfo) -> AsyncIterator[str]:
             case "/circle":
                 raise web.HTTPFound("/circle")
             case "/magnet":
-                raise web.HTTPFound(f"magnet:?xt=urn:btih:{40 * 'a'}")
+                raise web.HTTPFound(f"magnet:?xt=urn:btih:{40 * 'a'}&dn=a%20b")
+            case "/badmagnet":
+                raise web.HTTPFound("magnet:?dn=a")
+            case "/ftp":
+                raise web.HTTPFound("ftp://files.example/x.torrent")
             case "/page":
                 return web.Response(text=" <!DOCTYPE html><p>log in</p>", content_type="text/html")
             case "/noise":
@@ -115,6 +120,15 @@ async def test_a_server_that_is_not_there(url: str, reason: str) -> None:
 async def test_a_server_that_does_not_speak_tls_is_an_error_and_no_traceback(site: str) -> None:
     with pytest.raises(CommandError, match=r"^https://127"):
         await fetch_torrent(site.replace("http:", "https:"))
+
+
+async def test_a_redirect_to_a_magnet_link_is_that_link(site: str) -> None:
+    """Indexers do so."""
+    assert await fetch_torrent(f"{site}/magnet") == Magnet(info_hash=bytes.fromhex(40 * "a"), name="a b")
+    with pytest.raises(CommandError, match="/badmagnet: the magnet link has no info-hash"):
+        await fetch_torrent(f"{site}/badmagnet")
+    with pytest.raises(CommandError, match="/ftp: ftp is not HTTP"):
+        await fetch_torrent(f"{site}/ftp")
 
 
 async def test_several_come_at_the_same_time_and_none_waits_for_a_bad_one(site: str, metainfo: Metainfo) -> None:

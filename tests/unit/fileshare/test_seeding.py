@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from bittorrent import Metainfo, SeedGoal, Session, create_metainfo
 from bittorrent.config import SessionConfig
 from bittorrent.errors import StorageError
+from bittorrent.storage.resume import ResumeStore
 from fileshare.cli import batch, seeding
 from fileshare.cli.errors import CommandError
 from fileshare.cli.network_options import NetworkOptions
@@ -55,7 +57,7 @@ def make(folder: Path, name: str) -> Metainfo:
 
 
 def seed(
-    *names: Path, directory: Path | None = None, state_dir: Path | None = None, goal: SeedGoal | None = None
+    *names: Path | str, directory: Path | None = None, state_dir: Path | None = None, goal: SeedGoal | None = None
 ) -> Seeding:
     return Seeding(
         output=Output(as_json=True),
@@ -179,6 +181,23 @@ async def test_what_is_not_whole_in_a_directory_is_told_and_tried_again(tmp_path
         assert "missing or damaged" in events("failed")[0]["message"]
         (tmp_path / "film").write_bytes(whole)
         await until(lambda: events("seeding"))
+    job.batch.check()
+
+
+@pytest.mark.parametrize("has_state", [True, False])
+async def test_a_link_that_was_downloaded_is_shared_with_the_trackers_of_both(
+    tmp_path: Path, events: Events, has_state: bool
+) -> None:
+    metainfo = replace(make(tmp_path, "film"), trackers=(("http://127.0.0.1:1/announce",),))
+    ResumeStore(tmp_path).save(metainfo)
+    many = tuple(f"http://127.0.0.1:{port}/announce" for port in range(1, 21))  # longer than any file name
+    link = str(replace(metainfo.magnet(), trackers=many))
+    job = seed(link, directory=tmp_path, state_dir=tmp_path / "state" if has_state else None)
+    async with running(job):
+        await until(lambda: events("seeding"))
+        torrent = job.batch.jobs[0].torrent
+        assert torrent is not None
+        assert {tracker.url for tracker in torrent.trackers()} == set(many)
     job.batch.check()
 
 

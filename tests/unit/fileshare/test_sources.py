@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,12 +84,8 @@ def test_a_kept_torrent_is_found_beside_the_content_and_in_the_state_folder(
         ResumeStore(tmp_path, state_dir=tmp_path / "state").save(metainfo)
     magnet = Magnet(info_hash=metainfo.info_hash)
     assert kept_torrent(magnet, tmp_path, state_dir=tmp_path / "state") == metainfo
-
-
-def test_the_trackers_of_the_link_come_to_those_that_were_kept(tmp_path: Path, metainfo: Metainfo) -> None:
-    ResumeStore(tmp_path).save(metainfo)
-    link = replace(metainfo.magnet(), trackers=("udp://two.example:80", "http://one.example/announce"))
-    assert kept_torrent(link, tmp_path).trackers == (("http://one.example/announce",), ("udp://two.example:80",))
+    assert ResumeStore(tmp_path, state_dir=tmp_path / "state").load(metainfo.info_hash) == metainfo
+    assert (ResumeStore(tmp_path).load(metainfo.info_hash) is None) == (where == "state")
 
 
 def test_what_was_never_downloaded_there_is_named_with_what_to_do(tmp_path: Path) -> None:
