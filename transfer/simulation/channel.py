@@ -61,6 +61,7 @@ class Channel:
         "_turn_at",
         "_waiting",
         "give_up_us",
+        "is_opaque",
         "receiver",
         "sender",
     )
@@ -78,6 +79,7 @@ class Channel:
         self.sender = sender
         self.receiver = receiver
         self.give_up_us = give_up_us
+        self.is_opaque = False  # encrypted with real randomness: see `tls`
         self._network = network
         self._source = source
         self._target = target
@@ -142,7 +144,7 @@ class Channel:
             self._blocked_since_us = -1
             self._retry_us = MIN_TIMEOUT_US
             link = network.link_between(sender, receiver)
-            size = len(data) + SEGMENT_HEADER_BYTES
+            size = (self._rounded(len(data)) if self.is_opaque else len(data)) + SEGMENT_HEADER_BYTES
             leaves_us = now_us
             pipes = [pipe for pipe in (sender.uplink, link.pipe(sender.index, receiver.index)) if pipe is not None]
             for pipe in pipes:
@@ -158,8 +160,13 @@ class Channel:
             arrives_us = max(leaves_us + delay_us, self._last_arrival_us)
             self._last_arrival_us = arrives_us
             queue.popleft()
-            network.note(kind.value, self._source, self._target, len(data), crc32(data), arrives_us - now_us)
+            shown, check = (0, 0) if self.is_opaque else (len(data), crc32(data))
+            network.note(kind.value, self._source, self._target, shown, check, arrives_us - now_us)
             scheduler.schedule(arrives_us, Segment(self, kind, data))
+
+    @staticmethod
+    def _rounded(size: int) -> int:
+        return -(-size // OPAQUE_STEP_BYTES) * OPAQUE_STEP_BYTES
 
     def _block(self, fault: Fault | None) -> None:
         now_us = self._network.loop.scheduler.now_us
@@ -173,7 +180,7 @@ class Channel:
             self._queue[0][0].value,
             self._source,
             self._target,
-            len(self._queue[0][1]),
+            0 if self.is_opaque else len(self._queue[0][1]),
             0,
             fault.code if fault is not None else HOST_DOWN,
         )
@@ -301,6 +308,7 @@ class Acknowledgement:
 
 
 SEGMENT_HEADER_BYTES = 40  # IPv4 20 (RFC 791) + TCP 20 (RFC 9293), once for what is sent together
+OPAQUE_STEP_BYTES = 512
 MIN_TIMEOUT_US = 200_000  # the shortest retransmission time-out of Linux
 LONG_TIMEOUT_US = 120_000_000  # RFC 6298, (2.5): a maximum, of at least 60 s
 HOST_DOWN = -5

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import socket
-import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,23 +13,24 @@ from transfer.simulation.datagrams import DatagramEndpoint, bind_datagram
 from transfer.simulation.handshake import Handshake
 from transfer.simulation.host import WILDCARDS, Endpoint
 from transfer.simulation.server import Reception, StreamServer
+from transfer.simulation.signals import SignalCalls
+from transfer.simulation.socket_calls import SocketCalls
+from transfer.simulation.sockets import SocketOptions
 from transfer.simulation.streams import StreamConfig, StreamTransport
-from transfer.simulation.unsupported import UnsupportedCalls, unsupported
+from transfer.simulation.tls import tls_options
+from transfer.simulation.transport_calls import TransportCalls
+from transfer.simulation.unsupported import NO_UNIX, UnsupportedCalls, unsupported
 
 if TYPE_CHECKING:
     from transfer.simulation.names import AddressInfo
     from transfer.simulation.network import Network
 
 
-class NetworkCalls(UnsupportedCalls):
+class NetworkCalls(SocketCalls, TransportCalls, SignalCalls, UnsupportedCalls):
     """`create_connection` and its family, as asyncio documents them."""
 
     network: Network
     stream_config = StreamConfig()
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._connected: weakref.WeakKeyDictionary[socket.socket, Handshake] = weakref.WeakKeyDictionary()
 
     async def getaddrinfo(
         self,
@@ -43,11 +43,14 @@ class NetworkCalls(UnsupportedCalls):
         flags: int = 0,
     ) -> list[Any]:
         """Looks the name up in `network.names`; the answer takes as long as a call in an executor."""
-        return await self.run_in_executor(None, lambda: self._lookup(host, port, family, type, flags))
+        return await self.run_in_executor(
+            None,
+            lambda: self.network.names.getaddrinfo(host, port, family=family, type=type, proto=proto, flags=flags),
+        )
 
     async def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
-        """The numbers themselves: the simulated name service has no names for addresses."""
-        return str(sockaddr[0]), str(sockaddr[1])
+        """The first name that was added to `network.names` for the address, else the address; ports are numbers."""
+        return self.network.names.getnameinfo(sockaddr, flags)
 
     async def create_connection(
         self,
@@ -68,12 +71,30 @@ class NetworkCalls(UnsupportedCalls):
         **options: Any,
     ) -> tuple[asyncio.Transport, Any]:
         """Tries the addresses of `host` one after the other (never two at a time, whatever the options say)."""
+        if server_hostname is not None and not ssl:
+            raise ValueError("server_hostname is only meaningful with ssl")
         if ssl:
-            unsupported("create_connection(ssl=…)")
+            if server_hostname is None and host is None:
+                raise ValueError("You must set server_hostname when using ssl without a host")
+            name = server_hostname if server_hostname is not None else host
+            tls = tls_options(ssl, server_hostname=name, options=options)
+            inner, waiter = tls.client(self, protocol_factory)
+            await self.create_connection(
+                inner,
+                host,
+                port,
+                family=family,
+                proto=proto,
+                flags=flags,
+                sock=sock,
+                local_addr=local_addr,
+                all_errors=all_errors,
+            )
+            return await tls.wait(waiter)
         if sock is not None:
             if host is not None or port is not None:
                 raise ValueError("host/port and sock can not be specified at the same time")
-            return await self._adopt(protocol_factory, sock)
+            return await self.adopt_connected(protocol_factory, sock)
         if host is None and port is None:
             raise ValueError("host and port was not specified and no sock specified")
         infos = await self._resolve(host, port, family, socket.SOCK_STREAM, flags)
@@ -107,9 +128,11 @@ class NetworkCalls(UnsupportedCalls):
     ) -> asyncio.Server:
         """Listens on the running host; `0.0.0.0` and `::` stand for all its addresses of that family."""
         if ssl:
-            unsupported("create_server(ssl=…)")
+            protocol_factory = tls_options(ssl, options=options).server(self, protocol_factory)
         if sock is not None:
-            unsupported("create_server(sock=…)")
+            if host is not None or port is not None:
+                raise ValueError("host/port and sock can not be specified at the same time")
+            return await self.adopt_listening(protocol_factory, sock, backlog=backlog, start_serving=start_serving)
         if host is None and port is None:
             raise ValueError("Neither host/port nor sock were specified")
         names: list[str | None]
@@ -146,9 +169,11 @@ class NetworkCalls(UnsupportedCalls):
     ) -> tuple[Any, Any]:
         """Binds on the running host."""
         if sock is not None:
-            unsupported("create_datagram_endpoint(sock=…)")
+            if local_addr is not None or remote_addr is not None or family or proto or flags:
+                raise ValueError("socket modifier keyword arguments can not be used when sock is specified.")
+            return await self.adopt_datagrams(protocol_factory, sock)
         if isinstance(local_addr, str) or isinstance(remote_addr, str):
-            unsupported("create_datagram_endpoint() with a Unix socket")
+            unsupported("create_datagram_endpoint() with a Unix socket", NO_UNIX)
         if local_addr is None and remote_addr is None and family == 0:
             raise ValueError("unexpected address family")
         here = self.network.here()
@@ -160,9 +185,17 @@ class NetworkCalls(UnsupportedCalls):
             local = (here.source_for(remote[0]) if remote is not None else WILDCARDS[is_ipv6], 0)
             if remote is not None and here.table_for(remote[0]) is here.loopback:
                 local = (remote[0], 0)
+        elif local[0] in WILDCARDS and remote is not None:  # connecting chooses the address
+            is_inner = here.table_for(remote[0]) is here.loopback
+            local = (remote[0] if is_inner else here.source_for(remote[0]), local[1])
         local = bind_datagram(here, *local)
         protocol = protocol_factory()
-        endpoint = DatagramEndpoint(self.network, here, local, remote, protocol)
+        socket_options = SocketOptions()
+        if reuse_port:
+            socket_options.set(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if allow_broadcast:
+            socket_options.set(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+        endpoint = DatagramEndpoint(self.network, here, local, remote, protocol, options=socket_options)
         try:
             await asyncio.sleep(0)
         except BaseException:
@@ -170,24 +203,12 @@ class NetworkCalls(UnsupportedCalls):
             raise
         return endpoint, protocol
 
-    async def sock_connect(self, sock: socket.socket, address: Any) -> None:
-        """Connects a real, unused TCP socket object in name only: `create_connection(sock=…)` then takes its place.
-
-        Programs that choose among addresses themselves work this way.
-        """
-        if sock.type != socket.SOCK_STREAM:
-            unsupported("sock_connect() of anything but a TCP socket")
-        self._connected[sock] = await self._connect((str(address[0]), int(address[1])), None)
-
-    async def _adopt(self, protocol_factory: Callable[[], Any], sock: socket.socket) -> tuple[asyncio.Transport, Any]:
-        handshake = self._connected.pop(sock, None)
-        if handshake is None:
-            unsupported("create_connection(sock=…) with a socket that sock_connect() did not connect")
-        sock.close()
-        return await self._establish(protocol_factory, handshake)
+    def knock(self, target: Endpoint, local_addr: Any) -> Handshake:
+        """Begins a connection attempt from the running host."""
+        return Handshake(self.network, self.network.here(), target, local_addr, self.stream_config)
 
     async def _connect(self, target: Endpoint, local_addr: tuple[str, int] | None) -> Handshake:
-        handshake = Handshake(self.network, self.network.here(), target, local_addr, self.stream_config)
+        handshake = self.knock(target, local_addr)
         try:
             await handshake.done
         finally:
@@ -197,6 +218,22 @@ class NetworkCalls(UnsupportedCalls):
     async def _establish(
         self, protocol_factory: Callable[[], Any], handshake: Handshake
     ) -> tuple[asyncio.Transport, Any]:
+        waiter = cast("asyncio.Future[None]", self.create_future())
+        transport, protocol = self.open_stream(protocol_factory, handshake, waiter)
+        try:
+            await waiter
+        except BaseException:
+            transport.close()
+            raise
+        return transport, protocol
+
+    def open_stream(
+        self,
+        protocol_factory: Callable[[], Any],
+        handshake: Handshake,
+        waiter: asyncio.Future[None] | None = None,
+    ) -> tuple[asyncio.Transport, Any]:
+        """The transport of a connection that the other side has accepted."""
         config = self.stream_config
         protocol = protocol_factory()
         here, route = handshake.host, handshake.route
@@ -214,13 +251,7 @@ class NetworkCalls(UnsupportedCalls):
         )
         reception.attach(transport.channel)
         transport.channel.send(Kind.OPEN)
-        waiter = cast("asyncio.Future[None]", self.create_future())
         transport.start(protocol, waiter)
-        try:
-            await waiter
-        except BaseException:
-            transport.close()
-            raise
         return transport, protocol
 
     async def _resolve(self, host: Any, port: Any, family: int, kind: int, flags: int) -> list[AddressInfo]:

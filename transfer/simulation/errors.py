@@ -27,3 +27,17 @@ class LeakError(SimulationError, RuntimeError):
 
 class UnhandledError(SimulationError, RuntimeError):
     """A callback or a task failed and nobody looked; the first such failure is the `__cause__`."""
+
+
+class NotSimulatedError(SimulationError, NotImplementedError):
+    """The program asked for something that would leave the simulation.
+
+    Attributes:
+        call: what it called.
+        instead: what to use.
+    """
+
+    def __init__(self, call: str, instead: str) -> None:
+        self.call = call
+        self.instead = instead
+        super().__init__(f"{call} is not simulated: {instead}")

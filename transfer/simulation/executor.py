@@ -7,6 +7,7 @@ import contextvars
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from transfer.simulation.errors import DeadlockError, LivelockError, TimeLimitError
 from transfer.simulation.host import current_boot
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ class InlineExecutor:
     A function starts in the next step of the loop, in the order of submission, without a running loop and in a context
     of its own, as in a thread. Its cost is `cost_us` plus whatever was charged while it ran (a simulated disk,
     `time.sleep`).
+    A function that blocks, on a simulated socket say, waits inside the loop: what is ready meanwhile runs on top of it.
+    So the one that blocked last goes on first, and those below it wait for that.
     """
 
     def __init__(self, loop: SimulationLoop, *, cost_us: int) -> None:
@@ -45,6 +48,51 @@ class InlineExecutor:
         self._charged_us += span_us
         return True
 
+    @property
+    def charged_us(self) -> int:
+        """What the running function is ahead of the loop's clock."""
+        return self._charged_us or 0
+
+    @property
+    def is_in_function(self) -> bool:
+        """Whether the running code is that of a function in an executor."""
+        return self._charged_us is not None
+
+    def wait(self, is_done: Callable[[], bool], timeout_s: float | None) -> bool:
+        """Blocks the running function until `is_done`; False when `timeout_s` has passed before."""
+        if self.charged_us:
+            spent_us, self._charged_us = self.charged_us, 0
+            self._wait(lambda: False, spent_us / 1e6)
+        return self._wait(is_done, timeout_s)
+
+    def _wait(self, is_done: Callable[[], bool], timeout_s: float | None) -> bool:
+        if is_done():
+            return True
+        result = is_late = False
+
+        def expire() -> None:
+            nonlocal is_late
+            is_late = True
+
+        def check() -> bool:
+            nonlocal result
+            if not is_late:
+                result = is_done()
+            return result or is_late
+
+        empty = contextvars.Context()  # as at the bottom of the loop: no host
+        timer = self._loop.call_later(timeout_s, expire, context=empty) if timeout_s is not None else None
+        self._charged_us = None
+        asyncio._set_running_loop(self._loop)
+        try:
+            empty.copy().run(self._loop.scheduler.run_until, check)
+        finally:
+            asyncio._set_running_loop(None)
+            self._charged_us = 0
+            if timer is not None:
+                timer.cancel()
+        return result
+
     def _start(
         self, future: asyncio.Future[T], context: contextvars.Context, function: Callable[..., T], args: tuple[Any, ...]
     ) -> None:
@@ -56,7 +104,7 @@ class InlineExecutor:
         error: BaseException | None = None
         try:
             result = context.run(function, *args)
-        except (SystemExit, KeyboardInterrupt):
+        except (SystemExit, KeyboardInterrupt, DeadlockError, LivelockError, TimeLimitError):
             raise
         except BaseException as failure:  # noqa: BLE001  # whatever a thread would have carried over
             error = failure

@@ -7,7 +7,7 @@ import errno
 import os
 from typing import TYPE_CHECKING
 
-from transfer.simulation.host import Endpoint, Host, Realm, canonical_ip, is_loopback
+from transfer.simulation.host import LOOPBACK, WILDCARDS, Endpoint, Host, Realm, canonical_ip, is_loopback
 from transfer.simulation.network import FILTERED, UNREACHABLE, Route
 
 if TYPE_CHECKING:
@@ -37,9 +37,12 @@ class Handshake:
         self.host = host
         self.done: asyncio.Future[None] = network.loop.create_future()
         self.target = (canonical_ip(target[0]), target[1])
-        if self.target[0] in ("0.0.0.0", "::"):  # what Linux takes it for
-            self.target = ("127.0.0.1" if self.target[0] == "0.0.0.0" else "::1", target[1])
-        ip = local[0] if local is not None else self._own_address()
+        if self.target[0] in WILDCARDS:  # what Linux takes it for
+            self.target = (LOOPBACK[self.target[0]], target[1])
+        ip = canonical_ip(local[0]) if local is not None else self._own_address()
+        if ip in WILDCARDS:  # what a socket bound to no address in particular gets when it connects
+            ip = self._own_address()
+        host.local_addresses(ip)  # which one is ours
         table = host.table_for(self.target[0])
         self.local = (ip, (local[1] if local is not None else 0) or host.free_port(table.listeners, ip))
         self.route: Route

@@ -89,13 +89,20 @@ class Host:
         """
         if ip in WILDCARDS:
             return (*(address for address in self.addresses if (":" in address) == (":" in ip)), LOOPBACK[ip])
-        if ip in self.addresses or is_loopback(ip):
+        if ip in self.addresses or is_loopback(ip) or self.is_group(ip):
             return (ip,)
         raise OSError(errno.EADDRNOTAVAIL, f"{os.strerror(errno.EADDRNOTAVAIL)}: {ip} is not an address of {self}")
 
     def table_for(self, ip: str) -> Realm:
         """Where sockets on `ip` are found: the network around this host, or this host alone."""
-        return self.loopback if is_loopback(ip) and ip not in self.addresses else self.realm
+        return self.loopback if (is_loopback(ip) or self.is_group(ip)) and ip not in self.addresses else self.realm
+
+    def is_group(self, ip: str) -> bool:
+        """Whether a datagram to `ip` goes to everybody who listens: multicast, or a broadcast to all or to its /24."""
+        if ":" in ip or not ip.endswith(".255") or ip == "255.255.255.255":
+            return ip == "255.255.255.255" or is_multicast(ip)
+        network = ip.rpartition(".")[0]
+        return is_multicast(ip) or any(network == address.rpartition(".")[0] for address in self.addresses)
 
     def free_port(self, taken: dict[Endpoint, DatagramEndpoint] | dict[Endpoint, Listener], ip: str) -> int:
         """The next port nobody has bound; ports are not reused before the range has been gone through.
@@ -155,6 +162,11 @@ def canonical_ip(text: str) -> str:
 
 def is_loopback(ip: str) -> bool:
     return ip.startswith("127.") or ip == "::1"
+
+
+def is_multicast(ip: str) -> bool:
+    """RFC 5771: 224.0.0.0/4; RFC 4291, section 2.7: ff00::/8."""
+    return ip.startswith("ff") if ":" in ip else 224 <= int(ip.partition(".")[0]) < 240
 
 
 current_boot: ContextVar[Boot | None] = ContextVar("simulated_boot", default=None)

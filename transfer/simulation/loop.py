@@ -11,12 +11,13 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
 from transfer.simulation.connections import NetworkCalls
-from transfer.simulation.errors import DeadlockError
+from transfer.simulation.errors import DeadlockError, NotSimulatedError
 from transfer.simulation.executor import InlineExecutor
 from transfer.simulation.failures import ExceptionReports
 from transfer.simulation.host import current_boot
 from transfer.simulation.scheduler import Scheduler
 from transfer.simulation.tasks import SimulationFuture, SimulationTask, describe_tasks
+from transfer.simulation.unsupported import unsupported
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -50,6 +51,7 @@ class SimulationLoop(NetworkCalls, ExceptionReports):
         max_steps_per_instant: int = 1_000_000,
     ) -> None:
         super().__init__()
+        self.slow_callback_duration = 0.1  # what asyncio logs in debug mode; here a callback takes no time
         if executor_cost_s < 0 or max_virtual_s <= 0 or max_steps_per_instant < 1:
             raise ValueError("executor_cost_s must not be negative, and the limits must be positive")
         self.scheduler = Scheduler(
@@ -151,7 +153,9 @@ class SimulationLoop(NetworkCalls, ExceptionReports):
     ) -> asyncio.Handle:
         """As `call_soon`; other threads are refused, because they would be free to arrive at any time."""
         if self._thread_id is not None and self._thread_id != threading.get_ident():
-            raise NotImplementedError("call_soon_threadsafe() from another thread is not supported in a simulation")
+            unsupported(
+                "call_soon_threadsafe() from another thread", "it could come at any time; use asyncio.to_thread()"
+            )
         return self.call_soon(callback, *args, context=context)
 
     def call_later(
@@ -260,6 +264,40 @@ class SimulationLoop(NetworkCalls, ExceptionReports):
         """Lets time pass for what blocks: inside an executor its result is later, anywhere else the loop stands."""
         if not self._inline.charge(span_us):
             self.scheduler.pass_time(span_us)
+
+    def seen_us(self) -> int:
+        """Virtual now for the running code: a function in an executor is ahead by what it was charged."""
+        return self.scheduler.now_us + self._inline.charged_us
+
+    def block_until(
+        self, is_done: Callable[[], bool], timeout_s: float | None, call: str, *, may_hold_loop: bool = False
+    ) -> bool:
+        """What a blocking call does in an executor: virtual time passes until `is_done`, or `timeout_s` is over.
+
+        Args:
+            call: what the program called.
+            may_hold_loop: outside an executor, a call with a timeout holds up the loop for that long, in vain.
+
+        Raises:
+            NotSimulatedError: the call would hold up the loop for ever.
+        """
+        if self._inline.is_in_function:
+            return self._inline.wait(is_done, timeout_s)
+        if is_done():
+            return True
+        if timeout_s is None or not may_hold_loop:
+            self.check_may_block(call)
+            return False
+        self.charge(round(max(timeout_s, 0) * 1e6))
+        return is_done()
+
+    def check_may_block(self, call: str) -> None:
+        """Raises:
+        NotSimulatedError: outside an executor a blocking call would hold up the loop for ever.
+        """
+        if not self._inline.is_in_function:
+            instead = "use asyncio's calls, or make it in asyncio.to_thread() or loop.run_in_executor()"
+            raise NotSimulatedError(f"{call} that blocks the event loop", instead)
 
     # Debugging and generators.
 

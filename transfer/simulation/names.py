@@ -28,7 +28,14 @@ class NameTable:
         del self._table[_normal(name)]
 
     def getaddrinfo(
-        self, host: str | bytes | None, port: str | int | None, *, family: int = 0, type: int = 0, flags: int = 0
+        self,
+        host: str | bytes | None,
+        port: str | bytes | int | None,
+        *,
+        family: int = 0,
+        type: int = 0,
+        proto: int = 0,
+        flags: int = 0,
     ) -> list[AddressInfo]:
         """As `socket.getaddrinfo`, for IP addresses, names of the table, and ports that are numbers.
 
@@ -50,11 +57,33 @@ class NameTable:
             if family not in (socket.AF_UNSPEC, address_family):
                 continue
             for kind, protocol in ((socket.SOCK_STREAM, socket.IPPROTO_TCP), (socket.SOCK_DGRAM, socket.IPPROTO_UDP)):
-                if type in (0, kind):
+                if type & 0xF in (0, kind) and proto in (0, protocol):
                     found.append((address_family, kind, protocol, "", socket_name(address, number)))
         if not found:
             raise socket.gaierror(socket.EAI_NONAME, f"Name or service not known: {host!r} in the simulated name table")
         return found
+
+    def getnameinfo(self, sockaddr: Any, flags: int = 0) -> tuple[str, str]:
+        """As `socket.getnameinfo`; ports are always numbers.
+
+        Raises:
+            socket.gaierror: not an IP address, or a name is required and none stands for it.
+        """
+        try:
+            ip = canonical_ip(str(sockaddr[0]))
+        except ValueError:
+            raise socket.gaierror(socket.EAI_NONAME, f"Name or service not known: {sockaddr[0]!r}") from None
+        name = None if flags & socket.NI_NUMERICHOST else self.name_of(ip)
+        if name is None and flags & socket.NI_NAMEREQD:
+            raise socket.gaierror(socket.EAI_NONAME, f"{ip} has no name in the simulated name table")
+        return name or ip, str(int(sockaddr[1]))
+
+    def name_of(self, *addresses: str) -> str | None:
+        """The first name that was added for one of these addresses."""
+        for name, listed in self._table.items():
+            if any(address in listed for address in addresses):
+                return name
+        return None
 
     def _resolve(self, host: str, *, numeric_only: bool) -> tuple[str, ...]:
         try:

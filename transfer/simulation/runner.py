@@ -11,12 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from transfer.simulation.diagram import sequence_diagram
-from transfer.simulation.environment import virtual_environment
 from transfer.simulation.errors import LeakError, SimulationError, UnhandledError
 from transfer.simulation.failures import describe_failure
 from transfer.simulation.link import Link
 from transfer.simulation.loop import SimulationLoop
 from transfer.simulation.network import Network
+from transfer.simulation.process import virtual_environment
 from transfer.simulation.simulation import Simulation
 from transfer.simulation.streams import StreamConfig
 from transfer.simulation.tasks import describe_tasks

@@ -94,6 +94,31 @@ class Scheduler:
             if self.stopping:
                 break
 
+    def run_until(self, is_done: Callable[[], bool]) -> None:
+        """Runs one event after the other until `is_done`, from within an event that waits for it.
+
+        Whoever runs further out has counted what is ready: for each event taken away here, one that does nothing
+        takes its place.
+        """
+        ready = self.ready
+        taken = 0
+        try:
+            while not is_done():
+                if not ready:
+                    self._advance()
+                heap = self._heap
+                while heap and heap[0][0] <= self.now_us:
+                    ready.append(heapq.heappop(heap)[2])
+                event = ready.popleft()
+                taken += 1
+                if not event._cancelled:
+                    event._run()
+                self._steps_now += 1
+                if self._steps_now > self._max_steps_per_instant:
+                    self._report_livelock()
+        finally:
+            ready.extendleft([NOTHING] * taken)
+
     def note_cancelled(self) -> None:
         """A timer was cancelled; when they are most of a large heap, they are thrown out."""
         self._cancelled_timers += 1
@@ -153,5 +178,16 @@ class Scheduler:
         )
 
 
+class _Nothing:
+    """An event that was run already."""
+
+    __slots__ = ()
+    _cancelled = True
+
+    def _run(self) -> None:
+        """Never called."""
+
+
+NOTHING = _Nothing()
 EVENTS_PER_COLLECTION = 50_000
 YOUNG_COLLECTIONS_PER_FULL = 40

@@ -7,7 +7,6 @@ import contextvars
 import errno
 import os
 import socket
-import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -72,6 +71,8 @@ class StreamServer(asyncio.Server):
         self, network: Network, host: Host, locals_: Sequence[Endpoint], protocol_factory: Callable[[], Any]
     ) -> None:
         self.protocol_factory = protocol_factory
+        self.on_closed: Callable[[], object] | None = None
+        self.kept: object = None  # the program's own socket, which must not vanish before
         self._number = network.loop.next_number()
         self._network = network
         self._host = host
@@ -101,9 +102,13 @@ class StreamServer(asyncio.Server):
     def is_serving(self) -> bool:
         return self._is_serving
 
-    async def start_serving(self) -> None:
+    def serve(self) -> None:
+        """Accepts connections from now on."""
         if self._listeners is not None:
             self._is_serving = True
+
+    async def start_serving(self) -> None:
+        self.serve()
         await asyncio.sleep(0)
 
     async def serve_forever(self) -> None:
@@ -131,13 +136,16 @@ class StreamServer(asyncio.Server):
             listener.close()
         self._listeners = None
         self._is_serving = False
+        if self.on_closed is not None:
+            self.on_closed()
+            self.kept = None
         if self._forever is not None and not self._forever.done():
             self._forever.cancel()
         self._wake()
 
     async def wait_closed(self) -> None:
-        """As in the running version of Python: since 3.12 it waits for the connections as well."""
-        if self._listeners is None and not (WAITS_FOR_CONNECTIONS and self._connections):
+        """Waits for the connections as well, whatever the running version of Python does: as 3.12 and later."""
+        if self._listeners is None and not self._connections:
             return
         waiter = self._network.loop.create_future()
         self._closed_waiters.append(waiter)
@@ -212,6 +220,3 @@ class Reception:
 
     def fail(self, error: OSError) -> None:
         """The reset found no way back: the other side will find out by itself."""
-
-
-WAITS_FOR_CONNECTIONS = sys.version_info >= (3, 12)

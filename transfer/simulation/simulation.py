@@ -135,6 +135,15 @@ class Simulation:
         """Cuts the power of a host; the end of the block, or `restart()`, switches it on again, empty."""
         return Crash(self.network, self._host(host))
 
+    def send_signal(self, host: HostLike, signal: int) -> None:
+        """Delivers a signal to the program of `host`: to what it gave `add_signal_handler` or `signal.signal`.
+
+        Raises:
+            NotSimulatedError: it has no handler, and would end.
+            ProcessLookupError: the host is down.
+        """
+        self.loop.send_signal(self._host(host).boot, signal)
+
     def note(self, text: str) -> None:
         """Puts a line of the scenario's own into the trace."""
         self.network.note(f"note {text}", NOBODY, NOBODY)

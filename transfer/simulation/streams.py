@@ -7,6 +7,7 @@ import contextvars
 import errno
 import os
 import socket
+from asyncio.sslproto import SSLProtocol
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -84,6 +85,7 @@ class StreamTransport(asyncio.Transport):
         "host",
     )
     channel: Channel
+    _start_tls_compatible = True  # what asyncio asks for
 
     def __init__(
         self,
@@ -196,6 +198,8 @@ class StreamTransport(asyncio.Transport):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         self._protocol = protocol
         self._is_buffered = isinstance(protocol, asyncio.BufferedProtocol)
+        if isinstance(protocol, SSLProtocol):
+            self.channel.is_opaque = True
 
     def get_protocol(self) -> asyncio.BaseProtocol:
         protocol: asyncio.BaseProtocol = self._protocol

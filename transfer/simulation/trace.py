@@ -45,12 +45,13 @@ class Trace:
     def _flush(self) -> None:
         if not self._pending:
             return
-        for event in self._pending:  # one by one: a list would carry the size of the batch into the digest
-            self._hash.update(marshal.dumps(event, 2))
+        dumped = memoryview(marshal.dumps(self._pending, 2))
+        self._hash.update(dumped[LIST_HEADER_BYTES:])  # what is left are the events, however many made a batch
         self.events += len(self._pending)
         self._before = (self._before + self._pending)[-BATCH_EVENTS:]
         self._pending = []
 
 
 BATCH_EVENTS = 4096
+LIST_HEADER_BYTES = 5  # of marshal: a type and a size
 NOBODY: Endpoint = ("", 0)

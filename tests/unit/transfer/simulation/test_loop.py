@@ -7,13 +7,13 @@ import contextvars
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
-from transfer.simulation import DeadlockError, LivelockError, Simulation, TimeLimitError, run
+from transfer.simulation import DeadlockError, LivelockError, NotSimulatedError, Simulation, TimeLimitError, run
 
 
 def test_time_jumps_to_the_next_timer() -> None:
@@ -300,53 +300,35 @@ def test_debug_mode_works() -> None:
     assert run(scenario).result is False
 
 
-def test_the_loop_is_no_selector_loop_and_says_so_by_name() -> None:
-    async def scenario(simulation: Simulation) -> None:
-        loop = asyncio.get_running_loop()
-        with socket.socket() as sock:
-            calls: dict[str, Callable[[], Any]] = {
-                "add_reader": lambda: loop.add_reader(sock, print),
-                "add_writer": lambda: loop.add_writer(sock, print),
-                "remove_reader": lambda: loop.remove_reader(sock),
-                "remove_writer": lambda: loop.remove_writer(sock),
-                "add_signal_handler": lambda: loop.add_signal_handler(2, print),
-                "sock_recv": lambda: loop.sock_recv(sock, 1),
-                "sock_sendall": lambda: loop.sock_sendall(sock, b"x"),
-                "sock_accept": lambda: loop.sock_accept(sock),
-                "sock_sendto": lambda: loop.sock_sendto(sock, b"x", ("127.0.0.1", 1)),
-                "create_unix_server": lambda: loop.create_unix_server(asyncio.Protocol, "x"),
-                "subprocess_exec": lambda: loop.subprocess_exec(asyncio.SubprocessProtocol, "true"),
-                "create_connection.sock": lambda: loop.create_connection(asyncio.Protocol, sock=sock),
-                "create_server.sock": lambda: loop.create_server(asyncio.Protocol, sock=sock),
-                "create_connection.ssl": lambda: loop.create_connection(asyncio.Protocol, "127.0.0.1", 1, ssl=True),
-            }
-            for name, call in calls.items():
-                with pytest.raises(NotImplementedError, match=name.partition(".")[0]):
-                    await call()
-
-    run(scenario)
-
-
 def test_other_threads_are_refused() -> None:
+    may_call, has_called = threading.Event(), threading.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+    failures: list[BaseException] = []
+
+    def call() -> None:
+        may_call.wait()
+        try:
+            loops[0].call_soon_threadsafe(print)
+        except NotSimulatedError as error:
+            failures.append(error)
+        has_called.set()
+
+    thread = threading.Thread(target=call)  # one of the program around the simulation
+    thread.start()
+
     async def scenario(simulation: Simulation) -> None:
         loop = asyncio.get_running_loop()
-        failures: list[BaseException] = []
-
-        def call() -> None:
-            try:
-                loop.call_soon_threadsafe(print)
-            except NotImplementedError as error:
-                failures.append(error)
-
-        thread = threading.Thread(target=call)
-        thread.start()
-        thread.join()
-        assert len(failures) == 1
+        loops.append(loop)
+        may_call.set()
+        while not has_called.is_set():  # it runs in real time
+            pass
         ran = asyncio.Event()
         loop.call_soon_threadsafe(ran.set)
         await ran.wait()
 
     run(scenario)
+    thread.join()
+    assert len(failures) == 1
 
 
 def test_names_resolve_through_the_table_only() -> None:
@@ -366,5 +348,10 @@ def test_names_resolve_through_the_table_only() -> None:
         with pytest.raises(socket.gaierror):
             await loop.getaddrinfo("10.0.0.1", 70_000)
         assert await loop.getnameinfo(("10.0.0.1", 80)) == ("10.0.0.1", "80")
+        simulation.names["peer.example"] = "10.0.0.1"
+        assert await loop.getnameinfo(("10.0.0.1", 80)) == ("peer.example", "80")
+        assert await loop.getnameinfo(("10.0.0.1", 80), socket.NI_NUMERICHOST) == ("10.0.0.1", "80")
+        with pytest.raises(socket.gaierror):
+            await loop.getnameinfo(("10.0.0.2", 80), socket.NI_NAMEREQD)
 
     run(scenario)
