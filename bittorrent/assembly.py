@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import blake2b
 from itertools import islice
 
 from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
-from bittorrent.swarm_peer import Sender
+from bittorrent.swarm_peer import NOBODY, Sender
 
 
 class PieceAssembly:
@@ -114,12 +114,26 @@ class PieceAssembly:
         return buffer, self._senders.pop(index)
 
     def drop(self, index: int) -> int:
-        """Forgets what has come of a piece that the picker gave up; returns how many bytes that were."""
+        """Forgets what has come of a piece that the picker gave up; returns how many bytes peers sent for that."""
         if index not in self._buffers:
             return 0
         buffer, senders = self.take(index)
         self.recycle(buffer)
-        return sum(min(BLOCK_SIZE, len(buffer) - begin) for begin in senders)
+        return sum(min(BLOCK_SIZE, len(buffer) - begin) for begin, sender in senders.items() if sender is not NOBODY)
+
+    def adopt(self, index: int, buffer: bytearray, senders: dict[int, Sender]) -> None:
+        """A piece that nobody sends yet is under construction from now on, with these blocks of it, in this buffer."""
+        self.drop(index)
+        self._buffers[index] = buffer
+        self._views[index] = memoryview(buffer)
+        self._senders[index] = senders
+        self.buffered_bytes += len(buffer)
+
+    def unfinished(self) -> Iterator[tuple[int, memoryview, Mapping[int, Sender]]]:
+        """The pieces under construction, oldest first: index, bytes, and the sender of each block that is here (by its
+        offset, in the order in which they came)."""
+        for index, senders in self._senders.items():
+            yield index, self._views[index], senders
 
     def recycle(self, buffer: bytearray) -> None:
         """Keeps a few buffers for reuse: clearing megabytes for every piece costs more than hashing them."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from bittorrent.local_discovery import LocalDiscoveryConfig
 from bittorrent.peer_config import PeerConfig
 from bittorrent.swarm_config import SwarmConfig
+from bittorrent.unfinished import UnfinishedConfig
 from bittorrent.web_seed import WebSeedConfig
 from kademlia_core.node.external_address import ExternalAddressConfig
 
@@ -41,6 +42,7 @@ class SessionConfig:
             there, and still the same.
         idle_file_look_interval_s: the same while it moves none.
         disk_threads: worker threads for hashing and files, at least one for each core.
+        unfinished: how blocks of unfinished pieces are kept for the next start.
     """
 
     max_connections: int = 200
@@ -65,6 +67,7 @@ class SessionConfig:
     swarm: SwarmConfig = field(default_factory=SwarmConfig)
     local_discovery: LocalDiscoveryConfig = field(default_factory=LocalDiscoveryConfig)
     web_seed: WebSeedConfig = field(default_factory=WebSeedConfig)
+    unfinished: UnfinishedConfig = field(default_factory=UnfinishedConfig)
 
     def __post_init__(self) -> None:
         for name in self.__slots__:

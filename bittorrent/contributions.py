@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from bittorrent.swarm_peer import Sender
+from bittorrent.swarm_peer import NOBODY, Sender
 from transfer.address import Address
 
 
@@ -34,10 +34,13 @@ class Contributions:
         self._max_sources = max_sources
 
     def credit(self, senders: Iterable[Sender], size_bytes: int) -> None:
-        """Puts a verified piece down to whoever sent most of its blocks."""
+        """Puts a verified piece down to whoever sent most of its blocks in this run."""
         counts: dict[Address, int] = {}
         for sender in senders:
-            counts[sender.listen_address] = counts.get(sender.listen_address, 0) + 1
+            if sender is not NOBODY:
+                counts[sender.listen_address] = counts.get(sender.listen_address, 0) + 1
+        if not counts:
+            return
         source = max(counts, key=lambda address: counts[address])
         if source not in self.by_source and len(self.by_source) >= self._max_sources:
             source = EVERYBODY_ELSE

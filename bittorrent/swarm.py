@@ -7,7 +7,7 @@ every decision about it is made here, by the parts this file composes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
 
 from bittorrent.contributions import Contribution
@@ -30,9 +30,10 @@ from bittorrent.swarm_downloads import SwarmDownloads
 from bittorrent.swarm_events import DhtNodeFound, PieceCompleted, SeenAs, SwarmEvent
 from bittorrent.swarm_exchange import SwarmExchange
 from bittorrent.swarm_metadata import SwarmMetadata
-from bittorrent.swarm_peer import SwarmPeer
+from bittorrent.swarm_peer import Sender, SwarmPeer
 from bittorrent.swarm_trade import SwarmTrade
 from bittorrent.swarm_uploads import SwarmUploads
+from bittorrent.unfinished import UnfinishedPiece
 from bittorrent.wire.extended import unpacked_ip
 from transfer.address import Address
 
@@ -167,6 +168,7 @@ class SwarmCore:
         is_sequential: bool = False,
         private: bool = False,
         super_seed: bool = False,
+        unfinished: Iterable[UnfinishedPiece] = (),
         now: float,
     ) -> None:
         """The torrent is known and what is on disk is verified: the exchange starts.
@@ -176,6 +178,7 @@ class SwarmCore:
             is_sequential: begin pieces in the order of the torrent.
             private: peers are not told about each other, nor believed when they do (BEP 27).
             super_seed: send each piece once before any twice (BEP 16); without effect unless everything is here.
+            unfinished: blocks that were kept when an earlier run ended.
         """
         self._metadata.info_bytes = info_bytes
         downloads = SwarmDownloads(
@@ -189,6 +192,7 @@ class SwarmCore:
             config=self._config,
         )
         downloads.picker.is_sequential = is_sequential
+        downloads.take_up(unfinished)
         self._uploads.begin(geometry, downloads.picker.have, super_seed=super_seed)
         self._trade = SwarmTrade(self.peers, self._touch, downloads=downloads, uploads=self._uploads)
         self._at(now)
@@ -298,6 +302,10 @@ class SwarmCore:
     def buffered_bytes(self) -> int:
         """How much memory unfinished pieces take."""
         return self._trade.downloads.buffered_bytes if self._trade is not None else 0
+
+    def unfinished(self) -> Iterator[tuple[int, memoryview, Mapping[int, Sender]]]:
+        """Pieces of which not all has come, oldest first: index, bytes, and the sender of each block by its offset."""
+        return self._trade.downloads.unfinished() if self._trade is not None else iter(())
 
     @property
     def contributions(self) -> dict[Address, Contribution]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
 
 from bittorrent.assembly import Blame, PieceAssembly
@@ -14,8 +14,9 @@ from bittorrent.picker.config import STORE, BlockReceived, PickerConfig, PieceSt
 from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.swarm_config import SwarmConfig
-from bittorrent.swarm_events import PeerBanned, PieceCompleted, ServerLied, SwarmEvent
-from bittorrent.swarm_peer import Sender, SwarmPeer
+from bittorrent.swarm_events import PeerBanned, PieceCompleted, PiecesUnfinished, ServerLied, SwarmEvent
+from bittorrent.swarm_peer import NOBODY, Sender, SwarmPeer
+from bittorrent.unfinished import UnfinishedPiece
 from bittorrent.wire.scatter import ScatterScratch
 from transfer.address import is_ip_address
 
@@ -71,6 +72,8 @@ class SwarmDownloads:
         self._assembly = PieceAssembly(geometry)
         self._blame = Blame()
         self._scratch = ScatterScratch()
+        self._is_told = False  # that there are unfinished pieces, since the last tick
+        self._told_at_bytes = 0
 
     def include(self, peer: SwarmPeer) -> None:
         """From now on a peer takes part: what it sends is received here."""
@@ -105,6 +108,15 @@ class SwarmDownloads:
         for block, received in zip(blocks, answers, strict=True):
             if received is None:
                 self._receive_late(peer, block, None)
+
+    def take_up(self, pieces: Iterable[UnfinishedPiece]) -> None:
+        """Pieces of which blocks were kept when an earlier run ended; those that are of no use now are left out."""
+        for piece in pieces:
+            if self.picker.kept.take_up(piece.index, piece.blocks):
+                begins = (block.begin for block in piece.held_blocks(self.picker.geometry))
+                self._assembly.adopt(piece.index, piece.buffer, dict.fromkeys(begins, NOBODY))
+                if self.picker.state(piece.index) is PieceState.COMPLETE:
+                    self._hand_out(piece.index)
 
     def request_from(self, peer: SwarmPeer) -> None:
         """Asks a peer for as much as is sensible; also while it chokes us, for what it then allows (BEP 6).
@@ -146,6 +158,8 @@ class SwarmDownloads:
                     limiter.spend(sum(block.length for block in blocks), now=self.now)
                 peer.pipeline.requests_sent(now=self.now)
                 self._touch(peer)
+                if not self._is_told:
+                    self._tell_unfinished()
 
     def set_priorities(self, priorities: bytes) -> None:
         """What is wanted has changed: what is not any more is taken back from the peers."""
@@ -187,6 +201,9 @@ class SwarmDownloads:
     def tick(self) -> None:
         """About once a second."""
         self._assembly.drop_empty(lambda index: self.picker.state(index) is PieceState.PARTIAL)
+        self._is_told = False
+        if self.downloaded_bytes != self._told_at_bytes and self._assembly.buffered_bytes:
+            self._tell_unfinished()
         # Who is known to give is asked first: what others let go of would only go to the next who gives nothing.
         for peer in sorted(self._peers.values(), key=_record):
             self._request_from(peer)
@@ -220,13 +237,21 @@ class SwarmDownloads:
         satisfied = self.picker.piece_verified(completed.index)
         for liar in self._blame.piece_verified(completed.index, completed.buffer):
             self._punish(liar, completed.index)
-        self.contributions.credit(completed.senders.values(), len(completed.buffer))
+        kept = _size_of(completed, [begin for begin, sender in completed.senders.items() if sender is NOBODY])
+        self.contributions.credit(completed.senders.values(), len(completed.buffer) - kept)
         self._assembly.recycle(completed.buffer)
         return satisfied
 
     def piece_failed(self, completed: PieceCompleted) -> None:
-        """The piece has another hash: it is fetched again, and whoever must have lied is dropped."""
+        """The piece has another hash: it is fetched again, and whoever must have lied is dropped.
+
+        Nobody must have, if blocks of it were kept from an earlier run: it loses those alone.
+        """
         self._change_unverified(-len(completed.buffer))
+        kept = [begin for begin, sender in completed.senders.items() if sender is NOBODY]
+        if kept:
+            self._drop_kept(completed, kept)
+            return
         self.failed_pieces += 1
         self.wasted_bytes += len(completed.buffer)
         self.picker.piece_failed(completed.index)
@@ -239,6 +264,10 @@ class SwarmDownloads:
     def buffered_bytes(self) -> int:
         """How much memory unfinished pieces take."""
         return self._assembly.buffered_bytes
+
+    def unfinished(self) -> Iterator[tuple[int, memoryview, Mapping[int, Sender]]]:
+        """As `PieceAssembly` has it."""
+        return self._assembly.unfinished()
 
     def _share(self, allowance_bytes: float) -> int:
         """How many blocks one of the peers may be asked for, so that none gets all that the limit allows."""
@@ -284,9 +313,27 @@ class SwarmDownloads:
         for number in received.cancel_for:
             self._take_back(number, block)
         if received.is_piece_complete:
-            buffer, senders = self._assembly.take(block.piece)
-            self._change_unverified(len(buffer))
-            self._events.append(PieceCompleted(block.piece, buffer, senders))
+            self._hand_out(block.piece)
+
+    def _hand_out(self, index: int) -> None:
+        buffer, senders = self._assembly.take(index)
+        self._change_unverified(len(buffer))
+        self._events.append(PieceCompleted(index, buffer, senders))
+
+    def _drop_kept(self, completed: PieceCompleted, kept: Iterable[int]) -> None:
+        """The piece goes on without the blocks at these offsets."""
+        index = completed.index
+        self.picker.kept.take_back(index, sum(1 << begin // BLOCK_SIZE for begin in kept))
+        sent = {begin: sender for begin, sender in completed.senders.items() if sender is not NOBODY}
+        if self.picker.state(index) is PieceState.PARTIAL:
+            self._assembly.adopt(index, completed.buffer, sent)
+        else:
+            self._assembly.recycle(completed.buffer)
+            self.wasted_bytes += _size_of(completed, sent)
+
+    def _tell_unfinished(self) -> None:
+        self._is_told, self._told_at_bytes = True, self.downloaded_bytes
+        self._events.append(PiecesUnfinished())
 
     def _take_back(self, number: int, block: Block) -> None:
         peer = self._peers[number]
@@ -332,6 +379,10 @@ class SwarmDownloads:
             self._take_back(number, block)
         for index in self.picker.take_given_up():
             self.wasted_bytes += self._assembly.drop(index)
+
+
+def _size_of(piece: PieceCompleted, begins: Iterable[int]) -> int:
+    return sum(min(BLOCK_SIZE, len(piece.buffer) - begin) for begin in begins)
 
 
 def _record(peer: SwarmPeer) -> tuple[bool, bool, int]:

@@ -27,6 +27,11 @@ class PieceCompleted:
 
 
 @dataclass(frozen=True, slots=True)
+class PiecesUnfinished:
+    """Blocks are asked for, or have come, that would be lost with the process: about once a second."""
+
+
+@dataclass(frozen=True, slots=True)
 class PeerBanned:
     """This peer certainly lied; its connection is closed already."""
 
@@ -64,5 +69,5 @@ class SeenAs:
 
 
 SwarmEvent: TypeAlias = (
-    MetadataCompleted | PieceCompleted | PeerBanned | ServerLied | DhtNodeFound | PeersNamed | SeenAs
+    MetadataCompleted | PieceCompleted | PiecesUnfinished | PeerBanned | ServerLied | DhtNodeFound | PeersNamed | SeenAs
 )

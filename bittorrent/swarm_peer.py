@@ -21,6 +21,10 @@ class Sender(NamedTuple):
     listen_address: Address
 
 
+NOBODY = Sender(0, Address("", 0), Address("", 0))
+"""Answers for blocks that were kept from an earlier run: always this object."""
+
+
 class SwarmPeer:
     """A connection in a swarm: its machine, its rates, its requests. `number` is never used twice."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from random import Random
 
@@ -17,6 +17,7 @@ from bittorrent.picker.geometry import Geometry
 from bittorrent.swarm import SwarmCore
 from bittorrent.swarm_config import SwarmConfig
 from bittorrent.swarm_events import MetadataCompleted, PeerBanned, PeersNamed, PieceCompleted
+from bittorrent.unfinished import UnfinishedPiece
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
 
@@ -64,6 +65,7 @@ class SwarmNet:
         rate_bytes_per_s: float | None = None,
         fast: bool = True,
         super_seed: bool = False,
+        unfinished: Iterable[UnfinishedPiece] = (),
     ) -> Host:
         """A participant. `have` None means nothing; `corrupts(piece, begin)` names the blocks it sends wrongly."""
         host = Host(self, len(self.hosts), config or SwarmConfig(), corrupts, never_answers)
@@ -71,13 +73,22 @@ class SwarmNet:
         host.rate_bytes_per_s = rate_bytes_per_s or self.rate_bytes_per_s
         self.hosts.append(host)
         if not magnet:
-            host.begin(have or Bitfield(self.geometry.piece_count), super_seed=super_seed)
+            host.begin(have or Bitfield(self.geometry.piece_count), super_seed=super_seed, unfinished=unfinished)
         self.at(self.now, host.tick)
         return host
 
     def seed(self, *, corrupts: Callable[[int, int], bool] | None = None, never_answers: bool = False) -> Host:
         full = Bitfield.full(self.geometry.piece_count)
         return self.host(have=full, corrupts=corrupts, never_answers=never_answers)
+
+    def kept(self, index: int, *numbers: int, wrong: Iterable[int] = ()) -> UnfinishedPiece:
+        """What an earlier run may have kept of a piece; the blocks in `wrong` are not what they should be."""
+        start, buffer = self.geometry.piece_offset(index), bytearray(self.geometry.piece_size(index))
+        for number in numbers:
+            _, begin, length = self.geometry.block(index, number)
+            buffer[begin : begin + length] = self.content[start + begin : start + begin + length]
+            buffer[begin] ^= number in wrong
+        return UnfinishedPiece(index, buffer, sum(1 << number for number in numbers))
 
     def connect(self, one: Host, other: Host) -> None:
         """Both sides of a connection that `one` opens."""
@@ -136,13 +147,14 @@ class Host:
         have = self.core.picker.have.count if self.core.picker else "no metadata"
         return f"{self.address} {have}"
 
-    def begin(self, have: Bitfield, *, super_seed: bool = False) -> None:
+    def begin(self, have: Bitfield, *, super_seed: bool = False, unfinished: Iterable[UnfinishedPiece] = ()) -> None:
         self.core.begin(
             self.net.geometry,
             have,
             self.net.info_bytes,
             private=self.net.is_private,
             super_seed=super_seed,
+            unfinished=unfinished,
             now=self.net.now,
         )
 

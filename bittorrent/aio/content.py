@@ -278,6 +278,7 @@ class Content:
             self._claim(paths, old)
             raise
         self.download_dir = directory
+        self._remembered = None
         with suppress(StorageError):  # it would only be believed where it is looked for
             await self._jobs.run(
                 lambda: self._store_at(old).move_to(self._store_at(directory), self._metainfo.info_hash)
@@ -408,6 +409,17 @@ class Content:
     async def aclose(self) -> None:
         """Waits for what runs and closes the files."""
         await self.disk.aclose()
+
+    @property
+    def info_hash(self) -> bytes:
+        return self._metainfo.info_hash
+
+    @property
+    def blocks_path(self) -> str | None:
+        """Where blocks of unfinished pieces are kept; None when they are not: there is no place that is ours."""
+        if self._seed_only or (self._files is None and self._state_dir is None):
+            return None
+        return self._store_at(self.download_dir).blocks_path(self._metainfo.info_hash)
 
     @property
     def _part_file(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
@@ -51,6 +52,16 @@ class PieceWriter:
         if self._waiting_bytes >= TRIP_BYTES or not self._trips:
             self._start_trip()
 
+    @property
+    def waiting(self) -> tuple[PieceCompleted, ...]:
+        """What is not on its way to the disk."""
+        return tuple(self._waiting)
+
+    async def finish(self) -> None:
+        """Stores what still waits, after the tasks and their trips have ended, unless the disk refuses it."""
+        while not self._is_refused and (batch := self._take()):
+            await self._store(batch)
+
     def retry(self) -> None:
         """The disk may take what waits now."""
         self._is_refused = False
@@ -66,17 +77,26 @@ class PieceWriter:
     async def _run(self) -> None:
         try:
             while not self._is_refused and (batch := self._take()):
-                attempt = self._attempt
-                try:
-                    are_right = await self._disk.store([(piece.index, piece.buffer) for piece in batch])
-                except StorageError as error:
-                    self._waiting.extendleft(reversed(batch))
-                    self._waiting_bytes += sum(len(piece.buffer) for piece in batch)
-                    self._refuse(attempt, error)
-                else:
-                    self._on_stored(list(zip(batch, are_right, strict=True)))
+                await self._store(batch)
         finally:
             self._trips -= 1
+
+    async def _store(self, batch: list[PieceCompleted]) -> None:
+        attempt = self._attempt
+        try:
+            are_right = await self._disk.store([(piece.index, piece.buffer) for piece in batch])
+        except StorageError as error:
+            self._put_back(batch)
+            self._refuse(attempt, error)
+        except asyncio.CancelledError:
+            self._put_back(batch)  # it may well be written, but nobody is told
+            raise
+        else:
+            self._on_stored(list(zip(batch, are_right, strict=True)))
+
+    def _put_back(self, batch: list[PieceCompleted]) -> None:
+        self._waiting.extendleft(reversed(batch))
+        self._waiting_bytes += sum(len(piece.buffer) for piece in batch)
 
     def _refuse(self, attempt: int, error: StorageError) -> None:
         if attempt == self._attempt and not self._is_refused:  # a later attempt may have better luck

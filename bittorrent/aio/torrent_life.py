@@ -13,7 +13,7 @@ from bittorrent.aio.disk import DiskJobs
 from bittorrent.aio.event_stream import EventSource
 from bittorrent.aio.file_guard import FileGuard
 from bittorrent.aio.milestone import Milestone
-from bittorrent.aio.piece_writer import PieceWriter
+from bittorrent.aio.piece_store import PieceStore
 from bittorrent.aio.sources import Sources, tiers_of
 from bittorrent.aio.swarm import Swarm
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
@@ -35,7 +35,7 @@ from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer_list import PeerList, PeerSource
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.file_progress import FileProgress
-from bittorrent.picker.geometry import Block, Geometry, zero_blocks_of
+from bittorrent.picker.geometry import Block, geometry_of
 from bittorrent.rate_limits import SwarmLimits
 from bittorrent.stats import TorrentState
 from bittorrent.storage.resume import ResumeStore
@@ -46,10 +46,12 @@ from bittorrent.swarm_events import (
     PeerBanned,
     PeersNamed,
     PieceCompleted,
+    PiecesUnfinished,
     SeenAs,
     ServerLied,
     SwarmEvent,
 )
+from bittorrent.swarm_peer import NOBODY
 from bittorrent.wire.handshake import Handshake
 from bittorrent.wire.pex import PexFlags
 from kademlia_core.errors import NodeClosedError
@@ -95,7 +97,7 @@ class TorrentLife:
         self._ending: asyncio.Task[None] | None = None
         self.checked_pieces = 0
         self.content: Content | None = None
-        self._writer: PieceWriter | None = None
+        self._store: PieceStore | None = None
         self.stored_in_check: set[int] = set()  # which a check that runs may have missed
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
@@ -193,17 +195,19 @@ class TorrentLife:
             self.is_paused = True
             self.events.tell(PauseChanged(True))
             await self.sources.pause()
+            if self._store is not None:
+                await self._store.keep()
 
     def resume(self) -> None:
         """Goes on after `pause`, and tries the disk that refused again."""
         if self._ending is not None:
             return
         if self.state is TorrentState.FAILED:
-            assert self._writer is not None
+            assert self._store is not None
             self.error = None
             self.state = TorrentState.DOWNLOADING
             self.completed = Milestone()
-            self._writer.retry()
+            self._store.retry()
             self.finish_if_complete()
         if self.is_paused:
             self.is_paused = False
@@ -241,19 +245,23 @@ class TorrentLife:
     async def _begin(self, metainfo: Metainfo) -> bool:
         """Checks what is on disk and starts the exchange; returns whether everything was there."""
         content = self.content = await self._open_content(metainfo)
-        self._writer = PieceWriter(
-            content.disk,
-            on_stored=self._stored,
-            on_refused=self._refused,
-            tasks=self._tasks,
-            trips=self.config.disk_threads,
-        )
         selection = self.wanted.decide(metainfo, content)
         have = await content.check(self.note_checked)
         if self.options.seed_only and not have.is_full:
             raise self.incomplete_error(have)
         self.checked_pieces = metainfo.piece_count
-        geometry = _geometry_of(metainfo)
+        geometry = geometry_of(metainfo)
+        store = self._store = PieceStore(
+            content,
+            self.core,
+            geometry=geometry,
+            on_stored=self._stored,
+            on_refused=self._refused,
+            jobs=self._jobs,
+            tasks=self._tasks,
+            config=self.config,
+        )
+        unfinished = await store.load(have, selection.pieces())
         self.files = FileProgress(metainfo.files, geometry, have)
         self.state = TorrentState.DOWNLOADING
         self.core.begin(
@@ -264,6 +272,7 @@ class TorrentLife:
             is_sequential=self.sequential,
             private=metainfo.private,
             super_seed=self.options.super_seed,
+            unfinished=unfinished,
             now=self._loop.time(),
         )
         self.finish_if_complete()
@@ -294,9 +303,11 @@ class TorrentLife:
     async def _complete(self, was_complete: bool) -> None:
         """Sees to what has to be done whenever the last wanted piece is there."""
         assert self.content is not None
+        assert self._store is not None
         while True:
             await self._all_verified.wait()
             self._all_verified.clear()
+            await self._store.tidy()
             is_complete = self.core.is_complete
             if not self.options.seed_only and not await self._flush():
                 continue
@@ -365,8 +376,11 @@ class TorrentLife:
     def _handle(self, event: SwarmEvent) -> None:
         match event:
             case PieceCompleted():
-                assert self._writer is not None
-                self._writer.put(event)
+                assert self._store is not None
+                self._store.put(event)
+            case PiecesUnfinished():
+                assert self._store is not None
+                self._store.look()
             case MetadataCompleted(info_bytes):
                 if not self._metadata.done():
                     self._metadata.set_result(info_bytes)
@@ -402,7 +416,8 @@ class TorrentLife:
                 self._tell_verified(piece.index)
             else:
                 self.core.piece_failed(piece, now=self._loop.time())
-                senders = dict.fromkeys(sender.address for sender in piece.senders.values())
+                was_kept = NOBODY in piece.senders.values()  # and no peer need be the reason
+                senders = dict.fromkeys(sender.address for sender in piece.senders.values() if not was_kept)
                 self.events.tell(PieceFailed(piece.index, tuple(senders)))
         self.finish_if_complete()
         self.swarm.pump()
@@ -418,9 +433,9 @@ class TorrentLife:
         self.arrivals.reconsider()
 
     async def _check_changed(self, number: int) -> None:
-        assert self._writer is not None
+        assert self._store is not None
         await self.guard.look(doubtful=[number])
-        self._writer.retry()
+        self._store.retry()
 
     def _tell_verified(self, index: int) -> None:
         assert self.files is not None
@@ -466,16 +481,11 @@ class TorrentLife:
         goodbye = self._loop.create_task(self.sources.discovery.aclose(), name=f"leave {self.info_hash.hex()}")
         await self._tasks.aclose()  # first: a dial that has just succeeded is a connection to be closed
         await self.swarm.aclose()
+        if self._store is not None:
+            await self._store.finish()
         await self._remember(is_last=True)
         if self.content is not None:
             await self.content.aclose()
         self._parts.claims.release(self.info_hash)
         await self._jobs.wait_idle()
         await goodbye
-
-
-def _geometry_of(metainfo: Metainfo) -> Geometry:
-    total_bytes, piece_length = metainfo.total_bytes, metainfo.piece_length
-    padding = ((entry.offset, entry.length) for entry in metainfo.files if entry.is_padding)
-    zeros = zero_blocks_of(padding, total_bytes=total_bytes, piece_length=piece_length)
-    return Geometry(total_bytes, piece_length, zeros)

@@ -100,7 +100,12 @@ class PieceChoice:
 
     def make_room(self) -> bool:
         """Whether one more piece may be begun, if need be at the price of one that nobody works on."""
-        return len(self._pieces.partial) < self._max_partial or self._pieces.give_up_one()
+        return self.has_room or self._pieces.give_up_one()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more piece may be begun and none has to be given up for it."""
+        return len(self._pieces.partial) < self._max_partial
 
     def is_suspect(self, view: PeerView, index: int) -> bool:
         """Whether this peer may have spoilt a piece on parole."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from bittorrent.picker.bitfield import Bitfield
+
+if TYPE_CHECKING:
+    from bittorrent.metainfo.torrent import Metainfo
 
 BLOCK_SIZE = 16384  # BEP 3: peers drop a connection that asks for more
 
@@ -100,6 +103,14 @@ class Geometry:
     def _check(self, index: int) -> None:
         if not 0 <= index < self.piece_count:
             raise IndexError(f"piece {index} is not one of {self.piece_count}")
+
+
+def geometry_of(metainfo: Metainfo) -> Geometry:
+    """The pieces and blocks of a torrent."""
+    total_bytes, piece_length = metainfo.total_bytes, metainfo.piece_length
+    padding = ((entry.offset, entry.length) for entry in metainfo.files if entry.is_padding)
+    zeros = zero_blocks_of(padding, total_bytes=total_bytes, piece_length=piece_length)
+    return Geometry(total_bytes, piece_length, zeros)
 
 
 def zero_blocks_of(padding: Iterable[tuple[int, int]], *, total_bytes: int, piece_length: int) -> dict[int, int]:

@@ -14,6 +14,7 @@ from bittorrent.picker.critical import CriticalRequests
 from bittorrent.picker.deadlines import Deadlines
 from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.picker.inflight import InFlight
+from bittorrent.picker.kept import KeptPieces
 from bittorrent.picker.open_pieces import PieceProgress
 from bittorrent.picker.parole import ParoleTurns
 from bittorrent.picker.peers import PeerPieces, PeerView
@@ -43,14 +44,14 @@ class PiecePicker:
         self._open = self._pieces.open
         self._peers = PeerPieces(self._pieces.needed, self._availability)
         self._in_flight = InFlight(max_requesters=config.endgame_requesters)
-        self._policy = PieceChoice(
-            self._pieces, self._peers, availability=self._availability, geometry=geometry, config=config
-        )
+        available = self._availability
+        self._policy = PieceChoice(self._pieces, self._peers, availability=available, geometry=geometry, config=config)
         self._deadlines = Deadlines(max_pieces=config.max_deadlines)
-        self.parole = ParoleTurns(self._pieces, self._in_flight, self._policy, first_turn_s=config.parole_turn_s)
-        in_flight, policy = self._in_flight, self._policy
+        pieces, in_flight, policy = self._pieces, self._in_flight, self._policy
+        self.parole = ParoleTurns(pieces, in_flight, policy, first_turn_s=config.parole_turn_s)
+        self.kept = KeptPieces(pieces, policy)
         self._critical = CriticalRequests(
-            self._deadlines, self._pieces, self._peers, in_flight, policy, geometry=geometry, config=config
+            self._deadlines, pieces, self._peers, in_flight, policy, geometry=geometry, config=config
         )
         self._duplicate_requests = 0
         self._unneeded_blocks = 0

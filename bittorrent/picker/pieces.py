@@ -167,6 +167,33 @@ class PieceTable:
                 return True
         return False
 
+    def take_up(self, index: int, blocks: int) -> PieceState:
+        """A wanted MISSING piece, of which some blocks are here from an earlier run; returns its state after that."""
+        piece = self.start(index, None)
+        self.open.discard(piece)
+        piece.received = blocks & piece.needed
+        piece.free = piece.needed ^ piece.received
+        if piece.is_untouched:
+            self._make_missing(piece)
+        elif piece.is_complete:
+            del self.partial[index]
+            self.complete[index] = piece
+        else:
+            self.open.put(piece)
+        return self.state(index)
+
+    def take_back(self, index: int, blocks: int) -> None:
+        """COMPLETE to PARTIAL, or MISSING if nothing is left, without some blocks: they are to be fetched."""
+        piece = self._pop_complete(index)
+        piece.received &= ~blocks
+        piece.free = piece.needed ^ piece.received
+        piece.owner = None
+        self.partial[index] = piece
+        if piece.is_untouched or not self.is_wanted(index):
+            self._make_missing(piece)
+        else:
+            self.open.put(piece)
+
     def forget_suspect(self, peer: int) -> None:
         for suspects in self.suspects.values():
             suspects.pop(peer, None)

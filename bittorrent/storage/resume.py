@@ -1,4 +1,5 @@
-"""What a second start needs and cannot find elsewhere: the metadata behind a magnet link, and what was verified.
+"""What a second start needs and cannot find elsewhere: the metadata behind a magnet link, what was verified, and where
+blocks of unfinished pieces are kept.
 
 The state of a download goes when it is complete. The torrent of a magnet link stays beside the content: with it the
 same link is known to be complete, and can be shared, when no peer is there to ask. It goes with the content
@@ -19,7 +20,8 @@ from bittorrent.storage.resume_state import MAX_STATE_BYTES, ResumeState
 
 
 class ResumeStore:
-    """Torrents in the hidden folder `.kad` of a directory: of each `<info-hash>.torrent` and `<info-hash>.resume`.
+    """Torrents in the hidden folder `.kad` of a directory: of each `<info-hash>.torrent` and `<info-hash>.resume`, and
+    `<info-hash>.blocks`, which is a `BlockFile`.
 
     Args:
         directory: where downloads go.
@@ -121,7 +123,12 @@ class ResumeStore:
         """
         remove_file(self._path(info_hash, ".torrent"))
         remove_file(self._path(info_hash, ".resume"))
+        remove_file(self.blocks_path(info_hash))
         remove_folder_if_empty(self._folder)
+
+    def blocks_path(self, info_hash: bytes) -> str:
+        """Where blocks of unfinished pieces are kept."""
+        return self._path(info_hash, ".blocks")
 
     def _path(self, info_hash: bytes, ending: str) -> str:
         return os.path.join(self._folder, info_hash.hex() + ending)

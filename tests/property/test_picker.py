@@ -16,6 +16,7 @@ from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.picker.picker import PiecePicker
 
 MAX_PEERS = 6
+KEPT = 0  # who sent what was kept from an earlier run
 CONFIG = PickerConfig(endgame_requesters=2, endgame_requests=6, random_first_pieces=1, late_blocks=4)
 
 
@@ -37,6 +38,7 @@ class PickerAgainstModel(RuleBasedStateMachine):
         self.complete: set[int] = set()
         self.failed: set[int] = set()  # on parole
         self.received: dict[Block, int] = {}  # of pieces that are not complete: who sent it
+        self.kept: dict[int, dict[Block, int]] = {}  # of complete pieces with blocks that were kept: who sent each
         self.outstanding: dict[Block, dict[int, float]] = defaultdict(dict)
         self.touched: dict[Block, float] = {}
         self.priorities = [4] * self.geometry.piece_count
@@ -156,6 +158,17 @@ class PickerAgainstModel(RuleBasedStateMachine):
             self.forget_request(peer, block)
         self.received = {block: peer for block, peer in self.received.items() if priorities[block.piece]}
         self.priorities = priorities
+
+    @rule(data=st.data())
+    def take_up_kept_blocks(self, data: st.DataObject) -> None:
+        index = data.draw(st.integers(0, self.geometry.piece_count - 1))
+        blocks = data.draw(st.sets(st.sampled_from(self.geometry.blocks(index)), min_size=1))
+        numbers = sum(1 << block.begin // 16384 for block in blocks)
+        is_welcome = self.state(index) is PieceState.MISSING and self.priorities[index] > 0
+        assert self.picker.kept.take_up(index, numbers) == (is_welcome and index not in self.failed)
+        if is_welcome and index not in self.failed:
+            self.received |= dict.fromkeys(blocks, KEPT)
+            self.note_if_complete(index)
 
     @rule(data=st.data(), reader=st.integers(1, 2))
     def read(self, data: st.DataObject, reader: int) -> None:
@@ -349,17 +362,30 @@ class PickerAgainstModel(RuleBasedStateMachine):
     def note_received(self, peer: int, block: Block, is_complete: bool) -> None:
         self.outstanding.pop(block, None)
         self.received[block] = peer
-        blocks = self.geometry.blocks(block.piece)
-        assert is_complete == all(other in self.received for other in blocks)
-        if is_complete:
-            senders = {self.received.pop(other) for other in blocks}
-            assert set(self.picker.contributors(block.piece)) == senders
-            assert block.piece not in self.failed or senders == {peer}, "two sources for a piece on parole"
-            self.complete.add(block.piece)
+        assert is_complete == self.note_if_complete(block.piece)
+
+    def note_if_complete(self, index: int) -> bool:
+        blocks = self.geometry.blocks(index)
+        if not all(block in self.received for block in blocks):
+            return False
+        sent = {block: self.received.pop(block) for block in blocks}
+        senders = set(sent.values())
+        assert set(self.picker.contributors(index)) == senders - {KEPT}
+        assert index not in self.failed or len(senders) == 1, "two sources for a piece on parole"
+        self.complete.add(index)
+        if KEPT in senders:
+            self.kept[index] = sent
+        return True
 
     def settle(self, index: int, is_right: bool) -> None:
         contributors = self.picker.contributors(index)
         self.complete.remove(index)
+        sent = self.kept.pop(index, {})
+        if sent and not is_right:
+            self.picker.kept.take_back(index, sum(1 << b.begin // 16384 for b, peer in sent.items() if peer == KEPT))
+            if self.priorities[index]:
+                self.received |= {block: peer for block, peer in sent.items() if peer != KEPT}
+            return
         if is_right:
             self.picker.piece_verified(index)
             self.have.add(index)
