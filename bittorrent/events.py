@@ -62,6 +62,14 @@ class PeerDisconnected:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackerWarned:
+    """A tracker has something to tell its users; `url` may have a passkey in it."""
+
+    url: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class TorrentStopped:
     """The last event. `error` says why; `TorrentStoppedError` if somebody wanted it."""
 
@@ -83,6 +91,7 @@ TorrentEvent: TypeAlias = (
     | FileCompleted
     | PeerConnected
     | PeerDisconnected
+    | TrackerWarned
     | TorrentStopped
     | EventsLost
 )

@@ -40,31 +40,39 @@ class NamedPeers:
     def is_resolving(self) -> bool:
         return self._resolving > 0
 
-    def add(self, addresses: Iterable[tuple[str, int]], *, named_by: NamedBy = NamedBy.USER) -> None:
-        """Endpoints, each an IP address or a name."""
+    def add(
+        self,
+        addresses: Iterable[tuple[str, int]],
+        *,
+        named_by: NamedBy = NamedBy.USER,
+        source: PeerSource = PeerSource.MANUAL,
+    ) -> None:
+        """Endpoints, each an IP address or a name. Names that strangers give are looked up only a few at a time."""
         for host, port in addresses:
             if is_ip_address(host) and named_by is NamedBy.USER:
-                self._on_addresses([Address(host, port)], PeerSource.MANUAL)
-            else:
+                self._on_addresses([Address(host, port)], source)
+            elif named_by is NamedBy.USER or self._resolving < MAX_RESOLVING:
                 self._resolving += 1
-                self._tasks.start(self._resolve(host, port, named_by), name=f"resolve {host}")
+                self._tasks.start(self._resolve(host, port, named_by, source), name=f"resolve {host}")
 
-    async def _resolve(self, host: str, port: int, named_by: NamedBy) -> None:
+    async def _resolve(self, host: str, port: int, named_by: NamedBy, source: PeerSource) -> None:
         try:
             addresses = [Address(host, port)] if is_ip_address(host) else await _look_up(host, port)
             if named_by is not NamedBy.USER:
                 addresses = [address for address in addresses if await self._is_allowed(address)]
         except OSError:
-            self.unresolved.append(host)
+            if host not in self.unresolved and len(self.unresolved) < MAX_TOLD:
+                self.unresolved.append(host)
         else:
-            self._on_addresses(addresses, PeerSource.MANUAL)
+            self._on_addresses(addresses, source)
         finally:
             self._resolving -= 1
 
     async def _is_allowed(self, address: Address) -> bool:
         if self._calls.believes(address, teller=Reach.INTERNET) and await self._calls.allows(address):
             return True
-        self.private.append(address)
+        if address not in self.private and len(self.private) < MAX_TOLD:
+            self.private.append(address)
         return False
 
 
@@ -74,3 +82,5 @@ async def _look_up(host: str, port: int) -> list[Address]:
 
 
 MAX_ADDRESSES_PER_NAME = 4
+MAX_RESOLVING = 100
+MAX_TOLD = 100  # of what went wrong

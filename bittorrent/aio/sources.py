@@ -35,6 +35,7 @@ class Sources:
         swarm: takes the peers.
         left_bytes: what trackers are told.
         has_enough: whether nobody has to be looked for any more.
+        on_warning: told of a tracker that warns, by its URL.
         is_paused: begin only with `resume`.
     """
 
@@ -49,6 +50,7 @@ class Sources:
         swarm: Swarm,
         left_bytes: Callable[[], int],
         has_enough: Callable[[], bool],
+        on_warning: Callable[[str, str], None],
         is_paused: bool,
         tasks: TaskSet,
         rng: Random,
@@ -62,6 +64,7 @@ class Sources:
         self._swarm = swarm
         self._left_bytes = left_bytes
         self._has_enough = has_enough
+        self._on_warning = on_warning
         self._tasks = tasks
         self._rng = rng
         self._is_paused = is_paused
@@ -169,6 +172,8 @@ class Sources:
             named_by=NamedBy.TORRENT if isinstance(self._source, Metainfo) else NamedBy.STRANGER,
             totals=lambda: TransferTotals(core.uploaded_bytes, core.downloaded_bytes, self._left_bytes()),
             on_peers=lambda addresses: self._swarm.add_addresses(addresses, PeerSource.TRACKER),
+            on_names=lambda names: self.named_peers.add(names, named_by=NamedBy.STRANGER, source=PeerSource.TRACKER),
+            on_warning=self._on_warning,
         )
 
     async def _note_announced(self) -> None:

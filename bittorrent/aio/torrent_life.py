@@ -29,6 +29,7 @@ from bittorrent.events import (
     StateChanged,
     TorrentEvent,
     TorrentStopped,
+    TrackerWarned,
 )
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
@@ -131,6 +132,7 @@ class TorrentLife:
             swarm=self.swarm,
             left_bytes=lambda: self.left_bytes,
             has_enough=lambda: self.completed.is_reached,
+            on_warning=lambda url, text: self.events.tell(TrackerWarned(url, text)),
             is_paused=options.paused,
             tasks=self._tasks,
             rng=rng,

@@ -221,6 +221,8 @@ class TrackerAnnouncer:
         named_by: where the URLs are from.
         totals: called for the numbers of each announcement.
         on_peers: called with the endpoints that a tracker named.
+        on_names: called with those of them whose host is a name.
+        on_warning: called with the URL and the text of a tracker that warns, unless it said so the last time, too.
         port: where we accept peers.
         stop_timeout_s: how long `aclose` waits for trackers to hear that we leave.
     """
@@ -236,6 +238,8 @@ class TrackerAnnouncer:
         named_by: NamedBy = NamedBy.TORRENT,
         totals: Callable[[], TransferTotals],
         on_peers: Callable[[Sequence[Address]], object],
+        on_names: Callable[[Sequence[tuple[str, int]]], object] = lambda names: None,
+        on_warning: Callable[[str, str], object] = lambda url, text: None,
         config: ScheduleConfig | None = None,
         stop_timeout_s: float = 2.0,
         rng: random.Random | None = None,
@@ -248,6 +252,9 @@ class TrackerAnnouncer:
         self._named_by = named_by
         self._totals = totals
         self._on_peers = on_peers
+        self._on_names = on_names
+        self._on_warning = on_warning
+        self._warnings: dict[str, str] = {}
         self._stop_timeout_s = stop_timeout_s
         rng = rng or random.SystemRandom()
         self._key = rng.getrandbits(32)
@@ -318,7 +325,16 @@ class TrackerAnnouncer:
             self._schedule.succeeded(announce, response, now=self._loop.time())
             self._announced.set()
             self._on_peers(response.peers)
+            self._on_names(response.names)
+            self._note_warning(announce.url, response.warning)
         self._changed.set()
+
+    def _note_warning(self, url: str, warning: str | None) -> None:
+        if warning is None:
+            self._warnings.pop(url, None)
+        elif warning != self._warnings.get(url):
+            self._warnings[url] = warning
+            self._on_warning(url, warning)
 
     async def _say_stopped(self, announce: Announce) -> None:
         with suppress(TrackerError, LocalProtocolError):

@@ -5,6 +5,7 @@ The UDP form is in `bittorrent.tracker.udp`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
@@ -14,15 +15,16 @@ from urllib.parse import quote, urlsplit
 
 from bittorrent.errors import TrackerError
 from bittorrent.urls import escaped_url
-from transfer.address import Address, AddressError, is_usable_peer, split_compact
-from transfer.wire import bencode
+from transfer.address import COMPACT_IPV4_SIZE, COMPACT_IPV6_SIZE, Address, is_usable_peer, split_compact
 from transfer.wire.bencode import BencodeError, BencodeLimits
+from transfer.wire.bencode_lenient import decode_dict_leniently
 
 if TYPE_CHECKING:
     from transfer.wire.bencode import Value
 
 MAX_RESPONSE_BYTES = 1 << 20  # libtorrent's limit, after decompression
 MAX_PEERS = 2000
+MAX_NAMES = 20
 MAX_TRACKER_ID_BYTES = 1024
 DEFAULT_INTERVAL_S = 1800.0
 
@@ -87,6 +89,7 @@ class AnnounceResponse:
         tracker_id: to be sent back next time.
         warning: a text for a person, or None.
         external_ip: the address that the tracker saw us at (BEP 24), or None.
+        names: peers whose host is a name, not looked up yet (BEP 3), at most `MAX_NAMES`.
     """
 
     peers: tuple[Address, ...] = ()
@@ -97,6 +100,7 @@ class AnnounceResponse:
     tracker_id: bytes | None = None
     warning: str | None = None
     external_ip: str | None = None
+    names: tuple[tuple[str, int], ...] = ()
 
 
 def announce_url(url: str, request: AnnounceRequest) -> str:
@@ -129,34 +133,37 @@ def announce_url(url: str, request: AnnounceRequest) -> str:
 
 
 def parse_response(body: bytes) -> AnnounceResponse:
-    """What an HTTP tracker's answer says.
+    """What an HTTP tracker's answer says. What cannot be read of it costs nothing else.
 
     Raises:
         TrackerError: it refuses (`failure_reason` is its text), or this is no answer of a tracker.
     """
     try:
-        answer = bencode.decode_dict(body, limits=_LIMITS)
+        answer = decode_dict_leniently(body, limits=_LIMITS)
     except BencodeError as error:
         raise TrackerError(f"the answer is not that of a tracker: {error}") from None
     if b"failure reason" in answer:
         reason = readable(answer[b"failure reason"])
         raise TrackerError(f"the tracker refused: {reason}", failure_reason=reason)
-    try:
-        peers = [*_peers(answer.get(b"peers", b"")), *_compact(answer.get(b"peers6", b""), ipv6=True)]
-    except AddressError as error:
-        raise TrackerError(f"the tracker's list of peers is broken: {error}") from None
+    found = _Peers()
+    found.read(answer.get(b"peers", b""), ipv6=False)
+    found.read(answer.get(b"peers6", b""), ipv6=True)
+    warning = readable(answer[b"warning message"]) if b"warning message" in answer else None
+    if found.is_broken and warning is None:
+        warning = "its list of peers is broken"
     tracker_id = answer.get(b"tracker id")
     is_kept = isinstance(tracker_id, bytes) and len(tracker_id) <= MAX_TRACKER_ID_BYTES
     interval_s = _count(answer.get(b"interval"))
     return AnnounceResponse(
-        peers=usable_peers(peers),
+        peers=usable_peers(found.addresses),
         interval_s=DEFAULT_INTERVAL_S if interval_s is None else float(interval_s),
         min_interval_s=_count(answer.get(b"min interval")),
         seeders=_count(answer.get(b"complete")),
         leechers=_count(answer.get(b"incomplete")),
         tracker_id=tracker_id if isinstance(tracker_id, bytes) and is_kept else None,
-        warning=readable(answer[b"warning message"]) if b"warning message" in answer else None,
+        warning=warning,
         external_ip=_external_ip(answer.get(b"external ip")),
+        names=tuple(found.names),
     )
 
 
@@ -183,26 +190,41 @@ def tracker_name(url: str) -> str:
     return readable(f"{parts.scheme}://{host}".encode())
 
 
-def _peers(value: Value) -> list[Address]:
-    """`peers`: a compact string (BEP 23) or a list of dictionaries (BEP 3), of which unusable ones are left out."""
-    if not isinstance(value, list):
-        return _compact(value, ipv6=False)
-    found = []
-    for entry in value[:MAX_PEERS]:
-        if isinstance(entry, dict):
-            host, port = entry.get(b"ip"), entry.get(b"port")
-            if isinstance(host, bytes) and isinstance(port, int):
-                try:
-                    found.append(Address(str(ip_address(host.decode("ascii"))), port))
-                except ValueError:
-                    continue  # a name: allowed by BEP 3, but nobody should be made to resolve a stranger's list
-    return found
+class _Peers:
+    """Reads `peers` and `peers6`: a compact string (BEP 7, 23), or a list of dictionaries (BEP 3).
 
+    What cannot be read is left out: a tail of a string, an entry of a list.
+    """
 
-def _compact(value: Value, *, ipv6: bool) -> list[Address]:
-    if not isinstance(value, bytes):
-        raise AddressError("neither a string nor a list")
-    return split_compact(value, ipv6=ipv6)
+    def __init__(self) -> None:
+        self.addresses: list[Address] = []
+        self.names: dict[tuple[str, int], None] = {}
+        self.is_broken = False
+
+    def read(self, value: Value, *, ipv6: bool) -> None:
+        if isinstance(value, bytes):
+            stride = COMPACT_IPV6_SIZE if ipv6 else COMPACT_IPV4_SIZE
+            self.is_broken |= len(value) % stride > 0
+            self.addresses += split_compact(value[: len(value) - len(value) % stride], ipv6=ipv6)
+        elif isinstance(value, list):
+            for entry in value[:MAX_PEERS]:
+                self._read_entry(entry)
+        else:
+            self.is_broken = True
+
+    def _read_entry(self, entry: Value) -> None:
+        host, port = (entry.get(b"ip"), entry.get(b"port")) if isinstance(entry, dict) else (None, None)
+        if isinstance(port, bytes) and port.isdigit() and len(port) < 6:
+            port = int(port)
+        if not isinstance(host, bytes) or not isinstance(port, int):
+            self.is_broken = True
+            return
+        text = host.decode("latin-1").strip().strip("[]")
+        try:
+            self.addresses.append(Address.from_socket((str(ip_address(text)), port)))
+        except ValueError:
+            if 0 < port <= 65535 and _NAME.fullmatch(text) and len(self.names) < MAX_NAMES:
+                self.names[text, port] = None
 
 
 def _external_ip(value: Value | None) -> str | None:
@@ -218,4 +240,5 @@ def _count(value: object) -> int | None:
 
 
 _MAX_TEXT = 200
+_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _LIMITS = BencodeLimits(size_bytes=MAX_RESPONSE_BYTES, depth=8, tokens=100_000)

@@ -12,8 +12,8 @@ from urllib.parse import quote, urlsplit, urlunsplit
 from bittorrent.errors import TrackerError
 from bittorrent.tracker.messages import MAX_RESPONSE_BYTES, readable
 from bittorrent.urls import escaped_url
-from transfer.wire import bencode
 from transfer.wire.bencode import BencodeError, BencodeLimits
+from transfer.wire.bencode_lenient import decode_dict_leniently
 
 MAX_HASHES = 74  # what one UDP packet holds (BEP 15)
 
@@ -50,7 +50,7 @@ def parse_scrape(body: bytes, info_hashes: Iterable[bytes]) -> dict[bytes, Scrap
         TrackerError: it refuses, or this is no answer to a scrape.
     """
     try:
-        answer = bencode.decode_dict(body, limits=_LIMITS)
+        answer = decode_dict_leniently(body, limits=_LIMITS)
     except BencodeError as error:
         raise TrackerError(f"the answer is not that of a tracker: {error}") from None
     if b"failure reason" in answer:

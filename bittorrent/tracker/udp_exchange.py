@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from abc import ABC, abstractmethod
 from collections import deque
@@ -57,7 +58,8 @@ class UdpExchange(ABC, Generic[T]):
 
     The source of datagrams is the caller's to check (a connected socket does). What does not belong to the exchange
     is ignored and counted. A connection id that runs out between two retransmissions is asked for again; the waiting
-    times go on doubling meanwhile, as in BEP 15's example.
+    times go on doubling meanwhile, as in BEP 15's example. One that the tracker does not know (it was restarted, or has
+    another address for each of its machines) is asked for again at once.
     """
 
     action: int
@@ -67,6 +69,7 @@ class UdpExchange(ABC, Generic[T]):
         self._rng = rng
         self._config = config
         self._retransmits = 0
+        self._mismatches = 0
         self._connection_id = 0
         self._connected_at: float | None = None
         self._expects: int | None = None
@@ -95,6 +98,11 @@ class UdpExchange(ABC, Generic[T]):
             self.ignored_datagrams += 1
         elif action == _ERROR:
             reason = readable(data[8:].rstrip(b"\0"))
+            if self._expects == self.action and _MISMATCH.search(reason) and self._mismatches < MAX_MISMATCHES:
+                self._mismatches += 1
+                self._connected_at = None
+                self._send(now=now)
+                return
             self._close(ExchangeFailed(message=f"the tracker refused: {reason}", failure_reason=reason))
         elif action == _CONNECT and self._expects == _CONNECT and len(data) >= 16:
             (self._connection_id,) = _ID.unpack_from(data, 8)
@@ -150,6 +158,8 @@ class UdpExchange(ABC, Generic[T]):
         self._events.append(event)
 
 
+MAX_MISMATCHES = 2  # connection ids refused in a row; then the tracker does refuse
+_MISMATCH = re.compile(r"connection[ _-]?id", re.IGNORECASE)  # "Connection ID missmatch." is what opentracker says
 _PROTOCOL_ID = 0x41727101980
 _CONNECT = 0
 _ERROR = 3

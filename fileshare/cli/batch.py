@@ -15,6 +15,7 @@ from fileshare.cli.errors import CommandError, error_text
 from fileshare.cli.job import Job
 from fileshare.cli.output import Output, one_line
 from fileshare.cli.renamed import find_renamed, tell_renamed
+from fileshare.cli.tracker_warnings import TrackerWarnings
 from fileshare.cli.transfers import TransferView
 from fileshare.cli.units import count_text, size_text
 from transfer.errors import TransferError
@@ -50,6 +51,7 @@ class Batch:
         self._on_complete = on_complete
         self._advise = advise
         self._view = TransferView(output, several=several)
+        self._warnings = TrackerWarnings(output)
         self._session: Session | None = None
         self._tasks: dict[asyncio.Task[None], Job] = {}
         self._left: list[bytes] = []
@@ -165,6 +167,7 @@ class Batch:
         for job in self.jobs:
             if job.torrent is not None and job.torrent.state is not TorrentState.STOPPED:
                 self._view.show(job.torrent.statistics(), job.torrent.explain())
+                self._warnings.look(job.torrent)
         self._view.refresh()
 
     async def _live(self, job: Job) -> None:

@@ -32,6 +32,7 @@ from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoD
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run, wait_started
 from fileshare.cli.sources import is_url, read_source
+from fileshare.cli.tracker_warnings import TrackerWarnings
 from fileshare.cli.transfers import TransferView
 from fileshare.cli.units import size_text
 from transfer.address import Address
@@ -135,6 +136,7 @@ class Streaming:
         self._network = network
         self._web_seeds = web_seeds
         self._stats: TorrentStats | None = None
+        self._warnings = TrackerWarnings(output)
 
     async def run(self) -> None:
         """Until it is cancelled.
@@ -209,6 +211,7 @@ class Streaming:
         try:
             while torrent.state is not TorrentState.STOPPED:
                 view.show(torrent.statistics(), torrent.explain())
+                self._warnings.look(torrent)
                 await asyncio.sleep(REFRESH_INTERVAL_S)
         finally:
             self._stats = torrent.statistics()

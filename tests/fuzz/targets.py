@@ -43,6 +43,8 @@ from tests.fuzz.test_resume_fuzz import VALID as RESUME
 from tests.peer_pair import LEFT_ID, RIGHT_ID, handshake
 from transfer.address import Address
 from transfer.wire import bencode
+from transfer.wire.bencode import BencodeError
+from transfer.wire.bencode_lenient import decode_dict_leniently
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +226,13 @@ def udp_tracker_seeds() -> list[bytes]:
     connect = b"\x01\x0c" + bytes(4) + bytes(range(8))
     answer = b"\x01\x16" + b"\0\0\0\x01" + struct.pack(">III", 900, 1, 2) + b"\x09\x09\x09\x09\x1a\xe1"
     refusal = b"\x01\x08" + b"\0\0\0\x03" + b"nope"
-    return [b"\0" + connect + answer, b"\0" + connect + b"\x03\x50" + bytes(0x50) + answer, b"\x80" + connect + refusal]
+    mismatch = b"\x01\x17" + b"\0\0\0\x03" + b"Connection ID missmatch."
+    return [
+        b"\0" + connect + mismatch + connect + answer,
+        b"\0" + connect + answer,
+        b"\0" + connect + b"\x03\x50" + bytes(0x50) + answer,
+        b"\x80" + connect + refusal,
+    ]
 
 
 def _keyvalue_seeds() -> list[bytes]:
@@ -296,7 +304,13 @@ TARGETS = {
             b"d8:completei1e8:intervali1800e5:peers6:\x7f\x00\x00\x01\x1a\xe1e",
             b"d8:intervali9e5:peersld2:ip9:127.0.0.14:porti1eeee",
             b"d14:failure reason4:nopee",
+            b"d8:intervali007e8:intervali1e5:peersld2:ip6:a.test4:port4:6881eee\r\n",
+            b"d5:peers7:abcdefg6:peers6i1e15:warning message2:hie",
         ],
+    ),
+    "lenient": Target(
+        decoder(decode_dict_leniently, BencodeError, None),
+        lambda: [b"\xef\xbb\xbf d01:ai007e1:ai1ee.", b"d1:ali-0ei1.5ed1:b0:eee"],
     ),
     "extended": Target(
         decoder(ExtendedHandshake.from_bytes, WireError, lambda value: value.to_bytes()),

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import pytest
 
+from tests.simulation import tracker_words
 from tests.simulation.tracker_tiers import Asked, ask_udp, silent_udp, tiers
 from transfer.simulation import run
 
@@ -111,3 +112,10 @@ def test_a_session_waits_longer_each_time_for_a_udp_tracker_that_is_gone() -> No
     assert [later - sooner for sooner, later in zip(tries, times[1::2], strict=True)] == [15.0] * len(tries)
     assert [later - sooner for sooner, later in pairwise(tries)] == [55, 70, 100, 160]
     assert error == "udp://10.0.0.9:6969: it did not answer in time"
+
+
+def test_peers_that_are_named_by_name_are_found_and_a_warning_is_told_once() -> None:
+    """BEP 3 allows names; libtorrent#161."""
+    words = run(tracker_words.a_peer_has_a_name, seed=1).result
+    assert words.shown == "maintenance at noon"
+    assert [event.message for event in words.warned] == ["maintenance at noon"]

@@ -7,6 +7,7 @@ import pytest
 from bittorrent.errors import TrackerError
 from bittorrent.tracker.messages import (
     DEFAULT_INTERVAL_S,
+    MAX_NAMES,
     MAX_PEERS,
     MAX_RESPONSE_BYTES,
     AnnounceRequest,
@@ -66,6 +67,7 @@ def test_peers_that_cannot_be_called_are_left_out() -> None:
     ]
     response = parse_response(bencode.encode({b"peers": entries}))
     assert response.peers == (Address("10.0.0.1", 1), Address("2001:db8::1", 2))
+    assert response.names == (("example.org", 3),)
 
 
 def test_the_number_of_peers_is_bounded() -> None:
@@ -79,10 +81,9 @@ def test_the_number_of_peers_is_bounded() -> None:
         b"",
         b"<html>not found</html>",
         b"le",
-        b"d5:peers7:1234567e",
-        b"d6:peers617:12345678901234567e",
-        b"d5:peersi5ee",
-        b"d5:peers0:e trailing",
+        b"d5:peers0:",
+        b"di5e0:e",
+        b"d5:peers9999999999:e",
         b"d1:x" + b"l" * 20 + b"e" * 21,
         bencode.encode({b"x": bytes(MAX_RESPONSE_BYTES)}),
     ],
@@ -91,6 +92,43 @@ def test_what_is_no_answer_of_a_tracker(body: bytes) -> None:
     with pytest.raises(TrackerError) as caught:
         parse_response(body)
     assert caught.value.failure_reason is None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"d8:intervali900e5:peers6:\x0a\0\0\1\x1a\xe1e\r\n<!-- 0.02 s -->",
+        b"\xef\xbb\xbf\n d8:intervali900e5:peers6:\x0a\0\0\1\x1a\xe1e",
+        b"d8:intervali900e8:intervali5e5:peers6:\x0a\0\0\1\x1a\xe15:peers0:e",
+        b"d8:intervali0900e5:peers06:\x0a\0\0\1\x1a\xe1e",
+        b"d8:intervali900.5e8:completei-0e5:peers6:\x0a\0\0\1\x1a\xe1e",
+        b"d8:intervali900e5:peersl6:peer.xd2:ip8:10.0.0.14:porti6881eed2:ipi7eeee",
+        b"d8:intervali900e5:peersld2:ip8:10.0.0.14:port4:6881eee",
+        b"d8:intervali900e5:peers6:\x0a\0\0\1\x1a\xe16:peers6i7e8:completeleee",
+        b"d11:external ip3:abc8:intervali900e10:tracker idi7e5:peers11:\x0a\0\0\1\x1a\xe1abcde6:peers63:xyze",
+    ],
+    ids=["behind", "before", "twice", "zeros", "decimals", "entries", "digits", "types", "tails"],
+)
+def test_what_is_wrong_in_an_answer_costs_nothing_else(body: bytes) -> None:
+    """synapse#117 and its neighbours."""
+    response = parse_response(body)
+    assert response.peers == (Address("10.0.0.1", 6881),)
+    assert response.interval_s == 900
+
+
+def test_a_list_of_peers_that_cannot_be_read_is_told() -> None:
+    assert parse_response(b"d5:peersi5ee").warning == "its list of peers is broken"
+    assert parse_response(b"d5:peers7:1234567e").warning == "its list of peers is broken"
+    assert parse_response(b"d5:peersi5e15:warning message5:greete").warning == "greet"
+    assert parse_response(b"d5:peerslee").warning is None
+
+
+def test_names_of_peers_are_few_and_fit_for_a_resolver() -> None:
+    names = [f"peer{number}.example".encode() for number in range(MAX_NAMES + 5)]
+    wrong = [b"a b", b"../x", b"x" * 64, b"", b"http://x/", b"a" * 254, b"\xff.example", b"x..y"]
+    entries: list[bencode.Encodable] = [{b"ip": name, b"port": 7} for name in [*wrong, *names]]
+    found = parse_response(bencode.encode({b"peers": entries})).names
+    assert found == tuple((name.decode(), 7) for name in names[:MAX_NAMES])
 
 
 @pytest.mark.parametrize("wrong", [-1, b"900", 1 << 40, []])

@@ -81,6 +81,28 @@ def test_a_refusal_ends_it_at_either_step() -> None:
         assert core.is_closed
 
 
+@pytest.mark.parametrize("text", [b"Connection ID missmatch.", b"connection id mismatch\0", b"Invalid connection_id"])
+def test_a_connection_id_that_the_tracker_does_not_know_is_asked_for_again_at_once(text: bytes) -> None:
+    core = start()
+    transaction_id = connect(core)
+    core.receive_datagram(b"\0\0\0\3" + transaction_id + text, now=1.0)
+    assert core.next_event() is None
+    transaction_id = connect(core, now=1.0)
+    core.receive_datagram(b"\0\0\0\3" + transaction_id + text, now=1.0)
+    core.receive_datagram(answer(connect(core, now=1.0)), now=1.1)
+    assert isinstance(core.next_event(), Answered)
+
+
+def test_a_tracker_that_knows_no_connection_id_is_not_asked_for_ever() -> None:
+    core = start()
+    for _ in range(3):
+        core.receive_datagram(b"\0\0\0\3" + connect(core) + b"connection ID mismatch", now=0.0)
+    event = core.next_event()
+    assert isinstance(event, ExchangeFailed)
+    assert event.failure_reason == "connection ID mismatch"
+    assert core.is_closed
+
+
 def test_what_does_not_belong_here_is_ignored() -> None:
     core = start()
     _, transaction_id = sent(core)
