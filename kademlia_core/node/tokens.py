@@ -22,12 +22,16 @@ class TokenIssuer:
 
     The secret changes every `rotation_s`, and the one before it is still accepted, so a token holds for one to two
     spans (BEP 5: 5 and 10 minutes). The port is left out, as BEP 5 has it: behind a NAT it may change.
+
+    All secrets derive from one that is drawn at the start, so that it makes no difference to the random numbers of the
+    rest of a node when somebody asks.
     """
 
     def __init__(self, *, rng: Random, rotation_s: float, now: float) -> None:
-        self._rng = rng
+        self._root = rng.randbytes(SECRET_SIZE)
+        self._rotations = 0
         self._rotation_s = rotation_s
-        self._secret = self._previous = rng.randbytes(SECRET_SIZE)
+        self._secret = self._previous = self._fresh_secret()
         self._rotate_at = now + rotation_s
 
     def issue(self, host: str, info_hash: Key, *, now: float) -> bytes:
@@ -42,11 +46,15 @@ class TokenIssuer:
     def _rotate(self, now: float) -> None:
         if now < self._rotate_at:
             return
-        fresh = self._rng.randbytes(SECRET_SIZE)
+        fresh = self._fresh_secret()
         # After a pause of more than a span even the current secret is too old to be accepted.
         self._previous = self._secret if now < self._rotate_at + self._rotation_s else fresh
         self._secret = fresh
         self._rotate_at = now + self._rotation_s
+
+    def _fresh_secret(self) -> bytes:
+        self._rotations += 1
+        return blake2b(self._rotations.to_bytes(8, "big"), key=self._root, digest_size=SECRET_SIZE).digest()
 
 
 def _token(secret: bytes, host: str, info_hash: Key) -> bytes:
