@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn, final
 
 from kademlia_core.key import Key
-from transfer.address import Address
+from transfer.address import Address, is_plausible_from, is_usable_peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,6 +86,15 @@ class Contact:
 
     _compact: bytes
     _hash: int
+
+
+def credible(contacts: tuple[Contact, ...], teller: Address) -> tuple[Contact, ...]:
+    """Those whose addresses can be used, and can be known to whoever told of them."""
+    return tuple(
+        contact
+        for contact in contacts
+        if is_usable_peer(contact.address) and is_plausible_from(contact.address, teller)
+    )
 
 
 # The slots' own setters pass by the `__setattr__` that refuses, quicker than `object.__setattr__`, which takes a name.

@@ -97,16 +97,21 @@ class RoutingTable:
             entry.seen_at = now  # life for BEP 5, as the node has answered before; it excuses no unanswered query
         return entry is not None
 
-    def on_failure(self, contact: Contact, *, now: float) -> None:
-        """A node left a query unanswered. A bad one makes room for a replacement, if there is any."""
+    def on_failure(self, contact: Contact, *, now: float) -> bool:
+        """A node left a query unanswered. A bad one makes room for a replacement, if there is any.
+
+        Returns whether it has turned bad just now.
+        """
         entry = self._find(contact)
         if entry is None:
-            return
+            return False
         bucket = entry.bucket
         bucket.failed(entry)
+        is_spare = entry.value in bucket.replacements
         is_bad = entry.failures >= self.config.bad_after_failures
-        if entry.value in bucket.replacements or (is_bad and bucket.replacements):
+        if is_spare or (is_bad and bucket.replacements):
             self._remove(entry, now)
+        return not is_spare and entry.failures == self.config.bad_after_failures
 
     def refreshed(self, target: Key, *, now: float) -> None:
         """A refresh of the bucket that `target` falls into begins; the bucket is fresh whatever the refresh finds."""
@@ -267,6 +272,13 @@ class RoutingTable:
         """How many entries are good at this moment. Cost: O(size of the table)."""
         entries = (entry for bucket in self._buckets for entry in bucket.entries.values())
         return sum(entry.state(now, self.config) is NodeState.GOOD for entry in entries)
+
+    def live(self) -> Iterator[Contact]:
+        """All entries that are not bad, the farthest buckets first."""
+        for bucket in self._buckets:
+            for entry in bucket.entries.values():
+                if entry.failures < self.config.bad_after_failures:
+                    yield entry.contact
 
     def check_invariants(self) -> None:
         """Asserts what the class promises."""

@@ -37,6 +37,20 @@ def subscriber_of(host: str) -> bytes:
     return packed if len(packed) == 4 else packed[:8]
 
 
+@lru_cache(maxsize=4096)
+def region_of(host: str) -> bytes | None:
+    """The part of the internet that an address is in: an IPv4 /16 or IPv6 /32, about what one provider holds in one
+    place. None for loopback, private and link-local addresses.
+
+    Raises:
+        AddressError: `host` is not an IP address.
+    """
+    if subnet_of(host) is None:
+        return None
+    packed = packed_host(host)
+    return packed[:2] if len(packed) == 4 else packed[:4]
+
+
 def _is_uncounted_ipv4(first: int, second: int) -> bool:
     """127/8, 10/8, 192.168/16, 172.16/12, 169.254/16: the ones that BEP 42 exempts.
 

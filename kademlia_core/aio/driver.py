@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from transfer.address import Address
@@ -42,6 +43,7 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._is_full = False
+        self._clock_gap_s = time.time() - self._loop.time()
 
     async def open(self, local: Address) -> None:
         """Binds the socket.
@@ -113,8 +115,17 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
     def _on_timer(self, deadline: float) -> None:
         self._timer = None
         if self.is_open:
-            self.core.handle_timer(now=max(self._loop.time(), deadline))
+            now = max(self._loop.time(), deadline)
+            self._look_at_the_wall_clock(now)
+            self.core.handle_timer(now=now)
             self.drive()
+
+    def _look_at_the_wall_clock(self, now: float) -> None:
+        """The loop's clock stands still while a machine sleeps, on Linux at least, and nobody else tells."""
+        gap_s = time.time() - self._loop.time()
+        if gap_s - self._clock_gap_s > self.core.config.max_sleep_s:
+            self.core.wake(now=now)
+        self._clock_gap_s = gap_s
 
     def _stop(self) -> None:
         if self._timer is not None:

@@ -405,19 +405,29 @@ class Node(Generic[CoreT]):
             raise missing
 
     def _join(self, driver: CoreDriver[CoreT]) -> None:
-        if all(is_ip_address(address.host) for address in self._bootstrap):
-            mine = tuple(address for address in self._bootstrap if address.is_ipv6 == driver.core.is_ipv6)
-            driver.core.join(mine, alone=not self._bootstrap, now=driver.now)
-            self._loop.call_soon(driver.drive)
-        else:
-            self._spawn(self._resolve_and_join(driver))
+        """Asks the bootstrap addresses; a name as soon as it is resolved, so that none waits for another."""
+        known = tuple(each for each in self._bootstrap if is_ip_address(each.host))
+        names = [each for each in self._bootstrap if each not in known]
+        mine = tuple(address for address in known if address.is_ipv6 == driver.core.is_ipv6)
+        driver.core.join(mine, alone=not self._bootstrap, awaits_more=bool(names), now=driver.now)
+        self._loop.call_soon(driver.drive)
+        if names:
+            self._spawn(self._resolve_and_meet(driver, names))
 
-    async def _resolve_and_join(self, driver: CoreDriver[CoreT]) -> None:
-        found = await asyncio.gather(*(self._resolve(driver, address) for address in self._bootstrap))
-        addresses = tuple(dict.fromkeys(address for addresses in found for address in addresses))
-        if driver.is_open:
-            driver.core.join(addresses, now=driver.now)
-            driver.drive()
+    async def _resolve_and_meet(self, driver: CoreDriver[CoreT], names: list[Address]) -> None:
+        waiting = len(names)
+
+        async def meet(name: Address) -> None:
+            nonlocal waiting
+            addresses = await self._resolve(driver, name)
+            waiting -= 1
+            if driver.is_open:
+                driver.core.meet(tuple(dict.fromkeys(addresses)), awaits_more=waiting > 0, now=driver.now)
+                driver.drive()
+
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(meet(name))
 
     async def _resolve_hint(self, driver: CoreDriver[CoreT], hint: Address) -> None:
         for address in await self._resolve(driver, hint):

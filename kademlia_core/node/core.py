@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from kademlia_core.contact import Contact
+from kademlia_core.contact import Contact, credible
 from kademlia_core.key import Key
 from kademlia_core.node.amplification import AmplificationBudget
 from kademlia_core.node.config import NodeConfig
@@ -22,7 +22,7 @@ from kademlia_core.node.tokens import TokenIssuer
 from kademlia_core.node.transactions import Transactions
 from kademlia_core.node.upkeep import TableUpkeep
 from kademlia_core.routing_table import RoutingTable
-from transfer.address import Address, is_plausible_from, is_usable_peer, usable_family
+from transfer.address import Address, usable_family
 from transfer.errors import LimitExceededError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class NodeCore:
         self._transactions = Transactions(rng=rng, timeout_s=config.query_timeout_s, limit=config.max_pending_queries)
         self._limiter = SourceLimiter(config.rate_limit, now=now)
         self._upkeep = TableUpkeep(self.table, network=self, config=config, rng=rng, now=now)
-        self._joining = Joining(self.table, network=self, upkeep=self._upkeep, config=config)
+        self._joining = Joining(self.table, network=self, upkeep=self._upkeep, config=config, rng=rng)
         self._searches: dict[Search, None] = {}
         self._outbox: deque[tuple[bytes, Address]] = deque()
         self._events: deque[Event] = deque()
@@ -117,10 +117,13 @@ class NodeCore:
 
     def handle_timer(self, *, now: float) -> None:
         """Time has passed: queries fail, lookups widen, the table is kept up."""
+        if now > self.next_timer() + self.config.max_sleep_s:
+            self._joining.wake(now=now)
         for transaction in self._transactions.close_expired(now=now):
             self._count.timeouts += 1
-            if transaction.contact is not None:
-                self.table.on_failure(transaction.contact, now=now)
+            contact = transaction.contact
+            if contact is not None and self.table.on_failure(contact, now=now):
+                self._joining.on_loss(contact, now=now)
             transaction.asker.on_failure(transaction, now=now)
         for search in list(self._searches):
             search.handle_timer(now=now)
@@ -141,12 +144,26 @@ class NodeCore:
                 earliest = deadline
         return earliest
 
-    def join(self, addresses: tuple[Address, ...], *, alone: bool = False, now: float) -> None:
+    def join(
+        self, addresses: tuple[Address, ...], *, alone: bool = False, awaits_more: bool = False, now: float
+    ) -> None:
         """Enters the network through `addresses`; `alone` starts one that others may join.
 
         No addresses and not alone means that none could be resolved: joining has failed, and is wanted again later.
+        With `awaits_more` names are still being resolved: `meet` follows.
         """
-        self._joining.join(tuple(filter(self._is_reachable, addresses)), alone=alone, now=now)
+        usable = tuple(filter(self._is_reachable, addresses))
+        self._joining.join(usable, alone=alone, awaits_more=awaits_more, now=now)
+        self._report_joining()
+
+    def meet(self, addresses: tuple[Address, ...], *, awaits_more: bool, now: float) -> None:
+        """More bootstrap addresses, after `join`; the last call says that it no longer `awaits_more`."""
+        self._joining.meet(tuple(filter(self._is_reachable, addresses)), awaits_more=awaits_more, now=now)
+        self._report_joining()
+
+    def wake(self, *, now: float) -> None:
+        """The machine has slept or the network has changed: the node makes sure of its place anew."""
+        self._joining.wake(now=now)
         self._report_joining()
 
     def restore(self, contacts: tuple[Contact, ...], *, now: float) -> None:
@@ -284,6 +301,7 @@ class NodeCore:
         assert len(self._searches) <= self.config.max_searches
         self._budget.check_invariants()
         self._external.check_invariants()
+        self._joining.check_invariants()
         assert self._limiter.host_count <= self.config.rate_limit.max_hosts
 
     # What a dialect sees of the node (dialect.NodeView).
@@ -334,8 +352,8 @@ class NodeCore:
         """The usable contacts of this node's address family; those of the other help a lonely sibling."""
         nodes, others = (response.nodes6, response.nodes) if self.is_ipv6 else (response.nodes, response.nodes6)
         if others and self._sibling is not None:
-            self._sibling.offer(_credible(others, teller), now=now)
-        return _credible(nodes, teller)
+            self._sibling.offer(credible(others, teller), now=now)
+        return credible(nodes, teller)
 
     def on_found(self, search: Search, found: tuple[object, ...]) -> None:
         self._events.append(Found(search, found))
@@ -377,16 +395,7 @@ class NodeCore:
             self._count.dropped_limit += 1
             if not isinstance(reply, Response):
                 return
-            short = Response(
-                reply.transaction_id,
-                reply.sender,
-                reply.nodes,
-                reply.nodes6,
-                reply.token,
-                reply.external_address,
-                reply.version,
-            )
-            data = self._dialect.encode(short)
+            data = self._dialect.encode(reply.shortened())
             if not self._budget.allow(source.host, answer_bytes=len(data), query_bytes=query_bytes, now=now):
                 return
         self._send_data(data, source)
@@ -405,6 +414,7 @@ class NodeCore:
             transaction.asker.on_failure(transaction, error=reply, now=now)
             return
         self._count.responses_received += 1
+        self._joining.on_answer(source)
         asked = transaction.contact
         contact = asked if asked is not None and asked.key == reply.sender else Contact(reply.sender, source)
         if contact.key == self.node_id:  # we asked ourselves, or somebody who says so
@@ -461,15 +471,6 @@ class NodeCore:
         if self._joining.is_wanted:
             self._joining.is_wanted = False
             self._events.append(JoinWanted())
-
-
-def _credible(contacts: tuple[Contact, ...], teller: Address) -> tuple[Contact, ...]:
-    """Those whose addresses can be used, and can be known to whoever told of them."""
-    return tuple(
-        contact
-        for contact in contacts
-        if is_usable_peer(contact.address) and is_plausible_from(contact.address, teller)
-    )
 
 
 BOTH_FAMILIES = (4, 6)

@@ -1,14 +1,20 @@
-"""Entering the network: ask the bootstrap addresses, look up one's own key, refresh the far buckets, try again."""
+"""Entering the network: ask the bootstrap addresses, look up one's own key, refresh the far buckets, and never think
+that this was all: the nodes met may be an island.
+"""
 
 from __future__ import annotations
 
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from kademlia_core.node.entrances import Entrances
+from kademlia_core.node.lost import LostContacts
 from kademlia_core.node.messages import FindNode
 from kademlia_core.node.searches import Network, Search
 
 if TYPE_CHECKING:
+    from random import Random
+
     from kademlia_core.contact import Contact
     from kademlia_core.node.config import NodeConfig
     from kademlia_core.node.messages import ErrorReply, Response
@@ -28,52 +34,72 @@ class JoinState(Enum):
 
 
 class Joining:
-    """Brings the node into the network and notices when it has fallen out.
+    """Brings the node into the network, notices when it has fallen out, and keeps it off islands.
 
     Joined means: the lookup of the own key has ended, or awaits only slow nodes, or the table holds a bucket full of
     nodes already: who wants to look something up need not wait for the dead. The far buckets are filled behind that
-    lookup, once; later on, `upkeep` refreshes what turns stale. When all contacts turn bad later, the bootstrap
-    addresses are wanted again. `changed` is set on each change of `state` and reset by the owner; `is_wanted` asks the
-    owner for (freshly resolved) addresses, which it hands to `join`.
+    lookup, once; later on, `upkeep` refreshes what turns stale.
+
+    A network falls apart when nodes rest content with the first they met. So bootstrap addresses are asked again even
+    by a node that has joined, as `Entrances` has it, and lost nodes are pinged, as `LostContacts` has it. Whatever news
+    that brings, and each node that enters a narrow table, leads to one more lookup of the own key and of far
+    buckets, through which both sides get to know each other: at most one in `renew_interval_s`.
+
+    `changed` is set on each change of `state` and reset by the owner; `is_wanted` asks the owner for (freshly resolved)
+    addresses, which it hands to `join`.
     """
 
-    def __init__(self, table: RoutingTable, *, network: Network, upkeep: TableUpkeep, config: NodeConfig) -> None:
+    def __init__(
+        self, table: RoutingTable, *, network: Network, upkeep: TableUpkeep, config: NodeConfig, rng: Random
+    ) -> None:
         self._table = table
         self._network = network
         self._upkeep = upkeep
         self._config = config
+        self._entrances = Entrances(table, network=network, asker=self, config=config, rng=rng)
+        self._lost = LostContacts(network=network, watcher=self, config=config, rng=rng)
         self._search: Search | None = None
-        self._awaited: dict[Address, int] = {}  # bootstrap address to how often it has been asked
-        self._retry_at: float | None = None
-        self._retry_s = config.join_retry_s
         self._can_retry = False
         self._is_far_filled = False
         self._is_restoring = False
         self._patient_until: float | None = None  # with those whom the node knew when it last ran
+        self._size = 0  # of the table when it was last looked at
+        self._renewed_at: float | None = None
+        self._renew_at: float | None = None
+        self._checked_at = 0.0
         self.state = JoinState.IDLE
         self.changed = False
         self.is_wanted = False
 
-    def join(self, addresses: tuple[Address, ...], *, alone: bool, now: float) -> None:
-        """Asks `addresses`. With none, joining has failed, or a network is started when `alone` is set."""
+    def join(self, addresses: tuple[Address, ...], *, alone: bool, awaits_more: bool, now: float) -> None:
+        """Asks `addresses`, and those of `meet` when it `awaits_more`. With none at all, joining has failed, or a
+        network is started when `alone` is set. A node that has joined stays so, whatever comes of it.
+        """
         self._can_retry = not alone
-        self._retry_at = None
-        self._awaited = {}
-        self._enter(JoinState.JOINING)
-        for address in addresses:
-            self._ask(address, now)
+        is_member = self.state is JoinState.JOINED and self._has_contacts()
+        if not is_member:
+            self._enter(JoinState.JOINING)
+        self._entrances.begin(addresses, awaits_more=awaits_more, is_polite=is_member, now=now)
         if alone:
             self._enter(JoinState.JOINED)
-        elif not self._awaited:
-            self._settle(now)
+        else:
+            self._end_round(now)
+
+    def meet(self, addresses: tuple[Address, ...], *, awaits_more: bool, now: float) -> None:
+        """More addresses to ask besides those of `join`."""
+        self._entrances.add(addresses, awaits_more=awaits_more, now=now)
+        self._end_round(now)
 
     def restore(self, contacts: tuple[Contact, ...], *, now: float) -> None:
-        """Tries whom the node knew when it last ran. Bootstrap addresses are wanted only if none of them answers soon.
+        """Tries whom the node knew when it last ran. Bootstrap addresses are wanted at once only if none of them
+        answers soon.
 
         Whoever comes back after months need not wait until hundreds have been tried.
         """
         self._can_retry = self._is_restoring = True
         self._patient_until = now + self._config.query_timeout_s
+        for contact in contacts[: self._config.max_lost]:
+            self._lost.add(contact.address, now=now)
         self._enter(JoinState.JOINING)
         self._look_up_own_key(list(contacts), now)
 
@@ -84,33 +110,56 @@ class Joining:
             self._search.cancel()
         self._look_up_own_key([], now)
 
+    def wake(self, *, now: float) -> None:
+        """The machine has slept, or is in another network now: who was known may be gone, and we for them."""
+        if self.state is JoinState.IDLE:
+            return
+        if self._can_retry and not self._entrances.is_asking:
+            self._entrances.hurry(0.0, now=now)
+        self._renew_at = now
+
     def on_response(self, transaction: Transaction, response: Response, *, now: float) -> None:
-        self._awaited.pop(transaction.address, None)
+        self._entrances.on_answer(transaction.address)
         told = self._network.contacts_in(response, transaction.address, now=now)
         contacts = [contact for contact in told if contact.key != self._table.own_key]
         if self._search is not None:
             self._search.add_candidates(contacts, now=now)
-        else:
+        elif self.state is not JoinState.JOINED:
             self._look_up_own_key(contacts, now)
+        elif any(contact not in self._table and self._table.needs(contact) for contact in contacts):
+            self._renew(contacts, now)
+        self._end_round(now)
 
     def on_failure(self, transaction: Transaction, *, error: ErrorReply | None = None, now: float) -> None:
-        attempts = self._awaited.pop(transaction.address, None)
-        if attempts is None:
-            return
-        if attempts < self._config.join_attempts and self.state is JoinState.JOINING:
-            self._ask(transaction.address, now, attempts)
-        if not self._awaited:
-            self._settle(now)
+        if self._entrances.on_failure(transaction.address, now=now):
+            self._end_round(now)
 
     def on_table_growth(self, *, now: float) -> None:
-        """A node has entered the table."""
+        """A node has answered that is in the table, or has entered it."""
+        has_grown = len(self._table) > self._size
+        self._size = len(self._table)
         if self.state is JoinState.JOINING and len(self._table) >= self._table.config.bucket_size:
-            self._joined()
+            self._joined(now)
         elif self.state is JoinState.JOINING and self._search is None:
             self._look_up_own_key([], now)
         elif self.state is JoinState.FAILED:  # somebody found us: the network is back
             self._enter(JoinState.JOINING)
             self._look_up_own_key([], now)
+        elif has_grown and self._renew_at is None and self._search is None and not self._entrances.is_wide:
+            self._renew_later(now + RENEW_DELAY_S)
+
+    def on_answer(self, address: Address) -> None:
+        """Somebody at `address` has answered a query."""
+        self._lost.discard(address)
+
+    def on_loss(self, contact: Contact, *, now: float) -> None:
+        """A node of the table has turned bad."""
+        self._lost.add(contact.address, now=now)
+
+    def on_return(self, count: int, *, now: float) -> None:
+        """So many lost nodes are back. One or two mean little in a wide table."""
+        if count >= RETURNED_TO_RENEW or not self._entrances.is_wide:
+            self._renew_later(now)
 
     def on_found(self, search: Search, found: tuple[object, ...]) -> None:
         """A lookup of nodes finds nothing else."""
@@ -128,28 +177,41 @@ class Joining:
             self._lose_patience(now)
         # Read again: the search may have ended just now.
         if self.state is JoinState.JOINING and self._search is not None and self._search.awaits_only_slow:
-            self._joined()
-        if self._retry_at is not None and now >= self._retry_at:
-            self._retry_at = None
+            self._joined(now)
+        if self._renew_at is not None and now >= self._renew_at:
+            self._renew([], now)
+        if self._entrances.due_at is not None and now >= self._entrances.due_at:
+            self._entrances.due_at = None
             self.is_wanted = True
+        self._lost.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
         deadlines = [
-            self._retry_at,
+            self._entrances.due_at,
             self._patient_until,
+            self._renew_at,
+            self._lost.next_timer(),
             self._search.next_timer() if self._search is not None else None,
         ]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def check_connection(self, *, now: float) -> None:
-        """Called now and then: wants to join again when every contact has turned bad."""
-        is_idle = self.state is JoinState.JOINED and self._retry_at is None and not self.is_wanted
-        if is_idle and self._can_retry and not self._has_contacts():
-            self._retry_later(now)
+        """Called now and then: bootstrap addresses are due soon when every contact has turned bad, or the table, which
+        was wide, is narrow.
+        """
+        due_at, config = self._entrances.due_at, self._config
+        if self.state is not JoinState.JOINED or not self._can_retry or due_at is None:
+            return
+        if due_at > now + config.join_retry_s and not self._has_contacts():
+            self._entrances.hurry(config.join_retry_s, now=now)
+        elif due_at > now + config.join_retry_max_s and now >= self._checked_at + CHECK_INTERVAL_S:
+            self._checked_at = now
+            if not self._entrances.is_wide:
+                self._entrances.hurry(config.join_retry_s, now=now)
 
-    def _ask(self, address: Address, now: float, attempts: int = 0) -> None:
-        if self._network.ask(address, FindNode(self._table.own_key), self, now=now):
-            self._awaited[address] = attempts + 1
+    def check_invariants(self) -> None:
+        """Asserts what the parts promise."""
+        self._lost.check_invariants()
 
     def _look_up_own_key(self, contacts: list[Contact], now: float) -> None:
         own_key = self._table.own_key
@@ -165,6 +227,19 @@ class Joining:
         )
         self._search.start(now=now)
 
+    def _renew_later(self, at: float) -> None:
+        if self._renewed_at is not None:
+            at = max(at, self._renewed_at + self._config.renew_interval_s)
+        self._renew_at = at if self._renew_at is None else min(at, self._renew_at)
+
+    def _renew(self, contacts: list[Contact], now: float) -> None:
+        """Makes the node and those around it known to each other once more."""
+        self._renew_at = None
+        self._renewed_at = now
+        self._is_far_filled = False
+        if self._search is None:
+            self._look_up_own_key(contacts, now)
+
     def _lose_patience(self, now: float) -> None:
         self._patient_until = None
         if not self._is_restoring:
@@ -177,33 +252,45 @@ class Joining:
         else:
             self._settle(now)
 
+    def _end_round(self, now: float) -> None:
+        """Decides what comes next when no bootstrap address is awaited any more."""
+        if self._entrances.is_asking or not self._can_retry:
+            return
+        if self.state is JoinState.JOINED:
+            self._entrances.schedule(is_joined=True, now=now)
+        else:
+            self._settle(now)
+
     def _settle(self, now: float) -> None:
         """Decides when the lookup has ended or nobody is left to begin one; one dead router does not matter."""
         if self._search is not None or self.state is JoinState.JOINED:
             return
         if self._has_contacts():
-            self._joined()
+            self._joined(now)
         elif self._is_restoring:
             self._is_restoring = False
             self.is_wanted = True
-        elif not self._awaited and self.state is not JoinState.FAILED:
+        elif not self._entrances.is_asking and self.state is not JoinState.FAILED:
             self._enter(JoinState.FAILED)
-            self._retry_later(now)
+            self._entrances.schedule(is_joined=False, now=now)
 
     def _has_contacts(self) -> bool:
         """Whether anybody in the table is not bad."""
-        return bool(self._table.closest(self._table.own_key, 1, max_failures=self._table.config.bad_after_failures - 1))
+        return next(self._table.live(), None) is not None
 
-    def _joined(self) -> None:
+    def _joined(self, now: float) -> None:
         self._is_restoring = False
-        self._retry_at = self._patient_until = None
-        self._retry_s = self._config.join_retry_s
+        self._patient_until = None
+        self._renewed_at = now
         self._enter(JoinState.JOINED)
-
-    def _retry_later(self, now: float) -> None:
-        self._retry_at = now + self._retry_s
-        self._retry_s = min(2 * self._retry_s, self._config.join_retry_max_s)
+        if self._entrances.due_at is None:
+            self._end_round(now)
 
     def _enter(self, state: JoinState) -> None:
         self.changed = self.changed or state is not self.state
         self.state = state
+
+
+RENEW_DELAY_S = 5.0  # several nodes often come together
+RETURNED_TO_RENEW = 3
+CHECK_INTERVAL_S = 60.0

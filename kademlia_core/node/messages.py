@@ -67,6 +67,18 @@ class Response:
     external_address: Address | None = None
     version: bytes = b""
 
+    def shortened(self) -> Response:
+        """Without all that a dialect has added: nodes and token, with which whoever asks gets on."""
+        return Response(
+            self.transaction_id,
+            self.sender,
+            self.nodes,
+            self.nodes6,
+            self.token,
+            self.external_address,
+            self.version,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ErrorReply:

@@ -1,0 +1,98 @@
+"""Nodes that were in the table and fell silent: the way back when a network that broke apart is whole again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from kademlia_core.node.messages import Ping
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from kademlia_core.node.config import NodeConfig
+    from kademlia_core.node.messages import ErrorReply, Response
+    from kademlia_core.node.searches import Network
+    from kademlia_core.node.transactions import Transaction
+    from transfer.address import Address
+
+
+class ReturnWatcher(Protocol):
+    """Whoever wants to know that lost nodes are back."""
+
+    def on_return(self, count: int, *, now: float) -> None: ...
+
+
+class LostContacts:
+    """Pings one of the lost every `lost_interval_s`, and the next at once whenever one answers.
+
+    Nodes die all the time, and most are lost for good: that the first to be asked is back means little, and the next
+    one's silence ends it. Behind a partition all are back, and a few seconds are enough to find them.
+
+    Invariants: at most `max_lost` addresses, from which a random one makes room: those lost long ago count as much as
+    those lost now. At most one ping is on its way.
+    """
+
+    def __init__(self, *, network: Network, watcher: ReturnWatcher, config: NodeConfig, rng: Random) -> None:
+        self._network = network
+        self._watcher = watcher
+        self._config = config
+        self._rng = rng
+        self._lost: dict[Address, None] = {}  # who was asked longest ago comes first
+        self._due_at: float | None = None
+        self._is_asking = False
+        self._returned = 0  # in a row
+
+    def add(self, address: Address, *, now: float) -> None:
+        """A node of the table has left so many queries unanswered that it is bad."""
+        if address in self._lost:
+            return
+        if len(self._lost) >= self._config.max_lost:
+            del self._lost[self._rng.choice(list(self._lost))]
+        self._lost[address] = None
+        if self._due_at is None:
+            self._due_at = now + self._config.lost_interval_s
+
+    def discard(self, address: Address) -> None:
+        """Whoever is there has answered something."""
+        self._lost.pop(address, None)
+
+    def on_response(self, transaction: Transaction, response: Response, *, now: float) -> None:
+        self._returned += 1
+        self._is_asking = False
+        self.discard(transaction.address)
+        if not self._ask_next(now):
+            self._report(now)
+
+    def on_failure(self, transaction: Transaction, *, error: ErrorReply | None = None, now: float) -> None:
+        self._is_asking = False
+        self._report(now)
+
+    def handle_timer(self, *, now: float) -> None:
+        if self._due_at is not None and now >= self._due_at:
+            self._due_at = now + self._config.lost_interval_s if self._lost else None
+            self._ask_next(now)
+
+    def next_timer(self) -> float | None:
+        return self._due_at
+
+    def __len__(self) -> int:
+        return len(self._lost)
+
+    def check_invariants(self) -> None:
+        """Asserts what the class promises."""
+        assert len(self._lost) <= self._config.max_lost
+
+    def _ask_next(self, now: float) -> bool:
+        """Whether anybody is asked now."""
+        if self._is_asking or not self._lost:
+            return self._is_asking
+        address = next(iter(self._lost))
+        del self._lost[address]
+        self._lost[address] = None
+        self._is_asking = self._network.ask(address, Ping(), self, now=now) > 0
+        return self._is_asking
+
+    def _report(self, now: float) -> None:
+        if self._returned:
+            count, self._returned = self._returned, 0
+            self._watcher.on_return(count, now=now)
