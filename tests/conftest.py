@@ -1,4 +1,4 @@
-"""What every test may use."""
+"""What every test may use, and what holds for every run."""
 
 from __future__ import annotations
 
@@ -6,9 +6,16 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+from tests.machine import CHECKOUT, has_ipv6, is_ci, is_missing_ipv6
+from tests.skips import AllowedSkips
+
+ROOT = Path(__file__).parents[1]
 
 
 def pytest_asyncio_loop_factories(
@@ -27,6 +34,42 @@ def pytest_asyncio_loop_factories(
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("PYTHONDEVMODE", None)
 
-# Machines are shared and noisy: how long one example takes says nothing about the code.
-settings.register_profile("noisy", deadline=None)
-settings.load_profile("noisy")
+# Machines are shared and noisy: how long one example takes says nothing about the code. Examples are new ones on every
+# run, in CI as well, where Hypothesis would repeat itself otherwise: a test that falls at random falls there, too, and
+# prints what reproduces it. Keep that as an `@example`.
+settings.register_profile(
+    "ours",
+    deadline=None,
+    derandomize=False,
+    print_blob=True,
+    database=DirectoryBasedExampleDatabase(CHECKOUT / ".hypothesis" / "examples"),
+)
+settings.load_profile("ours")
+
+
+def pytest_report_header() -> list[str]:
+    return [] if has_ipv6() else [f"IPv6: {NO_IPV6}"]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("ipv6") and not has_ipv6():
+        pytest.skip(NO_IPV6)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> object:
+    """A test that fails because this machine has no ::1 is skipped, with what to do."""
+    try:
+        return (yield)
+    except BaseException as error:
+        if is_missing_ipv6(error):
+            pytest.skip(NO_IPV6)
+        raise
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if is_ci() and not hasattr(config, "workerinput"):  # the process that hears of all tests
+        config.pluginmanager.register(AllowedSkips(ROOT / "tests" / "allowed_skips.txt"), "allowed-skips")
+
+
+NO_IPV6 = "this machine has no IPv6 on loopback (Linux: sysctl net.ipv6.conf.lo.disable_ipv6=0)"

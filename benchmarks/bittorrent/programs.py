@@ -12,7 +12,8 @@ from typing import Any, Self
 
 from bittorrent import Metainfo
 from tests.interop.aria2 import run_aria2
-from tests.interop.programs import JsonChild, free_port, wait_until
+from tests.interop.ports import free_port
+from tests.interop.programs import JsonChild, wait_until
 from transfer.address import Address
 
 

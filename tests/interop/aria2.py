@@ -11,7 +11,8 @@ from typing import Any
 import aiohttp
 
 from bittorrent import Magnet, Metainfo
-from tests.interop.programs import Program, end_process, free_port, wait_until
+from tests.interop.ports import free_port
+from tests.interop.programs import Program, end_process, wait_until
 from transfer.address import Address
 
 QUIET_LOCAL = (

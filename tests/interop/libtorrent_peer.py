@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from bittorrent import Magnet, Metainfo
-from tests.interop.programs import JsonChild, free_port, wait_until
+from tests.interop.ports import free_port
+from tests.interop.programs import JsonChild, wait_until
 from transfer.address import Address
 
 

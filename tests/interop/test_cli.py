@@ -14,7 +14,7 @@ import pytest
 from bittorrent.metainfo.torrent import Metainfo
 from tests.interop.kad import ANY, DEADLINE_S, KAD, ROOT, Kad, needs_posix, run
 from tests.interop.libtorrent_peer import LibtorrentPeer
-from tests.interop.programs import free_port
+from tests.interop.ports import free_port
 from tests.interop.require import require_program
 
 SIZE = 3_000_000
@@ -112,6 +112,7 @@ async def test_the_dht_knows_nobody_for_what_nobody_shares(network: str) -> None
     assert "nobody shares" in finished.stderr
 
 
+@pytest.mark.ipv6
 async def test_one_peer_is_enough_even_on_ipv6(torrent: Path, content: bytes, tmp_path: Path) -> None:
     async with Kad("seed", torrent, "-d", torrent.parent / "shared", "--listen", "[::1]:0", "--no-dht") as seed:
         address = (await seed.wait_event("seeding"))["address"]

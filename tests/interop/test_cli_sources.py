@@ -12,7 +12,7 @@ from aiohttp import web
 from bittorrent.metainfo.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
 from tests.interop.kad import ANY, Kad, needs_posix, run
-from tests.interop.programs import free_port
+from tests.interop.ports import free_port
 
 SIZE = 400_000
 

@@ -34,7 +34,7 @@ async def complete(session: Session, metainfo: Metainfo) -> None:
 # Many files that share pieces, over both families
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"], ids=["ipv4", "ipv6"])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=pytest.mark.ipv6)], ids=["ipv4", "ipv6"])
 @CLIENTS
 async def test_we_download(client: Client, host: str, tmp_path: Path) -> None:
     metainfo = make_shared(tmp_path / "theirs")
@@ -49,7 +49,7 @@ async def test_we_download(client: Client, host: str, tmp_path: Path) -> None:
     assert stats.failed_pieces == 0
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"], ids=["ipv4", "ipv6"])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=pytest.mark.ipv6)], ids=["ipv4", "ipv6"])
 @CLIENTS
 async def test_they_download(client: Client, host: str, tmp_path: Path) -> None:
     metainfo = make_shared(tmp_path / "ours")

@@ -54,7 +54,9 @@ async def test_libtorrent_gives_us_pieces_while_it_chokes_us(tmp_path: Path) -> 
         assert peer.core.is_fast
         assert peer.core.is_choked
         assert len(peer.core.said.allowed_fast) == 7
-        await asyncio.sleep(0.5)
+        picker = torrent.swarm.core.picker
+        assert picker is not None
+        assert not picker.requested_from(peer.number)  # so nothing else can come
         assert torrent.statistics().downloaded_bytes == 7 * PIECE
 
 
@@ -96,7 +98,8 @@ async def test_they_take_pieces_while_we_choke_them(client: Client, tmp_path: Pa
             return len(await peer.pieces(info_hash)) == 10
 
         await wait_until(has_ten, what="the ten allowed pieces")
-        await asyncio.sleep(0.5)
+        given_to = torrent.swarm.core.peers.values()
+        assert [len(peer.core.upload_queue) for peer in given_to] == [0, 0]  # so nothing else is on its way
         assert torrent.statistics().uploaded_bytes == 10 * PIECE
         writer.close()  # the slot is free, and the rest follows
         await peer.wait_complete(info_hash)

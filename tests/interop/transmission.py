@@ -10,7 +10,8 @@ from typing import Any
 import aiohttp
 
 from bittorrent import Magnet, Metainfo
-from tests.interop.programs import Program, free_port, wait_until
+from tests.interop.ports import free_port
+from tests.interop.programs import Program, wait_until
 from transfer.address import Address
 
 

@@ -22,10 +22,10 @@ def config() -> LocalDiscoveryConfig:
     return LocalDiscoveryConfig(group=Address("239.192.152.143", random.SystemRandom().randrange(20_000, 60_000)))
 
 
-def make_shared(where: Path, *, private: bool) -> Metainfo:
-    where.mkdir()
-    (where / "file.bin").write_bytes(random.Random(1).randbytes(1 << 18))
-    return create_metainfo(where / "file.bin", piece_length=1 << 16, private=private)
+def make_shared(where: Path, *, name: str = "file.bin", private: bool = False) -> Metainfo:
+    where.mkdir(exist_ok=True)
+    (where / name).write_bytes(random.Random(name).randbytes(1 << 18))
+    return create_metainfo(where / name, piece_length=1 << 16, private=private)
 
 
 async def test_two_hear_of_each_other_and_nobody_of_itself() -> None:
@@ -57,7 +57,9 @@ async def test_two_hear_of_each_other_and_nobody_of_itself() -> None:
 
 @pytest.mark.parametrize("private", [False, True])
 async def test_sessions_find_each_other_unless_the_torrent_is_private(tmp_path: Path, private: bool) -> None:
+    """A public torrent that is added last is found, so all that would have been said of the private one has been."""
     shared = make_shared(tmp_path / "seed", private=private)
+    public = make_shared(tmp_path / "seed", name="public.bin")
     settings = SessionConfig(local_discovery=config())
     async with (
         Session(tmp_path / "leech", host=HOST, config=settings, local_discovery=True) as leech,
@@ -69,13 +71,15 @@ async def test_sessions_find_each_other_unless_the_torrent_is_private(tmp_path: 
             await asyncio.sleep(0.01)
         giving = await seed.add(shared, seed_only=True)
         await giving.wait_complete()
-        if private:
-            await asyncio.sleep(0.3)
-            assert len(wanting.swarm.peers) == 0
-        else:
-            async with asyncio.timeout(20):
+        also_wanting = await leech.add(public)
+        await seed.add(public, seed_only=True)
+        async with asyncio.timeout(60):
+            await also_wanting.wait_complete()
+            if private:
+                assert len(wanting.swarm.peers) == 0
+            else:
                 await wanting.wait_complete()
-            assert wanting.swarm.peers.sources(seed.address) == PeerSource.LOCAL
+                assert wanting.swarm.peers.sources(seed.address) == PeerSource.LOCAL
 
 
 async def test_a_session_without_multicast_says_so_and_goes_on(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ import pytest
 from kademlia_core import BootstrapError, Key, LookupConfig, MainlineConfig, MainlineNode, NodeClosedError
 from transfer.address import Address
 
+pytestmark = pytest.mark.ipv6
+
 INFO_HASH = b"h" * 20
 BOTH = ("127.0.0.1", "::1")
 FAST = MainlineConfig(

@@ -1,0 +1,46 @@
+"""What the machine that runs the tests has."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import socket
+from pathlib import Path
+
+CHECKOUT = Path(os.environ.get("KAD_TESTS_CHECKOUT", Path(__file__).parents[1]))  # tox runs copies of the tests
+
+
+def is_ci() -> bool:
+    """Whether everything that tests need has been installed, so that nothing may be left out in silence."""
+    return os.environ.get("CI", "").lower() in ("1", "true")
+
+
+@functools.cache
+def has_ipv6() -> bool:
+    """Whether a socket can be bound to ::1."""
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as sock:
+            sock.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
+
+
+def is_missing_ipv6(error: BaseException | None) -> bool:
+    """Whether `error`, or what it came from, is what ::1 gives on a machine without it."""
+    if has_ipv6():
+        return False
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        if isinstance(one, OSError) and one.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETUNREACH):
+            return True
+        waiting += [one.__cause__, one.__context__]
+        if isinstance(one, BaseExceptionGroup):
+            waiting += one.exceptions
+    return False
