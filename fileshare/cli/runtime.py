@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
+import stat
 import sys
 import threading
 import time
@@ -12,7 +14,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 from fileshare.cli.errors import InterruptedByUserError
 
@@ -26,10 +28,12 @@ def run(work: Coroutine[Any, Any, T], *, second_signal_kills: bool = True) -> T:
 
     Signals in quick succession count as one: wrappers such as `timeout` pass on what a terminal sends anyway. SIGHUP
     never kills: a terminal that goes may send several, after each other. Where it is ignored (nohup) it stays so.
-    SIGQUIT (Ctrl-\\) ends the process at once, as always.
+    SIGQUIT (Ctrl-\\) ends the process at once, as always. When standard output is a pipe and its reader leaves, `work`
+    is cancelled, too: it may have nothing to say for hours.
 
     Raises:
-        InterruptedByUserError: it was cancelled that way.
+        InterruptedByUserError: it was cancelled by a signal.
+        BrokenPipeError: it was cancelled because nobody reads what it says.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_until_interrupted(work, second_signal_kills))
@@ -56,12 +60,17 @@ async def _until_interrupted(work: Coroutine[Any, Any, T], second_signal_kills: 
     started = asyncio.Event()
     _started.set(started)
     task = loop.create_task(work, name="command")
-    was_interrupted = False
+    was_interrupted = has_lost_reader = False
     first_signal_at: float | None = None
 
     def interrupt() -> None:
         nonlocal was_interrupted
         was_interrupted = True
+        task.cancel()
+
+    def lose_reader() -> None:
+        nonlocal has_lost_reader
+        has_lost_reader = True
         task.cancel()
 
     def receive_signal(number: int, frame: FrameType | None) -> None:
@@ -77,13 +86,43 @@ async def _until_interrupted(work: Coroutine[Any, Any, T], second_signal_kills: 
         threading.Thread(target=_watch_input, args=reports, daemon=True, name="watch input").start()
     else:
         started.set()
-    with _signals(receive_signal):
+    with _signals(receive_signal), _watched_output(loop, lose_reader):
         try:
             return await task
         except asyncio.CancelledError:
             if was_interrupted:
                 raise InterruptedByUserError from None
+            if has_lost_reader:
+                raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)) from None
             raise
+
+
+@contextmanager
+def _watched_output(loop: asyncio.AbstractEventLoop, report_end: Callable[[], object]) -> Iterator[None]:
+    """Tells once when the other end of a pipe is closed: its writing end becomes ready to be read then."""
+    number = _pipe_of(sys.stdout)
+    if number is None:
+        yield
+        return
+
+    def tell() -> None:
+        loop.remove_reader(number)
+        report_end()
+
+    loop.add_reader(number, tell)
+    try:
+        yield
+    finally:
+        loop.remove_reader(number)
+
+
+def _pipe_of(stream: TextIO) -> int | None:
+    """The number of the pipe that a stream writes to; None for everything else, and where loops cannot watch pipes."""
+    try:
+        number = stream.fileno()
+        return number if os.name == "posix" and stat.S_ISFIFO(os.fstat(number).st_mode) else None
+    except (OSError, ValueError):
+        return None
 
 
 @contextmanager

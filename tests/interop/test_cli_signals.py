@@ -118,6 +118,25 @@ async def test_when_the_reader_of_a_pipe_leaves_the_download_ends_quietly(
     assert tracker.events[-1] == "stopped"
 
 
+@pytest.mark.parametrize("has_uvloop", [True, False])
+async def test_when_the_reader_of_a_pipe_leaves_who_has_nothing_to_say_ends_too(
+    tracker: Tracker, torrent: Path, has_uvloop: bool, tmp_path: Path
+) -> None:
+    """`kad seed … --json | head -4`: a seed that nobody asks says nothing for hours."""
+    if not has_uvloop:
+        (tmp_path / "uvloop.py").write_text("raise ImportError")
+    async with Kad("seed", torrent, *OPTIONS, environment={"PYTHONPATH": f"{tmp_path}:{ROOT}"}) as kad:
+        await kad.wait_event("seeding")
+        await tracker.wait_told("started")
+        assert kad.process.stdout is not None
+        assert kad.process.stderr is not None
+        kad.process.stdout._transport.close()  # type: ignore[attr-defined]
+        async with asyncio.timeout(DEADLINE_S):
+            assert await kad.process.stderr.read() == b""
+            assert await kad.process.wait() == 1
+    assert tracker.events[-1] == "stopped"
+
+
 @pytest.fixture
 def terminal() -> Iterator[tuple[int, int]]:
     """Both ends of one."""
