@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from bittorrent.aio.disk import Disk, DiskJobs
@@ -16,6 +17,7 @@ from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.durable import remove_file
+from bittorrent.storage.locks import WriteLock
 from bittorrent.storage.ownership import AT_REST, BEING_WRITTEN, begun_by_us, foreign_error, judge
 from bittorrent.storage.ports import FileBacked, FileChange, FileStamp, OpenStorage, Storage, Watched
 from bittorrent.storage.resume import ResumeStore
@@ -70,6 +72,7 @@ class Content:
         self._left: frozenset[int] = frozenset()  # the files that are somebody else's
         self._compared: frozenset[int] = frozenset()  # those that may be
         self._has_begun = False
+        self._lock = WriteLock(download_dir, metainfo.info_hash, name=metainfo.name)
         self._found: Bitfield | None = None  # in the check, and with certainty until the first write
         self._open_storage = open_storage
         self._claims = claims
@@ -108,6 +111,7 @@ class Content:
         if files is None:
             return await self.disk.check(on_piece)
         if not self._seed_only:
+            await self._jobs.run(lambda: self._lock.check(self._own_paths(files.paths)))
             await self._select_as_remembered()
             if self._overwrite and watched is not None:
                 await self.disk.run(watched.cut)
@@ -126,7 +130,7 @@ class Content:
             self._has_begun = bool(begun)
             await self.judge(have, await self.disk.run(watched.met) - begun)
             self._found = have.copy()
-            await self._note_before_writing(self._found)
+            await self.disk.run(partial(self._note_before_writing, self._found))
         return have
 
     async def judge(self, have: Bitfield, numbers: Collection[int]) -> None:
@@ -141,6 +145,8 @@ class Content:
         watched = self._watched
         if watched is None or self._seed_only:
             return
+        if self._lock.is_shared():  # the files of the same torrent in another process, which may just write to them
+            numbers = ()
         found = await self.disk.run(lambda: watched.holding(numbers))
         verdict = await self._jobs.run(lambda: judge(self._metainfo, have, found))
         in_the_way = [number for number in verdict.foreign if self._is_wanted(number)]
@@ -217,25 +223,31 @@ class Content:
             StorageError: the system refused; the call can be repeated.
         """
         files, watched = self._files, self._watched
-        if files is not None and not self._seed_only:
-            wanted = [priority > 0 for priority in priorities]
-            in_the_way = [number for number in sorted(self._left) if wanted[number]]
-            if in_the_way and not self._overwrite:
-                raise self._foreign_error(in_the_way)
-            if self._found is not None and watched is not None:
-                await self._meet_newly_wanted(watched, wanted)
-            if in_the_way and watched is not None:
-                self._left -= {*in_the_way}
-                watched.leave(self._left, self._compared)
-            await self.disk.change(lambda: files.select(wanted, part_file=self._part_file))
-        self.priorities = tuple(priorities)
-        if self._found is not None:
-            await self._note_before_writing(self._found)
+        if files is None or self._seed_only:
+            self.priorities = tuple(priorities)
+            return
+        wanted = [priority > 0 for priority in priorities]
+        in_the_way = [number for number in sorted(self._left) if wanted[number]]
+        if in_the_way and not self._overwrite:
+            raise self._foreign_error(in_the_way)
+        newly = [number for number, is_wanted in enumerate(wanted) if is_wanted and not self._is_wanted(number)]
+        if newly and self._found is not None and watched is not None:
+            await self._meet(watched, newly)
+        if in_the_way and watched is not None:
+            self._left -= {*in_the_way}
+            watched.leave(self._left, self._compared)
 
-    async def _meet_newly_wanted(self, watched: Watched, wanted: Sequence[bool]) -> None:
+        def change() -> None:
+            files.select(wanted, part_file=self._part_file)
+            self.priorities = tuple(priorities)
+            if self._found is not None:
+                self._note_before_writing(self._found)
+
+        await self.disk.change(change)
+
+    async def _meet(self, watched: Watched, newly: Sequence[int]) -> None:
         """What is in the place of files that were not wanted so far may be somebody else's."""
         known = await self.disk.run(watched.met)
-        newly = [number for number, is_wanted in enumerate(wanted) if is_wanted and not self._is_wanted(number)]
         unknown = [number for number in newly if number not in known]
         if unknown:
             await self.disk.change(lambda: watched.look_again(unknown))
@@ -279,6 +291,8 @@ class Content:
             raise
         self.download_dir = directory
         self._remembered = None
+        await self.rest()
+        self._lock = WriteLock(directory, self._metainfo.info_hash, name=self._metainfo.name)
         with suppress(StorageError):  # it would only be believed where it is looked for
             await self._jobs.run(
                 lambda: self._store_at(old).move_to(self._store_at(directory), self._metainfo.info_hash)
@@ -300,6 +314,7 @@ class Content:
         except StorageError:
             self._claim(old, self.download_dir)
             raise
+        await self.rest()
 
     async def remember(self, have: Bitfield, totals: Totals, *, is_last: bool = False) -> None:
         """Stores what was verified, for the next start. When that is not worth a file, there is none afterwards.
@@ -334,17 +349,19 @@ class Content:
         await self._jobs.run(lambda: store.save_state(state))
         self._remembered = news
 
-    async def _note_before_writing(self, have: Bitfield) -> None:
-        """Sees to it that what is begun will be known as such, even after a kill.
+    def _note_before_writing(self, have: Bitfield) -> None:
+        """Sees to it that what is begun will be known as such, even after a kill. Blocks; to be called in a thread.
 
         Args:
             have: the pieces that are certainly right, as files are now.
         """
         assert self._files is not None
-        state = self._state_now(have, await self.disk.run(self._files.stamps), self.totals, is_last=False)
+        state = self._state_now(have, self._files.stamps(), self.totals, is_last=False)
         store = self._store_at(self.download_dir)
 
         def note() -> None:
+            assert self._files is not None
+            self._lock.acquire(self._own_paths(self._files.paths))
             self._has_begun = True
             self._found = Bitfield(have.size)
             with suppress(StorageError):  # then the right pieces have to tell
@@ -406,9 +423,18 @@ class Content:
 
         await self._jobs.run(delete)
 
+    async def rest(self) -> None:
+        """All is there, and nothing is written until something is lost or wanted again: others may have the files."""
+        if self._found is not None:
+            self._found = Bitfield(self._metainfo.piece_count)
+            await self.disk.change(self._lock.release)
+            await self.disk.run(partial(self._note_before_writing, self._found))
+
     async def aclose(self) -> None:
         """Waits for what runs and closes the files."""
         await self.disk.aclose()
+        if self._lock.is_held:
+            await self._jobs.run(self._lock.release)
 
     @property
     def info_hash(self) -> bytes:
@@ -433,11 +459,12 @@ class Content:
             await self.select(self.priorities or [1] * len(self._metainfo.files))
 
     def _claim(self, paths: Sequence[tuple[str, ...]], directory: Path) -> None:
+        own, name = self._own_paths(paths), self._metainfo.name
+        self._claims.claim(self._metainfo.info_hash, directory, own, name=name, writable=not self._seed_only)
+
+    def _own_paths(self, paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
         entries = zip(paths, self._metainfo.files, strict=True)
-        own = [path for path, entry in entries if not entry.is_padding]
-        self._claims.claim(
-            self._metainfo.info_hash, directory, own, name=self._metainfo.name, writable=not self._seed_only
-        )
+        return [path for path, entry in entries if not entry.is_padding]
 
     def _store_at(self, directory: Path) -> ResumeStore:
         return ResumeStore(directory, state_dir=self._state_dir)

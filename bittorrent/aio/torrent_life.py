@@ -314,6 +314,8 @@ class TorrentLife:
             if not self.options.seed_only and not await self._flush():
                 continue
             await self._remember()
+            if is_complete:
+                await self.content.rest()
             if self.core.is_finished:  # more may be wanted by now
                 self.completed.reach()
             if is_complete and not was_complete:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bittorrent import Metainfo, Session, StorageError, Torrent, create_metainfo
+from bittorrent import Metainfo, RateLimits, Session, StorageError, Torrent, create_metainfo
 from tests.session_pair import session_pair
 from tests.simulation.content_sessions import until
 from transfer.simulation import Link, Simulation, run
@@ -219,3 +219,52 @@ async def test_what_the_user_put_there_between_two_runs_is_not_ours(tmp_path: Pa
         (tmp_path / "leech" / "film.bin").unlink()
         put(tmp_path / "leech" / "film.bin", b"mine" * 1000)
     assert content(tmp_path / "leech") == {"film.bin": b"mine" * 1000}
+
+
+# Two processes (two sessions are as good: each knows only its own files)
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+async def test_two_processes_with_different_torrents_do_not_write_to_one_file(
+    tmp_path: Path, single: Metainfo, overwrite: bool
+) -> None:
+    put(tmp_path / "other" / "film.bin", bytes(range(256)) * 400)
+    other = create_metainfo(tmp_path / "other" / "film.bin", piece_length=PIECE)
+    async with (
+        session_pair(tmp_path, single) as (seed, first),
+        Session(tmp_path / "other", host="127.0.0.1") as second_seed,
+        Session(tmp_path / "leech", host="127.0.0.1") as second,
+    ):
+        await (await second_seed.add(other, seed_only=True)).wait_complete()
+        torrents = [await first.add(single), await second.add(other, overwrite=overwrite)]
+        await until(lambda: all(torrent.state.value == "downloading" for torrent in torrents), every_s=0.01)
+        first.set_rate_limits(RateLimits(local_download_bytes_per_s=100_000))
+        torrents[0].add_peers([seed.address])
+        await until(lambda: torrents[0].statistics().done_pieces > 0, every_s=0.01)
+        torrents[1].add_peers([second_seed.address])
+        error = await attempt(torrents[1])
+        assert error is not None
+        assert "film.bin for another torrent (film.bin)" in str(error)
+        await second.remove(torrents[1])
+        error = await attempt(await second.add(other, peers=[second_seed.address], overwrite=overwrite))
+        assert error is not None
+        assert "another process is writing" in str(error), "at once, before anything is hashed"
+        assert await attempt(torrents[0]) is None
+    assert content(tmp_path / "leech") == content(tmp_path / "seed")
+    assert not (tmp_path / "leech" / ".kad").exists()
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+async def test_two_processes_with_the_same_torrent_both_succeed(
+    request: pytest.FixtureRequest, tmp_path: Path, is_folder: bool
+) -> None:
+    shared: Metainfo = request.getfixturevalue("folder" if is_folder else "single")
+    async with session_pair(tmp_path, shared) as (seed, first), Session(tmp_path / "leech", host="127.0.0.1") as second:
+        torrents = [await first.add(shared), await second.add(shared)]
+        await until(lambda: all(torrent.state.value == "downloading" for torrent in torrents), every_s=0.01)
+        for torrent in torrents:
+            torrent.add_peers([seed.address])
+        for torrent in torrents:
+            assert await attempt(torrent) is None
+    assert content(tmp_path / "leech") == content(tmp_path / "seed")
+    assert not (tmp_path / "leech" / ".kad").exists()
