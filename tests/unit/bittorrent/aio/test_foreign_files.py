@@ -251,7 +251,8 @@ async def test_two_processes_with_different_torrents_do_not_write_to_one_file(
         assert "another process is writing" in str(error), "at once, before anything is hashed"
         assert await attempt(torrents[0]) is None
     assert content(tmp_path / "leech") == content(tmp_path / "seed")
-    assert not (tmp_path / "leech" / ".kad").exists()
+    assert not list((tmp_path / "leech").glob(f".kad/{single.info_hash.hex()}*"))
+    assert not list((tmp_path / "leech").glob(".kad/*.lock"))
 
 
 @pytest.mark.parametrize("is_folder", [False, True])
