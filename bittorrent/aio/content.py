@@ -284,15 +284,20 @@ class Content:
         files = self._need_files("move")
         old, paths = self.download_dir, files.paths
         self._claim(paths, directory)
+
+        def move() -> None:
+            files.move(directory)
+            self._lock.release()
+            self._lock = WriteLock(directory, self._metainfo.info_hash, name=self._metainfo.name)
+            self.download_dir = directory
+            self._begin_anew()
+
         try:
-            await self.disk.change(lambda: files.move(directory))
+            await self.disk.change(move)
         except StorageError:
             self._claim(paths, old)
             raise
-        self.download_dir = directory
         self._remembered = None
-        await self.rest()
-        self._lock = WriteLock(directory, self._metainfo.info_hash, name=self._metainfo.name)
         with suppress(StorageError):  # it would only be believed where it is looked for
             await self._jobs.run(
                 lambda: self._store_at(old).move_to(self._store_at(directory), self._metainfo.info_hash)
@@ -309,12 +314,16 @@ class Content:
             raise StorageError(f"cannot rename file {number} of {self._metainfo.name}: there is none")
         old = files.paths
         self._claim([*old[:number], path, *old[number + 1 :]] if path else old, self.download_dir)
+
+        def rename() -> None:
+            files.rename(number, path)
+            self._begin_anew()
+
         try:
-            await self.disk.change(lambda: files.rename(number, path))
+            await self.disk.change(rename)
         except StorageError:
             self._claim(old, self.download_dir)
             raise
-        await self.rest()
 
     async def remember(self, have: Bitfield, totals: Totals, *, is_last: bool = False) -> None:
         """Stores what was verified, for the next start. When that is not worth a file, there is none afterwards.
@@ -425,10 +434,14 @@ class Content:
 
     async def rest(self) -> None:
         """All is there, and nothing is written until something is lost or wanted again: others may have the files."""
+        await self.disk.change(self._begin_anew)
+
+    def _begin_anew(self) -> None:
+        """Before the next write, the lock is to be taken and everything to be noted again."""
+        self._lock.release()
         if self._found is not None:
             self._found = Bitfield(self._metainfo.piece_count)
-            await self.disk.change(self._lock.release)
-            await self.disk.run(partial(self._note_before_writing, self._found))
+            self._note_before_writing(self._found)
 
     async def aclose(self) -> None:
         """Waits for what runs and closes the files."""
