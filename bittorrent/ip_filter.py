@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from bisect import bisect_right
 from collections.abc import Iterable
-from ipaddress import ip_address, ip_network
+from typing import NamedTuple
 
+from bittorrent.ip_filter_lines import Range, is_comment, read_line
 from transfer.address import AddressError, packed_host
 from transfer.errors import DecodeError
 
 
 class IpFilterError(DecodeError):
     """A text is no list of addresses, or too long."""
+
+
+class SkippedLine(NamedTuple):
+    """A line that made no sense: its number, from 1, and how it begins."""
+
+    number: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"line {self.number}: {self.text}"
 
 
 class IpFilter:
@@ -23,15 +36,17 @@ class IpFilter:
 
     Attributes:
         skipped_lines: how many lines of the text it was read from made no sense.
+        skipped: the first few of them.
 
     Raises:
         IpFilterError: something that is no address, or a range that ends before it begins.
     """
 
-    __slots__ = ("_firsts", "_lasts", "skipped_lines")
+    __slots__ = ("_firsts", "_lasts", "skipped", "skipped_lines")
 
     def __init__(self, ranges: Iterable[tuple[str, str]] = ()) -> None:
         self.skipped_lines = 0
+        self.skipped: tuple[SkippedLine, ...] = ()
         self._firsts: dict[int, list[int]] = {4: [], 16: []}
         self._lasts: dict[int, list[int]] = {4: [], 16: []}
         try:
@@ -41,37 +56,52 @@ class IpFilter:
 
     @classmethod
     def parse(cls, text: str, *, max_ranges: int = 2_000_000) -> IpFilter:
-        """Reads a list, each line in one of the formats below; empty lines and those behind `#` or `//` are comments.
+        """Reads a list, each line in one of the formats below; empty lines and those behind `#`, `//` or `;` are
+        comments. Addresses are IPv4 or IPv6, single ones, ranges, or networks (`1.2.3.0/24`), in all of them.
 
-        * PeerGuardian (`.p2p`): `name:1.2.3.4-1.2.3.9`;
+        * PeerGuardian (`.p2p`): `name:1.2.3.4-1.2.3.9`, `name:2001:db8::/32`;
         * eMule (`ipfilter.dat`): `001.002.003.004 - 001.002.003.009 , 100 , name`, blocked at a level up to 127;
-        * CIDR, a range, or one address: `1.2.3.0/24`, `1.2.3.4-1.2.3.9`, `2001:db8::1`.
+        * nothing but the addresses.
 
-        Published lists have broken lines: these are counted and skipped.
+        Published lists have broken lines: these are counted and skipped, the first few are kept.
 
         Raises:
             IpFilterError: more than `max_ranges` ranges, or lines of which none makes sense.
         """
-        ranges: list[tuple[bytes, bytes]] = []
-        skipped = lines = 0
-        for line in text.splitlines():
-            content = line.strip()
-            if not content or content.startswith(("#", "//", ";")):
+        ranges: list[Range] = []
+        skipped: list[SkippedLine] = []
+        skipped_lines = lines = 0
+        for number, line in enumerate(_LINE_END.split(text.removeprefix("\ufeff")), start=1):
+            if is_comment(line):
                 continue
             lines += 1
-            found = _read_line(content)
-            if found is None:
-                skipped += 1
-            else:
-                ranges += found
+            try:
+                found = read_line(line)
+            except ValueError:
+                skipped_lines += 1
+                if len(skipped) < MOST_SKIPPED_SHOWN:
+                    skipped.append(SkippedLine(number, line.strip()[:MOST_SHOWN_CHARACTERS]))
+                continue
+            if found is not None:
+                ranges.append(found)
                 if len(ranges) > max_ranges:
                     raise IpFilterError(f"the list has more than {max_ranges} ranges")
-        if lines and skipped == lines:
-            raise IpFilterError(f"none of the {lines} lines names addresses")
+        if lines and skipped_lines == lines:
+            raise IpFilterError(f"none of the {lines} lines names addresses ({skipped[0]})")
         made = cls()
         made._fill(ranges)
-        made.skipped_lines = skipped
+        made.skipped_lines = skipped_lines
+        made.skipped = tuple(skipped)
         return made
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, max_ranges: int = 2_000_000) -> IpFilter:
+        """`parse` for what is in a file: UTF-8, or UTF-16 with a byte-order mark, and gzipped or not.
+
+        Raises:
+            IpFilterError: as `parse`, or it is another kind of file.
+        """
+        return cls.parse(_decode(data), max_ranges=max_ranges)
 
     def blocks(self, host: str) -> bool:
         """Whether the list names this host; a name that is no address is on no list."""
@@ -100,40 +130,29 @@ class IpFilter:
                 lasts.append(end)
 
 
-def _read_line(line: str) -> list[tuple[bytes, bytes]] | None:
-    """The ranges in a line (none, if it allows what it names), or None when it makes no sense."""
-    if match := _DAT.fullmatch(line):
-        pair = _pair(match["first"], match["last"])
-        return None if pair is None else [pair] if int(match["level"]) <= MAX_BLOCKED_LEVEL else []
-    if match := _P2P.fullmatch(line):
-        pair = _pair(match["first"], match["last"])
-        return None if pair is None else [pair]
-    text = line.partition("#")[0].strip()
-    first, dash, last = text.partition("-")
-    if dash:
-        pair = _pair(first.strip(), last.strip())
-        return None if pair is None else [pair]
-    try:
-        network = ip_network(text, strict=False)
-    except ValueError:
-        return None
-    return [(network.network_address.packed, network.broadcast_address.packed)]
+def _decode(data: bytes) -> str:
+    """The text in a file, packed or not.
+
+    Raises:
+        IpFilterError: it is another kind of file.
+    """
+    if data[:2] == GZIP_MAGIC:
+        try:
+            data = gzip.decompress(data)
+        except (OSError, EOFError, zlib.error) as error:
+            raise IpFilterError(f"it cannot be unpacked: {error}") from None
+    if data[:4] == ZIP_MAGIC:
+        raise IpFilterError("it is a ZIP archive: unpack it first")
+    if data[:7] == P2B_MAGIC:
+        raise IpFilterError("it is a list in PeerGuardian's binary form (P2B): get it as text")
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    return data.decode("utf-8", "replace")
 
 
-def _pair(first: str, last: str) -> tuple[bytes, bytes] | None:
-    try:
-        pair = ip_address(_plain(first)).packed, ip_address(_plain(last)).packed
-    except ValueError:
-        return None
-    return pair if len(pair[0]) == len(pair[1]) and pair[0] <= pair[1] else None
-
-
-def _plain(host: str) -> str:
-    """eMule pads numbers with zeros, which are no address elsewhere."""
-    return ".".join(part.lstrip("0") or "0" for part in host.split(".")) if "." in host and ":" not in host else host
-
-
-MAX_BLOCKED_LEVEL = 127
-_V4 = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}"
-_P2P = re.compile(rf".*:\s*(?P<first>{_V4})\s*-\s*(?P<last>{_V4})")
-_DAT = re.compile(rf"(?P<first>{_V4})\s*-\s*(?P<last>{_V4})\s*,\s*(?P<level>[0-9]{{1,5}})\s*(?:,.*)?")
+GZIP_MAGIC, ZIP_MAGIC, P2B_MAGIC = b"\x1f\x8b", b"PK\3\4", b"\xff\xff\xff\xffP2B"
+MOST_SKIPPED_SHOWN = 5
+MOST_SHOWN_CHARACTERS = 80
+_BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+_LINE_END = re.compile(r"\r\n|\n|\r")  # not `splitlines`: names hold characters that are line ends elsewhere

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +16,7 @@ from bittorrent.rate_limits import RateLimits
 from fileshare.cli.errors import CommandError
 from fileshare.cli.network import open_session
 from fileshare.cli.options import parse_bootstrap, parse_endpoint, parse_listen
-from fileshare.cli.output import Output
+from fileshare.cli.output import Output, one_line
 from fileshare.cli.units import count_text, parse_rate
 from transfer.address import Address
 
@@ -152,18 +150,23 @@ class NetworkOptions:
             if self.local and session.local_discovery_error is not None:
                 output.complain(session.local_discovery_error)
             if self.ip_filter is not None:
-                skipped = self.ip_filter.skipped_lines
-                output.say(
-                    f"{count_text(len(self.ip_filter), 'range')} of addresses blocked by {self.ip_filter_file}"
-                    + (f"; {count_text(skipped, 'line')} made no sense" if skipped else "")
-                )
+                output.say(f"{count_text(len(self.ip_filter), 'range')} of addresses blocked by {self.ip_filter_file}")
+                if self.ip_filter.skipped_lines:
+                    output.complain(_explain_skipped(self.ip_filter, self.ip_filter_file))
             output.event(
                 "listening",
                 address=session.address,
                 dht_address=node.address if node is not None else None,
                 blocked_ranges=len(self.ip_filter) if self.ip_filter is not None else 0,
+                skipped_lines=self.ip_filter.skipped_lines if self.ip_filter is not None else 0,
             )
             yield session
+
+
+def _explain_skipped(blocked: IpFilter, path: Path | None) -> str:
+    count = count_text(blocked.skipped_lines, "line")
+    more = ", …" if blocked.skipped_lines > len(blocked.skipped) else ""
+    return one_line(f"{path}: {count} made no sense: {', '.join(map(str, blocked.skipped))}{more}")
 
 
 def read_ip_filter(path: Path) -> IpFilter:
@@ -175,10 +178,8 @@ def read_ip_filter(path: Path) -> IpFilter:
     """
     data = path.read_bytes()
     try:
-        if data[:2] == GZIP_MAGIC:
-            data = gzip.decompress(data)
-        return IpFilter.parse(data.decode("utf-8", "replace"))
-    except (IpFilterError, OSError, EOFError, zlib.error) as error:
+        return IpFilter.from_bytes(data)
+    except IpFilterError as error:
         raise CommandError(f"{path} is no list of addresses: {error}") from None
 
 
@@ -192,6 +193,3 @@ def parse_figure(parse: Callable[[str], float], text: str | None, *, option: str
         return parse(text) if text is not None else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
-
-
-GZIP_MAGIC = b"\x1f\x8b"

@@ -91,3 +91,50 @@ def test_a_host_is_blocked_exactly_if_a_range_holds_it(ranges: list[tuple[str, s
     assert IpFilter(ranges).blocks(host) is expected
     text = "\n".join(f"name: with colon:{first}-{last}" for first, last in ranges)
     assert IpFilter.parse(text).blocks(host) is expected
+
+
+@pytest.mark.parametrize(
+    ("line", "first", "last"),
+    [
+        ("Some: Co, Inc:1.2.3.4-1.2.3.9", "1.2.3.4", "1.2.3.9"),
+        ("a-b:1.2.3.0/24", "1.2.3.0", "1.2.3.255"),
+        ("x:1.2.3.4", "1.2.3.4", "1.2.3.4"),
+        ("10:00-11:00 [x]:5.6.7.8-5.6.7.9", "5.6.7.8", "5.6.7.9"),
+        ("C# Corp:1.2.3.4-1.2.3.5 # why", "1.2.3.4", "1.2.3.5"),
+        ("x:010.000.000.000/08", "10.0.0.0", "10.255.255.255"),
+        ("x:2001:db8::1-2001:db8::ff", "2001:db8::1", "2001:db8::ff"),
+        ("bad:2001:db8::1-2001:db8::ff", "2001:db8::1", "2001:db8::ff"),
+        ("cafe:2001:db8::/32", "2001:db8::", "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("feed:fe80::/10", "fe80::", "febf:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ("[2001:db8::]/126", "2001:db8::", "2001:db8::3"),
+        ("2001:db8::1 - 2001:db8::ff , 000 , name", "2001:db8::1", "2001:db8::ff"),
+        ("2001:db8::/126 , 100 , name", "2001:db8::", "2001:db8::3"),
+        ("1.2.3.4-1.2.3.9,name without a level", "1.2.3.4", "1.2.3.9"),
+        ("1.2.3.0/255.255.255.0", "1.2.3.0", "1.2.3.255"),
+        ("::ffff:1.2.3.0/120", "1.2.3.0", "1.2.3.255"),
+    ],
+)
+def test_lines_as_they_are_published(line: str, first: str, last: str) -> None:
+    listed = IpFilter.parse(line)
+    before, after = ip_address(first) - 1, ip_address(last) + 1
+    found = [listed.blocks(str(host)) for host in (before, first, last, after)]
+    assert found == [False, True, True, False]
+    assert len(listed) == 1
+
+
+def test_the_first_lines_that_make_no_sense_are_named() -> None:
+    listed = IpFilter.parse("\ufeff# list\r\n1.2.3.4\r\n\r\nno sense\r\n" + "1.2.3.0/33\r\n" * 9 + "9.9.9.9")
+    assert listed.skipped_lines == 10
+    assert [str(line) for line in listed.skipped] == [
+        "line 4: no sense",
+        *(f"line {number}: 1.2.3.0/33" for number in range(5, 9)),
+    ]
+    assert listed.blocks("9.9.9.9")
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"), [(b"PK\3\4...", "ZIP archive"), (b"\xff\xff\xff\xffP2B\2...", "P2B"), (b"\x1f\x8b", "unpacked")]
+)
+def test_other_kinds_of_files_are_named(data: bytes, reason: str) -> None:
+    with pytest.raises(IpFilterError, match=reason):
+        IpFilter.from_bytes(data)

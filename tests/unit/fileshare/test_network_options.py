@@ -52,7 +52,18 @@ def test_a_rate_that_is_none_names_its_option() -> None:
     assert caught.value.param_hint == "--limit-up"
 
 
-@pytest.mark.parametrize("data", [LIST, PACKED, LIST.replace(b"nonsense", b"\xff\xfe")])
+@pytest.mark.parametrize(
+    "data",
+    [
+        LIST,
+        PACKED,
+        LIST.replace(b"nonsense", b"\xff\xfe"),
+        LIST.replace(b"\n", b"\r\n"),
+        b"\xef\xbb\xbf" + LIST,
+        LIST.decode().encode("utf-16"),
+    ],
+    ids=["text", "packed", "bytes", "windows", "mark", "utf-16"],
+)
 def test_lists_of_addresses(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "list"
     path.write_bytes(data)
@@ -82,7 +93,7 @@ async def test_a_session_keeps_to_them(tmp_path: Path, capsys: pytest.CaptureFix
         assert session.ip_filter.blocks("192.0.2.9")
         address = str(session.address)
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
-        {"event": "listening", "address": address, "dht_address": address, "blocked_ranges": 2}
+        {"event": "listening", "address": address, "dht_address": address, "blocked_ranges": 2, "skipped_lines": 1}
     ]
 
 
@@ -101,4 +112,6 @@ async def test_people_hear_how_much_is_blocked(tmp_path: Path, capsys: pytest.Ca
     )
     async with options.open(Output(as_json=False), download_dir=tmp_path, config=SessionConfig()):
         pass
-    assert capsys.readouterr().out == f"2 ranges of addresses blocked by {path}; 1 line made no sense\n"
+    captured = capsys.readouterr()
+    assert captured.out == f"2 ranges of addresses blocked by {path}\n"
+    assert captured.err == f"kad: {path}: 1 line made no sense: line 4: nonsense\n"
