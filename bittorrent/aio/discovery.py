@@ -8,11 +8,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bittorrent.aio.local_discovery import LocalDiscovery
+from bittorrent.aio.torrent_nodes import TorrentNodes
 from bittorrent.aio.tracker import TrackerAnnouncer
 from bittorrent.config import SessionConfig
 from bittorrent.errors import NoPeersError
 from bittorrent.peer_list import PeerSource
-from bittorrent.stats import LookupSummary, TrackerStats
+from bittorrent.stats import LookupSummary, TrackerState, TrackerStats
 from kademlia_core.errors import BootstrapError, NodeClosedError
 from transfer.address import Address
 from transfer.aio.tasks import TaskSet
@@ -28,6 +29,7 @@ class Discovery:
     Args:
         port: where we accept peers.
         dht: None for a private torrent, or when the session has no node.
+        nodes: DHT nodes that the torrent names, if it does.
         local: None for a private torrent, or when the session does not call into the local network.
         make_announcer: makes what asks the trackers, or None without any.
         has_other_sources: whether peers may come from elsewhere, so that a dead network is not the end.
@@ -42,6 +44,7 @@ class Discovery:
         info_hash: bytes,
         port: int,
         dht: MainlineNode | None,
+        nodes: TorrentNodes | None,
         local: LocalDiscovery | None,
         make_announcer: Callable[[], TrackerAnnouncer | None],
         config: SessionConfig,
@@ -55,6 +58,7 @@ class Discovery:
         self._info_hash = info_hash
         self._port = port
         self._dht = dht
+        self._nodes = nodes
         self._local = local
         self._make_announcer = make_announcer
         self._announcer = make_announcer()
@@ -94,8 +98,16 @@ class Discovery:
 
     @property
     def may_find_more(self) -> bool:
-        """Whether there is a DHT that can be asked: a stranger may turn up there at any time."""
-        return self._dht is not None and self._dht_error is None
+        """Whether a stranger may turn up at any time: there is a DHT that can be asked, or one that cannot be joined so
+        far and something else that lives, the local network or a tracker that answers.
+        """
+        if self._dht is None:
+            return False
+        return self._dht_error is None or self._local is not None or self._has_working_tracker
+
+    @property
+    def _has_working_tracker(self) -> bool:
+        return any(tracker.state is TrackerState.WORKING for tracker in self.trackers())
 
     def trackers(self) -> tuple[TrackerStats, ...]:
         """A snapshot of the trackers, tier after tier."""
@@ -163,6 +175,7 @@ class Discovery:
         """The metadata of a magnet link says that the torrent is private: from now on only trackers are asked."""
         self._leave_local()
         self._dht = None
+        self._nodes = None
         if self._search is not None:
             self._search.cancel()
 
@@ -186,6 +199,8 @@ class Discovery:
 
     async def _search_once(self, dht: MainlineNode) -> bool:
         """Whether somebody knows of us now."""
+        if self._nodes is not None and (self._dht_error is not None or self.lookup is None):
+            self._nodes.offer()
         try:
             await self._find_peers(dht)
             report = await dht.announce(self._info_hash, port=self._port)
@@ -203,8 +218,10 @@ class Discovery:
         return False
 
     def _dht_failed(self, reason: str) -> None:
+        """The end, unless peers may come from elsewhere, or the torrent's own nodes may still bring us in."""
         self._dht_error = reason
-        if not self._has_other_sources():
+        may_join = self._dht is not None and self._nodes is not None and self._nodes.may_help
+        if not self._has_other_sources() and self._local is None and not may_join:
             raise NoPeersError(reason)
 
     async def _find_peers(self, dht: MainlineNode) -> None:

@@ -11,6 +11,7 @@ from bittorrent.aio.discovery import MAX_WEB_SEEDS_NAMED, Discovery
 from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.named_peers import NamedPeers
 from bittorrent.aio.swarm import Swarm
+from bittorrent.aio.torrent_nodes import TorrentNodes
 from bittorrent.aio.torrent_parts import SessionParts
 from bittorrent.aio.tracker import TrackerAnnouncer, TransferTotals
 from bittorrent.aio.web_seeds import WebSeeds
@@ -76,6 +77,7 @@ class Sources:
             info_hash=source.info_hash,
             port=parts.listen_port,
             dht=dht,
+            nodes=self._torrent_nodes(dht),
             local=None if isinstance(source, Metainfo) and source.private else parts.local,
             make_announcer=self._make_announcer,
             config=parts.config,
@@ -84,6 +86,12 @@ class Sources:
             on_addresses=swarm.add_addresses,
             tasks=tasks,
         )
+
+    def _torrent_nodes(self, dht: MainlineNode | None) -> TorrentNodes | None:
+        source = self._source
+        if dht is None or not isinstance(source, Metainfo) or source.private or not source.nodes:
+            return None
+        return TorrentNodes(source.nodes, dht=dht, calls=self._parts.calls, tasks=self._tasks)
 
     def start(self) -> None:
         """Begins to dial and to ask for peers. May be called again."""

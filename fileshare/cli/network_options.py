@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -18,10 +19,12 @@ from fileshare.cli.network import open_session
 from fileshare.cli.options import parse_bootstrap, parse_endpoint, parse_listen
 from fileshare.cli.output import Output, one_line
 from fileshare.cli.units import count_text, parse_rate
+from kademlia_core.errors import BootstrapError, NodeClosedError
 from transfer.address import Address
 
 if TYPE_CHECKING:
     from bittorrent.aio.session import Session
+    from kademlia_core.aio.mainline import MainlineNode
 
 PeerOption = Annotated[
     list[str] | None,
@@ -160,7 +163,25 @@ class NetworkOptions:
                 blocked_ranges=len(self.ip_filter) if self.ip_filter is not None else 0,
                 skipped_lines=self.ip_filter.skipped_lines if self.ip_filter is not None else 0,
             )
-            yield session
+            warning = asyncio.create_task(_warn_without_dht(node, output), name="warn") if node is not None else None
+            try:
+                yield session
+            finally:
+                if warning is not None:
+                    warning.cancel()
+
+
+async def _warn_without_dht(node: MainlineNode, output: Output) -> None:
+    """Says once that the DHT cannot be joined, unless that is the end of the command, which says it itself."""
+    try:
+        await node.wait_joined()
+    except BootstrapError as error:
+        await asyncio.sleep(WARN_AFTER_S)
+        text = f"{error}; going on without the DHT, which is tried again"
+        output.complain(text)
+        output.event("warning", tracker=None, message=text)
+    except NodeClosedError:
+        pass
 
 
 def _explain_skipped(blocked: IpFilter, path: Path | None) -> str:
@@ -193,3 +214,6 @@ def parse_figure(parse: Callable[[str], float], text: str | None, *, option: str
         return parse(text) if text is not None else None
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from None
+
+
+WARN_AFTER_S = 3.0

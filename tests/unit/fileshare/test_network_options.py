@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ import typer
 
 from bittorrent.config import SessionConfig
 from bittorrent.rate_limits import RateLimits
+from fileshare.cli import network_options
 from fileshare.cli.errors import CommandError
 from fileshare.cli.network_options import NetworkOptions, read_ip_filter
 from fileshare.cli.output import Output
-from kademlia_core import PUBLIC_ROUTERS
+from kademlia_core import PUBLIC_ROUTERS, LookupConfig, MainlineConfig, MainlineNode
 from transfer.address import Address
 
 LIST = b"# bad neighbours\nsome name:10.0.0.0-10.0.0.255\n192.0.2.0/24\nnonsense\n"
@@ -115,3 +117,21 @@ async def test_people_hear_how_much_is_blocked(tmp_path: Path, capsys: pytest.Ca
     captured = capsys.readouterr()
     assert captured.out == f"2 ranges of addresses blocked by {path}\n"
     assert captured.err == f"kad: {path}: 1 line made no sense: line 4: nonsense\n"
+
+
+async def test_a_dht_that_cannot_be_joined_is_a_warning(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(network_options, "WARN_AFTER_S", 0.0)
+    quick = MainlineConfig(
+        query_timeout_s=0.05, join_attempts=1, lookup=LookupConfig(short_timeout_s=0.01, patience_s=0.02)
+    )
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        async with MainlineNode(host="127.0.0.1", bootstrap=[silent.getsockname()], config=quick) as node:
+            await network_options._warn_without_dht(node, Output(as_json=True))
+    told = capsys.readouterr()
+    assert told.err.count("\n") == 1
+    assert "no bootstrap node answered" in told.err
+    assert "going on without the DHT" in told.err
+    assert json.loads(told.out)["event"] == "warning"
