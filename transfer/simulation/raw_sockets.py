@@ -79,9 +79,10 @@ class RawSocket:
         name = str(address[0])
         if name in ("", "<broadcast>"):
             return (WILDCARDS[self.is_ipv6] if not name else "255.255.255.255"), int(address[1])
-        family = socket.AF_INET6 if self.is_ipv6 and ":" in name else socket.AF_INET if ":" not in name else 0
         if ":" in name and not self.is_ipv6:
             raise socket.gaierror(socket.EAI_ADDRFAMILY, f"Address family for hostname not supported: {name}")
+        is_mapped = name.lower().startswith("::ffff:") and "." in name  # an IPv4 address, for a socket of both families
+        family = socket.AF_INET6 if ":" in name and not is_mapped else socket.AF_INET
         info = self._loop.network.names.getaddrinfo(name, int(address[1]), family=family, type=socket.SOCK_DGRAM)[0]
         return str(info[4][0]), int(info[4][1])
 
@@ -162,7 +163,10 @@ class RawSocket:
             return None
         self.handshake = None
         handshake.close()
-        handshake.done.result()
+        try:
+            handshake.done.result()
+        except OSError as error:
+            raise type(error)(error.errno, os.strerror(error.errno or errno.EIO)) from None
         self.remote = handshake.target
         self._answered_handshake = handshake
         return True

@@ -262,6 +262,11 @@ class StreamTransport(asyncio.Transport):
     def is_closing(self) -> bool:
         return self._closing
 
+    @property
+    def _protocol_paused(self) -> bool:
+        """What asyncio asks for before it sends a file."""
+        return self._writing_paused
+
     def _start(self, waiter: asyncio.Future[None] | None) -> None:
         try:
             self._protocol.connection_made(self)

@@ -83,6 +83,7 @@ class TransportCalls(asyncio.AbstractEventLoop):
                 await flow.room()
                 transport.write(data)
                 sent += len(data)
+            await flow.room()  # or the protocol would hear that it may go on without having heard that it must stop
             return sent
         finally:
             if sent and hasattr(file, "seek"):
@@ -98,7 +99,7 @@ class FileFlow(asyncio.Protocol):
         self._transport = transport
         self._protocol = transport.get_protocol()
         self._was_reading = transport.is_reading()
-        self._was_paused = transport.get_write_buffer_size() > transport.get_write_buffer_limits()[1]
+        self._was_paused = bool(transport._protocol_paused)
         self._room: asyncio.Future[None] | None = loop.create_future() if self._was_paused else None
         self._error: BaseException | None = None
         self._is_lost = False

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from transfer.simulation.process import (
     clocks,
     crypto,
+    files,
     guard,
     identity,
     lookups,
@@ -41,6 +42,7 @@ def virtual_environment(loop: SimulationLoop, seed: int) -> Iterator[None]:
         *clocks.REPLACEMENTS,
         *randomness.REPLACEMENTS,
         *crypto.replacements(),
+        *files.REPLACEMENTS,
         *identity.REPLACEMENTS,
         *lookups.REPLACEMENTS,
         *sockets.REPLACEMENTS,

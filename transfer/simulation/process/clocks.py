@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import datetime
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -68,6 +69,7 @@ def _asctime(world: World, moment: Any = None, /) -> str:
 
 
 def _strftime(world: World, text: str, moment: Any = None, /) -> str:
+    text = re.sub("%%|%[Zz]", lambda found: {"%Z": "UTC", "%z": "+0000"}.get(found[0], found[0]), text)
     return _real_strftime(text, _gmtime(world) if moment is None else moment)
 
 

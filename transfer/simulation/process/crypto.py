@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -21,19 +23,38 @@ def replacements() -> tuple[Replacement, ...]:
         ed25519.Ed25519PrivateKey: 32,
         ed448.Ed448PrivateKey: 57,
     }
-    found = [Replacement(kind, "generate", classmethod(_generator(kind, size))) for kind, size in kinds.items()]
+    found = [
+        Replacement(kind, "generate", classmethod(_generator(kind, "from_private_bytes", size)))
+        for kind, size in kinds.items()
+    ]
+    found += [
+        Replacement(kind, "generate", classmethod(_generator(kind, "from_seed_bytes", size)))
+        for kind, size in _post_quantum_kinds()
+    ]
     found += replacement(ec, "generate_private_key", _generate_private_key)
     return (*found, Replacement(ec.ECDSA, "__init__", _sign_without_chance()))
 
 
-def _generator(kind: Any, size: int) -> Any:
+def _post_quantum_kinds() -> Iterator[tuple[Any, int]]:
+    """Those that this version of the package has: FIPS 203 makes a key of 64 bytes, FIPS 204 of 32."""
+    for module_name, size in (("mlkem", 64), ("mldsa", 32)):
+        try:
+            module = import_module(f"cryptography.hazmat.primitives.asymmetric.{module_name}")
+        except ImportError:
+            continue
+        for name, kind in vars(module).items():
+            if name.endswith("PrivateKey") and hasattr(kind, "from_seed_bytes"):
+                yield kind, size
+
+
+def _generator(kind: Any, maker: str, size: int) -> Any:
     real = vars(kind)["generate"]
 
     def generate(cls: Any) -> Any:
         world = inside()
         if world is None:
             return real.__get__(None, cls)()
-        return cls.from_private_bytes(world.entropy.randbytes(size))
+        return getattr(cls, maker)(world.entropy.randbytes(size))
 
     return generate
 

@@ -35,8 +35,9 @@ def replaced(replacements: Iterable[Replacement]) -> Iterator[None]:
     originals: dict[int, Any] = {}
     try:
         for owner, name, function in replacements:
-            original = getattr(owner, name)
-            undo.append((owner, name, original, name in vars(owner)))
+            is_its_own = name in vars(owner)
+            original = vars(owner)[name] if is_its_own else None
+            undo.append((owner, name, original, is_its_own))
             setattr(owner, name, function)
             if isinstance(owner, ModuleType):
                 by_original[id(original)] = function
