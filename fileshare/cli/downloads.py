@@ -73,6 +73,8 @@ class Downloads:
 
     async def run(self) -> None:
         """Until everything is here, and shared as long as was wished."""
+        for url in self._urls:
+            self._output.say(f"fetching {printable(url)}")
         for url, found in await fetch_all(self._urls, allow_private=self._network.allow_private):
             if isinstance(found, TransferError):
                 self.batch.reject(url, found)

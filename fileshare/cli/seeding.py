@@ -18,7 +18,7 @@ from fileshare.cli.errors import CommandError, error_text
 from fileshare.cli.fetch import fetch_all
 from fileshare.cli.job import Job
 from fileshare.cli.network_options import NetworkOptions
-from fileshare.cli.output import Output, one_line
+from fileshare.cli.output import Output, one_line, printable
 from fileshare.cli.sources import is_url, kept_torrent, read_source
 from fileshare.cli.torrent_folder import TorrentFolder
 from fileshare.cli.units import size_text
@@ -71,6 +71,8 @@ class Seeding:
 
     async def run(self) -> None:
         """Until all have been shared as long as was wished; with a directory, until it is cancelled."""
+        for url in self._urls:
+            self._output.say(f"fetching {printable(url)}")
         for url, found in await fetch_all(self._urls, allow_private=self._network.allow_private):
             try:
                 if isinstance(found, CommandError):
