@@ -96,7 +96,7 @@ def create(
         raise CommandError(f"{target} exists already; choose another -o FILE, or replace it with --force")
     left_out = [*(exclude or ()), *_own_path(path, target)]
     output = Output(as_json=as_json)
-    doubtful = doubtful_files(scan_files(os.path.abspath(path), exclude=left_out))
+    doubtful = doubtful_files(scan_files(os.path.abspath(path), attributes=attributes, exclude=left_out))
     if doubtful:
         shown = ", ".join(doubtful[:MAX_DOUBTFUL_SHOWN]) + (", …" if len(doubtful) > MAX_DOUBTFUL_SHOWN else "")
         output.complain(

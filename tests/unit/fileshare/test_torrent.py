@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,18 @@ def test_create_warns_of_what_is_rarely_meant_to_be_shared(folder: Path, tmp_pat
     quiet = kad("torrent", "create", folder, "-o", tmp_path / "y.torrent", *options, "--json")
     assert quiet.stderr == ""
     assert [file["path"] for file in last_event(quiet)["files"]] == ["shared/a.bin", "shared/b.bin"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such links here")
+def test_create_keeps_links_that_lead_to_each_other(folder: Path, tmp_path: Path) -> None:
+    for name, other in (("one", "two"), ("two", "one")):
+        (folder / name).mkdir()
+        (folder / name / "link").symlink_to(f"../{other}")
+        (folder / name / "file").write_bytes(b"x")
+    result = kad("torrent", "create", folder, "-o", tmp_path / "x.torrent", "--attributes", "--json")
+    assert result.exit_code == 0, result.stderr
+    links = {file["path"]: file["link_to"] for file in last_event(result)["files"] if "link_to" in file}
+    assert links == {"shared/one/link": "shared/two", "shared/two/link": "shared/one"}
 
 
 def test_what_show_numbers_is_what_select_takes(folder: Path, tmp_path: Path) -> None:
