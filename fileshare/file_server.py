@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import mimetypes
 from html import escape
 from ipaddress import ip_address
@@ -15,6 +16,8 @@ from bittorrent.aio.stream import FileStream
 from bittorrent.aio.torrent import Torrent
 from bittorrent.metainfo.files import FileEntry
 from fileshare.byte_range import UnsatisfiableRangeError, parse_range
+from fileshare.http_door import HttpDoor, quiet_logger
+from fileshare.visitors import VisitorConfig
 from transfer.address import Address
 from transfer.errors import TransferError
 
@@ -28,26 +31,38 @@ class FileServer:
     Args:
         host: the address to listen on. On loopback only requests that name this machine are answered, so that a web
             page somewhere cannot read the files through a name that it lets point here.
+        config: how many may be connected, and for how long without asking for anything.
 
     Raises:
         OSError: on entry, when the address cannot be listened on.
     """
 
-    def __init__(self, torrent: Torrent, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, torrent: Torrent, *, host: str = "127.0.0.1", port: int = 0, config: VisitorConfig | None = None
+    ) -> None:
         self._torrent = torrent
         self._host = host
         self._port = port
+        self._config = config or VisitorConfig()
         self._runner: web.AppRunner | None = None
+        self._door: HttpDoor | None = None
+        self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
-        app = web.Application()
+        door = self._door = HttpDoor(self._config)
+        app = web.Application(middlewares=[door.middleware()])
         app.router.add_get("/", self._list)  # HEAD comes with it
         app.router.add_get("/{path:.+}", self._serve)
         # A player that leaves ends its request at once, and with it the wait for a piece.
-        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(
+            app, access_log=None, handler_cancellation=True, shutdown_timeout=1.0, logger=quiet_logger()
+        )
         await self._runner.setup()
+        assert self._runner.server is not None
+        door.server = self._runner.server
         try:
-            await web.TCPSite(self._runner, self._host, self._port).start()
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(door.new_connection, self._host, self._port)
         except OSError:
             await self._runner.cleanup()
             raise
@@ -57,13 +72,18 @@ class FileServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._runner is not None
+        assert self._server is not None
+        assert self._door is not None
+        self._server.close()
+        self._door.close()
         await self._runner.cleanup()
+        await self._server.wait_closed()
 
     @property
     def address(self) -> Address:
         """Where the server listens."""
-        assert self._runner is not None
-        host, port = self._runner.addresses[0][:2]
+        assert self._server is not None
+        host, port = self._server.sockets[0].getsockname()[:2]
         return Address(str(host), int(port))
 
     def url(self, entry: FileEntry) -> str:
