@@ -1,4 +1,7 @@
-"""Whom to unchoke: tit for tat while leeching, turns while seeding, and an optimistic slot for newcomers (BEP 3)."""
+"""Whom to unchoke: tit for tat while leeching, turns while seeding, and an optimistic slot for newcomers (BEP 3).
+
+A slot is worth its requests: a peer that takes nothing for a while rests, and loses its slot to anybody who waits.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,9 @@ class ChokerConfig:
         new_peer_s: for how long a peer counts as new.
         new_peer_weight: how much likelier a new peer gets an optimistic slot (BEP 3: three times): it has nothing to
             trade yet.
+        idle_slot_s: a peer that has asked for nothing for so long rests. Longer than a slow round trip and a request.
+        stalled_slot_s: the same for a peer that has asked, but to which nothing gets through; half of it when nothing
+            gets through to anybody.
     """
 
     slots: int = 8
@@ -44,6 +50,8 @@ class ChokerConfig:
     seed_turn_s: float = 60.0
     new_peer_s: float = 60.0
     new_peer_weight: int = 3
+    idle_slot_s: float = 2.0
+    stalled_slot_s: float = 12.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.optimistic_slots <= self.slots or self.slots < 1:
@@ -56,6 +64,8 @@ class ChokerConfig:
             raise ValueError(
                 "seed_turn_s must be at least rechoke_interval_s, and new peers must not be at a disadvantage"
             )
+        if not 0 < self.idle_slot_s <= self.stalled_slot_s:
+            raise ValueError("idle_slot_s must be positive and at most stalled_slot_s")
 
 
 DEFAULT_CONFIG = ChokerConfig()
@@ -73,6 +83,12 @@ class ChokeCandidate:
         upload_bytes_per_s: what we have sent to it.
         progress: the share of the torrent that it has, from 0 to 1.
         connected_at: when it connected, on the clock of `now`.
+        idle_s: for how long it has been unchoked and nothing has got through to it, although nothing of ours was in
+            the way.
+        has_requests: something that it has asked for has not got through yet.
+        has_taken: it was sent something since it was unchoked.
+        has_idled: it made nothing of a slot that it had not long ago.
+        stalled_s: for how long nothing has got through to it, choked or not, although something waits.
     """
 
     peer: int
@@ -83,6 +99,11 @@ class ChokeCandidate:
     upload_bytes_per_s: float = 0.0
     progress: float = 0.0
     connected_at: float = 0.0
+    idle_s: float = 0.0
+    has_requests: bool = False
+    has_taken: bool = False
+    has_idled: bool = False
+    stalled_s: float = 0.0
 
 
 class ChokeDecision(NamedTuple):
@@ -98,7 +119,7 @@ class ChokerCore:
     Only interested peers take slots. An uninterested peer is choked at the next round, so it has to ask again.
 
     Invariants: after a round no more peers are unchoked than there are slots, and all of them are interested; between
-    two rounds nobody is choked.
+    two rounds only those who rest are choked, and only if somebody else gets their slot.
     """
 
     def __init__(self, *, rng: Random, config: ChokerConfig = DEFAULT_CONFIG) -> None:
@@ -113,8 +134,8 @@ class ChokerCore:
     def decide(self, peers: Sequence[ChokeCandidate], *, now: float, seeding: bool) -> ChokeDecision:
         """Who is to be unchoked and choked now.
 
-        To be called when `next_timer` is due, and whenever somebody becomes interested or leaves: between two rounds
-        only empty slots are given away.
+        To be called when `next_timer` is due, about once a second, and whenever somebody becomes interested or leaves:
+        between two rounds only empty slots are given away, and those of peers that rest.
 
         Args:
             peers: all connected peers, in any order.
@@ -122,15 +143,24 @@ class ChokerCore:
         """
         self._forget_absent(peers)
         interested = [peer for peer in peers if peer.is_interested]
+        resting = self._resting([peer for peer in interested if peer.is_unchoked])
+        rest = {peer.peer for peer in resting}
+        able = [
+            peer
+            for peer in interested
+            if peer.peer not in rest and (peer.is_unchoked or peer.stalled_s < self._config.stalled_slot_s / 2)
+        ]
         is_round = self._rechoke_at is None or now >= self._rechoke_at
         if is_round:
             self._rechoke_at = now + self._config.rechoke_interval_s
-            chosen = self._give_all(interested, now=now, seeding=seeding)
+            chosen = self._give_all(able, now=now, seeding=seeding)
         else:
-            chosen = {peer.peer for peer in interested if peer.is_unchoked}
-            self._give_free(interested, chosen, now=now, seeding=seeding)
+            chosen = {peer.peer for peer in able if peer.is_unchoked}
+            self._give_free([peer for peer in able if not peer.has_idled], chosen, now=now, seeding=seeding)
+        kept = self._keep(resting, self._config.slots - len(chosen)) | chosen
         unchoke = tuple(peer.peer for peer in interested if peer.peer in chosen and not peer.is_unchoked)
-        choke = tuple(peer.peer for peer in peers if peer.is_unchoked and peer.peer not in chosen) if is_round else ()
+        leaving = peers if is_round else resting
+        choke = tuple(peer.peer for peer in leaving if peer.is_unchoked and peer.peer not in kept)
         for number in unchoke:
             self._turn_began[number] = now
         for number in choke:
@@ -158,10 +188,12 @@ class ChokerCore:
         room = self._config.slots - len(chosen)
         self._optimistic = [peer for peer in self._optimistic if peer in wanting and peer not in chosen][:room]
         rest = [peer for peer in interested if peer.peer not in chosen and peer.peer not in self._optimistic]
-        while rest and len(self._optimistic) < room:
-            weights = [self._weight(peer, now=now) for peer in rest]
-            lucky = self._rng.choices(range(len(rest)), weights)[0]
-            self._optimistic.append(rest.pop(lucky).peer)
+        for idlers in (False, True):
+            hopeful = [peer for peer in rest if peer.has_idled is idlers]
+            while hopeful and len(self._optimistic) < room:
+                weights = [self._weight(peer, now=now) for peer in hopeful]
+                lucky = self._rng.choices(range(len(hopeful)), weights)[0]
+                self._optimistic.append(hopeful.pop(lucky).peer)
         return chosen | set(self._optimistic)
 
     def _give_free(self, interested: Sequence[ChokeCandidate], chosen: set[int], *, now: float, seeding: bool) -> None:
@@ -169,31 +201,76 @@ class ChokerCore:
         for peer in self._ranking(waiting, now=now, seeding=seeding)[: max(0, self._config.slots - len(chosen))]:
             chosen.add(peer.peer)
 
+    def _resting(self, unchoked: Sequence[ChokeCandidate]) -> list[ChokeCandidate]:
+        """Who takes nothing, and gives nothing either.
+
+        Who is slow is not idle. While there are peers that have yet to show that they want anything at all, nobody who
+        has asked is put back.
+        """
+        config = self._config
+        is_line_busy = any(peer.idle_s < config.idle_slot_s for peer in unchoked)
+        are_all_tested = all(peer.has_taken or peer.has_requests for peer in unchoked)
+        stalled_s = (config.stalled_slot_s if is_line_busy else config.stalled_slot_s / 2) if are_all_tested else INF
+        return [
+            peer
+            for peer in unchoked
+            if peer.idle_s >= (stalled_s if peer.has_requests else config.idle_slot_s) and not peer.download_bytes_per_s
+        ]
+
+    def _keep(self, resting: Sequence[ChokeCandidate], room: int) -> set[int]:
+        """Who of those that rest stays unchoked while there is room: who asked for more, and who has rested least."""
+        order = sorted(resting, key=lambda peer: (not peer.has_requests, peer.idle_s, peer.peer))
+        return {peer.peer for peer in order[: max(0, room)]}
+
     def _ranking(self, peers: Sequence[ChokeCandidate], *, now: float, seeding: bool) -> list[ChokeCandidate]:
         """The peers that may have a regular slot, best first. Who has a slot stays ahead of an equal who has none."""
-        if not seeding:
-            able = [peer for peer in peers if not peer.is_snubbed]
-            keys = {peer.peer: (-peer.download_bytes_per_s, not peer.is_unchoked, self._rng.random()) for peer in able}
-            return sorted(able, key=lambda peer: keys[peer.peer])
-        places = {peer.peer: self._place(peer, now=now) for peer in peers}
-        return sorted(peers, key=lambda peer: places[peer.peer])
+        able = peers if seeding else [peer for peer in peers if not peer.is_snubbed]
+        draw = self._draw(able)
+        places: dict[int, tuple[float, ...]]
+        if seeding:
+            places = {peer.peer: (peer.has_idled, *self._place(peer, now=now), draw[peer.peer]) for peer in able}
+        else:
+            places = {
+                peer.peer: (
+                    peer.has_idled,
+                    -peer.download_bytes_per_s,
+                    not peer.is_unchoked,
+                    self._turn_ended.get(peer.peer, float("-inf")),
+                    draw[peer.peer],
+                )
+                for peer in able
+            }
+        return sorted(able, key=lambda peer: places[peer.peer])
 
-    def _place(self, peer: ChokeCandidate, *, now: float) -> tuple[float, float, float]:
+    def _draw(self, peers: Sequence[ChokeCandidate]) -> dict[int, int]:
+        """Decides between equals: who came last, who came first, and so on in turn.
+
+        A crowd that asks for nothing must not keep a newcomer waiting, nor newcomers those who have waited for long.
+        """
+        line = list(peers)
+        self._rng.shuffle(line)
+        line.sort(key=lambda peer: peer.connected_at)
+        half = len(line) // 2
+        return {peer.peer: 2 * at + 1 for at, peer in enumerate(line[:half])} | {
+            peer.peer: 2 * at for at, peer in enumerate(reversed(line[half:]))
+        }
+
+    def _place(self, peer: ChokeCandidate, *, now: float) -> tuple[float, float]:
         """Where a peer stands in the queue for a slot while seeding: the least is served first."""
         match self._config.seeding_policy:
             case SeedingPolicy.ROUND_ROBIN:
                 return self._turn(peer, now=now)
             case SeedingPolicy.FASTEST_UPLOAD:
-                return -peer.upload_bytes_per_s, not peer.is_unchoked, self._rng.random()
+                return -peer.upload_bytes_per_s, not peer.is_unchoked
             case SeedingPolicy.ANTI_LEECH:
-                return -abs(peer.progress - 0.5), not peer.is_unchoked, self._rng.random()
+                return -abs(peer.progress - 0.5), not peer.is_unchoked
 
-    def _turn(self, peer: ChokeCandidate, *, now: float) -> tuple[int, float, float]:
+    def _turn(self, peer: ChokeCandidate, *, now: float) -> tuple[int, float]:
         """Place in the queue while seeding: whose turn it is; who waits, longest first; whose turn is over."""
         if not peer.is_unchoked:
-            return 1, self._turn_ended.get(peer.peer, float("-inf")), self._rng.random()
+            return 1, self._turn_ended.get(peer.peer, float("-inf"))
         is_over = now - self._turn_began.setdefault(peer.peer, now) >= self._config.seed_turn_s
-        return 2 if is_over else 0, -peer.upload_bytes_per_s, self._rng.random()
+        return 2 if is_over else 0, -peer.upload_bytes_per_s
 
     def _weight(self, peer: ChokeCandidate, *, now: float) -> int:
         return self._config.new_peer_weight if now - peer.connected_at < self._config.new_peer_s else 1
@@ -203,3 +280,6 @@ class ChokerCore:
         for turns in (self._turn_began, self._turn_ended):
             for peer in [peer for peer in turns if peer not in present]:
                 del turns[peer]
+
+
+INF = float("inf")

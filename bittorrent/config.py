@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from bittorrent.local_discovery import LocalDiscoveryConfig
 from bittorrent.peer_config import PeerConfig
 from bittorrent.swarm_config import SwarmConfig
+from bittorrent.turnover import TurnoverConfig
 from bittorrent.unfinished import UnfinishedConfig
 from bittorrent.web_seed import WebSeedConfig
 from kademlia_core.node.external_address import ExternalAddressConfig
@@ -19,14 +20,12 @@ class SessionConfig:
     Attributes:
         max_connections: peers of all torrents together.
         max_connections_per_torrent: peers of one torrent.
-        max_connections_per_host: incoming connections from one IP address.
-        max_handshaking: incoming connections that have not said which torrent they want.
+        max_connections_per_host: incoming connections from one IPv4 address, or one IPv6 /64.
+        max_handshaking: incoming connections that have not said which torrent they want, beside the others.
+        max_handshaking_per_network: the same for one IPv4 /24 or IPv6 /48.
         max_dialling: connections being opened for one torrent at a time.
+        slow_dial_s: a peer that has not answered for so long no longer counts among them (up to as many again).
         max_half_open: the same for all torrents together: some routers and networks break under many.
-        min_priority_age_s: in a full torrent a connection that has been of no use for so long gives way to a newcomer
-            with a higher priority (BEP 40).
-        turnover_interval_s: in a full torrent one such connection makes room so often, whatever its priority: for a
-            newcomer, or for somebody to be called while something is missing that the peer does not give.
         connect_timeout_s: for opening one connection.
         write_timeout_s: a peer that takes nothing of what waits for it for so long is dropped: it may be alive, and
             even ask for more, but it costs memory and an upload slot.
@@ -49,10 +48,10 @@ class SessionConfig:
     max_connections_per_torrent: int = 60
     max_connections_per_host: int = 32
     max_handshaking: int = 64
+    max_handshaking_per_network: int = 48
     max_dialling: int = 20
+    slow_dial_s: float = 3.0
     max_half_open: int = 60
-    min_priority_age_s: float = 60.0
-    turnover_interval_s: float = 60.0
     connect_timeout_s: float = 10.0
     write_timeout_s: float = 300.0
     no_peers_timeout_s: float | None = None
@@ -66,6 +65,7 @@ class SessionConfig:
     peer: PeerConfig = field(default_factory=PeerConfig)
     swarm: SwarmConfig = field(default_factory=SwarmConfig)
     local_discovery: LocalDiscoveryConfig = field(default_factory=LocalDiscoveryConfig)
+    turnover: TurnoverConfig = field(default_factory=TurnoverConfig)
     web_seed: WebSeedConfig = field(default_factory=WebSeedConfig)
     unfinished: UnfinishedConfig = field(default_factory=UnfinishedConfig)
 

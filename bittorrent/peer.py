@@ -64,7 +64,7 @@ class PeerCore:
         self._events: deque[PeerEvent] = deque()
         self._haves: list[int] = []  # announced, not written yet
         self._control = TokenBucket(rate_per_s=config.control_rate_per_s, burst=config.control_burst, now=now)
-        self._opened_at = self._received_at = self._sent_at = now
+        self.opened_at = self._received_at = self._sent_at = now
         self._now = now
         if handshake is not None:
             self._output.append(handshake.to_bytes())
@@ -108,7 +108,7 @@ class PeerCore:
         if self.is_closed:
             return
         if self.remote is None or self._ours is None:
-            if now >= self._opened_at + self._config.handshake_timeout_s:
+            if now >= self.opened_at + self._config.handshake_timeout_s:
                 self.close("the peer did not finish its handshake in time")
         elif now >= self._received_at + self._config.silence_timeout_s:
             self.close("the peer was silent for too long")
@@ -120,7 +120,7 @@ class PeerCore:
         if self.is_closed:
             return None
         if self.remote is None or self._ours is None:
-            return self._opened_at + self._config.handshake_timeout_s
+            return self.opened_at + self._config.handshake_timeout_s
         return min(self._received_at + self._config.silence_timeout_s, self._sent_at + self._config.keep_alive_s)
 
     # Commands

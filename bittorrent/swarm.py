@@ -7,7 +7,7 @@ every decision about it is made here, by the parts this file composes.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
 
 from bittorrent.contributions import Contribution
@@ -253,6 +253,18 @@ class SwarmCore:
         if peer is not None:
             self._uploads.send(peer, blocks)
 
+    def note_backlog(
+        self, number: int, *, delivered_bytes: int, undelivered_bytes: int, is_full: bool, now: float
+    ) -> None:
+        """How much has got through to a peer and how much is on the way or waits; about once a second.
+
+        Args:
+            is_full: so much waits that nothing more is written.
+        """
+        self.peers[number].slot.note_backlog(
+            delivered_bytes=delivered_bytes, undelivered_bytes=undelivered_bytes, is_full=is_full, now=now
+        )
+
     # Outputs
 
     def peers_to_flush(self) -> list[SwarmPeer]:
@@ -325,27 +337,6 @@ class SwarmCore:
         """Whether a peer wants nothing: it has everything, or says so (BEP 21)."""
         picker, peer = self.picker, self.peers[number]
         return bool(peer.core.extensions.upload_only) or (picker is not None and picker.is_seed(number))
-
-    def least_useful(self, *, before: float, rank: Callable[[Address], int]) -> SwarmPeer | None:
-        """Of the peers connected before a time that have moved no block, the one with the lowest rank."""
-        idle = [
-            peer
-            for peer in self.peers.values()
-            if peer.connected_at <= before and not peer.was_useful and not peer.core.is_closed
-        ]
-        return min(idle, key=lambda peer: rank(peer.core.address), default=None)
-
-    def least_giving(self, *, before: float) -> SwarmPeer | None:
-        """Of the peers connected before a time that have sent nothing lately, the one with the worst record."""
-        now = self._now
-        idle = [
-            peer
-            for peer in self.peers.values()
-            if peer.connected_at <= before
-            and not peer.core.is_closed
-            and not peer.received_lately.bytes_per_s(peer.downloaded_bytes, now=now)
-        ]
-        return min(idle, key=lambda peer: (peer.downloaded_bytes, peer.uploaded_bytes), default=None)
 
     def was_held_back(self, *, now: float) -> bool:
         """Whether the disk has lately been too slow to ask for more."""

@@ -9,6 +9,7 @@ from bittorrent.peer import PeerCore
 from bittorrent.pipeline import RequestPipeline
 from bittorrent.rate import RateMeter
 from bittorrent.rate_limits import SwarmLimits
+from bittorrent.slot_use import SlotUse
 from bittorrent.swarm_config import SwarmConfig
 from transfer.address import Address
 
@@ -44,6 +45,7 @@ class SwarmPeer:
         "refusals",
         "sender",
         "sent_lately",
+        "slot",
         "upload",
         "upload_limiter",
         "uploaded_bytes",
@@ -69,6 +71,7 @@ class SwarmPeer:
         self.upload = RateMeter()
         self.received_lately = MovedLately(window_s=config.choker.rate_window_s, now=now)
         self.sent_lately = MovedLately(window_s=config.choker.rate_window_s, now=now)
+        self.slot = SlotUse(patience_s=config.choker.idle_slot_s)
         self.downloaded_bytes = 0
         self.uploaded_bytes = 0
         self.download_limiter, self.upload_limiter = limits.for_peer(core.address)
@@ -97,6 +100,19 @@ class SwarmPeer:
     def was_useful(self) -> bool:
         """Whether blocks were moved, either way: somebody to come back to."""
         return self.downloaded_bytes + self.uploaded_bytes > 0
+
+    @property
+    def has_requests(self) -> bool:
+        """Whether something that it has asked for has not got through to it yet."""
+        return bool(self.core.upload_queue) or (self.uploaded_bytes > 0 and self.slot.undelivered_bytes > 0)
+
+    def idle_s(self, *, now: float) -> float:
+        """For how long it has taken nothing of what it may ask for."""
+        return self.slot.idle_s(now=now, has_requests=bool(self.core.upload_queue))
+
+    def is_idler(self, *, now: float) -> bool:
+        """Whether it makes nothing of its upload slot, or made nothing of the last one."""
+        return self.slot.is_idler(now=now, has_requests=self.has_requests)
 
     def forgive_unexpected(self) -> bool:
         """Counts a block that nobody asked for; False when there were too many to be an accident."""

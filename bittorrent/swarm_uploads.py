@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
@@ -9,6 +10,7 @@ from bittorrent.allowed_fast import allowed_fast_set
 from bittorrent.choker import ChokeCandidate, ChokerCore
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Block, Geometry
+from bittorrent.shares import share_of
 from bittorrent.super_seeding import SuperSeeding
 from bittorrent.swarm_config import SwarmConfig
 from bittorrent.swarm_peer import SwarmPeer
@@ -43,6 +45,7 @@ class SwarmUploads:
         self._have = Bitfield(0)
         self._read_lately: dict[int, bool] = {}  # pieces, the latest last, and whether nobody was told yet
         self._super: SuperSeeding | None = None
+        self._left_idle: OrderedDict[bytes, None] = OrderedDict()  # hosts that made nothing of a slot, and left
 
     def begin(self, geometry: Geometry, have: Bitfield, *, super_seed: bool) -> None:
         """The torrent is known; `have` is what we have: live. Only what is complete can be super-seeded (BEP 16)."""
@@ -60,12 +63,22 @@ class SwarmUploads:
         return self._have if self._super is None else Bitfield(self._have.size)
 
     def add_peer(self, peer: SwarmPeer) -> None:
-        """A peer takes part from now on."""
+        """A peer takes part from now on. Who left with an unused slot does not come back as a newcomer."""
+        if share_of(peer.core.address.host) in self._left_idle:
+            peer.slot.note_idle(now=self.now)
         if self._super is not None:
             self._super.add_peer(peer.number)
 
     def remove_peer(self, peer: SwarmPeer) -> None:
         """A peer takes part no longer."""
+        share = share_of(peer.core.address.host)
+        if peer.is_idler(now=self.now):
+            self._left_idle[share] = None
+            self._left_idle.move_to_end(share)
+            if len(self._left_idle) > MOST_LEFT_IDLE:
+                self._left_idle.popitem(last=False)
+        elif peer.uploaded_bytes:
+            self._left_idle.pop(share, None)
         if self._super is not None:
             self._super.remove_peer(peer.number)
 
@@ -84,6 +97,7 @@ class SwarmUploads:
         if peer.upload_limiter.is_limited:
             allowance = peer.upload_limiter.allowance(now=self.now)
             if allowance <= 0:
+                peer.slot.held_back(now=self.now)
                 return []  # the requests wait: somebody asks again within a second
             max_bytes = min(max_bytes, int(allowance))
         queue = peer.core.upload_queue
@@ -100,6 +114,8 @@ class SwarmUploads:
             else:
                 peer.core.close(f"the peer requested piece {block.piece}, which we do not have")
         self._touch(peer)
+        if blocks:
+            peer.slot.blocks_taken(len(blocks), now=self.now)
         if peer.upload_limiter.is_limited:
             peer.upload_limiter.spend(size, now=self.now)
         return [] if peer.core.is_closed else blocks
@@ -110,6 +126,7 @@ class SwarmUploads:
         if core.is_closed:
             return
         self._touch(peer)
+        peer.slot.blocks_sent(len(blocks), now=self.now)
         if core.am_choking:
             core.reject([block for block, _ in blocks if not core.may_serve(block)])
             blocks = [(block, data) for block, data in blocks if core.may_serve(block)]
@@ -149,18 +166,25 @@ class SwarmUploads:
                 upload_bytes_per_s=peer.sent_lately.bytes_per_s(peer.uploaded_bytes, now=now),
                 progress=len(peer.core.bits) / max(1, peer.core.bits.size) if peer.core.bits is not None else 0.0,
                 connected_at=peer.connected_at,
+                idle_s=peer.idle_s(now=now),
+                has_requests=peer.has_requests,
+                has_taken=peer.slot.has_taken,
+                has_idled=peer.slot.has_idled(now=now),
+                stalled_s=peer.slot.stalled_s(now=now),
             )
             for peer in self._peers.values()
             if not peer.core.is_closed
         ]
         decision = self._choker.decide(candidates, now=now, seeding=seeding)
         for number in decision.choke:
+            self._peers[number].slot.end(now=now, has_requests=self._peers[number].has_requests)
             self._peers[number].core.set_choking(True)
             self._touch(self._peers[number])
             if self._super is not None:
                 self._super.choked(number)
         self._suggest_news()
         for number in decision.unchoke:
+            self._peers[number].slot.begin(now=now)
             self._peers[number].core.set_choking(False)
             self._touch(self._peers[number])
             self._suggest(self._peers[number], self._read_lately)
@@ -212,3 +236,6 @@ class SwarmUploads:
             if news:
                 peer.core.announce_many(news)
                 self._touch(peer)
+
+
+MOST_LEFT_IDLE = 1024  # that are remembered

@@ -51,7 +51,7 @@ class PeerConnection(ScatterProtocol):
         self._config = config
         self._transport: asyncio.Transport | None = None
         self._watermark = 0
-        self._written_bytes = 0
+        self.written_bytes = 0
         self._sent_bytes = 0  # when it was last looked at
         self._waiting_since = 0.0
 
@@ -106,7 +106,7 @@ class PeerConnection(ScatterProtocol):
             self.abort()
         elif self.core.has_output and self.is_writable:
             chunks = self.core.chunks_to_send()
-            self._written_bytes += sum(map(len, chunks))
+            self.written_bytes += sum(map(len, chunks))
             self._transport.writelines(chunks)
             if self.room_bytes == 1 and self.unsent_bytes > self._watermark:
                 # asyncio's own transports forget to pause after `writelines` in Python 3.12 and 3.13.
@@ -144,7 +144,7 @@ class PeerConnection(ScatterProtocol):
 
     def is_stalled(self, timeout_s: float, *, now: float) -> bool:
         """Whether nothing of what waits to be sent has left for so long. To be asked about once a second."""
-        sent_bytes = self._written_bytes - self.unsent_bytes
+        sent_bytes = self.written_bytes - self.unsent_bytes
         if self.is_writable or sent_bytes != self._sent_bytes:
             self._sent_bytes, self._waiting_since = sent_bytes, now
         return now - self._waiting_since >= timeout_s
@@ -153,6 +153,11 @@ class PeerConnection(ScatterProtocol):
     def unsent_bytes(self) -> int:
         """How much waits in the transport."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    @property
+    def undelivered_bytes(self) -> int:
+        """How much waits in the transport or is under way, as far as the transport can tell."""
+        return self.unsent_bytes + int(getattr(self._transport, "unacknowledged_bytes", 0))
 
     @property
     def room_bytes(self) -> int:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Self
 from bittorrent.aio.connection_tally import ConnectionTally
 from bittorrent.aio.guarded_http import GuardedHttp, HttpConfig
 from bittorrent.aio.local_discovery import LocalDiscovery
-from bittorrent.aio.peer_connection import PeerConnection
 from bittorrent.aio.private_calls import PrivateCalls
+from bittorrent.aio.reception import Reception
 from bittorrent.aio.torrent import Torrent
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.aio.tracker import TrackerClient, TrackerConfig
@@ -109,13 +109,13 @@ class Session:
         self._trackers: TrackerClient | None = None
         self._http: GuardedHttp | None = None
         self._local: LocalDiscovery | None = None
-        self._reception: _Reception | None = None
+        self._reception: Reception | None = None
         self._closing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         if self._listener is not None:
             raise LocalProtocolError("a session can be entered only once; make a new one")
-        self._reception = _Reception(self, self._config, self._tally)
+        self._reception = Reception(self, self._config)
         self._listener = await self._transport.listen(self._reception.new_connection, Address(self._host, self._port))
         self._executor = ThreadPoolExecutor(
             max(self._config.disk_threads, os.cpu_count() or 1), thread_name_prefix="disk"
@@ -160,7 +160,8 @@ class Session:
 
     @property
     def connection_count(self) -> int:
-        return self._tally.in_use
+        """Of all torrents, and those that have not said yet which torrent they want."""
+        return self._tally.in_use + (self._reception.waiting_count if self._reception is not None else 0)
 
     async def add(
         self,
@@ -350,77 +351,6 @@ class Session:
             return Magnet.parse(source)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, lambda: Metainfo.from_file(source))
-
-
-class _Reception:
-    """Owns incoming connections until their handshake says which torrent they are for."""
-
-    def __init__(self, session: Session, config: SessionConfig, tally: ConnectionTally) -> None:
-        self.refused = 0
-        self._tally = tally
-        self._session = session
-        self._config = config
-        self._waiting: dict[PeerConnection, asyncio.TimerHandle] = {}
-        self._all_gone = asyncio.Event()
-        self._all_gone.set()
-        self._closed = False
-
-    def new_connection(self) -> PeerConnection:
-        """The protocol factory of the listening socket."""
-        return PeerConnection(self, handshake=None, config=self._config.peer)
-
-    def connection_opened(self, connection: PeerConnection) -> None:
-        loop = asyncio.get_running_loop()
-        self._all_gone.clear()
-        self._waiting[connection] = loop.call_later(self._config.peer.handshake_timeout_s, connection.abort)
-        self._tally.change(0, 1)
-        host = connection.core.address.host
-        of_host = sum(other.core.address.host == host for other in self._waiting)
-        of_host += sum(torrent.swarm.count_from(host) for torrent in self._session.torrents.values())
-        is_full = (
-            len(self._waiting) > self._config.max_handshaking
-            or of_host > self._config.max_connections_per_host
-            or self._tally.room < 0
-            or self._session.ip_filter.blocks(host)
-        )
-        if self._closed or is_full:
-            self._refuse(connection)
-
-    def connection_received(self, connection: PeerConnection, size: int) -> None:
-        core = connection.core
-        core.buffer_updated(size, now=asyncio.get_running_loop().time())
-        if core.remote is None and not core.is_closed:
-            return
-        torrent = self._session.torrents.get(core.remote.info_hash) if core.remote is not None else None
-        if core.is_closed or torrent is None or not torrent.accepts_peers:
-            self._refuse(connection)
-            return
-        self._forget(connection)
-        torrent.swarm.adopt(connection)
-
-    def connection_writable(self, connection: PeerConnection) -> None:
-        """Nothing is written before the handshake."""
-
-    def connection_lost(self, connection: PeerConnection) -> None:
-        self._forget(connection)
-
-    async def aclose(self) -> None:
-        self._closed = True
-        for connection in list(self._waiting):
-            connection.abort()
-        await self._all_gone.wait()
-
-    def _refuse(self, connection: PeerConnection) -> None:
-        self.refused += 1
-        connection.abort()
-
-    def _forget(self, connection: PeerConnection) -> None:
-        timer = self._waiting.pop(connection, None)
-        if timer is not None:
-            timer.cancel()
-            self._tally.change(1, 0)
-        if not self._waiting:
-            self._all_gone.set()
 
 
 def _with_private_allowed(config: SessionConfig) -> SessionConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from itertools import count
 
 from bittorrent.aio.block_server import BlockReads, BlockServer
 from bittorrent.aio.connection_tally import ConnectionTally
@@ -15,10 +16,12 @@ from bittorrent.ip_filter import IpFilter
 from bittorrent.peer import PeerCore
 from bittorrent.peer_events import HandshakeReceived
 from bittorrent.peer_list import PeerList, PeerSource
+from bittorrent.shares import share_of
 from bittorrent.swarm import SwarmCore
 from bittorrent.swarm_events import SwarmEvent
 from bittorrent.swarm_peer import SwarmPeer
 from bittorrent.targets import PRIVATE
+from bittorrent.turnover import Turnover
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
 from transfer.aio.tasks import TaskSet
@@ -79,9 +82,9 @@ class Swarm:
         self._loop = asyncio.get_running_loop()
         self._connections: dict[int, PeerConnection] = {}
         self._handshaking: dict[PeerConnection, None] = {}
-        self._dialling = 0
-        self._turned_over_at = float("-inf")
-        self._turned_out: dict[str, None] = {}  # hosts, the latest last
+        self._dials: dict[int, float] = {}  # that are under way: since when
+        self._dial_numbers = count(1)
+        self._turnover = Turnover(core.peers, rank=peers.rank, config=config.turnover)
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._all_gone = asyncio.Event()
@@ -92,25 +95,29 @@ class Swarm:
     @property
     def dialling_count(self) -> int:
         """Connections that are being opened."""
-        return self._dialling
+        return len(self._dials)
 
     @property
     def connection_count(self) -> int:
-        return len(self._connections) + len(self._handshaking) + self._dialling
+        return len(self._connections) + len(self._handshaking) + len(self._dials)
 
-    def count_from(self, host: str) -> int:
-        """How many connections with `host` there are."""
-        return sum(connection.core.address.host == host for connection in self._connections.values())
+    def count_from(self, share: bytes) -> int:
+        """How many connections with a host there are: what counts is its share (`share_of`)."""
+        return sum(share_of(connection.core.address.host) == share for connection in self._connections.values())
 
     def start(self) -> None:
         """Starts the clock, and dials whom the list names."""
         self.is_started = True
         self._tick()
 
-    def adopt(self, connection: PeerConnection) -> None:
-        """Takes over an incoming connection whose handshake names this torrent."""
+    def adopt(self, connection: PeerConnection, *, is_host_full: bool) -> None:
+        """Takes over an incoming connection whose handshake names this torrent.
+
+        Args:
+            is_host_full: its host has all connections that one host may have: one of them has to go.
+        """
         is_refused = self._closed or self._paused or self.peers.is_banned(connection.core.address)
-        if is_refused or not self._make_room(connection.core.address):
+        if is_refused or not self._make_room(connection.core.address, is_host_full):
             connection.abort()
             return
         connection.owner = self
@@ -208,7 +215,7 @@ class Swarm:
         for connection in [*self._connections.values(), *self._handshaking]:
             connection.abort()
         await self._all_gone.wait()
-        self._dialling = 0  # a dial that was cancelled before its first step never came to its end
+        self._dials.clear()  # one that was cancelled before its first step never came to its end
         self._recount()
 
     # ConnectionOwner
@@ -298,32 +305,35 @@ class Swarm:
 
     def _recount(self) -> None:
         self._counted = self._tally.change(self._counted, self.connection_count)
-        self._half_open = self._tally.change_half_open(self._half_open, self._dialling)
+        self._half_open = self._tally.change_half_open(self._half_open, len(self._dials))
 
     # Dialling
 
     def _dial(self) -> None:
         if self._closed or self._paused:
             return
-        config = self._config
+        config, now = self._config, self._loop.time()
+        begun = [*self._dials.values(), *(connection.core.opened_at for connection in self._handshaking)]
+        slow = sum(now - began_at >= config.slow_dial_s for began_at in begun)  # they hold nobody up, up to a point
         room = min(
             config.max_connections_per_torrent - self.connection_count,
-            config.max_dialling - self._dialling - len(self._handshaking),
+            config.max_dialling - len(begun) + min(slow, config.max_dialling),
             self._tally.room_to_dial,
         )
         if room > 0:
-            now, want_seeds = self._loop.time(), not self.core.is_finished
+            want_seeds = not self.core.is_finished
             candidates = self.peers.candidates_to_connect(room, now=now, want_seeds=want_seeds)
             callers = {peer.sender.listen_address for peer in self.core.peers.values()} if candidates else set()
             for address in candidates:
                 if address in callers:  # it is connected, from another port
                     self.peers.disconnected(address, now=now)
                     continue
-                self._dialling += 1
-                self._tasks.start(self._connect(address), name=f"dial {address}")
+                number = next(self._dial_numbers)
+                self._dials[number] = now
+                self._tasks.start(self._connect(address, number), name=f"dial {address}")
             self._recount()
 
-    async def _connect(self, address: Address) -> None:
+    async def _connect(self, address: Address, number: int) -> None:
         connection = PeerConnection(self, handshake=self._handshake, config=self._config.peer)
         connection.dialled = address
         try:
@@ -337,7 +347,7 @@ class Swarm:
             connection.abandon()
             raise
         finally:
-            self._dialling -= 1
+            self._dials.pop(number, None)
             self._recount()
             if not self._closed:
                 self._arm()
@@ -354,44 +364,33 @@ class Swarm:
             self.private.append(address)
         raise OSError(PRIVATE)
 
-    def _make_room(self, newcomer: Address) -> bool:
+    def _make_room(self, newcomer: Address, is_host_full: bool) -> bool:
         """Whether one more incoming connection may stay: in a full torrent somebody has to give way to it."""
-        if self.connection_count < self._config.max_connections_per_torrent:
+        is_full = self.connection_count >= self._config.max_connections_per_torrent or self._tally.room <= 0
+        if not is_full and not is_host_full:
             return True
         now = self._loop.time()
-        victim = self.core.least_useful(before=now - self._config.min_priority_age_s, rank=self.peers.rank)
-        if victim is None:
-            return False
-        if self.peers.rank(victim.core.address) >= self.peers.rank(newcomer):
-            if not self._is_turnover_due(now) or self._had_its_turn(newcomer.host):
-                return False
-            self._turned_over_at = now
-        self._end_for_others(victim)
-        return True
+        slow = next(iter(self._handshaking), None)
+        if not is_host_full and slow is not None and now - slow.core.opened_at >= self._config.slow_dial_s:
+            slow.abort()  # we called it, and it has not answered yet
+            return True
+        victim = self._turnover.for_newcomer(newcomer, is_host_full=is_host_full, now=now)
+        if victim is not None:
+            self._end_for_others(victim)
+        return victim is not None
 
     def _turn_over(self, now: float) -> None:
         """Strangers must not take every connection and give nothing, while there is somebody else to call."""
         is_full = self.connection_count >= self._config.max_connections_per_torrent or self._tally.room <= 0
-        if not is_full or self.core.is_finished or not self._is_turnover_due(now):
+        if not is_full or self.core.is_finished:
             return
-        victim = self.core.least_giving(before=now - self._config.min_priority_age_s)
-        dial_at = self.peers.next_timer() if victim is not None else None
-        if victim is not None and dial_at is not None and dial_at <= now:
-            self._turned_over_at = now
+        dial_at = self.peers.next_timer()
+        victim = self._turnover.for_call(now=now) if dial_at is not None and dial_at <= now else None
+        if victim is not None:
             self._end_for_others(victim)
             self._loop.call_soon(self._dial)  # before anybody else takes the place
 
-    def _is_turnover_due(self, now: float) -> bool:
-        return now - self._turned_over_at >= self._config.turnover_interval_s
-
-    def _had_its_turn(self, host: str) -> bool:
-        """Whether a host is here, or was of no use before: who comes back at once must not have every turn."""
-        return host in self._turned_out or self.count_from(host) > 0
-
     def _end_for_others(self, victim: SwarmPeer) -> None:
-        self._turned_out[victim.core.address.host] = None
-        if len(self._turned_out) > MOST_TURNED_OUT:
-            del self._turned_out[next(iter(self._turned_out))]
         victim.core.close("the torrent is full, and there are others who may be of more use")
         self._connections[victim.number].flush()
 
@@ -410,6 +409,15 @@ class Swarm:
     def _tick(self) -> None:
         self._timer = None
         now = self._loop.time()
+        for number, connection in self._connections.items():
+            undelivered_bytes = connection.undelivered_bytes
+            self.core.note_backlog(
+                number,
+                delivered_bytes=connection.written_bytes - undelivered_bytes,
+                undelivered_bytes=undelivered_bytes,
+                is_full=not connection.is_writable,
+                now=now,
+            )
         self.core.handle_timer(now=now)
         for connection in list(self._connections.values()):
             if connection.is_stalled(self._config.write_timeout_s, now=now):
@@ -439,13 +447,12 @@ class Swarm:
         if self._connections:
             return self.core.next_timer()
         now = self._loop.time()
-        if self._handshaking or self._dialling:
+        if self._handshaking or self._dials:
             return now + TICK_S
         dial_at = self.peers.next_timer()
         return now + IDLE_TICK_S if dial_at is None else min(max(dial_at, now + TICK_S), now + IDLE_TICK_S)
 
 
-MOST_TURNED_OUT = 100  # that are remembered
 MOST_NAMED = 100
 NEIGHBOURLY_SOURCES = PeerSource.MANUAL | PeerSource.LOCAL  # somebody here wants them to be called
 TICK_S = 1.0

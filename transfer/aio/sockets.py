@@ -10,6 +10,7 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from transfer.aio.kernel_queue import unacknowledged_bytes
 from transfer.aio.scatter import MAX_BUFFERS, ScatterProtocol
 from transfer.watermarks import write_buffer_limits
 
@@ -166,6 +167,11 @@ class SocketTransport(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         return self._size
+
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """What the kernel has taken and the other side has not acknowledged; 0 where the system does not tell."""
+        return unacknowledged_bytes(self._sock) if not self._broken else 0
 
     def get_write_buffer_limits(self) -> tuple[int, int]:
         return self._low, self._high

@@ -238,6 +238,12 @@ class StreamTransport(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return self._buffer_bytes
 
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """What has left and was not read yet at the other side."""
+        other = self.channel.receiver
+        return self._sent - (other._consumed if isinstance(other, StreamTransport) else self._acknowledged)
+
     def get_write_buffer_limits(self) -> tuple[int, int]:
         return self._low, self._high
 

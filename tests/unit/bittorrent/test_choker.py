@@ -24,6 +24,9 @@ class Swarm:
         self.snubbed: set[int] = set()
         self.connected_at = dict.fromkeys(range(count), -1000.0)
         self.progress = dict.fromkeys(range(count), 0.0)
+        self.idle_s = dict.fromkeys(range(count), 0.0)
+        self.idled: set[int] = set()
+        self.asking: set[int] = set()
 
     def decide(self, now: float, *, seeding: bool = False) -> ChokeDecision:
         decision = self.choker.decide(
@@ -37,6 +40,9 @@ class Swarm:
                     upload_bytes_per_s=rate if seeding else 0.0,
                     progress=self.progress[peer],
                     connected_at=self.connected_at[peer],
+                    idle_s=self.idle_s[peer] if peer in self.unchoked else 0.0,
+                    has_idled=peer in self.idled,
+                    has_requests=peer in self.asking,
                 )
                 for peer, rate in self.rates.items()
             ],
@@ -206,6 +212,78 @@ def test_seeding_keeps_a_peer_for_its_whole_turn_and_longer_when_nobody_waits() 
     assert swarm.decide(160.0, seeding=True) == ((0,), (1,))
 
 
+@pytest.mark.parametrize("seeding", [True, False], ids=["seed", "leech"])
+def test_who_asks_for_nothing_loses_its_slot_to_who_waits_within_seconds(seeding: bool) -> None:
+    swarm = make(6, slots=2)
+    swarm.interested = {0, 1}
+    swarm.decide(0.0, seeding=seeding)
+    swarm.idle_s.update({0: 1.9, 1: 0.0})
+    swarm.interested = set(range(6))
+    assert swarm.decide(1.9, seeding=seeding) == ((), ())
+    swarm.idle_s[0] = 2.0
+    decision = swarm.decide(2.0, seeding=seeding)
+    assert decision.choke == (0,)
+    assert len(decision.unchoke) == 1
+
+
+def test_who_rests_keeps_its_slot_while_nobody_waits() -> None:
+    swarm = make(2, slots=2)
+    swarm.decide(0.0, seeding=True)
+    swarm.idle_s.update({0: 500.0, 1: 500.0})
+    assert all(swarm.decide(10.0 * step, seeding=True) == ((), ()) for step in range(1, 5))
+
+
+@pytest.mark.parametrize("policy", SeedingPolicy)
+def test_newcomers_come_before_those_that_made_nothing_of_a_slot(policy: SeedingPolicy) -> None:
+    swarm = make(30, slots=2, policy=policy)
+    swarm.idled = set(range(29))
+    swarm.decide(0.0, seeding=True)
+    assert 29 in swarm.unchoked
+    swarm.idle_s = dict.fromkeys(range(30), 5.0)
+    swarm.idle_s[29] = 0.0
+    for now in range(1, 300):
+        swarm.decide(float(now), seeding=True)
+        assert 29 in swarm.unchoked
+
+
+def test_idlers_get_another_try_when_nobody_else_waits() -> None:
+    swarm = make(10, slots=2)
+    swarm.idled = set(range(10))
+    tried: set[int] = set()
+    for now in range(0, 600, 10):
+        swarm.idle_s = {peer: 5.0 if peer in swarm.unchoked else 0.0 for peer in range(10)}
+        swarm.decide(float(now), seeding=True)
+        tried |= swarm.unchoked
+    assert tried == set(range(10))
+
+
+def test_who_gives_us_something_never_rests() -> None:
+    swarm = make(9, slots=2, optimistic=0)
+    swarm.rates.update({0: 10.0, 1: 20.0})
+    swarm.decide(0.0)
+    swarm.idle_s = dict.fromkeys(range(9), 100.0)
+    assert all(swarm.decide(float(now)) == ((), ()) for now in range(1, 60))
+
+
+def test_the_slow_are_put_back_only_when_there_is_nobody_untested() -> None:
+    swarm = make(9, slots=2, optimistic=0)
+    swarm.interested = {0, 1}
+    swarm.decide(0.0, seeding=True)
+    swarm.interested = set(range(9))
+    swarm.asking = {0}
+    swarm.idle_s.update({0: 50.0, 1: 1.0})
+    assert swarm.decide(1.0, seeding=True) == ((), ())
+    swarm.asking = {0, 1}
+    assert swarm.decide(2.0, seeding=True).choke == (0,)
+
+
+def test_of_equals_the_latest_and_the_longest_waiting_are_served_in_turn() -> None:
+    swarm = make(100, slots=4, optimistic=0)
+    swarm.connected_at = {peer: float(peer) for peer in range(100)}
+    swarm.decide(200.0, seeding=True)
+    assert swarm.unchoked == {0, 1, 98, 99}
+
+
 def test_the_same_seed_decides_the_same() -> None:
     outcomes = []
     for _ in range(2):
@@ -223,6 +301,9 @@ def test_never_more_than_the_slots(data: st.DataObject, seeding: bool) -> None:
         swarm.interested = data.draw(st.sets(st.sampled_from(range(9))))
         swarm.snubbed = data.draw(st.sets(st.sampled_from(range(9))))
         swarm.rates[data.draw(st.integers(0, 8))] = data.draw(st.floats(0, 1e9))
+        swarm.idle_s[data.draw(st.integers(0, 8))] = data.draw(st.sampled_from([0.0, 3.0, 30.0]))
+        swarm.idled = data.draw(st.sets(st.sampled_from(range(9))))
+        swarm.asking = data.draw(st.sets(st.sampled_from(range(9))))
         before = set(swarm.unchoked)
         is_round = swarm.choker.next_timer() is None or now >= (swarm.choker.next_timer() or 0)
         swarm.decide(now, seeding=seeding)
@@ -230,7 +311,7 @@ def test_never_more_than_the_slots(data: st.DataObject, seeding: bool) -> None:
             assert len(swarm.unchoked) <= 3
             assert swarm.unchoked <= swarm.interested
         else:
-            assert before <= swarm.unchoked
+            assert all(swarm.idle_s[peer] for peer in before - swarm.unchoked)
 
 
 @pytest.mark.parametrize(
@@ -242,6 +323,8 @@ def test_never_more_than_the_slots(data: st.DataObject, seeding: bool) -> None:
         {"rechoke_interval_s": 40},
         {"seed_turn_s": 5},
         {"new_peer_weight": 0},
+        {"idle_slot_s": 0},
+        {"stalled_slot_s": 1},
     ],
 )
 def test_a_config_out_of_range_is_refused(wrong: dict[str, Any]) -> None:

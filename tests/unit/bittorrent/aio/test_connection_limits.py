@@ -15,6 +15,7 @@ from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainf
 from bittorrent.ip_filter import IpFilter
 from bittorrent.peer_priority import peer_priority
 from bittorrent.rate_limits import RateLimits
+from bittorrent.turnover import TurnoverConfig
 from kademlia_core.node.external_address import ExternalAddressConfig
 from transfer.address import Address
 from transfer.simulation import Simulation, run
@@ -97,7 +98,9 @@ def test_in_a_full_torrent_an_idle_peer_gives_way_to_one_of_higher_priority(tmp_
 
     async def scenario(simulation: Simulation) -> None:
         config = SessionConfig(
-            max_connections_per_torrent=4, external_address=ExternalAddressConfig(quorum=3), min_priority_age_s=60
+            max_connections_per_torrent=4,
+            external_address=ExternalAddressConfig(quorum=3),
+            turnover=TurnoverConfig(min_age_s=60),
         )
         async with session_at(simulation, tmp_path / "nothing", SEED, config=config) as session:
             torrent = await add(simulation, SEED, session, shared)

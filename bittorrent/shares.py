@@ -1,0 +1,23 @@
+"""Whom shares of connections are counted for. Nobody is exempt: programs of this machine must not keep others out."""
+
+from __future__ import annotations
+
+from kademlia_core.subnet import IPV4_PREFIX_BYTES, IPV6_PREFIX_BYTES, subscriber_of
+from transfer.address import AddressError
+
+
+def share_of(host: str) -> bytes:
+    """An IPv4 address, the /64 of an IPv6 address, or a host that is not named by an IP address."""
+    try:
+        return subscriber_of(host)
+    except AddressError:
+        return host.encode()
+
+
+def network_of(host: str) -> bytes:
+    """The IPv4 /24 or the IPv6 /48 of a host, or the host itself if it is not named by an IP address."""
+    try:
+        share = subscriber_of(host)
+    except AddressError:
+        return host.encode()
+    return share[: IPV4_PREFIX_BYTES if len(share) == 4 else IPV6_PREFIX_BYTES]

@@ -1,0 +1,73 @@
+"""Whether a peer makes anything of its upload slot."""
+
+from __future__ import annotations
+
+from bittorrent.slot_use import DISK_PATIENCE_S, IDLE_MEMORY_S, SlotUse
+
+
+def unchoked(now: float = 100.0) -> SlotUse:
+    slot = SlotUse(patience_s=2.0)
+    slot.begin(now=now)
+    return slot
+
+
+def test_a_choked_peer_is_not_idle() -> None:
+    assert SlotUse(patience_s=2.0).idle_s(now=1000.0, has_requests=False) == 0
+
+
+def test_who_asks_for_nothing_idles_until_it_is_sent_something() -> None:
+    slot = unchoked()
+    assert slot.idle_s(now=103.0, has_requests=False) == 3.0
+    assert slot.is_idler(now=103.0, has_requests=False)
+    slot.blocks_taken(1, now=103.0)
+    slot.blocks_sent(1, now=103.5)
+    assert slot.idle_s(now=104.0, has_requests=False) == 0.5
+    assert not slot.is_idler(now=200.0, has_requests=False), "it had something of its slot"
+
+
+def test_requests_that_are_taken_back_count_for_nothing() -> None:
+    slot = unchoked()
+    assert slot.idle_s(now=103.0, has_requests=True) == 3.0
+
+
+def test_an_unused_slot_is_remembered_for_a_while() -> None:
+    slot = unchoked()
+    slot.end(now=103.0, has_requests=False)
+    assert slot.has_idled(now=104.0)
+    assert not slot.has_idled(now=103.0 + IDLE_MEMORY_S)
+    slot.excuse()
+    assert not slot.is_idler(now=104.0, has_requests=False)
+
+
+def test_a_slot_that_was_taken_away_at_once_was_no_chance() -> None:
+    slot = unchoked()
+    slot.end(now=101.0, has_requests=False)
+    assert not slot.has_idled(now=101.0)
+
+
+def test_our_disk_and_our_limit_are_not_the_fault_of_the_peer() -> None:
+    slot = unchoked()
+    slot.blocks_taken(2, now=101.0)
+    assert slot.idle_s(now=110.0, has_requests=False) == 0
+    assert slot.idle_s(now=101.0 + DISK_PATIENCE_S, has_requests=False) == DISK_PATIENCE_S
+    slot.blocks_sent(2, now=111.0)
+    assert slot.idle_s(now=113.0, has_requests=True) == 2.0
+    slot.held_back(now=112.0)
+    assert slot.idle_s(now=113.0, has_requests=True) == 0
+    assert slot.idle_s(now=113.0, has_requests=False) == 2.0, "what waited was taken back"
+
+
+def test_who_is_slow_takes_something_all_the_time_and_who_does_not_read_takes_nothing() -> None:
+    slot = unchoked()
+    slot.blocks_taken(9, now=100.0)
+    slot.blocks_sent(9, now=100.0)
+    for second in range(1, 20):
+        slot.note_backlog(
+            delivered_bytes=1000 * min(second, 10), undelivered_bytes=90_000, is_full=True, now=100.0 + second
+        )
+    assert slot.idle_s(now=119.0, has_requests=True) == 9.0
+    assert slot.stalled_s(now=119.0) == 9.0
+    slot.end(now=119.0, has_requests=True)
+    assert slot.stalled_s(now=125.0) == 15.0, "choked or not"
+    slot.note_backlog(delivered_bytes=100_000, undelivered_bytes=0, is_full=False, now=126.0)
+    assert slot.stalled_s(now=127.0) == 0
