@@ -2,56 +2,80 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha1
 
 from bittorrent.errors import WireError
-from bittorrent.wire.metadata import MetadataData, MetadataDownload, MetadataReject, MetadataRequest
+from bittorrent.wire.metadata import MetadataCopy, MetadataData, MetadataReject, MetadataRequest
 
 
 @dataclass(slots=True)
-class _Attempt:
-    download: MetadataDownload
-    began_at: float  # its turn, not its first request
-    last_progress_at: float
+class _Source:
+    size: int
+    began_at: float = 0.0  # its turn
+    asked: int | None = None  # the piece that is under way
+    asked_at: float = 0.0
+    strikes: int = 0  # time-outs since it last sent something
+    rejects: int = 0  # since it last sent something
+    owed: set[int] = field(default_factory=set)  # asked for and not answered, late ones too
+    rejected: set[int] = field(default_factory=set)
 
 
 class MetadataExchange:
-    """Fetches the whole metadata from a few peers side by side, each copy on its own, until one is right.
+    """Fetches the metadata from several peers at a time, a piece from each, until a copy is right.
+
+    A peer has one request at a time: rtorrent 0.9.8 answers only the first of several. All peers that say the same size
+    work on one copy, so what has come stays, whoever goes. Should that have the wrong hash, nobody knows who spoilt it:
+    from then on each of them makes a copy of its own, beginning with what it has sent, and who lies is found out.
 
     Args:
         info_hash: what the metadata must hash to.
-        max_sources: copies on the way at a time.
-        timeout_s: silence after which a source is replaced.
+        max_sources: peers that are asked at a time.
+        timeout_s: silence after which another peer is asked; after the second time in a row the connection is worn out.
         turn_s: how long one source may take while others wait: whoever sends a piece now and then must not keep out
-            those who would send all at once. What it has sent is kept for its next turn.
+            those who would send all at once.
+        retry_s: when to ask somebody again who refused.
 
     Invariants:
-        at most max_sources attempts; no peer is in two of attempted, waiting and refused
+        at most max_sources peers are asked; no peer is in two of asked, waiting and refused
+        at most 3 * max_sources copies
     """
 
     def __init__(
-        self, *, info_hash: bytes, max_sources: int = 3, timeout_s: float = 15.0, turn_s: float = 30.0
+        self,
+        *,
+        info_hash: bytes,
+        max_sources: int = 8,
+        timeout_s: float = 15.0,
+        turn_s: float = 30.0,
+        retry_s: float = 60.0,
     ) -> None:
         self._info_hash = info_hash
         self._max_sources = max_sources
         self._timeout_s = timeout_s
         self._turn_s = turn_s
-        self._offers: dict[int, MetadataDownload] = {}  # by peer number, first come first served
-        self._attempts: dict[int, _Attempt] = {}
-        self._refused: set[int] = set()
+        self._retry_s = retry_s
+        self._waiting: dict[int, _Source] = {}  # by peer number, first come first served
+        self._active: dict[int, _Source] = {}
+        self._refused: dict[int, tuple[_Source, float]] = {}  # and when to ask again
+        self._copies: dict[tuple[int, int | None], MetadataCopy] = {}  # by size, and by peer where that is mistrusted
+        self._mistrusted: set[int] = set()  # sizes of copies that somebody spoilt
+
+    # Inputs
 
     def offer(self, peer: int, size: int) -> None:
         """A peer says that it has metadata of `size` bytes."""
-        if peer not in self._attempts and peer not in self._refused:
-            known = self._offers.get(peer)
+        if peer not in self._active and peer not in self._refused:
+            known = self._waiting.get(peer)
             if known is None or known.size != size:
-                self._offers[peer] = MetadataDownload(info_hash=self._info_hash, size=size)
+                self._waiting[peer] = _Source(size)
 
     def forget(self, peer: int) -> None:
-        """The peer is gone."""
-        self._offers.pop(peer, None)
-        self._attempts.pop(peer, None)
-        self._refused.discard(peer)
+        """The peer is gone; what it sent for all stays."""
+        source = self._active.pop(peer, None) or self._waiting.pop(peer, None)
+        self._refused.pop(peer, None)
+        if source is not None:
+            self._copies.pop((source.size, peer), None)
 
     def receive(self, peer: int, message: MetadataData | MetadataReject, *, now: float) -> bytes | None:
         """The info dictionary when this answer completed a right copy.
@@ -59,51 +83,141 @@ class MetadataExchange:
         Raises:
             WireError: the peer sent something wrong; the caller drops it.
         """
-        attempt = self._attempts.get(peer)
-        download = attempt.download if attempt is not None else self._offers.get(peer)
-        if download is None:
+        source = self._active.get(peer) or self._waiting.get(peer)
+        if source is None:
             return None
+        if message.index not in source.owed:  # it came twice, because it was asked twice: the peer is slow, not silent
+            source.strikes = 0
+            return None
+        source.owed.discard(message.index)
+        if source.asked == message.index:
+            source.asked = None
         if isinstance(message, MetadataReject):
-            if attempt is not None:  # otherwise late: the source was given up on, which is not its fault
-                self._refuse(peer)
+            self._rejected(peer, source, message.index, now)
             return None
-        if not download.is_waiting_for(message.index):
-            return None  # late too: it answers a request of an earlier attempt
+        source.strikes = source.rejects = 0
+        copy = self._copy_of(peer, source)
         try:
-            info_bytes = download.receive(message)
+            copy.receive(message, sender=peer)
+            return self._complete(peer, source, copy) if copy.is_complete else None
         except WireError:
-            self._refuse(peer)
+            self._drop(peer)
             raise
-        if attempt is not None:
-            attempt.last_progress_at = now
-        return info_bytes
 
-    def requests_to_send(self, *, now: float) -> list[tuple[int, list[MetadataRequest]]]:
+    def handle_timer(self, *, now: float) -> list[int]:
+        """Looks for others where peers are silent; returns the peers whose connection is worn out.
+
+        These are asked again when nobody else can be: the caller may rather make a fresh connection.
+        """
+        worn = []
+        for peer, source in list(self._active.items()):
+            if source.asked is not None and now - source.asked_at >= self._timeout_s:
+                source.asked = None
+                source.strikes += 1
+                if source.strikes >= MOST_STRIKES:
+                    worn.append(peer)
+            elif not (self._waiting and now - source.began_at >= self._turn_s):
+                continue
+            del self._active[peer]
+            self._waiting[peer] = source
+        for peer, (source, due) in list(self._refused.items()):
+            if now >= due:
+                del self._refused[peer]
+                self._waiting[peer] = _Source(source.size)
+        return worn
+
+    # Outputs
+
+    def requests_to_send(self, *, now: float) -> list[tuple[int, MetadataRequest]]:
         """What to ask whom, new sources included."""
-        while self._offers and len(self._attempts) < self._max_sources:
-            peer = next(iter(self._offers))
-            self._attempts[peer] = _Attempt(self._offers.pop(peer), now, now)
-        wanted = ((peer, attempt.download.requests_to_send()) for peer, attempt in self._attempts.items())
-        return [(peer, requests) for peer, requests in wanted if requests]
+        while self._waiting and len(self._active) < self._max_sources:
+            peer = next(iter(self._waiting))
+            source = self._active[peer] = self._waiting.pop(peer)
+            source.began_at, source.asked = now, None
+        requests = []
+        for peer, source in list(self._active.items()):
+            if source.asked is not None:
+                continue
+            index = self._choose(peer, source)
+            if index is None:
+                self._refuse(peer, source, now)
+                continue
+            source.asked, source.asked_at = index, now
+            source.owed.add(index)
+            requests.append((peer, MetadataRequest(index)))
+        return requests
 
-    def handle_timer(self, *, now: float) -> None:
-        """Gives silent sources up. When nobody else offers, they are asked again from the start."""
-        for peer, attempt in list(self._attempts.items()):
-            if now - attempt.last_progress_at >= self._timeout_s:
-                del self._attempts[peer]
-                self._offers[peer] = MetadataDownload(info_hash=self._info_hash, size=attempt.download.size)
-            elif now - attempt.began_at >= self._turn_s and self._offers:
-                del self._attempts[peer]
-                self._park(peer, attempt.download)
+    # Views
 
-    def _park(self, peer: int, download: MetadataDownload) -> None:
-        """Of twice as many sources as may be asked at a time, what they sent is kept; for more memory has no room."""
-        begun = [number for number, waiting in self._offers.items() if waiting.is_begun]
-        if len(begun) >= 2 * self._max_sources:
-            self._offers[begun[0]] = MetadataDownload(info_hash=self._info_hash, size=self._offers[begun[0]].size)
-        self._offers[peer] = download
+    def check_invariants(self) -> None:
+        """Asserts what the class docstring promises."""
+        assert len(self._active) <= self._max_sources
+        assert not self._active.keys() & self._waiting.keys()
+        assert not self._refused.keys() & (self._active.keys() | self._waiting.keys())
+        assert len(self._copies) <= 3 * self._max_sources
 
-    def _refuse(self, peer: int) -> None:
-        self._offers.pop(peer, None)
-        self._attempts.pop(peer, None)
-        self._refused.add(peer)
+    def _choose(self, peer: int, source: _Source) -> int | None:
+        """The first piece that nobody else is asked for; when there is none, one that others are late with."""
+        key = self._key(peer, source)
+        copy = self._copies.get(key) or MetadataCopy(size=source.size)
+        under_way = {
+            other.asked
+            for number, other in self._active.items()
+            if other is not source and self._key(number, other) == key
+        }
+        late = None
+        for index in copy.missing():
+            if index in source.rejected:
+                continue
+            if index not in under_way:
+                return index
+            if late is None:
+                late = index
+        return late
+
+    def _key(self, peer: int, source: _Source) -> tuple[int, int | None]:
+        return source.size, peer if source.size in self._mistrusted else None
+
+    def _copy_of(self, peer: int, source: _Source) -> MetadataCopy:
+        key = self._key(peer, source)
+        copy = self._copies.get(key)
+        if copy is None:
+            if len(self._copies) >= 3 * self._max_sources:
+                in_use = {self._key(number, other) for number, other in self._active.items()}
+                spare = [other for other in self._copies if other not in in_use]
+                del self._copies[min(spare, key=lambda other: len(self._copies[other]))]
+            copy = self._copies[key] = MetadataCopy(size=source.size)
+        return copy
+
+    def _complete(self, peer: int, source: _Source, copy: MetadataCopy) -> bytes | None:
+        info_bytes = copy.joined()
+        if sha1(info_bytes).digest() == self._info_hash:
+            return info_bytes
+        self._copies.pop(self._key(peer, source), None)
+        if set(copy.senders.values()) == {peer}:
+            raise WireError("the peer's metadata does not have the info-hash of the torrent")
+        if len(self._mistrusted) < MOST_MISTRUSTED:
+            self._mistrusted.add(copy.size)
+            for sender in set(copy.senders.values()) & self._active.keys():
+                self._copy_of(sender, self._active[sender])
+                self._copies[(copy.size, sender)] = copy.part_of(sender)
+        return None
+
+    def _rejected(self, peer: int, source: _Source, index: int, now: float) -> None:
+        source.rejected.add(index)
+        source.rejects += 1
+        if source.rejects >= MOST_REJECTS or len(self._mistrusted & {source.size}):
+            self._refuse(peer, source, now)
+
+    def _refuse(self, peer: int, source: _Source, now: float) -> None:
+        self._drop(peer)
+        self._refused[peer] = source, now + self._retry_s
+
+    def _drop(self, peer: int) -> None:
+        self._active.pop(peer, None)
+        self._waiting.pop(peer, None)
+
+
+MOST_STRIKES = 2
+MOST_REJECTS = 3  # in a row: it has nothing for us
+MOST_MISTRUSTED = 256  # sizes: each costs those who lie about it their connections

@@ -20,7 +20,7 @@ class SwarmConfig:
         max_buffered_bytes: about how much memory unfinished pieces may take.
         critical_queue_s: while somebody waits for certain pieces, no more than this is requested ahead from a peer, in
             time at its rate: what is needed next must not stand behind what is needed later.
-        metadata_sources: peers asked for a magnet link's metadata at a time.
+        metadata_sources: peers asked for a magnet link's metadata at a time, for one piece each.
         max_contributions: peers remembered in the statistics of who sent what.
         suggested_pieces: so many of the pieces that were read last are suggested to others (BEP 6): they are in memory,
             so a seed on a slow disk reads less. Off by default, as in libtorrent: who obeys fetches what others fetch
@@ -31,7 +31,7 @@ class SwarmConfig:
     max_unverified_bytes: int = 64 << 20
     max_buffered_bytes: int = 256 << 20
     critical_queue_s: float = 1.0
-    metadata_sources: int = 3
+    metadata_sources: int = 8
     max_contributions: int = 1000
     suggested_pieces: int = 0
     allowed_fast_pieces: int = 10

@@ -62,12 +62,17 @@ class SwarmMetadata:
             self._request(now)
 
     def handle_timer(self, *, now: float) -> None:
-        """Replaces silent sources. About once a second."""
+        """Replaces silent sources; those that we called are called anew. About once a second."""
         if self.info_bytes is None:
-            self._exchange.handle_timer(now=now)
+            for number in self._exchange.handle_timer(now=now):
+                peer = self._peers[number]
+                if peer.is_dialled:
+                    peer.core.close("the peer does not answer what it is asked about the metadata")
+                    self._exchange.forget(number)
+                    self._touch(peer)
             self._request(now)
 
     def _request(self, now: float) -> None:
-        for number, requests in self._exchange.requests_to_send(now=now):
-            self._peers[number].core.request_metadata(requests)
+        for number, request in self._exchange.requests_to_send(now=now):
+            self._peers[number].core.request_metadata([request])
             self._touch(self._peers[number])

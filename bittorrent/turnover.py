@@ -64,12 +64,13 @@ class Turnover:
         had_its_turn = share in self._turned_out or any(
             share_of(peer.core.address.host) == share for peer in self._peers.values()
         )
-        useless = [
-            peer
-            for peer in self._peers.values()
-            if self._is_useless(peer, now)
-            and (not (is_host_full or had_its_turn) or share_of(peer.core.address.host) == share)
-        ]
+        useless = [peer for peer in self._peers.values() if self._is_useless(peer, now)]
+        if is_host_full or had_its_turn:  # and it must not make its own connections younger by replacing them
+            useless = [
+                peer
+                for peer in useless
+                if share_of(peer.core.address.host) == share and (is_host_full or peer.core.is_interested)
+            ]
         victim = self._least(useless)
         if victim is None and not is_host_full:
             victim = self._least(

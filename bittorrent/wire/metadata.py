@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import sha1
 from typing import TypeAlias
 
 from bittorrent.errors import WireError
@@ -83,71 +83,69 @@ def answer_request(info_bytes: bytes | None, index: int) -> MetadataData | Metad
     return MetadataData(index, info_bytes[start : start + METADATA_PIECE_SIZE], len(info_bytes))
 
 
-class MetadataDownload:
-    """All of the metadata from one peer: whoever lies about its size or its bytes spoils nobody else's copy.
-
-    The metadata is small, so fetching it from a few peers at a time costs little, and a wrong hash has one culprit.
+class MetadataCopy:
+    """The pieces of one copy of the metadata, and who sent which.
 
     Args:
-        info_hash: SHA-1 that the whole must have.
-        size: what this peer's extension handshake said, in bytes.
-        max_outstanding: requests on the way at any time.
+        size: of the whole, in bytes.
 
     Invariants:
-        each piece is in exactly one of received, requested, not yet requested (everything from `_next` on)
+        each piece that is here has its full length and a sender
     """
 
-    __slots__ = ("_info_hash", "_max_outstanding", "_next", "_received", "_requested", "size")
+    __slots__ = ("_pieces", "senders", "size")
 
-    def __init__(self, *, info_hash: bytes, size: int, max_outstanding: int = 8) -> None:
+    def __init__(self, *, size: int) -> None:
         self.size = size
-        self._info_hash = info_hash
-        self._max_outstanding = max_outstanding
-        self._received: dict[int, bytes] = {}
-        self._requested: set[int] = set()
-        self._next = 0
+        self.senders: dict[int, int] = {}  # by piece
+        self._pieces: dict[int, bytes] = {}
 
     @property
     def piece_count(self) -> int:
         return -(-self.size // METADATA_PIECE_SIZE)
 
     @property
-    def is_begun(self) -> bool:
-        """Whether a piece is here, or asked for."""
-        return self._next > 0
+    def is_complete(self) -> bool:
+        return len(self._pieces) == self.piece_count
 
-    def is_waiting_for(self, index: int) -> bool:
-        """Whether piece `index` was asked for and has not come."""
-        return index in self._requested
+    def __len__(self) -> int:
+        """How many pieces are here."""
+        return len(self._pieces)
 
-    def requests_to_send(self) -> list[MetadataRequest]:
-        """What to ask for now; each piece is asked for once."""
-        requests = []
-        while self._next < self.piece_count and len(self._requested) < self._max_outstanding:
-            self._requested.add(self._next)
-            requests.append(MetadataRequest(self._next))
-            self._next += 1
-        return requests
+    def __contains__(self, index: int) -> bool:
+        return index in self._pieces
 
-    def receive(self, message: MetadataData) -> bytes | None:
-        """Takes one piece; the info dictionary once all are here and the hash is right.
+    def missing(self) -> Iterator[int]:
+        """The pieces that are not here, in order."""
+        return (index for index in range(self.piece_count) if index not in self._pieces)
+
+    def receive(self, message: MetadataData, *, sender: int) -> None:
+        """Takes one piece, unless it is here.
 
         Raises:
-            WireError: a piece that was not asked for or has the wrong length, or all is here and the hash is wrong.
+            WireError: there is no such piece, or it has another length.
         """
-        if message.index not in self._requested:
-            raise WireError(f"the peer sent metadata piece {message.index} unasked")
+        if not 0 <= message.index < self.piece_count:
+            raise WireError(f"the peer sent metadata piece {message.index} of {self.piece_count}")
         expected = min(METADATA_PIECE_SIZE, self.size - message.index * METADATA_PIECE_SIZE)
         if len(message.data) != expected:
             raise WireError(f"metadata piece {message.index} has {len(message.data)} bytes instead of {expected}")
-        self._requested.remove(message.index)
-        self._received[message.index] = message.data
-        if len(self._received) < self.piece_count:
-            return None
-        info_bytes = b"".join(self._received[index] for index in range(self.piece_count))
-        if sha1(info_bytes).digest() != self._info_hash:
-            raise WireError("the peer's metadata does not have the info-hash of the torrent")
-        return info_bytes
+        if message.index not in self._pieces:
+            self._pieces[message.index] = message.data
+            self.senders[message.index] = sender
+
+    def part_of(self, sender: int) -> MetadataCopy:
+        """What one sender gave of it, as a copy of its own."""
+        part = MetadataCopy(size=self.size)
+        for index, other in self.senders.items():
+            if other == sender:
+                part._pieces[index] = self._pieces[index]
+                part.senders[index] = sender
+        return part
+
+    def joined(self) -> bytes:
+        """All of a complete copy."""
+        return b"".join(self._pieces[index] for index in range(self.piece_count))
 
 
 _LIMITS = BencodeLimits(size_bytes=128 << 10, depth=4, tokens=100)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from random import Random
 
 import pytest
@@ -17,8 +16,8 @@ from bittorrent.wire.frames import FrameBuffer
 from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake, is_handshake_prefix
 from bittorrent.wire.metadata import (
     METADATA_PIECE_SIZE,
+    MetadataCopy,
     MetadataData,
-    MetadataDownload,
     MetadataMessage,
     MetadataReject,
     MetadataRequest,
@@ -194,21 +193,12 @@ def test_metadata_messages_round_trip(message: MetadataMessage) -> None:
 @given(st.binary(min_size=1, max_size=5 * METADATA_PIECE_SIZE), st.randoms(use_true_random=False))
 @settings(max_examples=20)
 def test_metadata_travels_in_any_order(info_bytes: bytes, random: Random) -> None:
-    download = MetadataDownload(info_hash=hashlib.sha1(info_bytes).digest(), size=len(info_bytes), max_outstanding=3)
-    outstanding: list[MetadataRequest] = []
-    asked: list[int] = []
-    result = None
-    while result is None:
-        requests = download.requests_to_send()
-        asked += [request.index for request in requests]
-        outstanding += requests
-        assert 0 < len(outstanding) <= 3
-        request = outstanding.pop(random.randrange(len(outstanding)))
-        answer = answer_request(info_bytes, request.index)
-        carried = decode_metadata(encode_metadata(answer))
+    copy = MetadataCopy(size=len(info_bytes))
+    indices = list(copy.missing())
+    random.shuffle(indices)
+    for index in indices:
+        assert not copy.is_complete
+        carried = decode_metadata(encode_metadata(answer_request(info_bytes, index)))
         assert isinstance(carried, MetadataData)
-        result = download.receive(carried)
-    assert result == info_bytes
-    assert asked == list(range(download.piece_count))
-    assert not outstanding
-    assert download.requests_to_send() == []
+        copy.receive(carried, sender=index % 2)
+    assert copy.joined() == info_bytes

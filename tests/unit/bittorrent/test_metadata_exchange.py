@@ -5,213 +5,281 @@ from __future__ import annotations
 from hashlib import sha1
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bittorrent.errors import WireError
 from bittorrent.metadata_exchange import MetadataExchange
-from bittorrent.wire.metadata import MetadataData, MetadataReject, MetadataRequest, answer_request
+from bittorrent.wire.metadata import METADATA_PIECE_SIZE, MetadataData, MetadataReject, answer_request
 
-INFO = bytes(range(251)) * 1000  # 16 pieces, so that eight at a time take two rounds
+INFO = bytes(range(251)) * 1000  # 16 pieces
 HASH = sha1(INFO).digest()
 
 
-def exchange(**config: float) -> MetadataExchange:
-    return MetadataExchange(info_hash=HASH, **config)  # type: ignore[arg-type]
+class Exchange:
+    """The machine, and what it has asked."""
 
+    def __init__(self, **config: float) -> None:
+        self.machine = MetadataExchange(info_hash=HASH, **config)  # type: ignore[arg-type]
+        self.now = 0.0
+        self.asked: dict[int, list[int]] = {}
+        self.result: bytes | None = None
 
-def data(index: int) -> MetadataData:
-    answer = answer_request(INFO, index)
-    assert isinstance(answer, MetadataData)
-    return answer
+    def offer(self, *peers: int, size: int = len(INFO)) -> None:
+        for peer in peers:
+            self.machine.offer(peer, size)
+        self.ask()
 
+    def ask(self) -> None:
+        for peer, request in self.machine.requests_to_send(now=self.now):
+            self.asked.setdefault(peer, []).append(request.index)
+        self.machine.check_invariants()
 
-def asked(machine: MetadataExchange, *, now: float) -> dict[int, list[int]]:
-    return {peer: [request.index for request in requests] for peer, requests in machine.requests_to_send(now=now)}
+    def answer(self, peer: int, info_bytes: bytes = INFO, index: int | None = None) -> int:
+        """The peer answers its oldest request, or another."""
+        index = self.asked[peer].pop(0) if index is None else index
+        message = answer_request(info_bytes, index)
+        self.result = self.machine.receive(peer, message, now=self.now) or self.result
+        self.ask()
+        return index
+
+    def reject(self, peer: int) -> None:
+        self.machine.receive(peer, MetadataReject(self.asked[peer].pop(0)), now=self.now)
+        self.ask()
+
+    def wait(self, seconds: float) -> list[int]:
+        self.now += seconds
+        worn = self.machine.handle_timer(now=self.now)
+        self.ask()
+        return worn
 
 
 def test_nobody_offers_nobody_is_asked() -> None:
-    assert exchange().requests_to_send(now=0.0) == []
+    assert Exchange().machine.requests_to_send(now=0.0) == []
 
 
-def test_one_source_delivers() -> None:
-    machine = exchange()
-    machine.offer(7, len(INFO))
-    waiting = asked(machine, now=0.0)[7]
-    assert waiting == list(range(8))
-    result, now = None, 0.0
-    while result is None:
-        now += 1.0
-        result = machine.receive(7, data(waiting.pop(0)), now=now)
-        waiting += asked(machine, now=now).get(7, [])
-    assert result == INFO
-    assert waiting == []
+def test_one_peer_has_one_request_at_a_time() -> None:
+    """rtorrent 0.9.8 answers only the first of several."""
+    one = Exchange()
+    one.offer(7)
+    for index in range(16):
+        assert one.asked == {7: [index]}
+        one.answer(7)
+    assert one.result == INFO
+    assert one.asked == {7: []}
 
 
-def test_a_few_sources_side_by_side_and_no_more() -> None:
-    machine = exchange(max_sources=2)
-    for peer in (1, 2, 3):
-        machine.offer(peer, 100)
-    assert list(asked(machine, now=0.0)) == [1, 2]
-    machine.forget(1)
-    assert list(asked(machine, now=0.0)) == [3]
+def test_several_peers_work_on_one_copy_and_no_more_than_allowed() -> None:
+    some = Exchange(max_sources=3)
+    some.offer(1, 2, 3, 4)
+    assert some.asked == {1: [0], 2: [1], 3: [2]}
+    some.answer(2)
+    assert some.asked[2] == [3]
+    while some.result is None:
+        some.answer(next(peer for peer in (3, 1, 2) if some.asked[peer]))
+    assert some.result == INFO
 
 
-def test_sizes_are_each_peers_own() -> None:
-    machine = exchange()
-    machine.offer(1, 40_000)
-    machine.offer(2, 10)
-    assert asked(machine, now=0.0) == {1: [0, 1, 2], 2: [0]}
+def test_what_one_is_late_with_is_asked_from_another_too() -> None:
+    two = Exchange()
+    two.offer(1, 2)
+    while two.result is None:
+        two.answer(2)
+    assert two.result == INFO
+    assert two.asked[1] == [0], "it never answered"
+
+
+def test_what_came_stays_when_its_sender_leaves() -> None:
+    exchange = Exchange(max_sources=1)
+    exchange.offer(1)
+    for _ in range(10):
+        exchange.answer(1)
+    exchange.machine.forget(1)
+    exchange.offer(2)
+    assert exchange.asked[2] == [10]
+    for _ in range(6):
+        exchange.answer(2)
+    assert exchange.result == INFO
+
+
+def test_sizes_do_not_mix() -> None:
+    exchange = Exchange()
+    exchange.offer(1, size=40_000)
+    exchange.offer(2, size=10)
+    exchange.offer(3)
+    assert exchange.asked == {1: [0], 2: [0], 3: [0]}
 
 
 def test_an_offer_made_again_before_it_is_taken_counts_anew() -> None:
-    machine = exchange()
-    machine.offer(1, 10)
-    machine.offer(1, 20_000)
-    assert asked(machine, now=0.0) == {1: [0, 1]}
-    machine.offer(1, 10)
-    assert asked(machine, now=0.0) == {}
+    exchange = Exchange(max_sources=1)
+    exchange.offer(9)
+    exchange.offer(1, size=10)
+    exchange.offer(1)
+    exchange.machine.forget(9)
+    exchange.ask()
+    assert exchange.asked[1] == [0]
+    exchange.answer(1)
+    assert exchange.asked[1] == [1]
 
 
-def test_who_refuses_is_not_asked_again_while_it_is_there() -> None:
-    machine = exchange()
-    machine.offer(1, len(INFO))
-    asked(machine, now=0.0)
-    assert machine.receive(1, MetadataReject(0), now=1.0) is None
-    machine.offer(1, len(INFO))
-    assert asked(machine, now=1.0) == {}
-    assert machine.receive(1, data(1), now=1.0) is None  # crossed the reject on the wire
-    machine.forget(1)
-    machine.offer(1, len(INFO))
-    assert asked(machine, now=2.0) == {1: list(range(8))}
+def test_a_silent_source_makes_room_for_the_next_and_is_worn_out_the_second_time() -> None:
+    exchange = Exchange(max_sources=1, timeout_s=15.0)
+    exchange.offer(1, 2)
+    exchange.answer(1)
+    assert exchange.wait(14.9) == []
+    assert 2 not in exchange.asked
+    assert exchange.wait(0.1) == []
+    assert exchange.asked == {1: [1], 2: [1]}, "what came is kept"
+    assert exchange.wait(15.0) == []
+    assert exchange.asked[1] == [1, 1]
+    assert exchange.wait(15.0) == [1]
+    assert exchange.wait(15.0) == [2]
 
 
-def test_a_silent_source_makes_room_for_the_next() -> None:
-    machine = exchange(max_sources=1, timeout_s=15.0)
-    machine.offer(1, len(INFO))
-    asked(machine, now=0.0)
-    machine.offer(2, len(INFO))
-    machine.receive(1, data(0), now=10.0)
-    machine.handle_timer(now=24.9)
-    assert list(asked(machine, now=24.9)) == [1]
-    machine.handle_timer(now=25.0)
-    assert asked(machine, now=25.0) == {2: list(range(8))}
-    machine.handle_timer(now=40.0)
-    assert asked(machine, now=40.0) == {1: list(range(8))}  # nobody else: again from the start
+def test_a_late_answer_counts() -> None:
+    """The only source is slower than the time-out; each request is answered, so some are answered twice."""
+    exchange = Exchange(timeout_s=15.0)
+    exchange.offer(1)
+    while exchange.result is None:
+        assert exchange.wait(16.0) == []
+        exchange.answer(1)
+    assert exchange.result == INFO
 
 
-def test_late_answers_to_an_earlier_try_do_no_harm() -> None:
-    """The only source is slower than the time-out; each request is answered, some late, so some twice."""
-    machine = exchange(timeout_s=15.0)
-    machine.offer(1, len(INFO))
-    asked(machine, now=0.0)
-    for index in range(4):
-        machine.receive(1, data(index), now=1.0)
-    assert asked(machine, now=1.0) == {1: [8, 9, 10, 11]}
-    machine.handle_timer(now=16.0)
-    assert asked(machine, now=16.0) == {1: list(range(8))}
-    late, second = [4, 5, 6, 7, 8, 9, 10, 11], list(range(8))
-    on_the_way = late + second
-    result = None
-    while on_the_way:
-        result = machine.receive(1, data(on_the_way.pop(0)), now=17.0) or result
-        on_the_way += asked(machine, now=17.0).get(1, [])
-    assert result == INFO
+def test_answers_that_nobody_waits_for_are_ignored() -> None:
+    exchange = Exchange(max_sources=1, timeout_s=15.0)
+    exchange.offer(1, 2)
+    exchange.answer(1)
+    for index in (0, 5, 15, 99):
+        exchange.answer(1, index=index)
+    assert exchange.asked[1] == [1]
+    exchange.now = 14.0
+    exchange.answer(1, index=0)
+    exchange.wait(1.0)
+    assert exchange.asked[2] == [1], "they are no progress"
 
 
-def test_answers_that_nobody_waits_for_are_no_progress() -> None:
-    machine = exchange(max_sources=1, timeout_s=15.0)
-    machine.offer(1, len(INFO))
-    asked(machine, now=0.0)
-    machine.offer(2, len(INFO))
-    machine.receive(1, data(0), now=1.0)
-    for second in range(2, 20):
-        machine.receive(1, data(0), now=float(second))
-    machine.handle_timer(now=20.0)
-    assert list(asked(machine, now=20.0)) == [2]
+def test_a_peer_that_rejects_some_is_asked_for_others() -> None:
+    exchange = Exchange()
+    exchange.offer(1)
+    exchange.reject(1)
+    assert exchange.asked[1] == [1]
+    exchange.answer(1)
+    exchange.reject(1)
+    exchange.answer(1)
+    exchange.offer(2)
+    assert exchange.asked == {1: [4], 2: [0]}
 
 
-def test_who_lies_is_named_and_others_go_on() -> None:
-    machine = exchange(max_sources=2)
-    machine.offer(1, 10)
-    machine.offer(2, len(INFO))
-    asked(machine, now=0.0)
+def test_who_rejects_everything_is_left_alone_for_a_while() -> None:
+    exchange = Exchange(retry_s=60.0)
+    exchange.offer(1)
+    for _ in range(3):
+        exchange.reject(1)
+    exchange.offer(1)
+    assert exchange.asked == {1: []}
+    exchange.wait(60.0)
+    assert exchange.asked == {1: [0]}
+
+
+def test_who_lies_alone_is_named_at_once() -> None:
+    exchange = Exchange()
+    exchange.offer(1, size=10)
+    exchange.offer(2)
     with pytest.raises(WireError, match="info-hash"):
-        machine.receive(1, MetadataData(0, bytes(10), 10), now=1.0)
-    machine.offer(1, 10)
-    assert asked(machine, now=1.0) == {}
-    for index in range(8):
-        assert machine.receive(2, data(index), now=1.0) is None
-    results = [machine.receive(2, data(index), now=1.0) for index in asked(machine, now=1.0)[2]]
-    assert results[-1] == INFO
+        exchange.machine.receive(1, MetadataData(0, bytes(10), 10), now=0.0)
+    while exchange.result is None:
+        exchange.answer(2)
+    assert exchange.result == INFO
 
 
-def test_a_stranger_is_not_listened_to() -> None:
-    machine = exchange()
-    assert machine.receive(9, data(0), now=0.0) is None
-    assert machine.receive(9, MetadataReject(0), now=0.0) is None
-    machine.forget(9)
-    machine.offer(9, 5)
-    assert machine.requests_to_send(now=0.0) == [(9, [MetadataRequest(0)])]
+def test_a_piece_of_a_wrong_length_names_its_sender() -> None:
+    exchange = Exchange()
+    exchange.offer(1)
+    with pytest.raises(WireError, match="3 bytes"):
+        exchange.machine.receive(1, MetadataData(0, b"abc", 10), now=0.0)
+
+
+def test_who_spoils_the_copy_of_all_is_found_out_and_the_honest_lose_little() -> None:
+    wrong = INFO[:-1] + b"?" if len(INFO) % 2 else bytes(len(INFO))
+    exchange = Exchange()
+    exchange.offer(1, 2, 3)
+    banned: list[int] = []
+    turn = 0
+    while exchange.result is None:
+        turn += 1
+        assert turn < 200
+        for peer in (1, 2, 3):
+            if peer in banned or not exchange.asked.get(peer):
+                continue
+            try:
+                exchange.answer(peer, wrong if peer == 2 else INFO)
+            except WireError:
+                banned.append(peer)
+                exchange.machine.forget(peer)
+                exchange.ask()
+    assert exchange.result == INFO
+    assert banned in ([], [2])
 
 
 def test_who_drips_does_not_keep_out_who_would_deliver() -> None:
-    machine = exchange(max_sources=1, timeout_s=15, turn_s=30)
-    machine.offer(1, len(INFO))
-    waiting = asked(machine, now=0.0)[1]
-    machine.offer(2, len(INFO))
-    now = 0.0
-    while now < 28:  # never silent for long, and never done
-        now += 14.0
-        machine.receive(1, data(waiting.pop(0)), now=now)
-        machine.handle_timer(now=now)
-        waiting += asked(machine, now=now).get(1, [])
-    machine.handle_timer(now=30.0)
-    asked_now = asked(machine, now=30.0)
-    assert list(asked_now) == [2]
-    assert machine.receive(1, data(waiting.pop(0)), now=31.0) is None  # it counts all the same
-    result = None
-    while result is None:
-        (index, *_), now = asked_now[2], now + 0.1
-        asked_now[2].pop(0)
-        result = machine.receive(2, data(index), now=now)
-        asked_now[2] += asked(machine, now=now).get(2, [])
-    assert result == INFO
-
-
-def test_who_had_its_turn_goes_on_where_it_was() -> None:
-    machine = exchange(max_sources=1, timeout_s=100, turn_s=30)
-    machine.offer(1, len(INFO))
-    waiting = asked(machine, now=0.0)[1]
-    for index in waiting[:3]:
-        machine.receive(1, data(index), now=1.0)
-    machine.offer(2, len(INFO))
-    machine.handle_timer(now=31.0)
-    assert list(asked(machine, now=31.0)) == [2]
-    for index in waiting[3:]:
-        machine.receive(1, data(index), now=32.0)
-    machine.handle_timer(now=62.0)
-    assert asked(machine, now=62.0) == {1: list(range(8, 16))}
-    results = [machine.receive(1, data(index), now=63.0) for index in range(8, 16)]
-    assert results == [None] * 7 + [INFO]
+    exchange = Exchange(max_sources=1, timeout_s=15, turn_s=30)
+    exchange.offer(1, 2)
+    for _ in range(2):
+        exchange.wait(14.0)
+        exchange.answer(1)
+    exchange.wait(2.0)
+    assert exchange.asked[2] == [2]
+    exchange.answer(1)
+    while exchange.result is None:
+        exchange.answer(2)
+    assert exchange.result == INFO
 
 
 def test_a_lone_source_may_take_its_time() -> None:
-    machine = exchange(timeout_s=100, turn_s=30)
-    machine.offer(1, len(INFO))
-    asked(machine, now=0.0)
-    machine.receive(1, data(0), now=40.0)
-    machine.handle_timer(now=50.0)
-    assert asked(machine, now=50.0) == {1: [8]}
+    exchange = Exchange(timeout_s=100, turn_s=30)
+    exchange.offer(1)
+    for _ in range(16):
+        exchange.wait(40.0)
+        exchange.answer(1)
+    assert exchange.result == INFO
 
 
-def test_what_waits_for_its_turn_is_bounded() -> None:
-    machine = exchange(max_sources=2, timeout_s=1000, turn_s=30)
-    for peer in range(10):
-        machine.offer(peer, len(INFO))
-    now = 0.0
-    for _ in range(12):
-        for peer, indices in asked(machine, now=now).items():
-            for index in indices[:3]:
-                machine.receive(peer, data(index), now=now)
-        now += 30.0
-        machine.handle_timer(now=now)
-        assert sum(download.is_begun for download in machine._offers.values()) <= 4
+@given(st.data())
+def test_whatever_peers_do_the_bounds_hold_and_an_honest_one_is_enough(data: st.DataObject) -> None:
+    exchange = Exchange(max_sources=2, timeout_s=15.0)
+    sizes = st.sampled_from([len(INFO), len(INFO), len(INFO) - 1, 5, METADATA_PIECE_SIZE])
+    gone: set[int] = set()
+    for _ in range(data.draw(st.integers(0, 60))):
+        exchange.now += data.draw(st.sampled_from([0.0, 1.0, 16.0]))
+        peer = data.draw(st.integers(1, 6))
+        try:
+            match data.draw(st.sampled_from(["offer", "answer", "lie", "reject", "leave", "time"])):
+                case "offer" if peer not in gone:
+                    exchange.offer(peer, size=data.draw(sizes))
+                case "answer" if exchange.asked.get(peer):
+                    exchange.answer(peer)
+                case "lie" if exchange.asked.get(peer):
+                    exchange.answer(peer, bytes(len(INFO)))
+                case "reject" if exchange.asked.get(peer):
+                    exchange.reject(peer)
+                case "leave":
+                    exchange.machine.forget(peer)
+                    exchange.asked.pop(peer, None)
+                case "time":
+                    exchange.wait(1.0)
+        except WireError:
+            exchange.machine.forget(peer)
+            exchange.asked.pop(peer, None)
+            gone.add(peer)
+        exchange.machine.check_invariants()
+    for peer in range(1, 7):
+        exchange.machine.forget(peer)
+    honest = iter(range(100, 1000))
+    peer = next(honest)
+    exchange.offer(peer)
+    for _ in range(200):
+        if exchange.result is not None:
+            break
+        exchange.answer(peer)
+    assert exchange.result == INFO

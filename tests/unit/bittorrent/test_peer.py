@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from hashlib import sha1
 
 import pytest
 
@@ -35,8 +34,8 @@ from bittorrent.wire.extended import (
 )
 from bittorrent.wire.metadata import (
     METADATA_PIECE_SIZE,
+    MetadataCopy,
     MetadataData,
-    MetadataDownload,
     MetadataReject,
     MetadataRequest,
     decode_metadata,
@@ -778,16 +777,15 @@ def serve_metadata(info_bytes: bytes, **config: PeerConfig) -> tuple[PeerPair, b
     pair.run()
     size = offered(pair.right.core)
     assert size == len(info_bytes)
-    download = MetadataDownload(info_hash=sha1(info_bytes).digest(), size=size)
-    result = None
-    while requests := download.requests_to_send():
-        pair.right.core.request_metadata(requests)
+    copy = MetadataCopy(size=size)
+    while missing := list(copy.missing()):
+        pair.right.core.request_metadata([MetadataRequest(index) for index in missing[:8]])
         pair.run()
         for event in pair.right.seen(MetadataArrived):
             assert isinstance(event.message, MetadataData)
-            result = download.receive(event.message)
+            copy.receive(event.message, sender=1)
         pair.right.events.clear()
-    return pair, result
+    return pair, copy.joined()
 
 
 @pytest.mark.parametrize("size", [1, 100, METADATA_PIECE_SIZE, METADATA_PIECE_SIZE + 1, 3 * METADATA_PIECE_SIZE])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from hashlib import sha1
-
 import pytest
 
 from bittorrent.errors import WireError
 from bittorrent.wire.metadata import (
     METADATA_PIECE_SIZE,
+    MetadataCopy,
     MetadataData,
-    MetadataDownload,
     MetadataReject,
     MetadataRequest,
     answer_request,
@@ -20,14 +18,6 @@ from bittorrent.wire.metadata import (
 from transfer.wire import bencode
 
 INFO = bytes(range(256)) * 160  # 2.5 pieces
-
-
-def download(info_bytes: bytes = INFO, *, size: int | None = None, max_outstanding: int = 8) -> MetadataDownload:
-    return MetadataDownload(
-        info_hash=sha1(info_bytes).digest(),
-        size=len(info_bytes) if size is None else size,
-        max_outstanding=max_outstanding,
-    )
 
 
 def answer(index: int, info_bytes: bytes = INFO) -> MetadataData:
@@ -90,60 +80,37 @@ def test_a_reject_echoes_any_number_a_peer_can_write() -> None:
     assert decode_metadata(encode_metadata(answer_request(INFO, huge.index))) == MetadataReject(10**20 - 1)
 
 
-def test_a_download_asks_for_each_piece_once_and_a_few_at_a_time() -> None:
-    one = download(max_outstanding=2)
-    assert one.piece_count == 3
-    assert one.requests_to_send() == [MetadataRequest(0), MetadataRequest(1)]
-    assert one.requests_to_send() == []
-    assert one.receive(answer(1)) is None
-    assert one.requests_to_send() == [MetadataRequest(2)]
-    assert one.receive(answer(2)) is None
-    assert one.receive(answer(0)) == INFO
+def test_a_copy_comes_together_in_any_order_and_knows_who_sent_what() -> None:
+    copy = MetadataCopy(size=len(INFO))
+    assert copy.piece_count == 3
+    assert list(copy.missing()) == [0, 1, 2]
+    copy.receive(answer(1), sender=7)
+    copy.receive(MetadataData(1, bytes(METADATA_PIECE_SIZE), 1), sender=8)
+    assert list(copy.missing()) == [0, 2]
+    copy.receive(answer(2), sender=8)
+    copy.receive(answer(0), sender=7)
+    assert copy.is_complete
+    assert copy.joined() == INFO
+    assert copy.senders == {0: 7, 1: 7, 2: 8}
+    assert list(copy.part_of(7).missing()) == [2]
 
 
-@pytest.mark.parametrize("index", [0, 3, -1])
-def test_pieces_that_are_not_due_are_refused(index: int) -> None:
-    one = download(max_outstanding=3)
-    one.requests_to_send()
-    one.receive(answer(0))
-    with pytest.raises(WireError, match="unasked"):
-        one.receive(MetadataData(index, b"x", 1))
+@pytest.mark.parametrize("index", [3, -1])
+def test_pieces_that_do_not_exist_are_refused(index: int) -> None:
+    with pytest.raises(WireError, match="of 3"):
+        MetadataCopy(size=len(INFO)).receive(MetadataData(index, b"x", 1), sender=1)
 
 
 @pytest.mark.parametrize(
     ("index", "size"), [(0, METADATA_PIECE_SIZE - 1), (0, METADATA_PIECE_SIZE + 1), (0, 0), (2, 1)]
 )
 def test_pieces_of_a_wrong_length_are_refused(index: int, size: int) -> None:
-    one = download()
-    one.requests_to_send()
     with pytest.raises(WireError, match=f"has {size} bytes"):
-        one.receive(MetadataData(index, bytes(size), len(INFO)))
+        MetadataCopy(size=len(INFO)).receive(MetadataData(index, bytes(size), len(INFO)), sender=1)
 
 
 def test_total_size_is_not_believed() -> None:
     """I2PSnark puts the size of the piece there."""
-    one = download(INFO[:100])
-    one.requests_to_send()
-    assert one.receive(MetadataData(0, INFO[:100], 16384)) == INFO[:100]
-
-
-def test_a_wrong_hash_is_found_at_the_end() -> None:
-    one = download()
-    one.requests_to_send()
-    one.receive(answer(0))
-    one.receive(answer(1))
-    with pytest.raises(WireError, match="info-hash"):
-        one.receive(MetadataData(2, bytes(len(answer(2).data)), len(INFO)))
-
-
-@pytest.mark.parametrize("lie", [1, METADATA_PIECE_SIZE, len(INFO) - 1, len(INFO) + 1, 10 * len(INFO)])
-def test_a_wrong_size_cannot_succeed(lie: int) -> None:
-    one = download(size=lie)
-    one.requests_to_send()
-
-    def receive_all() -> None:
-        for index in range(3):
-            one.receive(answer(index))
-
-    with pytest.raises(WireError):
-        receive_all()
+    copy = MetadataCopy(size=100)
+    copy.receive(MetadataData(0, INFO[:100], 16384), sender=1)
+    assert copy.joined() == INFO[:100]
