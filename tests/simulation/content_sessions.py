@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -30,16 +31,20 @@ async def session_on(
 ) -> AsyncIterator[Session]:
     """A session whose storage is the host's disk; `config` are fields of `SessionConfig`."""
     rng = random.Random(simulation.rng.getrandbits(64))
+    kept = tempfile.TemporaryDirectory()  # what is kept of a magnet link must not meet the next run
     with simulation.host(host):
         if up_bytes_per_s is not None:
             simulation.set_access(host, up_bytes_per_s=up_bytes_per_s)
         storage = content.on(simulation.disk(host), complete=complete, lies=lies)
-        session = Session(host=host, port=PORT, rng=rng, open_storage=storage, config=SessionConfig(**config))
+        session = Session(
+            kept.name, host=host, port=PORT, rng=rng, open_storage=storage, config=SessionConfig(**config)
+        )
         await session.__aenter__()
     try:
         yield session
     finally:
         await session.aclose()
+        kept.cleanup()
 
 
 async def add(simulation: Simulation, host: str, session: Session, source: Any, **options: Any) -> Torrent:
