@@ -148,6 +148,12 @@ class DisjointLookup:
         leading = front(self._answered(), State.ANSWERED, config=self.config, radius=self._radius)
         return [candidate.contact for candidate in leading]
 
+    def silent(self) -> list[Contact]:
+        """As `LookupCore.silent`, of all paths together."""
+        answered = {candidate.contact for candidate in self._answered()}
+        silent = {contact for path in self._paths for contact in path.silent()} - answered
+        return sorted(silent, key=lambda contact: contact.key ^ self.target)
+
     @property
     def stats(self) -> LookupStats:
         return merged_stats(

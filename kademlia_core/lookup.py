@@ -229,6 +229,21 @@ class LookupCore:
         """The contacts that answered and are in the running: up to `k`, and with a `radius` up to `max_extra` more."""
         return [candidate.contact for candidate in self.candidates.front(State.ANSWERED)]
 
+    def silent(self) -> list[Contact]:
+        """The contacts that were asked and have not answered, closest first, as far as they are closer than the last of
+        the `k` closest that have.
+        """
+        silent: list[Contact] = []
+        answered = 0
+        for candidate in self.candidates:
+            if candidate.state is State.ANSWERED:
+                answered += 1
+                if answered >= self.config.k:
+                    break
+            elif candidate.state is not State.UNQUERIED:
+                silent.append(candidate.contact)
+        return silent
+
     @property
     def stats(self) -> LookupStats:
         return LookupStats(

@@ -229,6 +229,7 @@ class NodeCore:
             own_key=self.node_id,
             harvest=harvest,
             placement=placement,
+            has_found=bool(found),
         )
         self._searches[search] = None
         if found:
