@@ -434,7 +434,8 @@ class Content:
 
     async def rest(self) -> None:
         """All is there, and nothing is written until something is lost or wanted again: others may have the files."""
-        await self.disk.change(self._begin_anew)
+        if self._found is not None:
+            await self.disk.change(self._begin_anew)
 
     def _begin_anew(self) -> None:
         """Before the next write, the lock is to be taken and everything to be noted again."""

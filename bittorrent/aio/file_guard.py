@@ -7,11 +7,12 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from bittorrent.aio.milestone import Milestone
-from bittorrent.errors import StorageError
+from bittorrent.errors import FilesChangedError, StorageError
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.file_progress import FileProgress
 from bittorrent.stats import TorrentState
 from bittorrent.storage.ports import FileChange
+from bittorrent.storage.whereabouts import explain_absence
 
 if TYPE_CHECKING:
     from bittorrent.aio.torrent_life import TorrentLife
@@ -81,6 +82,31 @@ class FileGuard:
         self._go_on()
         return False
 
+    async def flush(self) -> bool:
+        """Brings everything to the disk; whether it is where it was written to.
+
+        Raises:
+            StorageError: as `watch`, or the disk refused.
+        """
+        doubtful = []
+        try:
+            await self._life.need_content("finish").disk.flush()  # a disk that is full may say so only now
+        except FilesChangedError as error:
+            doubtful.append(error.number)
+        return await self.look(doubtful=doubtful, is_last=True)
+
+    async def incomplete_error(self, have: Bitfield) -> StorageError:
+        """Why a torrent that shall only be seeded is not."""
+        metainfo, directory = self._life.metainfo, self._life.options.download_dir
+        assert metainfo is not None
+        reason = await self._life.jobs.run(lambda: explain_absence(metainfo, directory))
+        missing = have.size - have.count
+        return StorageError(
+            reason
+            or f"{missing} of {have.size} pieces of {metainfo.name} are missing or damaged in {directory};"
+            " fetch them with `kad get`, or name the directory that holds the files"
+        )
+
     async def recheck(self) -> int:
         """Hashes everything again, beside the exchange; returns how many pieces turned out to be lost.
 
@@ -124,7 +150,7 @@ class FileGuard:
             if life.state is TorrentState.CHECKING:
                 life.state = before if before is TorrentState.FAILED else TorrentState.DOWNLOADING
         if lost and life.options.seed_only:
-            raise life.incomplete_error(picker.have)
+            raise await self.incomplete_error(picker.have)
         assert life.metainfo is not None
         life.files = FileProgress(life.metainfo.files, picker.geometry, picker.have)
         if lost and not life.core.is_finished:

@@ -34,7 +34,6 @@ from bittorrent.events import (
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer_list import PeerList, PeerSource
-from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.file_progress import FileProgress
 from bittorrent.picker.geometry import Block, geometry_of
 from bittorrent.rate_limits import SwarmLimits
@@ -77,7 +76,7 @@ class TorrentLife:
         self._parts = parts
         self.config = config
         self._rng = rng
-        self._jobs = DiskJobs(parts.executor)
+        self.jobs = DiskJobs(parts.executor)
         self.sequential = options.sequential
         suggested = source.selected if isinstance(source, Magnet) else ()
         self.wanted = Wanted(asked_for=options.select, suggested=suggested)
@@ -181,7 +180,7 @@ class TorrentLife:
         """
         if self.metainfo is None:
             resume = ResumeStore(self.options.download_dir, state_dir=self.options.state_dir)
-            await self._jobs.run(lambda: resume.forget(self.info_hash))
+            await self.jobs.run(lambda: resume.forget(self.info_hash))
             return
         content = self.content or await self._open_content(self.metainfo)
         try:
@@ -220,12 +219,12 @@ class TorrentLife:
 
     async def _run(self) -> None:
         resume = ResumeStore(self.options.download_dir, state_dir=self.options.state_dir)
-        metainfo = self.metainfo or await self._jobs.run(lambda: resume.load(self.info_hash))
+        metainfo = self.metainfo or await self.jobs.run(lambda: resume.load(self.info_hash))
         if metainfo is None:
             self.sources.start()
             info_bytes = await self._metadata
             metainfo = Metainfo.from_info(info_bytes, trackers=tiers_of(self.source), web_seeds=self.source.web_seeds)
-            await self._jobs.run(lambda: resume.save(metainfo))
+            await self.jobs.run(lambda: resume.save(metainfo))
         if metainfo.private:
             self._dht = None
             self.sources.discovery.become_private()
@@ -250,7 +249,7 @@ class TorrentLife:
         selection = self.wanted.decide(metainfo, content)
         have = await content.check(self.note_checked)
         if self.options.seed_only and not have.is_full:
-            raise self.incomplete_error(have)
+            raise await self.guard.incomplete_error(have)
         self.checked_pieces = metainfo.piece_count
         geometry = geometry_of(metainfo)
         store = self._store = PieceStore(
@@ -259,7 +258,7 @@ class TorrentLife:
             geometry=geometry,
             on_stored=self._stored,
             on_refused=self._refused,
-            jobs=self._jobs,
+            jobs=self.jobs,
             tasks=self._tasks,
             config=self.config,
         )
@@ -280,14 +279,6 @@ class TorrentLife:
         self.finish_if_complete()
         return have.is_full
 
-    def incomplete_error(self, have: Bitfield) -> StorageError:
-        """Why a torrent that shall only be seeded is not."""
-        missing = have.size - have.count
-        return StorageError(
-            f"{missing} of {have.size} pieces of {self.name} are missing or damaged in {self.options.download_dir};"
-            " fetch them with `kad get`, or name the directory that holds the files"
-        )
-
     async def _open_content(self, metainfo: Metainfo) -> Content:
         resume = ResumeStore(self.options.download_dir, state_dir=self.options.state_dir)
         return Content(
@@ -298,8 +289,8 @@ class TorrentLife:
             overwrite=self.options.overwrite,
             open_storage=self._parts.open_storage,
             claims=self._parts.claims,
-            jobs=self._jobs,
-            state=await self._jobs.run(lambda: resume.load_state(self.info_hash)),
+            jobs=self.jobs,
+            state=await self.jobs.run(lambda: resume.load_state(self.info_hash)),
         )
 
     async def _complete(self, was_complete: bool) -> None:
@@ -311,7 +302,7 @@ class TorrentLife:
             self._all_verified.clear()
             await self._store.tidy()
             is_complete = self.core.is_complete
-            if not self.options.seed_only and not await self._flush():
+            if not self.options.seed_only and not await self.guard.flush():
                 continue
             await self._remember()
             if is_complete:
@@ -321,16 +312,6 @@ class TorrentLife:
             if is_complete and not was_complete:
                 was_complete = True
                 self.sources.discovery.completed()
-
-    async def _flush(self) -> bool:
-        """Brings everything to the disk; whether it is where it was written to."""
-        assert self.content is not None
-        doubtful = []
-        try:
-            await self.content.disk.flush()  # a disk that is full, or far away, may say so only now
-        except FilesChangedError as error:
-            doubtful.append(error.number)
-        return await self.guard.look(doubtful=doubtful, is_last=True)
 
     def apply_priorities(self, priorities: bytes) -> None:
         """The priority of each piece is another one now."""
@@ -491,5 +472,5 @@ class TorrentLife:
         if self.content is not None:
             await self.content.aclose()
         self._parts.claims.release(self.info_hash)
-        await self._jobs.wait_idle()
+        await self.jobs.wait_idle()
         await goodbye

@@ -15,6 +15,7 @@ from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.names import SYSTEM_RULES, NameRules
 from bittorrent.metainfo.paths import without_unsafe_characters
 from transfer.address import Address
+from transfer.plain_file import read_file
 from transfer.wire import bencode
 from transfer.wire.bencode_parts import BencodedParts, no_pause
 
@@ -137,11 +138,10 @@ class Metainfo:
             MetainfoError: it is not a usable torrent. The text begins with the path.
         """
         try:
-            with open(path, "rb", buffering=0) as file:
-                size = os.fstat(file.fileno()).st_size
-                if size > limits.size_bytes:
-                    raise MetainfoError(f"{size} bytes are more than the {limits.size_bytes} a torrent may have")
-                data = _read_up_to(file.fileno(), limits.size_bytes + 1)
+            size = os.stat(path).st_size
+            if size > limits.size_bytes:
+                raise MetainfoError(f"{size} bytes are more than the {limits.size_bytes} a torrent may have")
+            data = read_file(path, limits.size_bytes + 1, may_be_pipe=True)
             return cls.from_bytes(data, limits=limits, pause=pause)
         except OSError as error:
             raise StorageError.from_os_error("read", path, error) from None
@@ -351,11 +351,3 @@ def _lines(found: dict[bytes, Value], *keys: bytes) -> str | None:
         return None
     text = raw.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n").expandtabs(4)
     return "\n".join(map(without_unsafe_characters, text.split("\n")))
-
-
-def _read_up_to(descriptor: int, limit: int) -> bytes:
-    chunks: list[bytes] = []
-    while limit > 0 and (chunk := os.read(descriptor, min(limit, 1 << 20))):
-        chunks.append(chunk)
-        limit -= len(chunk)
-    return b"".join(chunks)

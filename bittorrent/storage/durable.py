@@ -17,7 +17,7 @@ def write_durably(path: str, content: bytes) -> None:
     unfinished = path + UNFINISHED
     try:
         make_folders(os.path.dirname(path))
-        with open(os.open(unfinished, _FLAGS, 0o666), "wb") as file:
+        with open(_open_new(unfinished), "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -44,6 +44,15 @@ def make_folders(folder: str) -> None:
         except FileExistsError:
             if not os.path.isdir(folder):
                 raise
+
+
+def _open_new(path: str) -> int:
+    """A file of its own: what a kill left there, or a link or pipe that somebody put there, is removed."""
+    try:
+        return os.open(path, _FLAGS, 0o666)
+    except FileExistsError:
+        os.unlink(path)
+        return os.open(path, _FLAGS, 0o666)
 
 
 def remove_file(path: str) -> None:
@@ -174,7 +183,7 @@ def _copy_range(reading: int, writing: int, start: int, end: int) -> None:
 
 UNFINISHED = ".part"
 _BINARY = getattr(os, "O_BINARY", 0)
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _BINARY | getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY
 _COPY_BYTES = 1 << 20
 # Another file system, one without links, one that allows no more of them, or not to us.
 _NO_SECOND_NAME = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS)

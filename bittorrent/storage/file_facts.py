@@ -25,15 +25,16 @@ def is_sparse(descriptor: int, position: int, length: int) -> bool:
         return error.errno == errno.ENXIO  # no data from here to the end; anything else: not supported here
 
 
-def check_status(path: str, status: os.stat_result, length: int) -> None:
+def check_status(path: str, status: os.stat_result, length: int, *, writable: bool) -> None:
     """Raises:
     StorageError: what is at `path` can be no file of `length` bytes, not even an unfinished one.
     """
     if not stat.S_ISREG(status.st_mode):
         raise not_a_file(path)
     if status.st_size > length:
+        advice = ADVICE if writable else "move it away or choose another directory"
         raise StorageError(
-            f"{path} has {status.st_size} bytes but the torrent says {length}, so it is another file; {ADVICE}",
+            f"{path} has {status.st_size} bytes but the torrent says {length}, so it is another file; {advice}",
             path=path,
         )
 

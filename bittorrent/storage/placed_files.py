@@ -59,7 +59,7 @@ class PlacedFiles:
         except OSError as error:
             raise StorageError.from_os_error("use", path, error) from None
         if not entry.link_to:
-            check_status(path, status, entry.length)
+            check_status(path, status, entry.length, writable=self.folder.writable)
             self.known.meet(number, status)
             self.known.settle(number, status)
         return True

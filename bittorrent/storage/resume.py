@@ -17,6 +17,7 @@ from bittorrent.metainfo.paths import STATE_FOLDER
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.durable import remove_file, remove_folder_if_empty, write_durably
 from bittorrent.storage.resume_state import MAX_STATE_BYTES, ResumeState
+from transfer.plain_file import read_file
 
 
 class ResumeStore:
@@ -80,8 +81,7 @@ class ResumeStore:
         """What was stored about a torrent, or None. It is never an error not to know: then everything is hashed."""
         path = self._path(info_hash, ".resume")
         try:
-            with open(path, "rb") as file:
-                state = ResumeState.from_bytes(file.read(MAX_STATE_BYTES + 1))
+            state = ResumeState.from_bytes(read_file(path, MAX_STATE_BYTES + 1))
             if state.info_hash == info_hash:
                 return state
         except ResumeError:

@@ -21,6 +21,7 @@ from kademlia_core.mainline.items import ImmutableItem, MutableItem
 from kademlia_core.mainline.pointer import PointerError, PointerLink, info_hash_in, pointer_to
 from kademlia_core.mainline.reports import PutReport
 from kademlia_core.mainline.signing import SEED_SIZE, SigningKey
+from transfer.plain_file import read_file
 
 SaltOption = Annotated[str, typer.Option("--salt", metavar="TEXT", help="Which of the owner's values.")]
 PublicKeyArgument = Annotated[
@@ -197,7 +198,7 @@ def _signing_key(path: Path) -> SigningKey:
         OSError: it cannot be read or made.
     """
     try:
-        text = path.read_text()
+        text = read_file(path, 1000, may_be_pipe=True).decode(errors="replace")
     except FileNotFoundError:
         key = SigningKey.generate(random.SystemRandom())
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

@@ -21,6 +21,7 @@ from fileshare.cli.output import Output, one_line
 from fileshare.cli.units import count_text, parse_rate
 from kademlia_core.errors import BootstrapError, NodeClosedError
 from transfer.address import Address
+from transfer.plain_file import read_file
 
 if TYPE_CHECKING:
     from bittorrent.aio.session import Session
@@ -197,7 +198,7 @@ def read_ip_filter(path: Path) -> IpFilter:
         CommandError: it is none.
         OSError: it cannot be read.
     """
-    data = path.read_bytes()
+    data = read_file(path, MAX_LIST_BYTES, may_be_pipe=True)
     try:
         return IpFilter.from_bytes(data)
     except IpFilterError as error:
@@ -217,3 +218,4 @@ def parse_figure(parse: Callable[[str], float], text: str | None, *, option: str
 
 
 WARN_AFTER_S = 3.0
+MAX_LIST_BYTES = 256 << 20

@@ -10,10 +10,13 @@ import typer
 
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.picker.bitfield import Bitfield
 from bittorrent.storage.check import verify_pieces
 from bittorrent.storage.files import FileStorage
+from bittorrent.storage.ownership import judge
+from bittorrent.storage.whereabouts import explain_absence
 from fileshare.cli import torrent_create
-from fileshare.cli.errors import exits
+from fileshare.cli.errors import CommandError, exits
 from fileshare.cli.fetch import fetch_torrent
 from fileshare.cli.options import JsonOption
 from fileshare.cli.output import Output
@@ -75,6 +78,9 @@ def verify(
     output = Output(as_json=as_json)
     found = _read(source)
     metainfo = kept_torrent(found, directory) if isinstance(found, Magnet) else found
+    reason = explain_absence(metainfo, directory)
+    if reason is not None:
+        raise CommandError(reason)
     bad: list[int] = []
     storage = FileStorage(metainfo.files, directory, writable=False)
     try:
@@ -84,6 +90,7 @@ def verify(
                 if not is_right:
                     bad.append(index)
                 count.show(sum(metainfo.piece_span(index)), metainfo.total_bytes)
+        needs_overwrite = bool(bad) and _needs_overwrite(metainfo, storage, bad)
     finally:
         storage.close()
     files = _files_with(metainfo, bad)
@@ -92,9 +99,10 @@ def verify(
         output.say("files concerned:")
         for name in files:
             output.say(f"  {name}")
+        command = ["kad", "get", source, "-o", str(directory), *(["--overwrite"] if needs_overwrite else [])]
         message = (
             f"{len(bad)} of {count_text(metainfo.piece_count, 'piece')} of {metainfo.name} are missing or damaged;"
-            f" `{shlex.join(['kad', 'get', source, '-o', str(directory)])}` fetches them"
+            f" `{shlex.join(command)}` fetches them"
         )
         output.complain(message)
     else:
@@ -114,6 +122,14 @@ def verify(
 
 def _read(source: str) -> Metainfo | Magnet:
     return run(fetch_torrent(source)) if is_url(source) else read_source(source)
+
+
+def _needs_overwrite(metainfo: Metainfo, storage: FileStorage, bad: list[int]) -> bool:
+    """Whether a file is so bad that `kad get` takes it for somebody else's."""
+    right = Bitfield.full(metainfo.piece_count)
+    for index in bad:
+        right.clear(index)
+    return bool(judge(metainfo, right, storage.holding(storage.met())).foreign)
 
 
 def _files_with(metainfo: Metainfo, pieces: list[int]) -> list[str]:

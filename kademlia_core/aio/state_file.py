@@ -9,6 +9,7 @@ from threading import get_ident
 from typing import TYPE_CHECKING
 
 from kademlia_core.node.snapshot import NetworkSnapshot, SnapshotError, decode_snapshot, encode_snapshot
+from transfer.plain_file import read_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +25,7 @@ class StateFile:
     def load(self) -> list[NetworkSnapshot]:
         """What the last run left; nothing, with a warning in the log, when it cannot be read."""
         try:
-            with self._path.open("rb") as file:
-                return decode_snapshot(file.read(MAX_FILE_BYTES))
+            return decode_snapshot(read_file(self._path, MAX_FILE_BYTES))
         except FileNotFoundError:
             return []
         except (OSError, SnapshotError) as error:

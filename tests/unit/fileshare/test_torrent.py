@@ -278,9 +278,45 @@ def test_verify_what_is_missing_changes_nothing(folder: Path, torrent: Path, tmp
     assert last_event(kad("torrent", "verify", torrent, "-d", folder.parent, "--json"))["bad_pieces"] == [2, 3]
     assert not (folder / "b.bin").exists()
 
-    nowhere = tmp_path / "nowhere"
-    assert last_event(kad("torrent", "verify", torrent, "-d", nowhere, "--json"))["bad_pieces"] == [0, 1, 2, 3]
-    assert not nowhere.exists()
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_verify_names_the_directory_that_is_wrong(folder: Path, torrent: Path, tmp_path: Path, as_json: bool) -> None:
+    (tmp_path / "empty").mkdir()
+    folder.joinpath("a.bin").rename(tmp_path / "file")
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "b.bin").touch()
+    for directory, message in (
+        (tmp_path / "nowhere", f"there is no directory {tmp_path}/nowhere; name the one that holds shared"),
+        (tmp_path / "file", f"{tmp_path}/file is not a directory; name the one that holds shared"),
+        (folder, f"{folder} is shared itself; name the directory around it: {tmp_path}"),
+        (tmp_path / "empty", f"there is no shared in {tmp_path}/empty; name the directory that holds it"),
+        (
+            tmp_path / "other",
+            f"{tmp_path}/other holds the files of shared but is called otherwise; rename it, and name {tmp_path}",
+        ),
+    ):
+        result = kad("torrent", "verify", torrent, "-d", directory, *(["--json"] if as_json else []))
+        assert result.exit_code == 1
+        assert message in result.stderr.splitlines()[-1]
+        assert "bad" not in result.stdout
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_verify_names_the_directory_around_a_single_file(tmp_path: Path) -> None:
+    (tmp_path / "film").write_bytes(bytes(range(256)) * 100)
+    assert kad("torrent", "create", tmp_path / "film", "-o", tmp_path / "film.torrent").exit_code == 0
+    result = kad("torrent", "verify", tmp_path / "film.torrent", "-d", tmp_path / "film")
+    assert result.exit_code == 1
+    assert f"{tmp_path}/film is film itself; name the directory around it: {tmp_path}" in result.stderr
+
+
+def test_verify_advises_what_kad_get_will_do(folder: Path, torrent: Path) -> None:
+    """A file without any right piece is taken for somebody else's."""
+    (folder / "a.bin").write_bytes(b"?")
+    assert "-o" in kad("torrent", "verify", torrent, "-d", folder.parent).stderr
+    assert "--overwrite` fetches them" in kad("torrent", "verify", torrent, "-d", folder.parent).stderr
+    (folder / "a.bin").unlink()
+    assert "--overwrite" not in kad("torrent", "verify", torrent, "-d", folder.parent).stderr
 
 
 def test_show_names_what_is_stored_under_another_name(tmp_path: Path) -> None:

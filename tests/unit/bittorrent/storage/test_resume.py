@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from bittorrent.errors import StorageError
 from bittorrent.metainfo.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.resume import ResumeStore
+from bittorrent.storage.resume_state import ResumeState
 
 
 @pytest.fixture
@@ -98,11 +100,38 @@ def test_a_folder_in_the_place_of_the_file(tmp_path: Path, metainfo: Metainfo) -
         store.forget(metainfo.info_hash)
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such links here")
-def test_a_link_in_the_place_of_the_unfinished_file_is_not_followed(tmp_path: Path, metainfo: Metainfo) -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such links and pipes here")
+def test_a_link_or_pipe_in_the_place_of_the_unfinished_file_is_not_used(tmp_path: Path, metainfo: Metainfo) -> None:
     (tmp_path / "victim").write_bytes(b"mine")
     (tmp_path / ".kad").mkdir()
-    (tmp_path / ".kad" / f"{metainfo.info_hash.hex()}.torrent.part").symlink_to(tmp_path / "victim")
-    with pytest.raises(StorageError):
-        ResumeStore(tmp_path).save(metainfo)
+    unfinished = tmp_path / ".kad" / f"{metainfo.info_hash.hex()}.torrent.part"
+    for is_pipe in (False, True):
+        if is_pipe:
+            os.mkfifo(unfinished)
+        else:
+            unfinished.symlink_to(tmp_path / "victim")
+        store = ResumeStore(tmp_path)
+        store.save(metainfo)
+        assert store.load(metainfo.info_hash) == metainfo
+        assert not os.path.lexists(unfinished)
     assert (tmp_path / "victim").read_bytes() == b"mine"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes there")
+def test_a_pipe_or_a_device_in_the_place_of_what_is_kept_holds_up_nobody(tmp_path: Path, metainfo: Metainfo) -> None:
+    (tmp_path / ".kad").mkdir()
+    store, name = ResumeStore(tmp_path), metainfo.info_hash.hex()
+    for is_pipe in (False, True):
+        for path in (tmp_path / ".kad" / f"{name}.torrent", tmp_path / ".kad" / f"{name}.resume"):
+            if is_pipe:
+                os.mkfifo(path)
+            else:
+                path.symlink_to("/dev/zero")
+        assert store.load(metainfo.info_hash) is None
+        assert store.load_state(metainfo.info_hash) is None
+        store.save_state(ResumeState(info_hash=metainfo.info_hash, have=b"", stamps=()))
+        assert store.load_state(metainfo.info_hash) is not None
+        store.save(metainfo)
+        assert store.load(metainfo.info_hash) == metainfo
+        store.forget(metainfo.info_hash)
+        (tmp_path / ".kad").mkdir()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,19 @@ async def test_a_damaged_file_is_a_fresh_start_with_a_warning(tmp_path: Path, ca
     assert f"starting without the nodes known before: {state_file}: the snapshot is damaged" in caplog.text
     (saved,) = StateFile(state_file).load()
     assert saved.contacts == ()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes there")
+async def test_a_pipe_in_the_place_of_the_file_holds_up_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state_file = tmp_path / "node.state"
+    os.mkfifo(state_file)
+    with caplog.at_level(logging.WARNING, "kademlia_core"):
+        async with MainlineNode(host="127.0.0.1", bootstrap=(), config=FAST, state_file=state_file) as node:
+            await node.wait_joined()
+    assert f"starting without the nodes known before: {state_file}" in caplog.text
+    assert len(StateFile(state_file).load()) == 1, "a file is in its place now"
 
 
 async def test_a_place_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
