@@ -137,6 +137,7 @@ class BlockKeeper:
             except StorageError:
                 await self._failed()
                 return False
+            self._not_before = 0.0
             return True
 
     async def _carry_out(self, job: Callable[[], None]) -> None:
