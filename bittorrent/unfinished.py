@@ -24,7 +24,7 @@ class UnfinishedConfig:
     """
 
     interval_s: float = 0.1
-    step_bytes: int = 400 << 10
+    step_bytes: int = 800 << 10
     slow_s: float = 2.0
     max_bytes: int = 256 << 20
     retry_s: float = 60.0
