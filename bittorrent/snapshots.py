@@ -25,7 +25,7 @@ def torrent_statistics(
     is_paused: bool,
     now: float,
 ) -> TorrentStats:
-    """Cost: a look at every connected peer."""
+    """Cost: a look at every connected peer, and at every unfinished piece."""
     picker = core.picker
     total = metainfo.total_bytes if metainfo is not None else 0
     rate = core.download_rate_bytes_per_s(now=now)
@@ -52,6 +52,7 @@ def torrent_statistics(
         wanted_pieces=wanted_pieces,
         done_pieces=done_pieces,
         checked_pieces=checked_pieces,
+        unfinished_bytes=core.unfinished_bytes,
         downloaded_bytes=core.downloaded_bytes,
         uploaded_bytes=core.uploaded_bytes,
         wasted_bytes=core.wasted_bytes,

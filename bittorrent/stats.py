@@ -58,6 +58,7 @@ class TorrentStats:
         needed_bytes: what of it is missing still; `done_bytes + needed_bytes == wanted_bytes`, always.
         wanted_pieces: see `wanted_bytes`.
         verified_bytes: verified and on disk, wanted or not.
+        unfinished_bytes: what has come of pieces that are not complete; it is kept for the next start.
         downloaded_bytes: blocks moved in this session; wasted_bytes of them were of no use.
         uploaded_bytes: see `downloaded_bytes`.
         failed_pieces: complete pieces with a wrong hash.
@@ -81,6 +82,7 @@ class TorrentStats:
     wanted_pieces: int
     done_pieces: int
     checked_pieces: int
+    unfinished_bytes: int
     downloaded_bytes: int
     uploaded_bytes: int
     wasted_bytes: int

@@ -22,7 +22,7 @@ from bittorrent.peer_events import (
     RequestRejected,
 )
 from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import Block, Geometry
+from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.rate_limits import SwarmLimits
 from bittorrent.swarm_config import SwarmConfig
@@ -318,6 +318,11 @@ class SwarmCore:
     def unfinished(self) -> Iterator[tuple[int, memoryview, Mapping[int, Sender]]]:
         """Pieces of which not all has come, oldest first: index, bytes, and the sender of each block by its offset."""
         return self._trade.downloads.unfinished() if self._trade is not None else iter(())
+
+    @property
+    def unfinished_bytes(self) -> int:
+        """How much is here of pieces of which not all has come. Cost: a look at each."""
+        return sum(min(len(view), len(senders) * BLOCK_SIZE) for _, view, senders in self.unfinished())
 
     @property
     def contributions(self) -> dict[Address, Contribution]:

@@ -21,7 +21,7 @@ from fileshare.cli.network_options import NetworkOptions
 from fileshare.cli.output import Output, one_line, printable
 from fileshare.cli.runtime import wait_started
 from fileshare.cli.sources import is_url, read_source
-from fileshare.cli.transfers import complete_text, sources_text
+from fileshare.cli.transfers import complete_text, sources_text, unfinished_text
 from fileshare.cli.units import elapsed_text, rate_text, size_text
 from transfer.errors import TransferError
 
@@ -129,8 +129,9 @@ class Downloads:
             return f"interrupted before anything was downloaded; to try again: {_command_line()}"
         done = sum(stats.done_bytes for stats in moments)
         goal = sum(stats.wanted_bytes for stats in moments)
+        besides = unfinished_text(sum(stats.unfinished_bytes for stats in moments))
         return (
-            f"interrupted: {size_text(done)} of {size_text(goal)} are verified and saved in {self._directory};"
+            f"interrupted: {size_text(done)} of {size_text(goal)} are verified and saved in {self._directory}{besides};"
             f" to continue: {_command_line()}"
         )
 

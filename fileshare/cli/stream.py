@@ -33,7 +33,7 @@ from fileshare.cli.output import Output
 from fileshare.cli.runtime import run, wait_started
 from fileshare.cli.sources import is_url, read_source
 from fileshare.cli.tracker_warnings import TrackerWarnings
-from fileshare.cli.transfers import TransferView
+from fileshare.cli.transfers import TransferView, unfinished_text
 from fileshare.cli.units import size_text
 from transfer.address import Address
 
@@ -178,7 +178,8 @@ class Streaming:
         """What an interrupted stream has to say."""
         if self._stats is not None:
             size = size_text(self._stats.done_bytes)
-            self._output.say(f"stopped: {size} are verified and saved in {self._directory}")
+            besides = unfinished_text(self._stats.unfinished_bytes)
+            self._output.say(f"stopped: {size} are verified and saved in {self._directory}{besides}")
             self._output.event(
                 "done",
                 info_hash=self._stats.info_hash,

@@ -161,6 +161,7 @@ def transfer_fields(stats: TorrentStats) -> dict[str, object]:
         "verified_bytes": stats.verified_bytes,
         "wanted_pieces": stats.wanted_pieces,
         "done_pieces": stats.done_pieces,
+        "unfinished_bytes": stats.unfinished_bytes,
         "downloaded_bytes": stats.downloaded_bytes,
         "uploaded_bytes": stats.uploaded_bytes,
         "wasted_bytes": stats.wasted_bytes,
@@ -172,6 +173,11 @@ def transfer_fields(stats: TorrentStats) -> dict[str, object]:
         ],
         "lookup": stats.lookup,
     }
+
+
+def unfinished_text(size_bytes: int) -> str:
+    """What follows "… are verified and saved" when there is more: `, and 2.1 MiB of unfinished pieces`."""
+    return f", and {size_text(size_bytes)} of unfinished pieces" if size_bytes else ""
 
 
 def sources_text(stats: TorrentStats) -> str:

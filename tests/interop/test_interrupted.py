@@ -33,11 +33,15 @@ def shared(tmp_path: Path) -> Metainfo:
 async def interrupt(tmp_path: Path, number: signal.Signals, *arguments: object, command: str = "get") -> int:
     """One run, ended by a signal in the middle of a piece; how much it has fetched at least."""
     async with Kad(command, tmp_path / "shared.torrent", "-o", tmp_path / "ours", *arguments, "--listen", ANY) as kad:
-        fetched = 0
+        fetched: int = 0
         while fetched < BEFORE_EACH:
             fetched = (await kad.wait_event("progress"))["downloaded_bytes"]
-        fetched = (await kad.wait_event("progress"))["downloaded_bytes"]  # libtorrent begins with a burst
-        await kad.interrupt(number)
+        progress = await kad.wait_event("progress")  # one more: libtorrent begins with a burst
+        fetched = progress["downloaded_bytes"]
+        finished = await kad.interrupt(number)
+    if command == "get" and number != signal.SIGKILL and progress["unfinished_bytes"]:
+        assert "and saved in" in finished.stderr
+        assert "of unfinished pieces; to continue: kad get" in finished.stderr
     return fetched
 
 

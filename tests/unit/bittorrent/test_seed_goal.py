@@ -22,6 +22,7 @@ def stats(*, wanted_bytes: int, uploaded_bytes: int) -> TorrentStats:
         wanted_pieces=10,
         done_pieces=10,
         checked_pieces=10,
+        unfinished_bytes=0,
         downloaded_bytes=0,
         uploaded_bytes=uploaded_bytes,
         wasted_bytes=0,

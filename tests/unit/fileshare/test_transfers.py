@@ -26,6 +26,7 @@ def stats(state: TorrentState = TorrentState.DOWNLOADING) -> TorrentStats:
         wanted_pieces=10,
         done_pieces=1,
         checked_pieces=10,
+        unfinished_bytes=0,
         downloaded_bytes=10,
         uploaded_bytes=0,
         wasted_bytes=0,
