@@ -15,7 +15,7 @@ from transfer.simulation.process.replacing import Replacement, replacement
 
 NO_PROCESS = "a run is one process; run the program's async function on a host of its own, or give it a stand-in"
 NO_LOOP = "the simulation is the event loop; await the coroutine, or use asyncio.run_coroutine_threadsafe()"
-NO_SELECTOR = "use asyncio's streams or loop.add_reader(); select.select() works on simulated sockets"
+NO_SELECTOR = "use asyncio's streams or loop.add_reader(); select.select() and poll() work on simulated sockets"
 NO_DESCRIPTOR = "simulated sockets have no descriptor to hand on; pass the socket itself"
 
 _FUNCTIONS: list[tuple[str, tuple[str, ...], str]] = [
@@ -30,7 +30,7 @@ _FUNCTIONS: list[tuple[str, tuple[str, ...], str]] = [
     ("_posixsubprocess", ("fork_exec",), NO_PROCESS),
     ("asyncio", ("new_event_loop",), NO_LOOP),
     ("asyncio.events", ("new_event_loop",), NO_LOOP),
-    ("select", ("poll", "epoll", "kqueue", "devpoll"), NO_SELECTOR),
+    ("select", ("epoll", "kqueue", "devpoll"), NO_SELECTOR),
     ("socket", ("fromfd", "fromshare", "send_fds", "recv_fds", "dup"), NO_DESCRIPTOR),
 ]
 

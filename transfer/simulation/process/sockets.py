@@ -193,6 +193,42 @@ def _create_connection(world: World, *args: Any, **options: Any) -> socket.socke
     return made
 
 
+class Poll:
+    """`select.poll()` on simulated sockets."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._wanted: dict[int, tuple[RawSocket, int]] = {}
+
+    def register(self, fd: Any, eventmask: int = 7, /) -> None:
+        raw = self._world.loop.raw(fd, "select.poll()")
+        self._wanted[fd if isinstance(fd, int) else fd.fileno()] = (raw, eventmask)
+
+    modify = register
+
+    def unregister(self, fd: Any, /) -> None:
+        del self._wanted[fd if isinstance(fd, int) else fd.fileno()]
+
+    def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:
+        """Milliseconds; negative ones and None are for ever."""
+        found: list[tuple[int, int]] = []
+
+        def is_done() -> bool:
+            found.clear()
+            for number, (raw, wanted) in self._wanted.items():
+                ready = select.POLLIN * raw.is_readable() | select.POLLOUT * raw.is_writable()
+                if ready & wanted:
+                    found.append((number, ready & wanted))
+            return bool(found)
+
+        if timeout == 0:
+            is_done()
+        else:
+            timeout_s = None if timeout is None or timeout < 0 else timeout / 1000
+            self._world.loop.block_until(is_done, timeout_s, "select.poll()")
+        return found
+
+
 def _select(world: World, rlist: Any, wlist: Any, xlist: Any, timeout: float | None = None, /) -> tuple[Any, ...]:
     """`select.select` on simulated sockets."""
     wanted = [[(thing, world.loop.raw(thing, "select.select()")) for thing in listed] for listed in (rlist, wlist)]
@@ -243,7 +279,7 @@ def _replacements() -> list[Replacement]:
     ]
     found += replacement(socket, "create_connection", _create_connection)
     found += replacement(socket, "socketpair", refusing("socket.socketpair()", "use two ends of a TCP connection"))
-    return found + replacement(select, "select", _select)
+    return found + replacement(select, "select", _select) + replacement(select, "poll", Poll)
 
 
 _REAL_CREATE_CONNECTION: Any = socket.create_connection

@@ -355,3 +355,24 @@ def test_names_resolve_through_the_table_only() -> None:
             await loop.getnameinfo(("10.0.0.2", 80), socket.NI_NAMEREQD)
 
     run(scenario)
+
+
+def test_a_closed_server_waits_for_its_connections_on_every_python() -> None:
+    """Since 3.12 `wait_closed` does; that it did not before made digests depend on the version."""
+
+    async def scenario(simulation: Simulation) -> tuple[float, float]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            await asyncio.sleep(7)
+            writer.close()
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 80)
+        _, writer = await asyncio.open_connection("127.0.0.1", 80)
+        server.close()
+        writer.close()
+        await server.wait_closed()
+        ended = simulation.now
+        await server.wait_closed()
+        return round(ended), simulation.now - ended
+
+    assert run(scenario).result == (7, 0)

@@ -246,7 +246,13 @@ def test_select_waits_in_a_thread() -> None:
             sock.bind(("0.0.0.0", 5))
             assert select.select([sock], [], [], 1) == ([], [], [])
             assert select.select([sock], [sock], [], 0) == ([], [sock], [])
+            poll = select.poll()
+            poll.register(sock, select.POLLIN)
+            assert poll.poll(500) == []
+            poll.modify(sock, select.POLLIN | select.POLLOUT)
+            assert poll.poll() == [(sock.fileno(), select.POLLOUT)]
             found, _, _ = select.select([sock], [], [])
+            poll.unregister(sock)
             return len(found), time.monotonic()
 
     async def scenario(simulation: Simulation) -> tuple[int, float]:
