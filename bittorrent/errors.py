@@ -66,6 +66,10 @@ class FilesChangedError(StorageError):
         self.number = number
 
 
+class JobInterruptedError(BitTorrentError):
+    """Work of a torrent that has ended was given up: there is nothing to do."""
+
+
 class SelectionError(BitTorrentError, ValueError):
     """A file was named that is not in the torrent."""
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bittorrent.aio.disk import Disk, DiskJobs
 from bittorrent.errors import StorageError
@@ -15,7 +16,7 @@ from bittorrent.metainfo.files import pieces_of
 from bittorrent.metainfo.paths import STATE_FOLDER
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.bitfield import Bitfield
-from bittorrent.storage.claims import PathClaims
+from bittorrent.storage.claims import PathClaims, Places, group_places
 from bittorrent.storage.durable import remove_file
 from bittorrent.storage.locks import WriteLock
 from bittorrent.storage.ownership import AT_REST, BEING_WRITTEN, begun_by_us, foreign_error, judge
@@ -44,9 +45,6 @@ class Content:
         open_storage: makes the storage.
         claims: who uses which place, over all torrents of the session, by their info-hash; to be released afterwards.
         jobs: run what blocks.
-
-    Raises:
-        StorageError: on construction, when another torrent uses the same place.
     """
 
     def __init__(
@@ -86,20 +84,26 @@ class Content:
                 downloaded_bytes=self._state.downloaded_bytes, uploaded_bytes=self._state.uploaded_bytes
             )
             paths = self._state.paths
-            files = tuple(replace(entry, path=paths.get(number, entry.path)) for number, entry in enumerate(files))
+            if paths:
+                moved = [replace(entry, path=paths.get(number, entry.path)) for number, entry in enumerate(files)]
+                files = tuple(moved)
         self._storage: Storage = open_storage(files, download_dir, writable=not seed_only)
         self._files = self._storage if isinstance(self._storage, FileBacked) else None
         self._watched = self._storage if isinstance(self._storage, Watched) else None
-        if self._files is not None:
-            self._claim(self._files.paths, download_dir)
+        self._places = self._group(self._files.paths, download_dir) if self._files is not None else {}
         self.disk = Disk(metainfo, self._storage, jobs)
 
-    @staticmethod
-    async def load_state(
-        info_hash: bytes, *, download_dir: Path, state_dir: Path | None, jobs: DiskJobs
-    ) -> ResumeState | None:
-        """What an earlier run has left."""
-        return await jobs.run(lambda: ResumeStore(download_dir, state_dir=state_dir).load_state(info_hash))
+    @classmethod
+    async def open(cls, metainfo: Metainfo, *, jobs: DiskJobs, **options: Any) -> Content:
+        """Makes one, and claims its places; `options` are those of the constructor.
+
+        Raises:
+            StorageError: another torrent uses one of them.
+        """
+        content = await jobs.compute(lambda: cls(metainfo, jobs=jobs, **options))
+        if content._files is not None:
+            content._claim(content._places)
+        return content
 
     async def check(self, on_piece: Callable[[int], None]) -> Bitfield:
         """The pieces that are there. What was remembered of files that have not changed since is believed.
@@ -121,11 +125,11 @@ class Content:
         else:
             await self.disk.run(self._storage.prepare)
             stamps = await self.disk.run(files.stamps)
-            have, doubtful = state.trusted(self._metainfo, stamps)
+            have, doubtful = await self._jobs.compute(lambda: state.trusted(self._metainfo, stamps))
             believed = self._metainfo.piece_count - len(doubtful)
             for index in await self.disk.verify(doubtful, lambda count: on_piece(believed + count)):
                 have.set(index)
-            begun = begun_by_us(state.begun, state.stamps, stamps)
+            begun = await self._jobs.compute(lambda: begun_by_us(state.begun, state.stamps, stamps))
         if not self._seed_only and watched is not None:
             self._has_begun = bool(begun)
             await self.judge(have, await self.disk.run(watched.met) - begun)
@@ -148,7 +152,7 @@ class Content:
         if self._lock.is_shared():  # the files of the same torrent in another process, which may just write to them
             numbers = ()
         found = await self.disk.run(lambda: watched.holding(numbers))
-        verdict = await self._jobs.run(lambda: judge(self._metainfo, have, found))
+        verdict = await self._jobs.compute(lambda: judge(self._metainfo, have, found))
         in_the_way = [number for number in verdict.foreign if self._is_wanted(number)]
         if in_the_way and not self._overwrite:
             raise self._foreign_error(in_the_way)
@@ -283,7 +287,7 @@ class Content:
         """
         files = self._need_files("move")
         old, paths = self.download_dir, files.paths
-        self._claim(paths, directory)
+        self._claim(await self._jobs.compute(lambda: self._group(paths, directory)))
 
         def move() -> None:
             files.move(directory)
@@ -295,7 +299,7 @@ class Content:
         try:
             await self.disk.change(move)
         except StorageError:
-            self._claim(paths, old)
+            self._claim(await self._jobs.compute(lambda: self._group(paths, old)))
             raise
         self._remembered = None
         with suppress(StorageError):  # it would only be believed where it is looked for
@@ -313,7 +317,8 @@ class Content:
         if not 0 <= number < len(self._metainfo.files) or self._metainfo.files[number].is_padding:
             raise StorageError(f"cannot rename file {number} of {self._metainfo.name}: there is none")
         old = files.paths
-        self._claim([*old[:number], path, *old[number + 1 :]] if path else old, self.download_dir)
+        new = [*old[:number], path, *old[number + 1 :]] if path else old
+        self._claim(await self._jobs.compute(lambda: self._group(new, self.download_dir)))
 
         def rename() -> None:
             files.rename(number, path)
@@ -322,7 +327,7 @@ class Content:
         try:
             await self.disk.change(rename)
         except StorageError:
-            self._claim(old, self.download_dir)
+            self._claim(await self._jobs.compute(lambda: self._group(old, self.download_dir)))
             raise
 
     async def remember(self, have: Bitfield, totals: Totals, *, is_last: bool = False) -> None:
@@ -342,7 +347,8 @@ class Content:
             await self._jobs.run(lambda: store.forget_state(self._metainfo.info_hash))
             return
         verified = have.copy()  # now: what is verified during the flush may not be part of it
-        news = (have.count, totals, self.priorities, files.paths, is_last)
+        paths = await self._jobs.compute(lambda: hash(files.paths))
+        news = (verified.count, totals, self.priorities, paths, is_last)
         if news == self._remembered:
             return
         if not self._seed_only:
@@ -352,7 +358,7 @@ class Content:
         stamps = list(await self.disk.run(files.stamps))
         for change in await self.changes():
             stamps[change.number] = None  # what is there now has not been verified
-        state = self._state_now(verified, stamps, totals, is_last=is_last)
+        state = await self._jobs.compute(partial(self._state_now, verified, stamps, totals, is_last=is_last))
         if not store.is_lasting and not await self._jobs.run(self.download_dir.is_dir):
             return  # it was removed, and is not made again for this
         await self._jobs.run(lambda: store.save_state(state))
@@ -416,11 +422,11 @@ class Content:
         Raises:
             StorageError: the system refused, or these are not ours to delete.
         """
-        paths = self._need_files("delete").paths
-        moved = zip(self._metainfo.files, paths, strict=True)
-        entries = tuple(replace(entry, path=path) for entry, path in moved)
+        files = self._need_files("delete")
 
         def delete() -> None:
+            moved = zip(self._metainfo.files, files.paths, strict=True)
+            entries = tuple(entry if entry.path == path else replace(entry, path=path) for entry, path in moved)
             storage = self._open_storage(entries, self.download_dir, writable=True)
             assert isinstance(storage, FileBacked)
             try:
@@ -472,13 +478,17 @@ class Content:
         if any(priority == 0 for priority in self.priorities) or await self.disk.run(has_parts):
             await self.select(self.priorities or [1] * len(self._metainfo.files))
 
-    def _claim(self, paths: Sequence[tuple[str, ...]], directory: Path) -> None:
-        own, name = self._own_paths(paths), self._metainfo.name
-        self._claims.claim(self._metainfo.info_hash, directory, own, name=name, writable=not self._seed_only)
-
     def _own_paths(self, paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
         entries = zip(paths, self._metainfo.files, strict=True)
         return [path for path, entry in entries if not entry.is_padding]
+
+    def _group(self, paths: Sequence[tuple[str, ...]], directory: Path) -> Places:
+        """Cost: a step for each file."""
+        return group_places(directory, self._own_paths(paths))
+
+    def _claim(self, places: Places) -> None:
+        metainfo = self._metainfo
+        self._claims.claim_places(metainfo.info_hash, places, name=metainfo.name, writable=not self._seed_only)
 
     def _store_at(self, directory: Path) -> ResumeStore:
         return ResumeStore(directory, state_dir=self._state_dir)

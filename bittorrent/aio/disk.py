@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -12,11 +13,12 @@ from itertools import accumulate
 from threading import Lock
 from typing import Any, TypeVar
 
+from bittorrent.errors import JobInterruptedError
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import Block
 from bittorrent.storage.check import verify_pieces
-from bittorrent.storage.ports import CachedReads, FileBacked, Storage
+from bittorrent.storage.ports import CachedReads, FileBacked, Interruptible, Storage
 
 T = TypeVar("T")
 
@@ -30,6 +32,9 @@ class DiskJobs:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._running: set[asyncio.Future[Any]] = set()
+        self._pauses: set[_Pause] = set()
+        self.files = 0  # of the torrent that has these jobs
+        self.interrupts: list[Callable[[], None]] = []  # called by `interrupt`, too
 
     def start(self, job: Callable[[], T]) -> asyncio.Future[T]:
         """What `job` will return or raise. Not to be cancelled."""
@@ -42,6 +47,30 @@ class DiskJobs:
         """What `job` returns or raises."""
         return await asyncio.shield(self.start(job))
 
+    async def compute(self, job: Callable[[], T], *, files: int | None = None) -> T:
+        """What `job` returns or raises, which takes a few steps for each of so many files (`self.files` of them): in a
+        thread when that would hold up the event loop."""
+        return job() if (self.files if files is None else files) <= FEW_FILES else await self.run(job)
+
+    async def run_long(self, job: Callable[[Callable[[], None]], T]) -> T:
+        """What `job` returns or raises, which calls the function that it is given every few milliseconds of work: so
+        the event loop has its turn, and `interrupt` can end it."""
+        pause = _Pause()
+        self._pauses.add(pause)
+        try:
+            return await self.run(lambda: job(pause))
+        finally:
+            if not pause.is_over:  # cancelled: nobody needs the result
+                pause.is_over = True
+            self._pauses.discard(pause)
+
+    def interrupt(self) -> None:
+        """Long jobs that run end soon, without a result."""
+        for pause in self._pauses:
+            pause.is_over = True
+        for interrupt in self.interrupts:
+            interrupt()
+
     async def wait_idle(self) -> None:
         """Returns when nothing runs any more."""
         while self._running:
@@ -51,6 +80,24 @@ class DiskJobs:
         self._running.discard(future)
         if not future.cancelled():
             future.exception()  # seen, even when nobody waits any more because another job failed first
+
+
+class _Pause:
+    """Called in a thread: lets go of the interpreter, which others would get only after five milliseconds, and then
+    one after the other."""
+
+    __slots__ = ("_next_at", "is_over")
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._next_at = time.monotonic() + WORK_S
+
+    def __call__(self) -> None:
+        if self.is_over:
+            raise JobInterruptedError("nobody waits for this any more")
+        if time.monotonic() >= self._next_at:
+            time.sleep(BREATH_S)
+            self._next_at = time.monotonic() + WORK_S
 
 
 class Disk:
@@ -155,9 +202,15 @@ class Disk:
         task.add_done_callback(self._changes.discard)
         return await asyncio.shield(task)
 
+    def interrupt(self) -> None:
+        """What takes long and can be begun again ends soon."""
+        self._stop_check = True
+        if isinstance(self._storage, Interruptible):
+            self._storage.interrupt()
+
     async def aclose(self) -> None:
         """Waits for what runs, then closes the files."""
-        self._stop_check = True
+        self.interrupt()
         if self._changes:
             await asyncio.wait(self._changes)
         await self._jobs.wait_idle()
@@ -235,5 +288,8 @@ def _cut(data: memoryview, lengths: Sequence[int]) -> list[memoryview]:
     return [data[end - length : end] for end, length in zip(ends, lengths, strict=True)]
 
 
+FEW_FILES = 1000  # a millisecond for most of what is done
+WORK_S = 0.002
+BREATH_S = 0.0002
 CHECK_BATCH_BYTES = 4 << 20  # enough that the trip between threads costs nothing beside the hashing
 CHECK_BACKLOG = 16  # keeps that many threads busy, and lets others wait no longer than it takes to hash so much

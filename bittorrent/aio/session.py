@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from bittorrent.aio.connection_tally import ConnectionTally
+from bittorrent.aio.disk import DiskJobs
 from bittorrent.aio.guarded_http import GuardedHttp, HttpConfig
 from bittorrent.aio.local_discovery import LocalDiscovery
 from bittorrent.aio.private_calls import PrivateCalls
@@ -22,7 +23,7 @@ from bittorrent.aio.torrent import Torrent
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.aio.tracker import TrackerClient, TrackerConfig
 from bittorrent.config import SessionConfig
-from bittorrent.errors import StorageError
+from bittorrent.errors import JobInterruptedError, StorageError
 from bittorrent.ip_filter import IpFilter
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
@@ -31,7 +32,7 @@ from bittorrent.picker.geometry import Geometry
 from bittorrent.picker.selection import FileName, Selection
 from bittorrent.rate_limits import RateLimits, SwarmLimits
 from bittorrent.stats import SessionStats, TorrentState
-from bittorrent.storage.claims import PathClaims
+from bittorrent.storage.claims import PathClaims, Places, group_places
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.ports import OpenStorage
 from bittorrent.storage.resume import ResumeStore
@@ -106,6 +107,7 @@ class Session:
         self._peer_id = PEER_ID_PREFIX + self._rng.randbytes(12)
         self._listener: Listener | None = None
         self._executor: ThreadPoolExecutor | None = None
+        self._own_jobs: DiskJobs | None = None
         self._trackers: TrackerClient | None = None
         self._http: GuardedHttp | None = None
         self._local: LocalDiscovery | None = None
@@ -120,6 +122,7 @@ class Session:
         self._executor = ThreadPoolExecutor(
             max(self._config.disk_threads, os.cpu_count() or 1), thread_name_prefix="disk"
         )
+        self._own_jobs = DiskJobs(self._executor)
         self._trackers = TrackerClient(config=TrackerConfig(targets=self._targets))
         self._http = GuardedHttp(HttpConfig(allow_private=self._config.allow_private))
         if self._wants_local:
@@ -205,16 +208,22 @@ class Session:
         if self._executor is None or self._trackers is None or self._http is None or self._closing is not None:
             raise LocalProtocolError(NOT_OPEN)
         parsed = await self._parse(source)
-        while (torrent := self.torrents.get(parsed.info_hash)) is not None and torrent.state is TorrentState.STOPPED:
-            await self.remove(torrent)  # its files have to be closed first
+        directory = Path(download_dir) if download_dir is not None else self.download_dir
+        wanted = tuple(select)
+        places: Places | None = None
+        while (torrent := self.torrents.get(parsed.info_hash)) is None or torrent.state is TorrentState.STOPPED:
+            if torrent is not None:
+                await self.remove(torrent)  # its files have to be closed first
+            elif places is None and isinstance(parsed, Metainfo):
+                plan = partial(self._plan, parsed, directory, wanted)
+                places = await self._jobs.compute(plan, files=len(parsed.files))
+            else:
+                break
         if self._closing is not None:
             raise LocalProtocolError(NOT_OPEN)
         if torrent is None:
-            directory = Path(download_dir) if download_dir is not None else self.download_dir
-            wanted = tuple(select)
-            if isinstance(parsed, Metainfo):
-                Selection(parsed.files, Geometry(parsed.total_bytes, parsed.piece_length)).numbers_of(wanted)
-                self._claim(parsed, directory, seed_only)
+            if places and isinstance(parsed, Metainfo):
+                self._claim(parsed, places, directory, seed_only)
             options = TorrentOptions(
                 download_dir=directory,
                 state_dir=self._state_dir,
@@ -283,6 +292,8 @@ class Session:
         ended = await asyncio.gather(*(torrent.aclose() for torrent in torrents), return_exceptions=True)
         await self._trackers.aclose()
         await self._http.aclose()
+        self._jobs.interrupt()
+        await self._jobs.wait_idle()
         self._executor.shutdown()
         await listener.wait_closed()
         for error in ended:
@@ -332,25 +343,41 @@ class Session:
             config=self._config,
         )
 
-    def _claim(self, metainfo: Metainfo, directory: Path, seed_only: bool) -> None:
-        """Now, and not when the files are opened: the first to be added is the first to have them."""
+    @property
+    def _jobs(self) -> DiskJobs:
+        assert self._own_jobs is not None
+        return self._own_jobs
+
+    def _plan(self, metainfo: Metainfo, directory: Path, wanted: tuple[FileName, ...]) -> Places:
+        """Where the files will be, if they are files. Cost: a few steps for each, in a thread.
+
+        Raises:
+            SelectionError: a file is wanted that the torrent does not have.
+        """
+        Selection(metainfo.files, Geometry(metainfo.total_bytes, metainfo.piece_length)).numbers_of(wanted)
         made_by = self._open_storage.func if isinstance(self._open_storage, partial) else self._open_storage
-        if isinstance(made_by, type) and issubclass(made_by, FileStorage):
-            paths = [entry.path for entry in metainfo.files if not entry.is_padding]
-            try:
-                self._claims.claim(metainfo.info_hash, directory, paths, name=metainfo.name, writable=not seed_only)
-            except StorageError:
-                if ResumeStore(directory, state_dir=self._state_dir).load_state(metainfo.info_hash) is None:
-                    raise
-                # Its files may have other names since the last run: that is seen when they are opened.
+        if not isinstance(made_by, type) or not issubclass(made_by, FileStorage):
+            return {}
+        return group_places(directory, (entry.path for entry in metainfo.files if not entry.is_padding))
+
+    def _claim(self, metainfo: Metainfo, places: Places, directory: Path, seed_only: bool) -> None:
+        """Now, and not when the files are opened: the first to be added is the first to have them."""
+        try:
+            self._claims.claim_places(metainfo.info_hash, places, name=metainfo.name, writable=not seed_only)
+        except StorageError:
+            if ResumeStore(directory, state_dir=self._state_dir).load_state(metainfo.info_hash) is None:
+                raise
+            # Its files may have other names since the last run: that is seen when they are opened.
 
     async def _parse(self, source: str | os.PathLike[str] | Metainfo | Magnet) -> Metainfo | Magnet:
         if isinstance(source, Metainfo | Magnet):
             return source
         if isinstance(source, str) and source[:7].lower() == "magnet:":
             return Magnet.parse(source)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, lambda: Metainfo.from_file(source))
+        try:
+            return await self._jobs.run_long(lambda pause: Metainfo.from_file(source, pause=pause))
+        except JobInterruptedError:
+            raise LocalProtocolError(NOT_OPEN) from None
 
 
 def _with_private_allowed(config: SessionConfig) -> SessionConfig:

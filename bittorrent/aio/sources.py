@@ -211,3 +211,12 @@ def tiers_of(source: Metainfo | Magnet) -> tuple[tuple[str, ...], ...]:
 
 
 ENOUGH_PEERS = 10  # with so many connected, the DHT is only asked when the announcement is due
+
+
+def parse_metadata(source: Metainfo | Magnet, info_bytes: bytes, pause: Callable[[], None]) -> Metainfo:
+    """The torrent behind a link, with what the link says of peers; `pause` is as for `Metainfo.from_info`.
+
+    Raises:
+        MetainfoError: the metadata is of no use.
+    """
+    return Metainfo.from_info(info_bytes, trackers=tiers_of(source), web_seeds=source.web_seeds, pause=pause)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -16,6 +16,7 @@ from bittorrent.aio.torrent_life import TorrentLife
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.events import TorrentEvent
 from bittorrent.explain import Explanation, explain
+from bittorrent.file_list import FileList
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.selection import FileName
@@ -150,17 +151,20 @@ class Torrent:
         """
         metainfo = await self.wait_metadata()
         async with self._life.wanted.changing:
-            selection = self._life.wanted.change(metainfo, files, pieces)
+            if self._life.content is not None:
+                self._life.need_content("select files of")
+            selection = await self._life.jobs.compute(lambda: self._life.wanted.change(metainfo, files, pieces))
             if self._life.content is not None:
                 await self._life.need_content("select files of").select(selection.files)
-                self._life.apply_priorities(selection.pieces())
+                self._life.apply_priorities(await self._life.jobs.compute(selection.pieces))
 
     async def select(self, names: Iterable[FileName]) -> None:
         """Just these files are wanted: numbers in `metainfo.files`, ranges of them, paths, folders or patterns.
 
         Raises the same errors as `set_priorities`.
         """
-        await self.set_priorities(files=self._life.wanted.only(await self.wait_metadata(), names))
+        metainfo, wanted = await self.wait_metadata(), tuple(names)
+        await self.set_priorities(files=await self._life.jobs.compute(lambda: self._life.wanted.only(metainfo, wanted)))
 
     @property
     def priorities(self) -> tuple[int, ...]:
@@ -270,18 +274,13 @@ class Torrent:
         """A snapshot of the connected peers."""
         return peer_statistics(self._life.core, now=asyncio.get_running_loop().time())
 
-    def files(self) -> tuple[FileStats, ...]:
-        """A snapshot of the files, padding left out; nothing before it is known what is on disk."""
+    def files(self) -> Sequence[FileStats]:
+        """A snapshot of the files, padding left out; nothing before it is known what is on disk. Cost: next to nothing
+        until single files are asked for: there may be hundreds of thousands."""
         metainfo, progress = self._life.metainfo, self._life.files
         if metainfo is None or progress is None:
             return ()
-        return tuple(
-            FileStats(number=number, path=str(entry), size_bytes=entry.length, done_bytes=done, priority=priority)
-            for number, (entry, done, priority) in enumerate(
-                zip(metainfo.files, progress.done_bytes, self.priorities, strict=True)
-            )
-            if not entry.is_padding
-        )
+        return FileList(metainfo.files, progress.visible, progress.done_bytes.copy(), self.priorities)
 
     def explain(self) -> Explanation:
         """Why the download is as slow as it is now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from random import Random
 
 from bittorrent.aio.arrivals import Arrivals
@@ -14,7 +15,7 @@ from bittorrent.aio.event_stream import EventSource
 from bittorrent.aio.file_guard import FileGuard
 from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.piece_store import PieceStore
-from bittorrent.aio.sources import Sources, tiers_of
+from bittorrent.aio.sources import Sources, parse_metadata
 from bittorrent.aio.swarm import Swarm
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.aio.wanted import Wanted
@@ -147,7 +148,7 @@ class TorrentLife:
 
     @state.setter
     def state(self, state: TorrentState) -> None:
-        if state is not self._state:
+        if state is not self._state and self._state is not TorrentState.STOPPED:  # which is for good
             self._state = state
             self.events.tell(StateChanged(state))
 
@@ -219,17 +220,16 @@ class TorrentLife:
 
     async def _run(self) -> None:
         resume = ResumeStore(self.options.download_dir, state_dir=self.options.state_dir)
-        metainfo = self.metainfo or await self.jobs.run(lambda: resume.load(self.info_hash))
+        metainfo = self.metainfo or await self.jobs.run_long(lambda pause: resume.load(self.info_hash, pause=pause))
         if metainfo is None:
             self.sources.start()
-            info_bytes = await self._metadata
-            metainfo = Metainfo.from_info(info_bytes, trackers=tiers_of(self.source), web_seeds=self.source.web_seeds)
+            metainfo = await self.jobs.run_long(partial(parse_metadata, self.source, await self._metadata))
             await self.jobs.run(lambda: resume.save(metainfo))
         if metainfo.private:
             self._dht = None
             self.sources.discovery.become_private()
             self.swarm.become_private()
-        self.metainfo = metainfo
+        self.metainfo, self.jobs.files = metainfo, len(metainfo.files)
         self.state = TorrentState.CHECKING
         self.metadata_known.reach()
         async with self.wanted.changing:
@@ -246,12 +246,12 @@ class TorrentLife:
     async def _begin(self, metainfo: Metainfo) -> bool:
         """Checks what is on disk and starts the exchange; returns whether everything was there."""
         content = self.content = await self._open_content(metainfo)
-        selection = self.wanted.decide(metainfo, content)
+        selection = await self.jobs.compute(lambda: self.wanted.decide(metainfo, content))
         have = await content.check(self.note_checked)
         if self.options.seed_only and not have.is_full:
             raise await self.guard.incomplete_error(have)
         self.checked_pieces = metainfo.piece_count
-        geometry = geometry_of(metainfo)
+        geometry = await self.jobs.compute(lambda: geometry_of(metainfo))
         store = self._store = PieceStore(
             content,
             self.core,
@@ -262,14 +262,15 @@ class TorrentLife:
             tasks=self._tasks,
             config=self.config,
         )
-        unfinished = await store.load(have, selection.pieces())
-        self.files = FileProgress(metainfo.files, geometry, have)
+        priorities = await self.jobs.compute(selection.pieces)
+        unfinished = await store.load(have, priorities)
+        self.files = await self.jobs.compute(lambda: FileProgress(metainfo.files, geometry, have))
         self.state = TorrentState.DOWNLOADING
         self.core.begin(
             geometry,
             have,
             metainfo.info_bytes,
-            priorities=selection.pieces(),
+            priorities=priorities,
             is_sequential=self.sequential,
             private=metainfo.private,
             super_seed=self.options.super_seed,
@@ -281,7 +282,7 @@ class TorrentLife:
 
     async def _open_content(self, metainfo: Metainfo) -> Content:
         resume = ResumeStore(self.options.download_dir, state_dir=self.options.state_dir)
-        return Content(
+        return await Content.open(
             metainfo,
             download_dir=self.options.download_dir,
             state_dir=self.options.state_dir,
@@ -463,6 +464,7 @@ class TorrentLife:
             self._ending = self._loop.create_task(self._end(), name=f"end torrent {self.info_hash.hex()}")
 
     async def _end(self) -> None:
+        self.jobs.interrupt()
         goodbye = self._loop.create_task(self.sources.discovery.aclose(), name=f"leave {self.info_hash.hex()}")
         await self._tasks.aclose()  # first: a dial that has just succeeded is a connection to be closed
         await self.swarm.aclose()

@@ -142,10 +142,8 @@ class FileStorage:
         self._places.end_preparation()
 
     def exists_any(self) -> bool:
-        is_any = any(
-            os.path.lexists(self._places.paths[number]) for number in self._numbers if not self._is_padding(number)
-        )
-        return is_any or bool(self._part)
+        places = (self._path(index) for index, span in enumerate(self._spans) if not span.is_padding)
+        return any(map(os.path.lexists, places)) or bool(self._part)
 
     def is_hole(self, offset: int, length: int) -> bool:
         """As the port says. Padding alone is no hole."""
@@ -189,6 +187,9 @@ class FileStorage:
         if self._part is not None:
             self._part.close()
 
+    def interrupt(self) -> None:
+        self._places.is_interrupted = True
+
     # FileBacked
 
     @property
@@ -223,7 +224,7 @@ class FileStorage:
             self._part.remove()
             self._part = None
         for number, entry in enumerate(self._places.files):
-            if wanted[number] and not entry.length and not entry.is_padding:
+            if wanted[number] and not entry.length and not entry.is_padding and not self._places.known.is_known(number):
                 self._places.make(number)
 
     def allocate(self) -> None:
@@ -486,9 +487,6 @@ class FileStorage:
 
     def _path(self, index: int) -> str:
         return self._places.paths[self._numbers[index]]
-
-    def _is_padding(self, number: int) -> bool:
-        return self._places.files[number].is_padding
 
     def _check_writable(self) -> None:
         self._check_open()

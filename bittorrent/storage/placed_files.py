@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from bittorrent.errors import FilesChangedError, MissingDataError, StorageError
+from bittorrent.errors import FilesChangedError, JobInterruptedError, MissingDataError, StorageError
 from bittorrent.metainfo.files import FileEntry
 from bittorrent.storage.durable import data_extents, make_folders
 from bittorrent.storage.file_facts import check_status, mode_of
@@ -23,17 +23,18 @@ class PlacedFiles:
 
     From `prepare` on, a file that was not there is made anew, and one that was there stays the same: whatever else is
     found in its place when it is opened raises FilesChangedError, until `meet_again`. Threads may do anything at the
-    same time except what changes a place.
+    same time except what changes a place. Once `is_interrupted`, files are neither looked at nor made any more:
+    JobInterruptedError.
     """
 
-    __slots__ = ("_is_prepared", "_making", "files", "folder", "known", "paths")
+    __slots__ = ("_is_prepared", "_making", "files", "folder", "is_interrupted", "known", "paths")
 
     def __init__(self, files: Sequence[FileEntry], folder: SafeFolder) -> None:
         self.files = list(files)
         self.folder = folder
         self.paths = find_places(files, folder.root)
         self.known = KnownFiles(len(files))
-        self._is_prepared = False
+        self._is_prepared = self.is_interrupted = False
         self._making: dict[int, list[None]] = {}  # an entry for each thread that began to make a file
 
     def prepare(self, number: int, *, checked: set[str]) -> bool:
@@ -45,6 +46,7 @@ class PlacedFiles:
         Raises:
             StorageError: it belongs to something else, or cannot be used.
         """
+        self._check_wanted()
         entry, path = self.files[number], self.paths[number]
         folder = os.path.dirname(path)
         if self.folder.writable and folder not in checked:
@@ -95,6 +97,7 @@ class PlacedFiles:
 
     def make(self, number: int) -> None:
         """A file without bytes, or a symbolic link: no write would ever make it."""
+        self._check_wanted()
         entry, path = self.files[number], self.paths[number]
         try:
             if entry.link_to:
@@ -192,6 +195,10 @@ class PlacedFiles:
                     status = os.stat(self.paths[number])
                     self.known.meet(number, status)
                     self.known.settle(number, status)
+
+    def _check_wanted(self) -> None:
+        if self.is_interrupted:
+            raise JobInterruptedError(f"{self.folder.root}: given up")
 
     def _open_to_write(self, number: int) -> tuple[int, os.stat_result]:
         path, mode = self.paths[number], mode_of(self.files[number])

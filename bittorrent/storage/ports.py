@@ -83,6 +83,15 @@ class CachedReads(Protocol):
         ...
 
 
+@runtime_checkable
+class Interruptible(Protocol):
+    """What a storage can do besides `Storage` when its `prepare` or `select` may take long: there may be many files."""
+
+    def interrupt(self) -> None:
+        """Calls of these two that run raise JobInterruptedError soon, and so do later ones. From any thread."""
+        ...
+
+
 class FileStamp(NamedTuple):
     """By what a file is seen to be the same as before, without reading it."""
 

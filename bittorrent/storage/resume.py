@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from contextlib import suppress
 
 from bittorrent.errors import MetainfoError, ResumeError, StorageError
@@ -18,6 +19,7 @@ from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.durable import remove_file, remove_folder_if_empty, write_durably
 from bittorrent.storage.resume_state import MAX_STATE_BYTES, ResumeState
 from transfer.plain_file import read_file
+from transfer.wire.bencode_parts import no_pause
 
 
 class ResumeStore:
@@ -48,15 +50,15 @@ class ResumeStore:
         """
         write_durably(self._path(metainfo.info_hash, ".torrent"), metainfo.to_bytes())
 
-    def load(self, info_hash: bytes) -> Metainfo | None:
-        """The stored torrent, or None.
+    def load(self, info_hash: bytes, *, pause: Callable[[], None] = no_pause) -> Metainfo | None:
+        """The stored torrent, or None. `pause` is as for `Metainfo.from_bytes`.
 
         Raises:
             StorageError: it is there and cannot be read.
         """
         path = self._path(info_hash, ".torrent")
         try:
-            metainfo = Metainfo.from_file(path)
+            metainfo = Metainfo.from_file(path, pause=pause)
         except MetainfoError:
             metainfo = None
         except StorageError as error:
