@@ -79,6 +79,7 @@ class WebSeed:
         self._lost = asyncio.Event()
         self._files_changed = asyncio.Event()
         self._connection: PeerConnection | None = None
+        self.must_connect_anew = False  # so much has changed that one bitfield says it sooner
         self._retry_after_s: float | None = None
         self._next_suggestion = 0
 
@@ -220,7 +221,11 @@ class WebSeed:
             if error is not None:
                 self._served.failed_again(number, error, now=self._loop.time())
                 continue
-            connection.core.announce_many(self._served.recovered(number, now=self._loop.time()))
+            regained = self._served.recovered(number, now=self._loop.time())
+            if len(regained) > MOST_CHANGES:
+                self._connect_anew(connection)
+                return
+            connection.core.announce_many(regained)
             connection.flush()
 
     async def _serve(self, connection: PeerConnection) -> None:
@@ -250,10 +255,17 @@ class WebSeed:
             self._failed(failure.error)
             await self._pause(connection)
 
+    def _connect_anew(self, connection: PeerConnection) -> None:
+        self.must_connect_anew = True
+        self._loop.call_soon(connection.abort)
+
     def _take_back(self, lost: Iterable[int], connection: PeerConnection) -> None:
         """The server does not have these pieces any more, and perhaps none at all."""
         core = connection.core
         gone = set(lost)
+        if len(gone) > MOST_CHANGES and not self._served.is_useless:
+            self._connect_anew(connection)
+            return
         queue = core.upload_queue
         refused = [block for block in queue if block.piece in gone]
         for block in refused:
@@ -374,3 +386,4 @@ class _FileError(Exception):
 _PEER = PeerConfig(client="web seed", silence_timeout_s=1e9, keep_alive_s=60.0)
 _STREAM = MemoryConfig(window_bytes=1 << 20, read_bytes=1 << 20)
 PIECES_AHEAD = 32
+MOST_CHANGES = 500  # pieces, told one by one

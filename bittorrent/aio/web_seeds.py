@@ -132,7 +132,7 @@ class WebSeeds:
                     del self._seeds[url]
             if self._is_banned(seed.address):
                 schedule.drop(WRONG_HASH)
-            elif self._is_wanted() and not schedule.is_dropped:
+            elif not seed.must_connect_anew and self._is_wanted() and not schedule.is_dropped:
                 await asyncio.sleep(self._config.max_backoff_s)  # the swarm has no room for it
         self._running.pop(url, None)
         if schedule.dropped_because is None:

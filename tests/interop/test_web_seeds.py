@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from bittorrent import Metainfo, Session, SessionConfig, create_torrent
+from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_torrent
 from tests.interop.aria2 import Aria2
 from tests.interop.clients import CLIENTS, Client
 from tests.interop.content import MIB, digests, make_file, make_folder
@@ -96,3 +96,34 @@ async def test_a_folder_from_aiohttp(tmp_path: Path) -> None:
     finally:
         await runner.cleanup()
     assert digests(tmp_path / "ours" / "shared things") == digests(shared)
+
+
+async def test_files_that_are_gone_or_others_cost_only_themselves(tmp_path: Path) -> None:
+    """qBittorrent#15193, #19747, #12133."""
+    shared = make_folder(tmp_path / "www" / "shared", SIZE)
+    whole = digests(shared)
+    async with Nginx(tmp_path / "www") as nginx:
+        metainfo = await create_torrent(shared, piece_length=1 << 15, align=True)
+        largest = max(metainfo.visible_files, key=lambda entry: entry.length)
+        gone, longer = [entry for entry in metainfo.visible_files if entry.length and entry is not largest][:2]
+        (tmp_path / "www").joinpath(*gone.path).unlink()
+        with (tmp_path / "www").joinpath(*longer.path).open("ab") as file:
+            file.write(b"a new last line\n")
+        bad = {gone, longer}
+        good = {number for number, entry in enumerate(metainfo.files) if entry not in bad and not entry.is_padding}
+        async with Session(tmp_path / "ours", host="127.0.0.1") as session:
+            torrent = await session.add(metainfo, web_seeds=[nginx.url])
+            async with asyncio.timeout(60):
+                while good - done(torrent):  # noqa: ASYNC110  # several files, and each has its event
+                    await asyncio.sleep(0.05)
+            said = torrent.explain().text
+    assert str(gone) in said or str(longer) in said
+    found = digests(tmp_path / "ours" / "shared")
+    names = [str(metainfo.files[number]) for number in good]
+    assert len(names) > 2
+    assert {name: found[name] for name in names} == {name: whole[name] for name in names}
+
+
+def done(torrent: Torrent) -> set[int]:
+    """The numbers of the files that are complete."""
+    return {file.number for file in torrent.files() if file.done_bytes == file.size_bytes}

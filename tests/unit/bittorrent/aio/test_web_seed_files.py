@@ -170,3 +170,21 @@ async def test_a_server_that_has_nothing_is_tried_again_later(tmp_path: Path, sh
         is_up = True
         await complete(torrent)
         assert torrent.web_seeds_dropped == {}
+
+
+async def test_a_bad_file_of_thousands_of_pieces_is_said_in_one_message(tmp_path: Path) -> None:
+    folder = tmp_path / "www" / "album"
+    folder.mkdir(parents=True)
+    size = 1 << 14
+    (folder / "large.bin").write_bytes(random.Random(2).randbytes(1200 * size))
+    (folder / "small.bin").write_bytes(random.Random(3).randbytes(5 * size))
+    metainfo = create_metainfo(folder, piece_length=size)
+    answers = Server(tmp_path / "www", "large.bin", missing)
+    config = SessionConfig(web_seed=ONCE)
+    async with server(answers.answer) as url, Session(tmp_path / "leech", host="127.0.0.1", config=config) as session:
+        torrent = await session.add(metainfo, web_seeds=[url], select=["album/small.bin"])
+        await complete(torrent)
+        answers.is_repaired = True
+        await torrent.set_priorities(files={"album/large.bin": 4})
+        await complete(torrent)
+    assert content(tmp_path / "leech") == content(tmp_path / "www")
