@@ -368,6 +368,7 @@ def test_a_closed_server_waits_for_its_connections_on_every_python() -> None:
 
         server = await asyncio.start_server(serve, "127.0.0.1", 80)
         _, writer = await asyncio.open_connection("127.0.0.1", 80)
+        await asyncio.sleep(0.1)
         server.close()
         writer.close()
         await server.wait_closed()
