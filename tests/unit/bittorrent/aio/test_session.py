@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import struct
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainf
 from bittorrent.errors import MetainfoError, NoPeersError, StorageError, TorrentStoppedError
 from bittorrent.peer_config import PeerConfig
 from bittorrent.stats import TorrentState
+from tests.threads import our_threads
 from transfer.address import Address
 from transfer.errors import LocalProtocolError
 
@@ -48,9 +48,9 @@ async def seeding(tmp_path: Path, shared: Metainfo, **settings: object) -> Async
 
 @pytest.fixture(autouse=True)
 def nothing_is_left() -> object:
-    before = set(threading.enumerate())
+    before = our_threads()
     yield
-    assert set(threading.enumerate()) <= before, "a thread outlived its session"
+    assert our_threads() <= before, "a thread outlived its session"
 
 
 async def fetch(source: object, session: Session, *peers: Address) -> Torrent:

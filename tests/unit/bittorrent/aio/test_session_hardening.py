@@ -6,7 +6,6 @@ import asyncio
 import gc
 import os
 import random
-import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainfo
 from bittorrent.errors import StorageError, TorrentStoppedError
 from bittorrent.stats import TorrentState
+from tests.threads import our_threads
 from transfer.address import Address
 from transfer.errors import LocalProtocolError
 
@@ -34,9 +34,9 @@ def shared(tmp_path: Path) -> Metainfo:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left(tmp_path: Path) -> Iterator[None]:
-    threads = set(threading.enumerate())
+    threads = our_threads()
     yield
-    assert set(threading.enumerate()) <= threads, "a thread outlived its session"
+    assert our_threads() <= threads, "a thread outlived its session"
     assert not open_files(tmp_path), "a file outlived its session"
 
 
