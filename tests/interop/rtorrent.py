@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import xmlrpc.client
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +24,7 @@ class Rtorrent(Program):
     """
 
     name = "script"
-    package = "bsdutils"
+    package = "bsdutils rtorrent"
     grace_s = 2.0
 
     def arguments(self) -> Sequence[str]:
@@ -66,20 +67,16 @@ class Rtorrent(Program):
         *,
         seed: bool = False,
         select: Sequence[int] = (),
-        peers: Sequence[tuple[str, int]] = (),
     ) -> str:
         """Starts a torrent, which begins with a check of what is there; returns its info-hash in hex.
-
-        A peer that is named later than with the torrent is easily forgotten: name it here, or call `add_peer` until
-        there is a connection.
 
         Args:
             folder: where the content is or goes: for a torrent of several files the folder that holds theirs.
             seed: wait until the check has found that everything is there.
             select: the numbers of the files that it shall fetch, from 0.
-            peers: endpoints to call.
         """
         info_hash = source.info_hash.hex().upper()
+        folder.mkdir(parents=True, exist_ok=True)  # it makes the last one only
         options = [f'd.directory_base.set="{folder}"']
         if isinstance(source, Metainfo):
             raw = source.to_bytes()
@@ -103,30 +100,39 @@ class Rtorrent(Program):
                     await self._call("f.priority.set", f"{info_hash}:f{number}", int(number in select))
                 await self._call("d.update_priorities", info_hash)
             await self._call("d.start", info_hash)
-        for host, port in peers:
-            await self.add_peer(info_hash, host, port)
         if seed:
             await self.wait_complete(info_hash)
         return info_hash
 
     async def add_peer(self, info_hash: str, host: str, port: int) -> None:
-        """Calls a peer, unless the torrent does not run yet."""
-        await self._call("d.add_peer", info_hash, f"{host}:{port}")
+        """Names a peer; one that is named before the torrent runs is forgotten."""
+        await self._call("add_peer", info_hash, f"{host}:{port}")
 
     async def status(self, info_hash: str) -> dict[str, Any]:
         """What it says of a torrent: bytes, connections, and its own words."""
         names = ("d.bytes_done", "d.left_bytes", "d.complete", "d.is_meta", "d.peers_connected", "d.message")
         return {name: await self._call(name, info_hash) for name in names}
 
-    async def wait_complete(self, info_hash: str, *, within_s: float = 60.0) -> None:
-        """Returns once everything that is wanted is in its file."""
+    async def wait_complete(
+        self, info_hash: str, *, peer: tuple[str, int] | None = None, within_s: float = 60.0
+    ) -> None:
+        """Returns once everything that is wanted is in its file.
+
+        Args:
+            peer: whom to call, again and again while there is no connection.
+        """
 
         async def is_complete() -> bool:
             try:
                 status = await self.status(info_hash)
             except xmlrpc.client.Fault:  # a magnet link becomes a torrent
                 return False
-            return bool(status["d.complete"]) and not status["d.is_meta"]
+            is_complete = bool(status["d.complete"]) and not status["d.is_meta"]
+            if peer is not None and not is_complete and not status["d.peers_connected"]:
+                with suppress(xmlrpc.client.Fault):
+                    await self.add_peer(info_hash, *peer)
+                await asyncio.sleep(0.2)
+            return is_complete
 
         await wait_until(is_complete, what=f"rtorrent has all of {info_hash}", within_s=within_s)
 

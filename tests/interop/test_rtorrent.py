@@ -1,4 +1,4 @@
-"""rtorrent, a torrent, and a magnet link with much metadata."""
+"""rtorrent, both ways: torrents, and magnet links with much metadata."""
 
 from __future__ import annotations
 
@@ -38,3 +38,15 @@ async def test_we_download_from_rtorrent(tmp_path: Path, kind: str) -> None:
         async with asyncio.timeout(60):
             await torrent.wait_complete()
     assert digests(tmp_path / "ours" / "folder") == digests(tmp_path / "theirs" / "folder")
+
+
+@pytest.mark.parametrize("kind", ["torrent", "magnet"])
+async def test_rtorrent_downloads_from_us(tmp_path: Path, kind: str) -> None:
+    metainfo = make_torrent(tmp_path / "ours", seed=2)
+    async with Rtorrent() as rtorrent, Session(tmp_path / "ours", host="127.0.0.1") as session:
+        await (await session.add(metainfo, seed_only=True)).wait_complete()
+        source = metainfo.magnet() if kind == "magnet" else metainfo
+        info_hash = await rtorrent.add(tmp_path / "theirs" / "folder", source)
+        await rtorrent.wait_complete(info_hash, peer=session.address)
+        await rtorrent.stop(info_hash)
+    assert digests(tmp_path / "theirs" / "folder") == digests(tmp_path / "ours" / "folder")
