@@ -28,6 +28,7 @@ QUICK = {
     "idle_torrents": ["--torrents", "50", "--seconds", "2"],
     "lookup_hops": ["--lookups", "100", "--largest-power", "10"],
     "lookup_patience": ["--lookups", "20"],
+    "many_files": ["--files", "3000", "--making", "0.5"],
     "simulation": ["datagrams"],
 }
 

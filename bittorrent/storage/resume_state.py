@@ -14,6 +14,7 @@ from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.bitfield import Bitfield, BitfieldError
 from bittorrent.storage.ports import FileStamp
 from transfer.wire import bencode
+from transfer.wire.bencode_parts import BencodedParts
 
 if TYPE_CHECKING:
     from transfer.wire.bencode import Encodable, Value
@@ -53,14 +54,15 @@ class ResumeState:
             b"version": VERSION,
             b"info-hash": self.info_hash,
             b"have": self.have,
-            b"stamps": [list(stamp) if stamp is not None else [] for stamp in self.stamps],
             b"priorities": bytes(self.priorities),
-            b"paths": [[number, list(path)] for number, path in sorted(self.paths.items())],
             b"downloaded": self.downloaded_bytes,
             b"uploaded": self.uploaded_bytes,
             b"begun": self.begun,
         }
-        content = bencode.encode(values)
+        raw = {key: bencode.encode(value) for key, value in values.items()}
+        raw[b"stamps"] = _encode_list([list(stamp) if stamp is not None else [] for stamp in self.stamps])
+        raw[b"paths"] = _encode_list([[number, list(path)] for number, path in sorted(self.paths.items())])
+        content = bencode.join(raw)
         return _checksum(content) + content
 
     @classmethod
@@ -76,9 +78,12 @@ class ResumeState:
         if data[:_CHECKSUM_SIZE] != _checksum(content):
             raise ResumeError("the stored state is damaged: its checksum is wrong")
         try:
-            values = bencode.decode_dict(content)
+            parts = BencodedParts(content)  # there may be very many stamps
         except bencode.BencodeError as error:
             raise ResumeError(f"the stored state is not readable: {error}") from None
+        if parts.end != len(content):
+            raise ResumeError("the stored state is not readable: something follows it")
+        values = parts.values
         if values.get(b"version") != VERSION:
             raise ResumeError(f"the stored state has version {values.get(b'version')!r:.20}, not {VERSION}")
         try:
@@ -134,6 +139,12 @@ class ResumeState:
         return have, [index for index in changed if index not in nothing]
 
 
+def _encode_list(items: Sequence[Encodable]) -> bytes:
+    """A little at a time: the encoder holds up every other thread."""
+    chunks = (items[start : start + ITEMS_AT_ONCE] for start in range(0, len(items), ITEMS_AT_ONCE))
+    return b"l%se" % b"".join(bencode.encode(chunk)[1:-1] for chunk in chunks)
+
+
 def _checksum(content: bytes) -> bytes:
     return blake2b(content, digest_size=_CHECKSUM_SIZE).digest()
 
@@ -183,4 +194,5 @@ def _renamed(value: Value) -> tuple[int, tuple[str, ...]]:
     raise ResumeError("the stored state has a path that is none")
 
 
+ITEMS_AT_ONCE = 1000
 _CHECKSUM_SIZE = 16

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,7 +15,10 @@ from bittorrent.picker.bitfield import Bitfield
 from bittorrent.storage.ports import FileStamp
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.storage.resume_state import VERSION, ResumeState
-from transfer.wire import bencode
+from transfer.wire import bencode, bencode_parts
+
+if TYPE_CHECKING:
+    from transfer.wire.bencode import Encodable, Value
 
 KIB = 1 << 10
 
@@ -143,3 +147,30 @@ def test_what_lies_in_the_part_file_stands_and_falls_with_it(metainfo: Metainfo)
     assert (list(have), doubtful) == ([0, 2], [])
     have, doubtful = state.trusted(metainfo, (a, None, c, empty, None))
     assert (list(have), doubtful) == ([0], [2, 3])
+
+
+def test_the_state_of_very_many_files_is_coded_a_little_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An encoder or decoder in C holds up every other thread for as long as it works."""
+    sizes: list[int] = []
+    encode, decode = bencode.encode, bencode.decode_scanned
+
+    def watch_encoder(value: Encodable) -> bytes:
+        sizes.append(len(raw := encode(value)))
+        return raw
+
+    def watch_decoder(raw: bytes) -> Value:
+        sizes.append(len(raw))
+        return decode(raw)
+
+    monkeypatch.setattr(bencode, "encode", watch_encoder)
+    monkeypatch.setattr(bencode_parts, "decode_scanned", watch_decoder)
+    count = 20_000
+    state = ResumeState(
+        info_hash=bytes(20),
+        have=b"\x80",
+        stamps=tuple(FileStamp(number, number) if number % 3 else None for number in range(count)),
+        paths={number: ("renamed", str(number)) for number in range(0, count, 2)},
+    )
+    assert ResumeState.from_bytes(state.to_bytes()) == state
+    assert max(sizes) < 64 << 10
+    assert sum(sizes) > 500_000
