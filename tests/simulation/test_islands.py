@@ -175,6 +175,19 @@ def test_a_node_that_knows_the_network_leaves_public_routers_in_peace() -> None:
     assert network.asked[FIRST] <= 2 / 0.8 * len(addresses)
 
 
+def test_a_table_that_has_become_narrow_is_reason_to_ask_again_soon() -> None:
+    network = Islands(14)
+    addresses = grown(network, 40, config=WIDE)
+    survivor = addresses[20]
+    assert network.cores[survivor]._joining._entrances.is_wide
+    for address in addresses[1:]:
+        if address != survivor:
+            network.stop(address)
+    network.asked.clear()
+    network.run_until(network.now + 2 * 3600.0)
+    assert network.asked[FIRST] >= 20  # it takes some twenty minutes to find out that so many are gone
+
+
 def test_routers_that_never_answer_are_asked_ever_more_rarely() -> None:
     network = Islands(12)
     network.start(SECOND, (FIRST,))
