@@ -6,9 +6,10 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from kademlia_core.node.config import RateLimitConfig
+from kademlia_core.node.rate_limit import SourceLimiter
 from transfer.address import Address, is_usable_peer
 from transfer.errors import DecodeError
-from transfer.limits.token_bucket import TokenBucket
 
 
 class LocalDiscoveryError(DecodeError):
@@ -77,6 +78,8 @@ class LocalDiscoveryConfig:
         min_interval_s: between two datagrams about the same torrent, whatever happens (BEP 14: a minute).
         rate_per_s: datagrams read, from everybody together: there is no end to what a network can shout.
         burst: see `rate_per_s`.
+        host_rate_per_s: of them, from one host: who shouts must not keep us from hearing the others.
+        host_burst: see `host_rate_per_s`.
         group: where to call.
     """
 
@@ -84,10 +87,13 @@ class LocalDiscoveryConfig:
     min_interval_s: float = 60.0
     rate_per_s: float = 50.0
     burst: float = 200.0
+    host_rate_per_s: float = 10.0
+    host_burst: float = 50.0
     group: Address = GROUP
 
     def __post_init__(self) -> None:
-        if not 0 < self.min_interval_s <= self.interval_s or min(self.rate_per_s, self.burst) <= 0:
+        rates = (self.rate_per_s, self.burst, self.host_rate_per_s, self.host_burst)
+        if not 0 < self.min_interval_s <= self.interval_s or min(rates) <= 0:
             raise ValueError("0 < min_interval_s <= interval_s must hold, and the rates must be positive")
 
 
@@ -107,13 +113,20 @@ class LocalDiscoveryCore:
         self._config = config
         self._due: dict[bytes, float] = {}
         self._announced: OrderedDict[bytes, float] = OrderedDict()
-        self._budget = TokenBucket(rate_per_s=config.rate_per_s, burst=config.burst, now=now)
+        limits = RateLimitConfig(
+            per_host_per_s=config.host_rate_per_s,
+            per_host_burst=max(1.0, config.host_burst),
+            total_per_s=config.rate_per_s,
+            total_burst=max(1.0, config.burst),
+            max_hosts=MOST_HOSTS,
+        )
+        self._limiter = SourceLimiter(limits, now=now)
 
     # Inputs
 
     def receive_datagram(self, data: bytes, source: Address, *, now: float) -> list[tuple[bytes, Address]]:
         """The torrents of ours that somebody else shares, and where it accepts peers. Never raises for what came."""
-        if not self._budget.spend(now=now):
+        if not self._limiter.admit(source.host, now=now):
             return []
         try:
             heard = decode_announcement(data)
@@ -171,3 +184,4 @@ MAX_DATAGRAM_BYTES = 4096
 MAX_COOKIE_CHARS = 64
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _INFO_HASH = re.compile(r"[0-9a-fA-F]{40}", re.ASCII)
+MOST_HOSTS = 1024  # whose rate is known

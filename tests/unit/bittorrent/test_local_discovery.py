@@ -141,7 +141,17 @@ def test_a_shouting_network_costs_no_more_than_it_may() -> None:
     assert machine.receive_datagram(heard(ONE), FELLOW, now=2.0)
 
 
-@pytest.mark.parametrize("wrong", [{"min_interval_s": 0}, {"interval_s": 59}, {"rate_per_s": 0}, {"burst": 0}])
+def test_who_shouts_does_not_drown_the_others() -> None:
+    machine = core(rate_per_s=10, burst=20, host_rate_per_s=2, host_burst=5)
+    machine.add(ONE, now=0.0)
+    shouted = [machine.receive_datagram(heard(ONE), Address("192.168.0.66", port), now=1.0) for port in range(1, 1000)]
+    assert sum(map(len, shouted)) == 5
+    assert machine.receive_datagram(heard(ONE), FELLOW, now=1.0)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"host_burst": 0}, {"min_interval_s": 0}, {"interval_s": 59}, {"rate_per_s": 0}, {"burst": 0}]
+)
 def test_configs_that_make_no_sense(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must"):
         LocalDiscoveryConfig(**wrong)  # type: ignore[arg-type]
