@@ -7,11 +7,14 @@ from contextlib import AsyncExitStack, suppress
 from enum import Enum, auto
 from typing import Any
 
+from bittorrent.peer_list import PeerSource
 from bittorrent.picker.geometry import BLOCK_SIZE, Block
 from bittorrent.wire import messages as wire
 from bittorrent.wire.handshake import Handshake
 from tests.simulation.content_sessions import PORT, add, session_on, until
+from tests.simulation.odd_peers import Manner, OddPeer
 from tests.simulation.shared_content import SharedContent
+from transfer.address import Address
 from transfer.simulation import Simulation
 
 
@@ -217,6 +220,27 @@ async def half_open(
             task.cancel()
         await asyncio.gather(*holding, return_exceptions=True)
         return took_s
+
+
+async def tarpits(simulation: Simulation, *, count: int) -> float:
+    """How long a download takes that is told of a seed when it is calling peers that accept and say nothing."""
+    content = SharedContent.make(1 << 18, 1 << 16, simulation.rng, private=True)
+    async with AsyncExitStack() as stack:
+        seeder = await stack.enter_async_context(session_on(simulation, SEED, content, complete=True))
+        await (await add(simulation, SEED, seeder, content.metainfo, seed_only=True)).wait_complete()
+        mute = [OddPeer(simulation, f"10.1.0.{number + 1}", content, Manner.MUTE) for number in range(count)]
+        for peer in mute:
+            await stack.enter_async_context(peer)
+        session = await stack.enter_async_context(session_on(simulation, NEWCOMER, content))
+        torrent = await add(simulation, NEWCOMER, session, content.metainfo)
+        await asyncio.sleep(0.5)
+        with simulation.host(NEWCOMER):
+            torrent.swarm.add_addresses([Address(peer.host, PORT) for peer in mute], PeerSource.TRACKER)
+            await asyncio.sleep(1.0)
+            torrent.swarm.add_addresses([Address(SEED, PORT)], PeerSource.TRACKER)
+        began_at = simulation.now
+        await until(lambda: not torrent.left_bytes, within_s=300.0)
+        return simulation.now - began_at
 
 
 async def _drip(writer: asyncio.StreamWriter) -> None:

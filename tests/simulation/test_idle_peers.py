@@ -67,3 +67,8 @@ def test_half_open_sockets_keep_nobody_out(hosts: list[str], sockets: int, drips
     """96 sockets from three addresses kept every newcomer off a seed for two minutes."""
     scenario = partial(idle_peers.half_open, hosts=hosts, sockets=sockets, drips=drips, comes_back=comes_back)
     assert run(scenario, link=LINK, seed=1).result <= 2.0
+
+
+def test_peers_that_accept_and_say_nothing_do_not_hold_up_the_calls_to_others() -> None:
+    """As many as may be called at a time: the next had to wait until they were given up, after ten seconds."""
+    assert run(partial(idle_peers.tarpits, count=20), link=LINK, seed=1).result < 6.0
