@@ -152,7 +152,11 @@ class FileGuard:
         if lost and life.options.seed_only:
             raise await self.incomplete_error(picker.have)
         assert life.metainfo is not None
-        life.files = FileProgress(life.metainfo.files, picker.geometry, picker.have)
+        files, geometry, have = life.metainfo.files, picker.geometry, picker.have.copy()
+        progress = await life.jobs.compute(lambda: FileProgress(files, geometry, have))
+        for index in picker.have.without(have):  # which came meanwhile
+            progress.verified(index)
+        life.files = progress
         if lost and not life.core.is_finished:
             if not life.completed.is_ahead:
                 life.completed = Milestone()

@@ -33,6 +33,7 @@ class Batch:
         goal: when to stop sharing what is complete; None to be satisfied when it is.
         on_complete: told once for each torrent.
         advise: may make a better error of one.
+        tells_names: whether it is said which files are stored under other names than the torrent gives them.
     """
 
     def __init__(
@@ -43,8 +44,10 @@ class Batch:
         goal: SeedGoal | None,
         on_complete: Callable[[Job], None],
         advise: Callable[[TransferError | OSError], TransferError | OSError] = lambda error: error,
+        tells_names: bool = False,
     ) -> None:
         self.jobs: list[Job] = []
+        self._tells_names = tells_names
         self._output = output
         self._several = several
         self._goal = goal
@@ -176,7 +179,8 @@ class Batch:
         assert torrent is not None
         try:
             metainfo = await torrent.wait_metadata()
-            tell_renamed(self._output, metainfo, await asyncio.to_thread(find_renamed, metainfo))
+            if self._tells_names:
+                tell_renamed(self._output, metainfo, await asyncio.to_thread(find_renamed, metainfo))
             await torrent.wait_complete()
             job.is_complete = True
             job.seconds = time.monotonic() - job.started_at

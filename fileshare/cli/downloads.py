@@ -60,7 +60,12 @@ class Downloads:
         self._config = config
         self._said_seeding = False
         self.batch = Batch(
-            output, several=len(labels) > 1, goal=goal, on_complete=self._report_completion, advise=self._advise
+            output,
+            several=len(labels) > 1,
+            goal=goal,
+            on_complete=self._report_completion,
+            advise=self._advise,
+            tells_names=True,
         )
         self._sources: dict[bytes, tuple[str, Metainfo | Magnet]] = {}
         self._urls = [label for label in labels if is_url(label)]

@@ -190,7 +190,7 @@ async def test_seeding_what_is_not_there_is_an_error(torrent: Path, tmp_path: Pa
     finished = await run("seed", torrent, "-d", tmp_path, "--listen", ANY, "--no-dht")
     assert finished.exit_code == 1
     assert len(finished.stderr.splitlines()) == 1
-    assert "missing or damaged" in finished.stderr
+    assert "there is no file.bin in " in finished.stderr
 
 
 async def test_a_listen_address_that_is_busy_is_named(network: str) -> None:
@@ -347,3 +347,24 @@ async def test_only_what_is_selected_is_fetched_and_more_later(network: str, tmp
     wrong = await run("get", torrent, "-o", tmp_path / "copy", "--no-dht", "--select", "d.bin")
     assert wrong.exit_code == 1
     assert "d.bin is no file of the torrent" in wrong.stderr
+
+
+async def test_files_whose_names_cannot_be_stored_are_fetched_and_named(tmp_path: Path) -> None:
+    """rtorrent#1969 and others; whoever has them under such names shares them as they are."""
+    shared = tmp_path / "here" / "al\\bum"
+    shared.mkdir(parents=True)
+    (shared / "tab\t.bin").write_bytes(bytes(range(256)) * 100)
+    torrent = tmp_path / "odd.torrent"
+    assert (await run("torrent", "create", shared, "-o", torrent)).exit_code == 0
+    async with Kad("seed", torrent, "-d", tmp_path / "here", "--no-dht", "--listen", ANY) as seed:
+        address = (await seed.wait_event("seeding"))["address"]
+        finished = await run("get", torrent, "-o", tmp_path / "copy", "--no-dht", "--peer", address, "--listen", ANY)
+        stopped = await seed.interrupt()
+    assert finished.exit_code == 0, finished.stderr
+    assert (tmp_path / "copy" / "album" / "tab_.bin").read_bytes() == bytes(range(256)) * 100
+    renamed = next(event for event in finished.events if event["event"] == "renamed")
+    assert (renamed["name"], renamed["original_name"]) == ("album", "al\\bum")
+    assert renamed["files"] == [{"path": "album/tab_.bin", "original": ["al\\bum", "tab\t.bin"]}]
+    assert finished.done["path"] == str(tmp_path / "copy" / "album")
+    assert "renamed" not in {event["event"] for event in stopped.events}
+    assert os.listdir(tmp_path / "here") == ["al\\bum"]
