@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha1
 
@@ -126,6 +127,18 @@ class MetadataExchange:
                 self._waiting[peer] = _Source(source.size)
         return worn
 
+    def take_up(self, size: int, pieces: Mapping[int, bytes]) -> None:
+        """What an earlier run has kept of a copy; nobody answers for it, so nobody is to blame should it be wrong.
+
+        Raises:
+            WireError: no such copy.
+        """
+        copy = MetadataCopy(size=size)
+        for index, data in pieces.items():
+            copy.receive(MetadataData(index, data, size), sender=NOBODY)
+        if not copy.is_complete:  # then it would have been the metadata
+            self._copies[(size, None)] = copy
+
     # Outputs
 
     def requests_to_send(self, *, now: float) -> list[tuple[int, MetadataRequest]]:
@@ -148,6 +161,11 @@ class MetadataExchange:
         return requests
 
     # Views
+
+    def kept(self) -> MetadataCopy | None:
+        """What is worth keeping for the next run: the largest part of a copy that nobody is known to have spoilt."""
+        trusted = [copy for (_, peer), copy in self._copies.items() if peer is None and len(copy)]
+        return max(trusted, key=len, default=None)
 
     def check_invariants(self) -> None:
         """Asserts what the class docstring promises."""
@@ -218,6 +236,7 @@ class MetadataExchange:
         self._waiting.pop(peer, None)
 
 
+NOBODY = 0  # the number of no peer
 MOST_STRIKES = 2
 MOST_REJECTS = 3  # in a row: it has nothing for us
 MOST_MISTRUSTED = 256  # sizes: each costs those who lie about it their connections

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
 
 from bittorrent.contributions import Contribution
+from bittorrent.metadata_exchange import MetadataExchange
 from bittorrent.peer import PeerCore
 from bittorrent.peer_events import (
     DhtPortReceived,
@@ -283,6 +284,11 @@ class SwarmCore:
     def info_bytes(self) -> bytes | None:
         """The info dictionary, as soon as it is known."""
         return self._metadata.info_bytes
+
+    @property
+    def metadata(self) -> MetadataExchange:
+        """How the info dictionary of a magnet link is fetched."""
+        return self._metadata.exchange
 
     @property
     def picker(self) -> PiecePicker | None:

@@ -37,6 +37,11 @@ class SwarmMetadata:
         self._events = events
         self._exchange = MetadataExchange(info_hash=info_hash, max_sources=config.metadata_sources)
 
+    @property
+    def exchange(self) -> MetadataExchange:
+        """What has come, and from whom the rest is expected."""
+        return self._exchange
+
     def extensions_changed(self, peer: SwarmPeer, *, now: float) -> None:
         """A peer may offer the metadata."""
         if self.info_bytes is None and peer.core.said.metadata_size is not None:

@@ -13,6 +13,7 @@ from bittorrent.aio.content import Content, Totals
 from bittorrent.aio.disk import DiskJobs
 from bittorrent.aio.event_stream import EventSource
 from bittorrent.aio.file_guard import FileGuard
+from bittorrent.aio.kept_metadata import KeptMetadata
 from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.piece_store import PieceStore
 from bittorrent.aio.sources import Sources, parse_metadata
@@ -99,6 +100,7 @@ class TorrentLife:
         self.checked_pieces = 0
         self.content: Content | None = None
         self._store: PieceStore | None = None
+        self._kept_metadata: KeptMetadata | None = None
         self.stored_in_check: set[int] = set()  # which a check that runs may have missed
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
@@ -222,9 +224,13 @@ class TorrentLife:
         resume = ResumeStore(self.options.download_dir, state_dir=self.options.state_dir)
         metainfo = self.metainfo or await self.jobs.run_long(lambda pause: resume.load(self.info_hash, pause=pause))
         if metainfo is None:
+            kept = self._kept_metadata = self._keep_metadata(resume)
+            await kept.load()
+            self._tasks.start(kept.run(), name="keep metadata")
             self.sources.start()
             metainfo = await self.jobs.run_long(partial(parse_metadata, self.source, await self._metadata))
             await self.jobs.run(lambda: resume.save(metainfo))
+            await kept.forget()
         if metainfo.private:
             self._dht = None
             self.sources.discovery.become_private()
@@ -242,6 +248,10 @@ class TorrentLife:
         if self.content.is_watched:
             self._tasks.start(self.guard.watch(), name=f"watch the files of {self.info_hash.hex()}")
         await self._complete(was_complete)
+
+    def _keep_metadata(self, resume: ResumeStore) -> KeptMetadata:
+        most = self.config.peer.max_metadata_bytes
+        return KeptMetadata(self.core, resume, self.info_hash, jobs=self.jobs, max_bytes=most)
 
     async def _begin(self, metainfo: Metainfo) -> bool:
         """Checks what is on disk and starts the exchange; returns whether everything was there."""
@@ -468,6 +478,8 @@ class TorrentLife:
         goodbye = self._loop.create_task(self.sources.discovery.aclose(), name=f"leave {self.info_hash.hex()}")
         await self._tasks.aclose()  # first: a dial that has just succeeded is a connection to be closed
         await self.swarm.aclose()
+        if self._kept_metadata is not None:
+            await self._kept_metadata.save()
         if self._store is not None:
             await self._store.finish()
         await self._remember(is_last=True)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from hashlib import blake2b
 
 from bittorrent.errors import MetainfoError, ResumeError, StorageError
 from bittorrent.metainfo.paths import STATE_FOLDER
@@ -19,12 +20,14 @@ from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.durable import remove_file, remove_folder_if_empty, write_durably
 from bittorrent.storage.resume_state import MAX_STATE_BYTES, ResumeState
 from transfer.plain_file import read_file
+from transfer.wire import bencode
 from transfer.wire.bencode_parts import no_pause
 
 
 class ResumeStore:
-    """Torrents in the hidden folder `.kad` of a directory: of each `<info-hash>.torrent` and `<info-hash>.resume`, and
-    `<info-hash>.blocks`, which is a `BlockFile`.
+    """Torrents in the hidden folder `.kad` of a directory: of each `<info-hash>.torrent` and `<info-hash>.resume`,
+    `<info-hash>.blocks`, which is a `BlockFile`, and `<info-hash>.metadata` as long as that of a magnet link is not
+    complete.
 
     Args:
         directory: where downloads go.
@@ -70,6 +73,41 @@ class ResumeStore:
                 remove_file(path)
             return None
         return metainfo
+
+    def save_metadata(self, info_hash: bytes, size: int, pieces: Mapping[int, bytes]) -> None:
+        """Stores what has come of the metadata of a magnet link.
+
+        Raises:
+            StorageError: the system refused.
+        """
+        content = bencode.encode({b"size": size, b"pieces": [[index, data] for index, data in pieces.items()]})
+        write_durably(self._path(info_hash, ".metadata"), _checksum(info_hash, content) + content)
+
+    def load_metadata(self, info_hash: bytes) -> tuple[int, dict[int, bytes]] | None:
+        """What was stored of the metadata, its size first; None without any. It need not be right."""
+        try:
+            data = read_file(self._path(info_hash, ".metadata"), MAX_STATE_BYTES)
+            content = data[_CHECKSUM_SIZE:]
+            values = bencode.decode_dict(content) if data[:_CHECKSUM_SIZE] == _checksum(info_hash, content) else {}
+        except (OSError, bencode.BencodeError):
+            return None
+        found: dict[int, bytes] = {}
+        match values:
+            case {b"size": int(size), b"pieces": list(pieces)}:
+                for piece in pieces:
+                    match piece:
+                        case [int(index), bytes(data)]:
+                            found[index] = data
+                return size, found
+        return None
+
+    def forget_metadata(self, info_hash: bytes) -> None:
+        """Removes what has come of the metadata; nothing there is fine.
+
+        Raises:
+            StorageError: the system refused.
+        """
+        remove_file(self._path(info_hash, ".metadata"))
 
     def save_state(self, state: ResumeState) -> None:
         """Stores what was verified. What it says must be on disk by then.
@@ -126,6 +164,7 @@ class ResumeStore:
         remove_file(self._path(info_hash, ".torrent"))
         remove_file(self._path(info_hash, ".resume"))
         remove_file(self.blocks_path(info_hash))
+        self.forget_metadata(info_hash)
         remove_folder_if_empty(self._folder)
 
     def blocks_path(self, info_hash: bytes) -> str:
@@ -134,3 +173,10 @@ class ResumeStore:
 
     def _path(self, info_hash: bytes, ending: str) -> str:
         return os.path.join(self._folder, info_hash.hex() + ending)
+
+
+def _checksum(info_hash: bytes, content: bytes) -> bytes:
+    return blake2b(info_hash + content, digest_size=_CHECKSUM_SIZE).digest()
+
+
+_CHECKSUM_SIZE = 16

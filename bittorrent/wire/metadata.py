@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -133,6 +133,11 @@ class MetadataCopy:
         if message.index not in self._pieces:
             self._pieces[message.index] = message.data
             self.senders[message.index] = sender
+
+    @property
+    def pieces(self) -> Mapping[int, bytes]:
+        """Those that are here: live."""
+        return self._pieces
 
     def part_of(self, sender: int) -> MetadataCopy:
         """What one sender gave of it, as a copy of its own."""

@@ -12,12 +12,15 @@ from pathlib import Path
 from bittorrent.aio.session import Session
 from bittorrent.aio.torrent import Torrent
 from bittorrent.config import SessionConfig
+from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.rate_limits import RateLimits
 from tests.simulation.content_sessions import PORT, add, session_on
 from tests.simulation.shared_content import NAME, SharedContent
 from transfer.address import Address
 from transfer.simulation import Link, Simulation
 
+MOST_INTERRUPTIONS = 20
 US, SEEDER = "10.0.0.1", "10.0.0.2"
 SEEDERS_ADDRESS = Address(SEEDER, PORT)
 LINK = Link(delay_s=0.02)
@@ -92,11 +95,36 @@ async def interrupt(
         )
 
 
+async def interrupt_metadata(simulation: Simulation, way: str, *, metadata_bytes: int, rate_bytes_per_s: float) -> int:
+    """A magnet link whose metadata takes longer than the time between interruptions; how many it takes."""
+    content = SharedContent.make(1 << 16, 1 << 15, simulation.rng, padding=metadata_bytes)
+    with tempfile.TemporaryDirectory() as tmp:
+        victim = Victim(simulation, content, Path(tmp))
+        victim.source = Magnet(info_hash=content.metainfo.info_hash)
+        async with session_on(simulation, SEEDER, content, complete=True, up_bytes_per_s=rate_bytes_per_s) as seeder:
+            await (await add(simulation, SEEDER, seeder, content.metainfo, seed_only=True)).wait_complete()
+            interruptions = 0
+            while interruptions < MOST_INTERRUPTIONS:
+                await victim.start()
+                try:
+                    async with asyncio.timeout(8.0):
+                        await victim.torrent.wait_complete()
+                    break
+                except TimeoutError:
+                    interruptions += 1
+                    await victim.end(way)
+            await victim.end("close")
+        assert not list(victim.folder.glob(".kad/*.metadata"))
+        assert (victim.folder / NAME).read_bytes() == content.data
+        return interruptions
+
+
 class Victim:
     """The downloader: one session after another."""
 
     def __init__(self, simulation: Simulation, content: SharedContent, folder: Path) -> None:
         self.torrent: Torrent
+        self.source: Metainfo | Magnet = content.metainfo
         self.fetched_bytes = 0
         self.blamed = 0
         self.largest_kept_bytes = 0
@@ -114,7 +142,7 @@ class Victim:
                     self.folder, host=US, port=PORT, rng=random.Random(self._runs), config=SessionConfig()
                 )
                 await self._session.__aenter__()
-            self.torrent = await self._session.add(self._content.metainfo, peers=[(SEEDER, PORT)])
+            self.torrent = await self._session.add(self.source, peers=[(SEEDER, PORT)])
 
     async def end(self, way: str) -> None:
         assert self._session is not None

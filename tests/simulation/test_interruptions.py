@@ -33,3 +33,10 @@ def test_pieces_that_take_longer_than_the_time_between_interruptions_come_to_the
     assert outcome.blamed == 0
     assert outcome.left_over == []
     assert outcome.largest_kept_bytes < 2 * (4 << 20) + (1 << 16)
+
+
+@pytest.mark.parametrize("way", ["close", "remove", "kill"])
+def test_metadata_that_takes_longer_than_the_time_between_interruptions_comes_to_its_end(way: str) -> None:
+    """Half a megabyte at 25 kB/s, interrupted every 8 s."""
+    scenario = partial(interruptions.interrupt_metadata, way=way, metadata_bytes=500_000, rate_bytes_per_s=25e3)
+    assert 1 < run(scenario, link=interruptions.LINK, seed=1).result <= 8

@@ -283,3 +283,52 @@ def test_whatever_peers_do_the_bounds_hold_and_an_honest_one_is_enough(data: st.
             break
         exchange.answer(peer)
     assert exchange.result == INFO
+
+
+def kept_pieces(info_bytes: bytes, *indices: int) -> dict[int, bytes]:
+    return {index: info_bytes[index * METADATA_PIECE_SIZE :][:METADATA_PIECE_SIZE] for index in indices}
+
+
+def test_what_an_earlier_run_has_kept_is_not_asked_for_again() -> None:
+    exchange = Exchange()
+    exchange.machine.take_up(len(INFO), kept_pieces(INFO, *range(13)))
+    exchange.offer(1)
+    assert [exchange.answer(1) for _ in range(3)] == [13, 14, 15]
+    assert exchange.result == INFO
+
+
+def test_what_is_worth_keeping_is_the_largest_part_of_a_copy() -> None:
+    exchange = Exchange()
+    assert exchange.machine.kept() is None
+    exchange.offer(1)
+    exchange.offer(2, size=METADATA_PIECE_SIZE * 9)
+    for _ in range(3):
+        exchange.answer(1)
+    exchange.answer(2)
+    kept = exchange.machine.kept()
+    assert kept is not None
+    assert (kept.size, dict(kept.pieces)) == (len(INFO), kept_pieces(INFO, 0, 1, 2))
+
+
+def test_nobody_is_to_blame_for_what_was_kept_and_is_wrong() -> None:
+    exchange = Exchange()
+    exchange.machine.take_up(len(INFO), kept_pieces(bytes(len(INFO)), *range(10)))
+    exchange.offer(1)
+    for _ in range(6):
+        exchange.answer(1)
+    assert exchange.result is None
+    assert exchange.machine.kept() is None
+    for _ in range(10):
+        exchange.answer(1)
+    assert exchange.result == INFO
+
+
+def test_kept_pieces_that_fit_no_copy_are_refused() -> None:
+    for pieces in ({16: b"x"}, {0: b"short"}, {-1: b""}):
+        exchange = Exchange()
+        with pytest.raises(WireError):
+            exchange.machine.take_up(len(INFO), pieces)
+        assert exchange.machine.kept() is None
+    exchange = Exchange()
+    exchange.machine.take_up(len(INFO), kept_pieces(INFO, *range(16)))
+    assert exchange.machine.kept() is None, "a complete copy would have been the metadata"

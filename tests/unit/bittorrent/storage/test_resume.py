@@ -135,3 +135,19 @@ def test_a_pipe_or_a_device_in_the_place_of_what_is_kept_holds_up_nobody(tmp_pat
         assert store.load(metainfo.info_hash) == metainfo
         store.forget(metainfo.info_hash)
         (tmp_path / ".kad").mkdir()
+
+
+def test_what_has_come_of_metadata_is_kept_as_it_was_or_not_at_all(tmp_path: Path) -> None:
+    store, info_hash = ResumeStore(tmp_path), bytes(range(20))
+    path = tmp_path / ".kad" / f"{info_hash.hex()}.metadata"
+    assert store.load_metadata(info_hash) is None
+    store.save_metadata(info_hash, 70_000, {0: b"first", 3: b"", 1: bytes(300)})
+    assert store.load_metadata(info_hash) == (70_000, {0: b"first", 3: b"", 1: bytes(300)})
+    data = path.read_bytes()
+    for damaged in (b"", data[:-1], data[:20] + b"x" + data[21:], data + b"x", b"d" + data[1:]):
+        path.write_bytes(damaged)
+        assert store.load_metadata(info_hash) is None
+    path.rename(path.with_name(f"{bytes(20).hex()}.metadata"))
+    assert store.load_metadata(bytes(20)) is None
+    store.forget(bytes(20))
+    assert not path.parent.exists()
