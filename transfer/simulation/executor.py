@@ -7,7 +7,7 @@ import contextvars
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from transfer.simulation.errors import DeadlockError, LivelockError, TimeLimitError
+from transfer.simulation.blocking import Abandoned, BlockedFunctions
 from transfer.simulation.host import current_boot
 
 if TYPE_CHECKING:
@@ -22,14 +22,15 @@ class InlineExecutor:
     A function starts in the next step of the loop, in the order of submission, without a running loop and in a context
     of its own, as in a thread. Its cost is `cost_us` plus whatever was charged while it ran (a simulated disk,
     `time.sleep`).
-    A function that blocks, on a simulated socket say, waits inside the loop: what is ready meanwhile runs on top of it.
-    So the one that blocked last goes on first, and those below it wait for that.
+    A function that blocks, on a simulated socket say, keeps this thread, and the loop goes on in another one: see
+    `transfer.simulation.blocking`.
     """
 
     def __init__(self, loop: SimulationLoop, *, cost_us: int) -> None:
         self._loop = loop
         self._cost_us = cost_us
         self._charged_us: int | None = None
+        self._blocked = BlockedFunctions(loop)
 
     def submit(self, function: Callable[..., T], *args: Any) -> asyncio.Future[T]:
         """The future of `function(*args)`; cancelling it in the same step keeps the function from running."""
@@ -60,38 +61,21 @@ class InlineExecutor:
 
     def wait(self, is_done: Callable[[], bool], timeout_s: float | None) -> bool:
         """Blocks the running function until `is_done`; False when `timeout_s` has passed before."""
-        if self.charged_us:
-            spent_us, self._charged_us = self.charged_us, 0
+        if self._charged_us:
+            spent_us, self._charged_us = self._charged_us, 0
             self._wait(lambda: False, spent_us / 1e6)
         return self._wait(is_done, timeout_s)
 
+    def close(self) -> None:
+        """Ends functions that are still blocked."""
+        self._blocked.close()
+
     def _wait(self, is_done: Callable[[], bool], timeout_s: float | None) -> bool:
-        if is_done():
-            return True
-        result = is_late = False
-
-        def expire() -> None:
-            nonlocal is_late
-            is_late = True
-
-        def check() -> bool:
-            nonlocal result
-            if not is_late:
-                result = is_done()
-            return result or is_late
-
-        empty = contextvars.Context()  # as at the bottom of the loop: no host
-        timer = self._loop.call_later(timeout_s, expire, context=empty) if timeout_s is not None else None
         self._charged_us = None
-        asyncio._set_running_loop(self._loop)
         try:
-            empty.copy().run(self._loop.scheduler.run_until, check)
+            return self._blocked.wait(is_done, timeout_s)
         finally:
-            asyncio._set_running_loop(None)
             self._charged_us = 0
-            if timer is not None:
-                timer.cancel()
-        return result
 
     def _start(
         self, future: asyncio.Future[T], context: contextvars.Context, function: Callable[..., T], args: tuple[Any, ...]
@@ -104,12 +88,15 @@ class InlineExecutor:
         error: BaseException | None = None
         try:
             result = context.run(function, *args)
-        except (SystemExit, KeyboardInterrupt, DeadlockError, LivelockError, TimeLimitError):
+        except (SystemExit, KeyboardInterrupt):
             raise
+        except Abandoned:
+            future.cancel()
+            return
         except BaseException as failure:  # noqa: BLE001  # whatever a thread would have carried over
             error = failure
         finally:
-            cost_us = self._cost_us + self._charged_us
+            cost_us = self._cost_us + (self._charged_us or 0)
             self._charged_us = None
             asyncio._set_running_loop(self._loop)
         # In no host's context: a crash must not leave behind a future that nobody will ever finish.

@@ -130,6 +130,7 @@ class SimulationLoop(NetworkCalls, ExceptionReports):
     def close(self) -> None:
         if self.is_running():
             raise RuntimeError("Cannot close a running event loop")
+        self._inline.close()
         self._closed = True
         self.scheduler.clear()
 
@@ -290,6 +291,13 @@ class SimulationLoop(NetworkCalls, ExceptionReports):
             return False
         self.charge(round(max(timeout_s, 0) * 1e6))
         return is_done()
+
+    def hold(self, span_us: int) -> None:
+        """`time.sleep`: a function in an executor waits for so long, anything else makes the loop stand."""
+        if self._inline.is_in_function:
+            self._inline.wait(lambda: False, span_us / 1e6)
+        else:
+            self.scheduler.pass_time(span_us)
 
     def check_may_block(self, call: str) -> None:
         """Raises:

@@ -44,10 +44,13 @@ class Scheduler:
         "_steps_now",
         "_young_collections",
         "events",
+        "failure",
+        "is_shared",
         "now_us",
         "ready",
         "sequence",
         "stopping",
+        "watch",
     )
 
     def __init__(
@@ -57,6 +60,9 @@ class Scheduler:
         self.sequence = 0
         self.events = 0
         self.stopping = False
+        self.watch: Callable[[], None] | None = None  # called before each round, when something is blocked
+        self.failure: BaseException | None = None
+        self.is_shared = False
         self.ready: deque[Event] = deque()
         self._heap: list[tuple[int, int, Event]] = []
         self._cancelled_timers = 0
@@ -77,16 +83,25 @@ class Scheduler:
         ready = self.ready
         popleft = ready.popleft
         while True:
+            if self.watch is not None:
+                self.watch()
+                if self.failure is not None:
+                    raise self.failure
             if not ready and not self.stopping:
                 self._advance()
             heap = self._heap
             while heap and heap[0][0] <= self.now_us:
                 ready.append(heapq.heappop(heap)[2])
             count = len(ready)
-            for _ in range(count):
-                event = popleft()
-                if not event._cancelled:
-                    event._run()
+            try:
+                for _ in range(count):
+                    event = popleft()
+                    if not event._cancelled:
+                        event._run()
+            except IndexError:
+                if not self.is_shared or ready:  # an event's own
+                    raise
+                self.is_shared = False
             self.events += count
             self._steps_now += count
             if self._steps_now > self._max_steps_per_instant:
@@ -97,27 +112,23 @@ class Scheduler:
     def run_until(self, is_done: Callable[[], bool]) -> None:
         """Runs one event after the other until `is_done`, from within an event that waits for it.
 
-        Whoever runs further out has counted what is ready: for each event taken away here, one that does nothing
-        takes its place.
+        Whoever runs further out has counted what is ready; `is_shared` tells that it may be less.
         """
         ready = self.ready
-        taken = 0
-        try:
-            while not is_done():
-                if not ready:
-                    self._advance()
-                heap = self._heap
-                while heap and heap[0][0] <= self.now_us:
-                    ready.append(heapq.heappop(heap)[2])
-                event = ready.popleft()
-                taken += 1
-                if not event._cancelled:
-                    event._run()
-                self._steps_now += 1
-                if self._steps_now > self._max_steps_per_instant:
-                    self._report_livelock()
-        finally:
-            ready.extendleft([NOTHING] * taken)
+        while not is_done():
+            self.is_shared = True
+            if not ready:
+                self._advance()
+            heap = self._heap
+            while heap and heap[0][0] <= self.now_us:
+                ready.append(heapq.heappop(heap)[2])
+            event = ready.popleft()
+            if not event._cancelled:
+                event._run()
+            self.events += 1
+            self._steps_now += 1
+            if self._steps_now > self._max_steps_per_instant:
+                self._report_livelock()
 
     def note_cancelled(self) -> None:
         """A timer was cancelled; when they are most of a large heap, they are thrown out."""
@@ -178,16 +189,5 @@ class Scheduler:
         )
 
 
-class _Nothing:
-    """An event that was run already."""
-
-    __slots__ = ()
-    _cancelled = True
-
-    def _run(self) -> None:
-        """Never called."""
-
-
-NOTHING = _Nothing()
 EVENTS_PER_COLLECTION = 50_000
 YOUNG_COLLECTIONS_PER_FULL = 40

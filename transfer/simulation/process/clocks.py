@@ -53,7 +53,7 @@ def _no_clock_settime(world: World, *args: Any) -> None:
 def _sleep(world: World, seconds: float, /) -> None:
     if seconds < 0:
         raise ValueError("sleep length must be non-negative")
-    world.loop.charge(round(seconds * 1e6))
+    world.loop.hold(round(seconds * 1e6))
 
 
 def _gmtime(world: World, seconds: float | None = None, /) -> time.struct_time:
