@@ -303,9 +303,8 @@ class Content:
             raise
         self._remembered = None
         with suppress(StorageError):  # it would only be believed where it is looked for
-            await self._jobs.run(
-                lambda: self._store_at(old).move_to(self._store_at(directory), self._metainfo.info_hash)
-            )
+            left, store = self._store_at(old), self._store_at(directory)
+            await self._jobs.run(lambda: left.move_to(store, self._metainfo.info_hash))
 
     async def rename(self, number: int, path: tuple[str, ...]) -> None:
         """Gives one file another path below the download directory.
@@ -339,8 +338,8 @@ class Content:
         Raises:
             StorageError: what was written could not be brought to the disk, or the state not stored.
         """
-        files = self._files
-        store = self._store_at(self.download_dir)
+        files, directory = self._files, self.download_dir
+        store = self._store_at(directory)
         if files is None or (self._seed_only and not store.is_lasting):
             return
         if not store.is_lasting and (have.is_full or not (have.count or self._has_begun)):
@@ -359,10 +358,9 @@ class Content:
         for change in await self.changes():
             stamps[change.number] = None  # what is there now has not been verified
         state = await self._jobs.compute(partial(self._state_now, verified, stamps, totals, is_last=is_last))
-        if not store.is_lasting and not await self._jobs.run(self.download_dir.is_dir):
-            return  # it was removed, and is not made again for this
-        await self._jobs.run(lambda: store.save_state(state))
-        self._remembered = news
+        if (store.is_lasting or await self._jobs.run(directory.is_dir)) and self.download_dir == directory:
+            await self._jobs.run(lambda: store.save_state(state))  # no folder that is gone, or was left, is made again
+            self._remembered = news
 
     def _note_before_writing(self, have: Bitfield) -> None:
         """Sees to it that what is begun will be known as such, even after a kill. Blocks; to be called in a thread.

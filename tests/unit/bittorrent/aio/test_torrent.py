@@ -165,6 +165,29 @@ async def test_the_torrent_of_a_magnet_link_goes_where_its_files_go(tmp_path: Pa
         assert os.listdir(tmp_path / "elsewhere") == []
 
 
+async def test_what_is_remembered_while_files_move_does_not_stay_in_the_old_place(
+    tmp_path: Path, shared: Metainfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with seeding(tmp_path, shared) as (seed, _), Session(tmp_path / "leech", host="127.0.0.1") as leech:
+        torrent = await leech.add(shared)
+        await torrent.set_priorities(pieces={0: 0})
+        torrent.add_peers([seed.address])
+        await complete(torrent)
+        content = torrent._life.content
+        assert content is not None
+        looked_at = content.changes
+
+        async def move_meanwhile() -> Any:
+            await content.move(tmp_path / "elsewhere")
+            return await looked_at()
+
+        monkeypatch.setattr(content, "changes", move_meanwhile)
+        content._remembered = None  # as if there were something new
+        await torrent._life._remember()
+        monkeypatch.undo()
+        assert [path.name for path in (tmp_path / "leech").rglob("*")] == []
+
+
 async def test_moved_files_keep_the_torrent_of_their_link_in_the_state_folder(tmp_path: Path, shared: Metainfo) -> None:
     state = tmp_path / "state"
     async with (
