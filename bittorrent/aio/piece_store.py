@@ -84,8 +84,9 @@ class PieceStore:
 
     async def finish(self) -> None:
         """Writes what is finished, and keeps what is not. The tasks have ended, and nothing is sent any more."""
-        await self._jobs.wait_idle()
-        await self._writer.finish()
+        if self._writer.waiting:
+            await self._jobs.wait_idle()  # some of it may be on its way: no two threads write to one place
+            await self._writer.finish()
         if self._keeper is not None:
             await self._keeper.keep_all(self._writer.waiting)
 
