@@ -238,7 +238,9 @@ async def test_two_processes_with_different_torrents_do_not_write_to_one_file(
         await (await second_seed.add(other, seed_only=True)).wait_complete()
         torrents = [await first.add(single), await second.add(other, overwrite=overwrite)]
         await until(lambda: all(torrent.state.value == "downloading" for torrent in torrents), every_s=0.01)
-        first.set_rate_limits(RateLimits(local_download_bytes_per_s=100_000))
+        first.set_rate_limits(
+            RateLimits(local_download_bytes_per_s=16_000)
+        )  # it shall not end before the second begins
         torrents[0].add_peers([seed.address])
         await until(lambda: torrents[0].statistics().done_pieces > 0, every_s=0.01)
         torrents[1].add_peers([second_seed.address])
@@ -249,6 +251,7 @@ async def test_two_processes_with_different_torrents_do_not_write_to_one_file(
         error = await attempt(await second.add(other, peers=[second_seed.address], overwrite=overwrite))
         assert error is not None
         assert "another process is writing" in str(error), "at once, before anything is hashed"
+        first.set_rate_limits(RateLimits())
         assert await attempt(torrents[0]) is None
     assert content(tmp_path / "leech") == content(tmp_path / "seed")
     assert not list((tmp_path / "leech").glob(f".kad/{single.info_hash.hex()}*"))
