@@ -25,6 +25,7 @@ class SlotUse:
         "_moved_at",
         "_patience_s",
         "_reading",
+        "_stalled_since",
         "has_taken",
         "is_full",
         "undelivered_bytes",
@@ -37,6 +38,7 @@ class SlotUse:
         self._patience_s = patience_s
         self._began_at: float | None = None
         self._delivered_bytes = 0
+        self._stalled_since = 0.0  # known from the first look on
         self._moved_at = float("-inf")
         self._reading = 0  # blocks that were not read from the disk yet
         self._held_back_at = float("-inf")
@@ -82,6 +84,8 @@ class SlotUse:
         """How much has got through to the peer in all, and how much is on the way or waits."""
         if delivered_bytes > self._delivered_bytes and self.undelivered_bytes:
             self._moved_at = now
+        if delivered_bytes > self._delivered_bytes or not self.undelivered_bytes:
+            self._stalled_since = now
         self._delivered_bytes = delivered_bytes
         self.undelivered_bytes = undelivered_bytes
         self.is_full = is_full
@@ -106,7 +110,7 @@ class SlotUse:
 
     def stalled_s(self, *, now: float) -> float:
         """For how long nothing has got through to a peer, whether it is choked or not, although something waits."""
-        return now - self._moved_at if self.undelivered_bytes or self.is_full else 0.0
+        return now - self._stalled_since if self.undelivered_bytes or self.is_full else 0.0
 
     def has_idled(self, *, now: float) -> bool:
         """Whether a slot lay idle from its beginning to its end, not long ago."""

@@ -71,3 +71,9 @@ def test_who_is_slow_takes_something_all_the_time_and_who_does_not_read_takes_no
     assert slot.stalled_s(now=125.0) == 15.0, "choked or not"
     slot.note_backlog(delivered_bytes=100_000, undelivered_bytes=0, is_full=False, now=126.0)
     assert slot.stalled_s(now=127.0) == 0
+
+
+def test_what_has_just_been_sent_is_not_stalled() -> None:
+    slot = SlotUse(patience_s=2.0)
+    slot.note_backlog(delivered_bytes=0, undelivered_bytes=68, is_full=False, now=100.0)
+    assert slot.stalled_s(now=100.5) == 0.5
