@@ -104,18 +104,23 @@ class JsonChild:
     """A process of ours that is told what to do by JSON lines on its standard input, and ends with it.
 
     Args:
-        command: what Python runs: a script, or `-m` and a module; then `options` as JSON.
+        command: what is run: a script, or `-m` and a module.
+        options: its last argument, as JSON.
+        program: what runs it, by default this Python.
     """
 
-    def __init__(self, command: Sequence[str], options: dict[str, Any]) -> None:
-        self._command = (*command, json.dumps(options))
+    def __init__(
+        self, command: Sequence[str], options: dict[str, Any] | None = None, *, program: str = sys.executable
+    ) -> None:
+        self._program = program
+        self._command = (*command, *([] if options is None else [json.dumps(options)]))
         self._numbers = itertools.count(1)
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
+            self._program,
             *self._command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

@@ -110,7 +110,15 @@ class Rtorrent(Program):
 
     async def status(self, info_hash: str) -> dict[str, Any]:
         """What it says of a torrent: bytes, connections, and its own words."""
-        names = ("d.bytes_done", "d.left_bytes", "d.complete", "d.is_meta", "d.peers_connected", "d.message")
+        names = (
+            "d.bytes_done",
+            "d.left_bytes",
+            "d.complete",
+            "d.wanted_chunks",
+            "d.is_meta",
+            "d.peers_connected",
+            "d.message",
+        )
         return {name: await self._call(name, info_hash) for name in names}
 
     async def wait_complete(
@@ -127,7 +135,8 @@ class Rtorrent(Program):
                 status = await self.status(info_hash)
             except xmlrpc.client.Fault:  # a magnet link becomes a torrent
                 return False
-            is_complete = bool(status["d.complete"]) and not status["d.is_meta"]
+            has_all = status["d.complete"] or not status["d.wanted_chunks"]  # chosen files are not all of it
+            is_complete = bool(has_all) and not status["d.is_meta"]
             if peer is not None and not is_complete and not status["d.peers_connected"]:
                 with suppress(xmlrpc.client.Fault):
                     await self.add_peer(info_hash, *peer)
@@ -163,4 +172,13 @@ class Rtorrent(Program):
         return value
 
 
+STATUS = (
+    "d.bytes_done",
+    "d.left_bytes",
+    "d.complete",
+    "d.wanted_chunks",
+    "d.is_meta",
+    "d.peers_connected",
+    "d.message",
+)
 NO_TRACKER = b"http://127.0.0.1:9/announce"
