@@ -22,6 +22,7 @@ from typing import Any
 
 from bittorrent import Magnet, Metainfo, Session
 from bittorrent.metainfo.files import FileEntry
+from fileshare.cli.main import collect_garbage_rarely
 from transfer.wire import bencode
 
 PIECE = 1 << 14
@@ -134,8 +135,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=300_000)
     parser.add_argument("--making", type=float, default=5.0, metavar="SECONDS", help="from the metadata to the end")
+    parser.add_argument("--library", action="store_true", help="collect garbage as Python does, not as kad")
     parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if not options.library:
+        collect_garbage_rarely()
     asyncio.run(serve(options.files) if options.serve else fetch(options.files, options.making))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -30,6 +31,7 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a file name must never be what stops a download
             stream.reconfigure(errors="backslashreplace")
+    collect_garbage_rarely()
     try:
         app(prog_name="kad")
     except OSError as error:  # of our output; the flush at exit must not complain again
@@ -38,6 +40,16 @@ def main() -> NoReturn:
             print(f"kad: cannot write to standard output: {error.strerror or error}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)
+
+
+def collect_garbage_rarely() -> None:
+    """Keeps the garbage collector from stopping everything for long: it looks at a whole generation at once.
+
+    A torrent of 300,000 files has as many objects that live as long as it does, and with Python's thresholds all of
+    them are looked at again and again while they are made. With these a young generation has at most 50,000 objects,
+    the next one four times as many; what is older is looked at after ten million new ones.
+    """
+    gc.set_threshold(50_000, 4, 50)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Iterator
@@ -10,16 +11,17 @@ import pytest
 from typer.testing import CliRunner
 
 from fileshare.cli.app import app
-from fileshare.cli.main import main
+from fileshare.cli.main import collect_garbage_rarely, main
 
 runner = CliRunner()
 
 
 @pytest.fixture(autouse=True)
-def _same_signals_afterwards() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
+def _the_same_process_afterwards() -> Iterator[None]:
+    before, thresholds = signal.getsignal(signal.SIGTERM), gc.get_threshold()
     yield
     signal.signal(signal.SIGTERM, before)
+    gc.set_threshold(*thresholds)
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])
@@ -100,3 +102,11 @@ def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     assert result.exit_code == 2
     assert result.stdout == ""
     assert "Usage: kad" in result.stderr
+
+
+def test_garbage_is_collected_in_small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A full collection after ten million new objects, not after every quarter more: each looks at all there are."""
+    collect_garbage_rarely()
+    young, middle, old = gc.get_threshold()
+    assert young * middle <= 200_000
+    assert young * middle * old >= 10_000_000
