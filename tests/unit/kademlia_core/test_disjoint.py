@@ -161,3 +161,30 @@ def test_traffic_and_round_trips_are_summed() -> None:
 def test_the_configuration_chooses_the_kind() -> None:
     assert isinstance(new_lookup(TARGET, []), LookupCore)
     assert isinstance(new_lookup(TARGET, [], config=TWO_PATHS), DisjointLookup)
+
+
+def test_no_more_contacts_are_dealt_out_than_the_bound() -> None:
+    config = LookupConfig(k=2, alpha=2, paths=2, max_unqueried=3, max_queries=8)
+    lookup = DisjointLookup(TARGET, [contact(value) for value in (100, 101, 102)], config=config)
+    lookup.add_candidates([contact(1)])  # the closest of all, and one too many
+    asked: list[Contact] = []
+    while not has_ended(lookup):
+        for one in lookup.queries_to_send(0.0):
+            asked.append(one)
+            lookup.on_failure(one, 0.0)
+    assert sorted(asked, key=lambda one: one.key) == [contact(100), contact(101), contact(102)]
+
+
+def test_what_comes_late_is_dealt_out_among_the_paths_that_go_on() -> None:
+    lookup = DisjointLookup(TARGET, [contact(100), contact(101)], config=TWO_PATHS)
+    assert lookup.queries_to_send(0.0) == [contact(100), contact(101)]
+    lookup.on_failure(contact(101), 0.1)  # the second path has nobody left
+    lookup.add_candidates([contact(1), contact(2), contact(3)])
+    asked = []
+    for step in range(3):
+        lookup.on_failure(contact(100), 0.2)
+        (one,) = lookup.queries_to_send(0.2 + step)
+        asked.append(one)
+        lookup.on_failure(one, 0.2 + step)
+    assert asked == [contact(1), contact(2), contact(3)]
+    assert lookup.is_finished

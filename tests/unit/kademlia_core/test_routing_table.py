@@ -257,3 +257,43 @@ def test_a_table_that_moves_keeps_whom_it_has_room_for() -> None:
     assert new_key not in {contact.key for contact in table}
     target = Key.random(160, rng)
     assert table.closest(target, 8, max_failures=1) == sorted(table, key=lambda contact: contact.key ^ target)[:8]
+
+
+def full_bucket() -> RoutingTable:
+    """A table whose farthest bucket holds 255 and 254, and cannot split."""
+    table = RoutingTable(OWN, config=CONFIG)
+    for value in (255, 254, 127):
+        assert table.on_response(contact(value), now=0.0)
+    return table
+
+
+@pytest.mark.parametrize("bad", [255, 254])
+def test_a_newcomer_takes_the_place_of_the_bad_one_among_the_failing(bad: int) -> None:
+    table = full_bucket()
+    for value in (255, 254):
+        table.on_failure(contact(value), now=1.0)  # one lost answer each
+    table.on_failure(contact(bad), now=1.0)
+    assert table.needs(contact(253))
+    assert table.wants(contact(253))
+    assert table.on_response(contact(253), now=2.0)
+    assert set(table) == {contact(255 + 254 - bad), contact(253), contact(127)}
+    table.check_invariants()
+
+
+@pytest.mark.parametrize(("failures", "leaving"), [((2, 3), 254), ((3, 2), 255), ((2, 2), 255)])
+def test_of_two_bad_ones_the_worst_leaves_first_and_then_the_first(failures: tuple[int, int], leaving: int) -> None:
+    table = full_bucket()
+    for value, count in zip((255, 254), failures, strict=True):
+        for _ in range(count):
+            table.on_failure(contact(value), now=1.0)
+    assert table.on_response(contact(253), now=2.0)
+    assert set(table) == {contact(255 + 254 - leaving), contact(253), contact(127)}
+
+
+def test_one_lost_answer_makes_no_room_for_a_newcomer() -> None:
+    table = full_bucket()
+    for value in (255, 254):
+        table.on_failure(contact(value), now=1.0)
+    assert not table.needs(contact(253))
+    assert not table.on_response(contact(253), now=2.0)  # it waits in reserve
+    assert set(table) == {contact(255), contact(254), contact(127)}

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 
 import pytest
 
-from kademlia_core import Contact, Key
+from kademlia_core import Contact, Key, RoutingTableConfig
 from kademlia_core.mainline import krpc
 from kademlia_core.mainline.config import MainlineConfig
 from kademlia_core.mainline.core import MainlineCore
@@ -15,6 +15,7 @@ from kademlia_core.mainline.messages import ErrorReply, FindNode, Ping, Query, R
 from kademlia_core.mainline.peer_search import Announcement
 from kademlia_core.node.config import RateLimitConfig
 from kademlia_core.node.events import Found, QueryFinished, SearchFinished
+from kademlia_core.node.searches import Search
 from tests.unit.kademlia_core.virtual_network import VirtualNetwork, joined
 from transfer.address import Address
 from transfer.errors import LimitExceededError
@@ -285,3 +286,132 @@ def test_a_search_that_ends_early_and_leaves_something_does_not_spin(network: Vi
     core.handle_timer(now=late)
     assert core.next_timer() > late
     assert not search.is_finished
+
+
+# Searches that leave something
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A search on a core of a small network that is over, and has left something with the eight closest."""
+
+    network: VirtualNetwork
+    address: Address
+    core: MainlineCore
+    search: Search
+
+
+@pytest.fixture
+def placed(network: VirtualNetwork) -> Placed:
+    address = joined(network, 12, MainlineConfig(max_pending_queries=16))[3]
+    core = network.command(address)
+    search = core.find_peers(INFO_HASH, announcement=Announcement(INFO_HASH, 7000), now=network.now)
+    network.run(10.0)
+    assert len(search.accepted()) == 8
+    network.events[address].clear()
+    return Placed(network, address, core, search)
+
+
+def test_a_search_whose_placement_finds_no_room_for_queries_ends_all_the_same(placed: Placed) -> None:
+    core, now = placed.core, placed.network.now
+    for port in range(1, 17):
+        core.query(SILENT._replace(port=port), Ping(), now=now)
+    assert core.stats(now=now).pending_queries == 16
+    core.place(placed.search, Announcement(INFO_HASH, 7001), now=now)
+    assert placed.search.is_finished
+    assert (placed.search.accepted(), placed.search.refusals()) == ((), ())
+    placed.network.run(0.0)
+    assert placed.network.events[placed.address] == [SearchFinished(placed.search)]
+    assert core.stats(now=now).searches == 0
+
+
+def test_a_placement_waits_for_those_only_that_could_be_asked(placed: Placed) -> None:
+    core, now = placed.core, placed.network.now
+    for port in range(1, 14):
+        core.query(SILENT._replace(port=port), Ping(), now=now)
+    core.place(placed.search, Announcement(INFO_HASH, 7001), now=now)
+    assert not placed.search.is_finished
+    placed.network.run(0.15)
+    assert placed.search.is_finished
+    assert placed.search.accepted() == tuple(placed.search.result()[:3])
+
+
+def test_a_search_that_cannot_ask_anybody_ends_at_once(placed: Placed) -> None:
+    core, now = placed.core, placed.network.now
+    for port in range(1, 17):
+        core.query(SILENT._replace(port=port), Ping(), now=now)
+    search = core.find_node(INFO_HASH, now=now)
+    assert search.is_finished
+    assert (search.stats.responses, search.stats.sent_bytes) == (0, 0)
+    assert search.stats.failures == search.stats.queries > 0
+
+
+def test_what_was_accepted_before_says_nothing_of_the_next_placement(placed: Placed) -> None:
+    first = placed.search.accepted()
+    for contact in first[:6]:
+        del placed.network.cores[contact.address]
+    placed.core.place(placed.search, Announcement(INFO_HASH, 7001), now=placed.network.now)
+    assert placed.search.accepted() == ()
+    placed.network.run(20.0)
+    assert placed.search.is_finished
+    assert placed.search.accepted() == first[6:]
+    assert placed.search.refusals() == ()
+
+
+def test_who_refused_before_may_accept_the_next_placement(placed: Placed) -> None:
+    wrong = Announcement(INFO_HASH, 0)  # no node takes such a port
+    placed.core.place(placed.search, wrong, now=placed.network.now)
+    placed.network.run(20.0)
+    assert placed.search.accepted() == ()
+    assert len(placed.search.refusals()) == 8
+    placed.core.place(placed.search, Announcement(INFO_HASH, 7001), now=placed.network.now)
+    placed.network.run(20.0)
+    assert placed.search.refusals() == ()
+    assert len(placed.search.accepted()) == 8
+
+
+def test_a_placement_that_was_given_up_does_not_hold_up_the_next(placed: Placed) -> None:
+    placed.core.place(placed.search, Announcement(INFO_HASH, 7001), now=placed.network.now)
+    placed.core.cancel(placed.search)
+    placed.network.run(20.0)
+    assert placed.search.accepted() == ()
+    placed.core.place(placed.search, Announcement(INFO_HASH, 7002), now=placed.network.now)
+    placed.network.run(0.5)
+    assert placed.search.is_finished
+    assert len(placed.search.accepted()) == 8
+
+
+def test_a_search_counts_the_bytes_of_its_lookup_in_both_directions(network: VirtualNetwork) -> None:
+    keeper, finder = joined(network, 2)
+    heard: list[int] = []
+    core = network.command(finder)
+    receive = core.receive_datagram
+
+    def counting(data: bytes, source: Address, *, now: float) -> None:
+        heard.append(len(data))
+        receive(data, source, now=now)
+
+    core.receive_datagram = counting  # type: ignore[method-assign]
+    before = core.stats(now=network.now).sent_bytes
+    search = core.find_node(INFO_HASH, now=network.now)
+    asked = core.stats(now=network.now).sent_bytes - before
+    network.run(1.0)
+    assert search.result() == [Contact(network.command(keeper).node_id, keeper)]
+    assert (search.stats.sent_bytes, search.stats.received_bytes) == (asked, heard[0])
+    assert len(heard) == 1
+
+
+@pytest.mark.parametrize(("bucket_size", "named"), [(3, 3), (8, 8), (20, 8)])
+@pytest.mark.parametrize("quickly", [True, False])
+def test_an_answer_names_a_bucket_of_nodes_and_never_more_than_eight(
+    network: VirtualNetwork, bucket_size: int, named: int, quickly: bool
+) -> None:
+    """The usual queries are answered by a shorter way, which gives the same."""
+    table = RoutingTableConfig(bucket_size=bucket_size)
+    address = joined(network, 30, MainlineConfig(routing_table=table))[0]
+    query = Query(b"aa", OUTSIDER_KEY, FindNode(INFO_HASH), want=() if quickly else (4,))
+    network.send(krpc.encode(query), OUTSIDER, address)
+    network.run(0.1)
+    heard = [krpc.decode(data) for data, _, _ in network.outsiders]
+    (reply,) = [message for message in heard if isinstance(message, Response)]
+    assert len(reply.nodes) == named

@@ -41,3 +41,27 @@ def test_a_subscriber_with_many_ipv6_addresses_is_one_host() -> None:
     limiter = SourceLimiter(CONFIG, now=0.0)
     assert sum(admitted(limiter, f"2001:db8::{host:x}", 1, now=0.0) for host in range(1, 50)) == 5
     assert admitted(limiter, "2001:db8:0:1::1", 1, now=0.0) == 1
+
+
+CROWD = RateLimitConfig(per_host_per_s=1.0, per_host_burst=5.0, total_per_s=1e6, total_burst=1e6, max_hosts=3)
+
+
+def test_the_host_heard_from_longest_ago_is_forgotten_first() -> None:
+    limiter = SourceLimiter(CROWD, now=0.0)
+    assert admitted(limiter, "192.0.2.1", 9, now=0.0) == 5  # all it may send
+    assert admitted(limiter, "192.0.2.2", 9, now=0.0) == 5
+    assert admitted(limiter, "192.0.2.3", 9, now=0.0) == 5
+    assert not limiter.admit("192.0.2.1", now=0.0)  # it goes on, so the second is the one to forget
+    assert admitted(limiter, "192.0.2.4", 9, now=0.0) == 5
+    assert limiter.host_count == 3
+    assert not limiter.admit("192.0.2.1", now=0.0)
+    assert not limiter.admit("192.0.2.3", now=0.0)
+    assert limiter.admit("192.0.2.2", now=0.0)  # nobody knows it any more
+
+
+def test_a_flooder_does_not_get_a_new_share_by_being_forgotten() -> None:
+    limiter = SourceLimiter(CROWD, now=0.0)
+    admitted(limiter, "192.0.2.1", 5, now=0.0)
+    for host in range(2, 50):
+        assert limiter.admit(f"192.0.2.{host}", now=0.0)
+        assert not limiter.admit("192.0.2.1", now=0.0)

@@ -71,3 +71,36 @@ def test_who_finds_something_asks_nobody_twice() -> None:
     search = network.command(asking).find_peers(INFO_HASH, now=network.now)
     network.run(10.0)
     assert network.questions == search.stats.queries
+
+
+class MeasuredNetwork(LossyNetwork):
+    """Adds up the bytes of the questions of one node, and of the answers that reach it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asking: Address | None = None
+        self.sent_bytes = self.received_bytes = 0
+
+    def _deliver(self, data: bytes, source: Address, destination: Address) -> None:
+        message, lost = krpc.decode(data), self.answers_to_lose
+        super()._deliver(data, source, destination)
+        if source == self.asking and isinstance(message, Query) and isinstance(message.request, GetPeers):
+            self.sent_bytes += len(data)
+        if destination == self.asking and isinstance(message, Response) and message.token:
+            self.received_bytes += len(data) if lost == self.answers_to_lose else 0
+
+
+@pytest.mark.parametrize("lost", [0, 1, 2])
+def test_second_questions_and_their_answers_count_as_traffic(lost: int) -> None:
+    network = MeasuredNetwork()
+    addresses = joined(network, 12)
+    closest = network.command(addresses[3]).find_node(INFO_HASH, now=network.now)
+    network.run(5.0)
+    network.asking = addresses[7]
+    network.holder = next(one.address for one in closest.result() if one.address != network.asking)
+    network.answers_to_lose = lost
+    search = network.command(network.asking).find_peers(INFO_HASH, now=network.now)
+    network.run(20.0)
+    assert search.is_finished
+    assert network.answers_to_lose == 0
+    assert (search.stats.sent_bytes, search.stats.received_bytes) == (network.sent_bytes, network.received_bytes)

@@ -47,3 +47,23 @@ def test_tokens_stay_valid_through_regular_use(issuer: TokenIssuer) -> None:
     token = issuer.issue("192.0.2.1", INFO_HASH, now=290.0)
     valid = [issuer.is_valid(token, "192.0.2.1", INFO_HASH, now=float(now)) for now in range(290, 1200, 10)]
     assert valid == [now < 600 for now in range(290, 1200, 10)]
+
+
+def test_the_first_token_after_a_long_pause_is_as_good_as_any(issuer: TokenIssuer) -> None:
+    """The secret is changed before a token is made from it, or the token of a quiet node would hold for a moment."""
+    token = issuer.issue("192.0.2.1", INFO_HASH, now=10_000.0)
+    assert issuer.is_valid(token, "192.0.2.1", INFO_HASH, now=10_299.0)
+    assert issuer.is_valid(token, "192.0.2.1", INFO_HASH, now=10_599.0)
+    assert not issuer.is_valid(token, "192.0.2.1", INFO_HASH, now=10_900.0)
+
+
+@pytest.mark.parametrize(("pause_s", "holds"), [(299.0, True), (300.0, True), (599.0, True), (600.0, False)])
+def test_the_secret_before_a_pause_is_accepted_for_two_spans(issuer: TokenIssuer, pause_s: float, holds: bool) -> None:
+    token = issuer.issue("192.0.2.1", INFO_HASH, now=0.0)
+    issuer.issue("192.0.2.2", INFO_HASH, now=pause_s)  # whoever asks first after the pause has the secret changed
+    assert issuer.is_valid(token, "192.0.2.1", INFO_HASH, now=pause_s) is holds
+
+
+def test_no_two_secrets_are_alike(issuer: TokenIssuer) -> None:
+    tokens = {issuer.issue("192.0.2.1", INFO_HASH, now=300.0 * span) for span in range(20)}
+    assert len(tokens) == 20
