@@ -95,8 +95,8 @@ class BlockScatter:
         """Where the next bytes go, in this order."""
         if self._begun is None and self._frames.size:
             self._begin_from_frames()
-        if self._begun is None and self._frames.size:
-            return [self._frames.get_buffer()]
+            if self._begun is None:
+                return [self._frames.get_buffer()]
         buffers = []
         if self._begun is not None:
             buffers.append(self._rest_of_begun())
@@ -180,13 +180,16 @@ class BlockScatter:
         self._begun, self._rest, self._is_wasted = block, place[received:], False
 
     def _begin_from_frames(self) -> None:
-        """Moves the beginning of a block out of the frame buffer, so that the rest of it need not be copied."""
+        """Moves the beginning of a block out of the frame buffer, so that the rest of it need not be copied.
+
+        What waits there is one frame that has not come to its end: the complete ones have been taken.
+        """
         head = self._frames.peek(PIECE_HEADER_SIZE)
         if len(head) < PIECE_HEADER_SIZE:
             return
         length, kind, piece, begin = _HEADER.unpack(head)
         received = self._frames.size - PIECE_HEADER_SIZE
-        if kind != PIECE or length - 9 <= received or length - 9 > BLOCK_SIZE:
+        if kind != PIECE:
             return
         block = Block(piece, begin, length - 9)
         place = self._places.hold(block)

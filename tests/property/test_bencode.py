@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,8 @@ from transfer.wire import bencode
 from transfer.wire.bencode import BencodeError, BencodeLimits
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from transfer.wire.bencode import Value
 
 integers = st.integers(-(10**20) + 1, 10**20 - 1)
@@ -136,3 +139,48 @@ def test_what_has_no_bencoded_form(value: object) -> None:
 
 def test_text_booleans_and_tuples_can_be_written() -> None:
     assert bencode.encode({"b": True, "a": ("x", "é")}) == b"d1:al1:x2:\xc3\xa9e1:bi1ee"
+
+
+ENCODERS = [bencode._encode_quickly, bencode._encode_slowly]
+
+
+@pytest.mark.parametrize("encode", ENCODERS)
+@pytest.mark.parametrize("value", [{1: 2}, {None: 1}, {(1,): 1}, {"a": 1, b"a": 2}, [{"a": {2: 1}}], {"a": None}, 1.5])
+def test_neither_encoder_writes_what_has_no_bencoded_form(
+    encode: Callable[[object], bytes], value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bencode, "_encode", encode)
+    with pytest.raises(LocalProtocolError, match="cannot be bencoded"):
+        bencode.encode(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("encode", ENCODERS)
+def test_both_encoders_write_text_booleans_tuples_and_views(encode: Callable[[object], bytes]) -> None:
+    value = {"b": True, b"a": ("x", False), "c": bytearray(b"yz"), "d": memoryview(b"w")}
+    assert encode(value) == b"d1:al1:xi0ee1:bi1e1:c2:yz1:d1:we"
+
+
+@pytest.mark.parametrize(
+    ("data", "needed"),
+    [
+        (b"l0:0:0:e", BencodeLimits(size_bytes=8, depth=1, tokens=4)),  # as many tokens as the bytes can hold
+        (b"l" + b"0:" * 40 + b"e", BencodeLimits(size_bytes=82, depth=1, tokens=41)),
+        (b"llllee" + b"0:" * 9 + b"ee", BencodeLimits(size_bytes=26, depth=4, tokens=13)),
+        (b"d0:ld0:leeee", BencodeLimits(size_bytes=12, depth=4, tokens=6)),  # lists and dictionaries in turn
+        (b"d0:d0:d0:deeee", BencodeLimits(size_bytes=14, depth=4, tokens=7)),
+        (b"2:ld", BencodeLimits(size_bytes=4, depth=1, tokens=1)),
+        (b"i12345e", BencodeLimits(size_bytes=7, depth=1, tokens=1)),
+    ],
+)
+@pytest.mark.parametrize("fast", [True, False])
+def test_what_just_fits_is_read_and_what_is_one_too_much_refused(
+    data: bytes, needed: BencodeLimits, fast: bool
+) -> None:
+    value = outcome(data, fast=fast, limits=needed)
+    assert value is not BencodeError
+    assert bencode.encode(value) == data  # type: ignore[arg-type]
+    for bound in ("size_bytes", "depth", "tokens"):
+        for less in range(1, getattr(needed, bound)):
+            if bound == "depth" or less == getattr(needed, bound) - 1:
+                limits = replace(needed, **{bound: less})
+                assert outcome(data, fast=fast, limits=limits) is BencodeError, (bound, less)

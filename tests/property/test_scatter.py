@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -137,3 +138,56 @@ def test_blocks_in_order_are_received_in_place() -> None:
         receiver.receive(memoryview(sent)[at : at + 100_000], scattered=True)
     assert list(receiver.places.in_place) == blocks
     assert receiver.blocks == []
+
+
+def frames_of(count: int, length: int = 16384) -> tuple[list[Block], memoryview]:
+    blocks = [Block(index, 0, length) for index in range(count)]
+    return blocks, memoryview(
+        b"".join(wire.encode_message(wire.Piece(index, 0, bytes(length))) for index, _, _ in blocks)
+    )
+
+
+def test_places_are_lent_as_soon_as_nothing_else_is_on_its_way() -> None:
+    blocks, sent = frames_of(3)
+    receiver = Receiver(blocks)
+    head, place, rest = receiver.core.get_buffers()  # before anything has come
+    assert (len(head), len(place)) == (13, 16384)
+    assert len(rest) >= 13
+    receiver.receive(sent[:5], scattered=True)  # less than a header: the frame buffer has it
+    assert len(receiver.core.get_buffers()) == 1
+    receiver.receive(sent[5:20], scattered=True)  # seven bytes of the block
+    first, *_ = receiver.core.get_buffers()
+    assert len(first) == 16384 - 7
+    receiver.receive(sent[20:], scattered=True)
+    assert [*receiver.places.in_place] == blocks
+
+
+def test_a_block_whose_beginning_came_among_other_messages_goes_on_in_its_place() -> None:
+    blocks, sent = frames_of(1)
+    receiver = Receiver(blocks)
+    receiver.receive(memoryview(wire.encode_message(wire.Have(3)) + sent[:13]), scattered=False)  # just the header
+    (first, *_) = receiver.core.get_buffers()
+    assert len(first) == 16384
+    receiver.receive(sent[13:], scattered=True)
+    assert (list(receiver.places.in_place), receiver.blocks) == (blocks, [])
+
+
+@pytest.mark.parametrize("message", [wire.Cancel, wire.Request], ids=["cancel", "request"])
+def test_what_is_as_long_as_a_block_of_four_bytes_is_not_taken_for_one(message: type[wire.Cancel]) -> None:
+    """The frame of a request begins like that of the block, except for its kind."""
+    block = Block(0, 0, 4)
+    receiver = Receiver([block])
+    data = memoryview(wire.encode_message(message(block)))
+    receiver.receive(data[:14], scattered=True)
+    receiver.receive(data[14:], scattered=True)
+    assert (receiver.blocks, receiver.places.in_place, receiver.places.held) == ([], {}, set())
+
+
+def test_a_frame_that_claims_to_be_longer_than_any_block_gets_no_place() -> None:
+    receiver = Receiver([Block(0, 0, 16384)])
+    data = memoryview(wire.encode_message(wire.Piece(0, 0, bytes(20000))))
+    receiver.receive(data[:15], scattered=False)
+    assert len(receiver.core.get_buffers()) == 1
+    receiver.receive(data[15:], scattered=True)
+    assert receiver.places.in_place == {}
+    assert [(index, begin, len(content)) for index, begin, content in receiver.blocks] == [(0, 0, 20000)]

@@ -119,6 +119,31 @@ def test_a_choked_peer_takes_up_what_it_was_offered() -> None:
         assert len(played.fetch(1, index)) == 1
 
 
+def test_what_others_have_by_now_does_not_stand_in_the_way_of_new_offers() -> None:
+    played = Played(offers=2)
+    first = played.offer(1)
+    played.seeding.choked(1)
+    played.seeding.peer_has(2, first[0])
+    fresh = played.offer(1)
+    assert len(fresh) == 1  # the other one of the first two is on offer again, and this beside it
+    assert fresh[0] not in first
+    assert len(played.fetch(1, first[1])) == 1
+    assert played.fetch(1, first[0]) == []  # it may still fetch that, but it makes no room
+
+
+def test_a_peer_that_was_choked_twice_is_offered_no_more_than_others() -> None:
+    played = Played(offers=2)
+    first = played.offer(1)
+    played.seeding.choked(1)
+    for index in first:
+        played.seeding.peer_has(2, index)
+    second = played.offer(1)
+    assert len(second) == 2
+    played.seeding.choked(1)
+    played.seeding.remove_peer(2)  # nobody else has any of the four
+    assert played.offer(1) == []  # two of them are on offer again
+
+
 def test_a_piece_that_does_not_move_is_offered_to_somebody_else() -> None:
     played = Played(offers=2, stale_s=5)
     rest = Bitfield(20, range(2, 20))

@@ -521,3 +521,16 @@ class TestPeers:
 def test_a_config_out_of_range_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"must be|cannot be|at least"):
         PickerConfig(**wrong)
+
+
+def test_the_statistics_count_each_piece_in_one_state() -> None:
+    picker = make_picker(pieces=7, blocks=2, peers=1)
+    picker.mark_have(6)
+    for block in picker.pick(1, 7, now=NOW)[:5]:  # two whole pieces, one of the two blocks of a third; a fourth begun
+        picker.block_received(1, block)
+    complete = [index for index in range(7) if picker.state(index) is PieceState.COMPLETE]
+    assert len(complete) == 2
+    picker.piece_verified(complete[0])
+    stats = picker.stats
+    assert (stats.missing_pieces, stats.partial_pieces, stats.complete_pieces, stats.have_pieces) == (2, 2, 1, 2)
+    assert (stats.outstanding_blocks, stats.duplicate_requests, stats.unneeded_blocks) == (2, 0, 0)

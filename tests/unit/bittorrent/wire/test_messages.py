@@ -73,3 +73,17 @@ def test_numbers_that_do_not_fit_the_wire_are_our_own_fault() -> None:
         wire.encode_message(wire.Have(1 << 32))
     with pytest.raises(struct.error):
         wire.encode_message(wire.Request(Block(1 << 32, 0, 0)))
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 1000])
+def test_many_haves_are_what_one_have_after_the_other_is(count: int) -> None:
+    indices = [number * 0x01020305 % 2**32 for number in range(count)]  # no byte of them is the same as its neighbour
+    assert wire.encode_haves(indices) == b"".join(wire.encode_message(wire.Have(index)) for index in indices)
+    assert wire.encode_haves(range(count)) == b"".join(wire.encode_message(wire.Have(index)) for index in range(count))
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 50])
+def test_many_requests_and_rejects_are_what_one_after_the_other_is(count: int) -> None:
+    blocks = [Block(1 + number, 2 * number, 3 * number) for number in range(count)]
+    assert wire.encode_requests(blocks) == b"".join(wire.encode_message(wire.Request(block)) for block in blocks)
+    assert wire.encode_rejects(blocks) == b"".join(wire.encode_message(wire.RejectRequest(block)) for block in blocks)
