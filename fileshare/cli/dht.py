@@ -18,6 +18,7 @@ from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.units import count_text, size_text
 from kademlia_core.aio.mainline import MainlineNode
+from kademlia_core.errors import BootstrapError
 from kademlia_core.mainline.core import MainlineStats
 from transfer.address import Address
 
@@ -44,7 +45,7 @@ def node(
     as_json: JsonOption = False,
 ) -> None:
     """Run a node of the DHT until interrupted. It answers everybody, so others can use it as their --bootstrap; with
-    '--bootstrap none' it is the first node of a network of your own.
+    '--bootstrap none' it is the first node of a network of your own. While no bootstrap node answers, it asks again.
     """
     output = Output(as_json=as_json)
     address, entries = parse_listen(listen), parse_bootstrap(bootstrap)
@@ -85,13 +86,28 @@ async def _serve(
     async with open_node(listen=listen, bootstrap=bootstrap, state_file=state) as node:
         output.say(f"listening on {node.address} (UDP), node id {node.node_id.hex()}; stop with Ctrl-C")
         output.event("listening", address=node.address, node_id=node.node_id.hex())
-        await node.wait_joined()
-        output.say("a network of its own: waiting for others" if not bootstrap else "joined the network")
-        output.event("joined", nodes=node.statistics().nodes)
         try:
+            await _join(output, node)
+            output.say("a network of its own: waiting for others" if not bootstrap else "joined the network")
+            output.event("joined", nodes=node.statistics().nodes)
             await _report(output, node)
         finally:
             last.append(node.statistics())
+
+
+async def _join(output: Output, node: MainlineNode) -> None:
+    """Waits until the node is in a network, however long that takes: the nodes of a network start in any order."""
+    has_warned = False
+    while True:
+        try:
+            return await node.wait_joined()
+        except BootstrapError as error:
+            if not has_warned:
+                has_warned = True
+                text = f"{error}; it is tried again, and others may call this node meanwhile"
+                output.complain(text)
+                output.event("warning", tracker=None, message=text)
+            await asyncio.sleep(JOIN_CHECK_S)
 
 
 async def _report(output: Output, node: MainlineNode) -> None:
@@ -163,5 +179,6 @@ app.command("sample", short_help="See what torrents nodes know.", epilog="Exampl
     dht_survey.sample
 )
 
+JOIN_CHECK_S = 1.0
 EVENT_INTERVAL_S = 1.0
 LINE_INTERVAL_S = 10.0

@@ -206,7 +206,6 @@ async def test_no_network_is_an_error_and_not_a_hang(torrent: Path, tmp_path: Pa
     results = await asyncio.gather(
         run("get", torrent, "-o", tmp_path / "copy", "--listen", ANY, "--bootstrap", nobody),
         run("dht", "find-peers", 20 * "0f", "--bootstrap", nobody),
-        run("dht", "node", "--listen", ANY, "--bootstrap", nobody),
     )
     for finished in results:
         assert finished.exit_code == 1

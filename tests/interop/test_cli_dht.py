@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.interop.kad import ANY, Kad, needs_posix, run
+from tests.interop.ports import free_port
 
 pytestmark = needs_posix
 
@@ -118,3 +119,17 @@ async def test_a_node_remembers_itself_and_whom_it_knew(entry: str, tmp_path: Pa
             await node.wait_event("joined")
             assert (await node.interrupt()).exit_code == 0
     assert ids[0] == ids[1]
+
+
+async def test_a_node_that_starts_before_its_bootstrap_node_waits_for_it() -> None:
+    """Nodes of a network start in any order; one that nobody answers yet is one that others may call."""
+    first = f"127.0.0.1:{free_port()}"
+    async with Kad("dht", "node", "--listen", ANY, "--bootstrap", first) as early:
+        warning = await early.wait_event("warning")
+        assert f"no bootstrap node answered ({first})" in warning["message"]
+        async with Kad("dht", "node", "--listen", first, "--bootstrap", "none") as late:
+            await late.wait_event("joined")
+            await early.wait_event("joined")
+        finished = await early.interrupt()
+    assert finished.exit_code == 0
+    assert len(finished.stderr.splitlines()) == 1
