@@ -25,6 +25,7 @@ class WebSeedConfig:
         max_seeds: URLs used of one torrent; further ones wait until one of these was given up for good.
         requests: HTTP requests to one of them at a time.
         max_request_bytes: of one HTTP request, at least a block.
+        max_skipped_bytes: in front of what was asked for, which a server that knows no ranges sends, too.
         backoff_s: the wait after a failure; it doubles with each in a row.
         max_backoff_s: see `backoff_s`.
         file_backoff_s: the same for a file that the server does not have as the torrent has it.
@@ -36,6 +37,7 @@ class WebSeedConfig:
     max_seeds: int = 8
     requests: int = 2
     max_request_bytes: int = 16 << 20
+    max_skipped_bytes: int = 16 << 20
     backoff_s: float = 5.0
     max_backoff_s: float = 600.0
     file_backoff_s: float = 60.0
@@ -46,6 +48,8 @@ class WebSeedConfig:
     def __post_init__(self) -> None:
         if min(self.max_seeds, self.requests, self.max_request_bytes, self.max_probes) < 1:
             raise ValueError("max_seeds, requests, max_request_bytes and max_probes must be positive")
+        if self.max_skipped_bytes < 0:
+            raise ValueError("max_skipped_bytes must be at least 0")
         if not 0 < self.backoff_s <= self.max_backoff_s:
             raise ValueError("backoff_s must be positive, and at most max_backoff_s")
         patience_s = (self.file_backoff_s, self.spoilt_backoff_s)
@@ -138,28 +142,31 @@ def check_answer(
     content_range: str | None = None,
     content_length: int | None = None,
     content_encoding: str | None = None,
-) -> None:
-    """Whether an HTTP answer, by its head, is the range that was asked for.
+    max_skipped_bytes: int = 0,
+) -> int:
+    """Whether an HTTP answer, by its head, is the range that was asked for, or the beginning of it (RFC 9110, section
+    15.3.7), or the whole file; returns how many bytes come before it.
 
     Raises:
         WebSeedError: it is something else. `is_final` says whether asking again is of no use.
     """
-    if content_encoding not in (None, "", "identity"):
+    if (content_encoding or "").strip().lower() not in ("", "identity"):
         raise WebSeedError(f"it compresses what it sends ({content_encoding:.20})", is_final=True)
     if status == 200 and content_length not in (None, wanted.file_length):
         raise _another_file(str(content_length), wanted)
-    if status == 200 and wanted.start == 0:
-        return  # the whole file: the beginning of it is what was asked for
+    if status == 200 and wanted.start <= max_skipped_bytes:
+        return wanted.start  # the whole file
     if status == 200:
         raise WebSeedError("it does not know ranges", is_final=True)
     if status != 206:
         is_final = 400 <= status < 500 and status not in (408, 425, 429)
         raise WebSeedError(f"it answered HTTP {status}", is_final=is_final)
     match = _CONTENT_RANGE.fullmatch(content_range or "")
-    if match is None or int(match[1]) != wanted.start or int(match[2]) < wanted.start + wanted.length - 1:
+    if match is None or int(match[1]) != wanted.start or not wanted.start <= int(match[2]) < wanted.file_length:
         raise WebSeedError("it sends another range than was asked for", is_final=True)
     if match[3] != "*" and int(match[3]) != wanted.file_length:
         raise _another_file(match[3], wanted)
+    return 0
 
 
 def _another_file(size: str, wanted: WebRange) -> WebSeedError:
@@ -208,5 +215,5 @@ class WebSeedSchedule:
         self.dropped_because = self.dropped_because or reason
 
 
-_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
+_CONTENT_RANGE = re.compile(r"bytes +([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
 _MAX_DOUBLINGS = 20

@@ -327,18 +327,33 @@ class WebSeed:
             yield bytes(wanted.length)
             return
         left = wanted.length
+        while left:
+            rest = wanted._replace(start=wanted.start + wanted.length - left, length=left)
+            async with aclosing(self._answer(rest, wanted.url)) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+                    left -= len(chunk)
+            if left > max(0, rest.length - LEAST_PART_BYTES):
+                raise WebSeedError("it ended its answer too early")
+
+    async def _answer(self, wanted: WebRange, url: str) -> AsyncGenerator[bytes, None]:
+        """As `_read`, but servers may send less than they are asked for."""
+        left = wanted.length
         headers = {"Range": f"bytes={wanted.start}-{wanted.start + wanted.length - 1}"}
         try:
-            async with self._http.get(wanted.url, headers=headers, public_only=self._public_only) as response:
+            async with self._http.get(url, headers=headers, public_only=self._public_only) as response:
                 self._note_retry_after(response)
-                check_answer(
+                skipped = check_answer(
                     wanted,
                     response.status,
                     content_range=response.headers.get("Content-Range"),
                     content_length=response.content_length,
                     content_encoding=response.headers.get("Content-Encoding"),
+                    max_skipped_bytes=self._config.max_skipped_bytes,
                 )
                 async for chunk in response.content.iter_any():
+                    if skipped:
+                        chunk, skipped = chunk[skipped:], max(0, skipped - len(chunk))
                     yield chunk[:left]
                     left -= min(left, len(chunk))
                     if not left:
@@ -351,8 +366,6 @@ class WebSeed:
             raise WebSeedError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
         if left and response.status == 200:  # an answer that ends in order is the whole file
             raise WebSeedError(f"its file is shorter than the {wanted.file_length} bytes of the torrent", is_final=True)
-        if left:
-            raise WebSeedError("it ended its answer too early")
 
     def _note_retry_after(self, response: aiohttp.ClientResponse) -> None:
         self._retry_after_s = None
@@ -386,4 +399,5 @@ class _FileError(Exception):
 _PEER = PeerConfig(client="web seed", silence_timeout_s=1e9, keep_alive_s=60.0)
 _STREAM = MemoryConfig(window_bytes=1 << 20, read_bytes=1 << 20)
 PIECES_AHEAD = 32
+LEAST_PART_BYTES = 4096  # of a range, in one answer
 MOST_CHANGES = 500  # pieces, told one by one

@@ -141,11 +141,11 @@ WANTED = WebRange("http://h/f", 10, 20, 100)
 @pytest.mark.parametrize(
     ("status", "headers", "is_final", "reason"),
     [
-        (200, {}, True, "does not know ranges"),
         (200, {"content_length": 99}, True, "99 bytes but the torrent says 100"),
         (206, {}, True, "another range"),
         (206, {"content_range": "bytes 11-30/100"}, True, "another range"),
-        (206, {"content_range": "bytes 10-28/100"}, True, "another range"),
+        (206, {"content_range": "bytes 10-9/100"}, True, "another range"),
+        (206, {"content_range": "bytes 10-100/100"}, True, "another range"),
         (206, {"content_range": "bytes 10-29/101"}, True, "101 bytes but the torrent says 100"),
         (206, {"content_range": "bytes 10-29/100", "content_encoding": "gzip"}, True, "compresses"),
         (404, {}, True, "HTTP 404"),
@@ -162,10 +162,20 @@ def test_answers_that_do_not_count(status: int, headers: dict[str, Any], is_fina
 
 
 def test_answers_that_count() -> None:
-    for content_range in ("bytes 10-29/100", "bytes 10-99/100", "Bytes 10-29/*"):
-        check_answer(WANTED, 206, content_range=content_range, content_encoding="identity")
-    check_answer(WANTED._replace(start=0), 200, content_length=100)
-    check_answer(WANTED._replace(start=0), 200)
+    for content_range in ("bytes 10-29/100", "bytes 10-99/100", "Bytes 10-29/*", "bytes  10-29/100"):
+        assert check_answer(WANTED, 206, content_range=content_range, content_encoding=" Identity") == 0
+    assert check_answer(WANTED, 206, content_range="bytes 10-28/100") == 0  # a part of it: RFC 9110, section 15.3.7
+    assert check_answer(WANTED._replace(start=0), 200, content_length=100) == 0
+    assert check_answer(WANTED._replace(start=0), 200) == 0
+
+
+def test_a_server_without_ranges_sends_the_whole_file() -> None:
+    """Of which not too much is thrown away."""
+    assert check_answer(WANTED, 200, content_length=100, max_skipped_bytes=10) == 10
+    assert check_answer(WANTED, 200, max_skipped_bytes=10) == 10
+    with pytest.raises(WebSeedError, match="does not know ranges") as caught:
+        check_answer(WANTED, 200, max_skipped_bytes=9)
+    assert caught.value.is_final
 
 
 def test_the_wait_doubles_and_ends_with_success() -> None:

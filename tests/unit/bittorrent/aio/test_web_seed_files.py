@@ -72,6 +72,26 @@ async def listing(request: web.Request, path: Path) -> web.StreamResponse:
     return response
 
 
+async def without_ranges(request: web.Request, path: Path) -> web.StreamResponse:
+    return web.Response(body=path.read_bytes())
+
+
+async def without_ranges_in_chunks(request: web.Request, path: Path) -> web.StreamResponse:
+    response = web.StreamResponse()
+    response.enable_chunked_encoding()
+    await response.prepare(request)
+    await response.write(path.read_bytes())
+    await response.write_eof()
+    return response
+
+
+async def a_little_at_a_time(request: web.Request, path: Path) -> web.StreamResponse:
+    start, stop = request.http_range.start, request.http_range.stop
+    body = path.read_bytes()[start : min(stop, start + 10_000)]
+    said = f"bytes {start}-{start + len(body) - 1}/{path.stat().st_size}"
+    return web.Response(status=206, body=body, headers={"Content-Range": said})
+
+
 async def cut_off(request: web.Request, path: Path) -> web.StreamResponse:
     size = path.stat().st_size
     response = web.StreamResponse(status=206, headers={"Content-Range": f"bytes 0-{size - 1}/{size}"})
@@ -155,6 +175,21 @@ async def test_a_file_that_is_repaired_is_fetched(tmp_path: Path, shared: Metain
         answers.is_repaired = True
         await complete(torrent)
         assert content(tmp_path / "leech") == content(tmp_path / "www")
+
+
+@pytest.mark.parametrize(
+    "way", [without_ranges, without_ranges_in_chunks, a_little_at_a_time], ids=lambda way: way.__name__
+)
+async def test_a_server_may_send_more_or_less_than_it_was_asked_for(tmp_path: Path, shared: Metainfo, way: Bad) -> None:
+    """The small servers that come with languages know no ranges; caches send a part of a long one."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await way(request, tmp_path / "www" / request.match_info["path"])
+
+    async with server(answer) as url, Session(tmp_path / "leech", host="127.0.0.1", config=CONFIG) as session:
+        torrent = await session.add(shared, web_seeds=[url])
+        await complete(torrent)
+    assert content(tmp_path / "leech") == content(tmp_path / "www")
 
 
 async def test_a_server_that_has_nothing_is_tried_again_later(tmp_path: Path, shared: Metainfo) -> None:
