@@ -21,7 +21,7 @@ class AllowedSkip:
 
 
 def parse(text: str) -> list[AllowedSkip]:
-    """Lines of `PATTERN: REASON`; empty lines and those that begin with `#` say nothing.
+    """Lines of `PATTERN | REASON`; empty lines and those that begin with `#` say nothing.
 
     Raises:
         ValueError: a line without a reason.
@@ -30,9 +30,9 @@ def parse(text: str) -> list[AllowedSkip]:
     for line in text.splitlines():
         if not line.strip() or line.startswith("#"):
             continue
-        pattern, mark, reason = line.rpartition(": ")
+        pattern, mark, reason = line.rpartition(" | ")
         if not mark or not reason.strip():
-            raise ValueError(f"allowed_skips.txt: no reason in {line!r}; write PATTERN: REASON")
+            raise ValueError(f"allowed_skips.txt: no reason in {line!r}; write PATTERN | REASON")
         allowed.append(AllowedSkip(pattern.strip(), reason.strip()))
     return allowed
 

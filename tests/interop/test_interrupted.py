@@ -64,8 +64,9 @@ async def sent_by(seed: LibtorrentPeer, info_hash: str) -> int:
     return sent
 
 
-# How much of the content is fetched twice, with room for a busy machine; without kept blocks it is 40 %.
-LIMITS = {signal.SIGINT: 0.05, signal.SIGTERM: 0.05, signal.SIGKILL: 0.15}
+# How much of the content is fetched twice, with room for a machine on which nothing gets its turn in time: alone it is
+# 0.1 %, and without kept blocks 40 %.
+LIMITS = {signal.SIGINT: 0.05, signal.SIGTERM: 0.05, signal.SIGKILL: 0.25}
 
 
 @pytest.mark.parametrize("number", LIMITS)

@@ -50,17 +50,17 @@ def test_a_skip_fails_the_run_and_is_named(tmp_path: Path) -> None:
 
 
 def test_an_allowed_skip_does_not(tmp_path: Path) -> None:
-    assert run(tmp_path, "test_case.py::*: the moon is not full\n").returncode == 0
+    assert run(tmp_path, "test_case.py::* | the moon is not full\n").returncode == 0
 
 
-@pytest.mark.parametrize("line", ["other.py::*: the moon is not full", "test_case.py::*: no tide"])
+@pytest.mark.parametrize("line", ["other.py::* | the moon is not full", "test_case.py::* | no tide"])
 def test_another_test_or_reason_is_not_allowed(line: str, tmp_path: Path) -> None:
     assert run(tmp_path, line + "\n").returncode == 1
 
 
 def test_lines_without_a_reason_are_refused() -> None:
-    assert parse("# nothing\n\na::b[x: y]: why\n") == [AllowedSkip("a::b[x: y]", "why")]
-    for line in ("tests/a.py::*", "tests/a.py: "):
+    assert parse("# nothing\n\na::b[x: y] | why: so\n") == [AllowedSkip("a::b[x: y]", "why: so")]
+    for line in ("tests/a.py::*", "tests/a.py | ", "tests/a.py: why"):
         with pytest.raises(ValueError, match="no reason"):
             parse(line)
 

@@ -28,6 +28,8 @@ async def site(metainfo: Metainfo) -> AsyncIterator[str]:
     """A server with torrents and other things."""
     data = metainfo.to_bytes()
 
+    ended = asyncio.Event()
+
     async def answer(request: web.Request) -> web.StreamResponse:
         match request.path:
             case "/film.torrent" | "/my film.torrent":
@@ -55,7 +57,7 @@ async def site(metainfo: Metainfo) -> AsyncIterator[str]:
             case "/bomb":
                 return web.Response(body=gzip.compress(bytes(100_000)), headers={"Content-Encoding": "gzip"})
             case "/silent":
-                await asyncio.sleep(60)
+                await ended.wait()
         raise web.HTTPNotFound
 
     runner = web.AppRunner(_application(answer), shutdown_timeout=0.0)
@@ -63,6 +65,7 @@ async def site(metainfo: Metainfo) -> AsyncIterator[str]:
     server = web.TCPSite(runner, "127.0.0.1", 0)
     await server.start()
     yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    ended.set()
     await runner.cleanup()
 
 

@@ -138,10 +138,18 @@ async def test_a_leech_serves_another_leech(tmp_path: Path, shared: Metainfo) ->
 async def test_seed_only_refuses_what_is_not_complete(tmp_path: Path, shared: Metainfo) -> None:
     async with Session(tmp_path / "nothing here", host="127.0.0.1") as session:
         torrent = await session.add(shared, seed_only=True)
-        with pytest.raises(StorageError, match="11 of 11 pieces"):
+        with pytest.raises(
+            StorageError, match=r"there is no directory .*nothing here; name the one that holds file\.bin"
+        ):
             await torrent.wait_complete()
         assert torrent.state is TorrentState.STOPPED
     assert not (tmp_path / "nothing here").exists()
+    (tmp_path / "wrong").mkdir()
+    (tmp_path / "wrong" / "file.bin").write_bytes(bytes(shared.total_bytes))
+    async with Session(tmp_path / "wrong", host="127.0.0.1") as session:
+        torrent = await session.add(shared, seed_only=True)
+        with pytest.raises(StorageError, match="11 of 11 pieces"):
+            await torrent.wait_complete()
 
 
 async def test_a_directory_that_cannot_be_written_stops_the_torrent_with_the_reason(
