@@ -1,10 +1,10 @@
 """Puts small faults into the product, one at a time, and counts those that no test notices.
 
-    python -m tests.mutation [--mutants 200] [--seed 1] [--under kademlia_core/node] [--file bittorrent/choker.py:120]
+    python -m tests.mutation [--mutants 200] [--seed 1] [--under kademlia_core/node] [--lines bittorrent/choker.py:120]
 
-Each fault runs the tests that touch its line, narrow ones first, until one fails. What survives is printed with its
-place, and belongs to one of two: a test that is missing, or `equivalent.txt`, with the reason why nobody can notice.
-Run it with `tox -e mutation`.
+Each fault runs the tests that touch its line, narrow ones first, until one fails that passes without the fault. What
+survives is printed with its place, and belongs to one of two: a test that is missing, or `equivalent.txt`, with the
+reason why nobody can notice. Run it with `tox -e mutation`.
 """
 
 from __future__ import annotations
@@ -18,24 +18,25 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 
 from tests.machine import CHECKOUT
 from tests.mutation.mutants import Mutant, mutants_of
-from tests.mutation.touching import Touching, measure
+from tests.mutation.touching import Touching, cached_in, environment_of, last_failed, measure
 from tests.wheel_tree import packages_of
 
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
 FIRST_TESTS, MOST_TESTS = 40, 400
-TIME_LIMIT_S = 300.0  # a fault that lets tests wait for ever is noticed
+TEST_LIMIT_S = 60  # a fault that lets one test wait for ever is noticed
+TIME_LIMIT_S = 1200.0  # for many tests, none of which waits so long: then nothing is known of the fault
 GOAL = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A mutant of a file, and how it ended: `killed`, `survived`, or `untouched` by any test."""
+    """A mutant of a file, and how it ended: `killed`, `survived`, `untouched` by any test, or `slow`."""
 
     file: str
     mutant: Mutant
@@ -91,30 +92,57 @@ def copied(checkout: Path, tree: Path) -> Path:
 def tried(fault: Fault, tests: list[str], free: SimpleQueue[Path]) -> Fault:
     """Runs the tests against the fault."""
     if not tests:
-        return Fault(fault.file, fault.mutant, fault.line_text, "untouched")
+        return replace(fault, fate="untouched")
     tree = free.get()
     path = tree / fault.file
     original = path.read_text(encoding="utf-8")
     try:
-        path.write_text(fault.mutant.in_(original), encoding="utf-8")
         for part in (tests[:FIRST_TESTS], tests[FIRST_TESTS:MOST_TESTS]):
-            if part and not passes(tree, part):
-                return Fault(fault.file, fault.mutant, fault.line_text, "killed")
-        return Fault(fault.file, fault.mutant, fault.line_text, "survived")
+            while part:
+                path.write_text(fault.mutant.in_(original), encoding="utf-8")
+                failed = failing(tree, part)
+                if failed is None:
+                    break
+                path.write_text(original, encoding="utf-8")
+                if failing(tree, failed) is None:
+                    return replace(fault, fate="killed")
+                part = [test for test in part if test not in failed]  # it fails by itself now and then
+        return replace(fault, fate="survived")
+    except subprocess.TimeoutExpired:
+        return replace(fault, fate="slow")
     finally:
         path.write_text(original, encoding="utf-8")
         free.put(tree)
 
 
-def passes(tree: Path, tests: list[str]) -> bool:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov"]
-    try:
-        done = subprocess.run(
-            [*command, "--timeout", "60", *tests], cwd=tree, capture_output=True, timeout=TIME_LIMIT_S, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return False
-    return done.returncode == 0
+def failing(tree: Path, tests: list[str]) -> list[str] | None:
+    """The first test that fails, or all if pytest itself ends before any; None when all pass."""
+    shutil.rmtree(tree / ".pytest_cache", ignore_errors=True)
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:xdist", "-p", "no:pytest_cov", *cached_in(tree)]
+    done = subprocess.run(
+        [*command, "--timeout", str(TEST_LIMIT_S), *tests],
+        cwd=tree,
+        env=environment_of(tree),
+        capture_output=True,
+        timeout=TIME_LIMIT_S,
+        check=False,
+    )
+    if done.returncode == 0:
+        return None
+    failed = [test for test in last_failed(tree) if test in tests]
+    return failed or tests
+
+
+def touching_of(database: Path | None, free: SimpleQueue[Path]) -> Touching:
+    """Which tests touch what: as measured before, or now."""
+    if database is not None:
+        return Touching(database)
+    tree = free.get()
+    database, failed = measure(tree, CHECKOUT / ".tox" / "mutation-coverage")
+    free.put(tree)
+    for test in failed:
+        print(f"left out, since it fails without any fault: {test}", flush=True)
+    return Touching(database, left_out=failed)
 
 
 def main() -> int:
@@ -124,6 +152,7 @@ def main() -> int:
     parser.add_argument("--under", default="", help="only files whose path begins with this")
     parser.add_argument("--lines", nargs="*", metavar="FILE:LINE", help="all faults of these lines instead")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--coverage", type=Path, help="a database measured before, of which the product's lines hold")
     options = parser.parse_args()
     known = all_faults(CHECKOUT, options.under)
     if options.lines:
@@ -132,11 +161,9 @@ def main() -> int:
         chosen = random.Random(options.seed).sample(known, min(options.mutants, len(known)))
     excused = equivalents()
     with trees(CHECKOUT, options.jobs) as free, ThreadPoolExecutor(options.jobs) as pool:
-        tree = free.get()
-        touching = Touching(measure(tree, CHECKOUT / ".tox" / "mutation-coverage"))
-        free.put(tree)
+        touching = touching_of(options.coverage, free)
         waiting = [
-            pool.submit(tried, fault, touching.tests_of(fault.file, fault.mutant.line), free)
+            pool.submit(tried, fault, touching.tests_of(fault.file, fault.mutant.line, fault.mutant.statement), free)
             for fault in chosen
             if fault.key not in excused
         ]

@@ -14,6 +14,7 @@ class Mutant:
 
     Attributes:
         line: where it is, from 1.
+        statement: where the innermost statement begins that it belongs to.
         what: the change in words, such as `< to <=`.
         start: where it begins in the text.
         end: where it ends there.
@@ -21,6 +22,7 @@ class Mutant:
     """
 
     line: int
+    statement: int
     what: str
     start: int
     end: int
@@ -58,8 +60,11 @@ CALLS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 
 def mutants_of(source: str) -> list[Mutant]:
-    """Every fault that is known for `source`, in the order of its lines. Docstrings, imports, annotations and texts of
-    errors have none: a test that notices these notices words."""
+    """Every fault that is known for `source`, in the order of its lines.
+
+    Docstrings, imports, annotations and texts of errors have none: a test that notices these notices words. Nor have
+    `check_invariants`, which is a test itself, and the defaults of configs and limits, which are a matter of tuning.
+    """
     lines = source.splitlines(keepends=True)
     starts = [0, *accumulate(map(len, lines))]
 
@@ -70,10 +75,13 @@ def mutants_of(source: str) -> list[Mutant]:
         return starts[line - 1] + len(lines[line - 1].encode()[:column].decode())
 
     found = []
-    for node, replacement, what in _faults(ast.parse(source)):
+    tree = ast.parse(source)
+    statements = {node: part.lineno for part in ast.walk(tree) if isinstance(part, ast.stmt) for node in ast.walk(part)}
+    for node, replacement, what in _faults(tree):
         text = ast.unparse(ast.fix_missing_locations(replacement))
         start, end = offset(node.lineno, node.col_offset), offset(node.end_lineno, node.end_col_offset)
-        found.append(Mutant(node.lineno, what, start, end, f"({text})" if isinstance(node, ast.expr) else text))
+        new = f"({text})" if isinstance(node, ast.expr) else text
+        found.append(Mutant(node.lineno, statements[node], what, start, end, new))
     return sorted(found, key=lambda mutant: mutant.line)
 
 
@@ -121,8 +129,16 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
                 continue
             if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
                 continue
+            if isinstance(child, ast.FunctionDef) and child.name in ("check_invariants", "__repr__"):
+                continue
+            if isinstance(child, ast.AnnAssign) and (_is_config(node) or "TypeAlias" in ast.unparse(child.annotation)):
+                continue
             yield child
             yield from _walk(child)
+
+
+def _is_config(node: ast.AST) -> bool:
+    return isinstance(node, ast.ClassDef) and node.name.endswith(("Config", "Limits"))
 
 
 def _is_text(node: ast.BinOp) -> bool:

@@ -24,10 +24,18 @@ from tests.mutation.mutants import mutants_of
         ('"""Words."""\nx: int | str', []),
         ('x = "a" + b', []),
         ('x = f"{a + 1}"', []),
+        ("class AConfig:\n    most: int = 5", []),
+        ("def check_invariants():\n    f()", []),
+        ("X: TypeAlias = int | str", []),
     ],
 )
 def test_faults_of_a_line(source: str, faults: list[str]) -> None:
     assert sorted(mutant.in_(source) for mutant in mutants_of(source)) == sorted(faults)
+
+
+def test_a_fault_knows_its_statement() -> None:
+    (fault,) = mutants_of("x = f(\n    a,\n    b < c,\n)")
+    assert (fault.line, fault.statement) == (3, 1)
 
 
 def test_what_is_excused_is_still_there() -> None:
