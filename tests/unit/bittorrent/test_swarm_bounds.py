@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.geometry import BLOCK_SIZE, Geometry
+from bittorrent.rate_limits import RateLimits
+from bittorrent.swarm_downloads import LEAST_REQUESTS
 from bittorrent.swarm_peer import MAX_UNEXPECTED_BLOCKS
 from bittorrent.wire import messages as wire
 from tests.swarm_victim import Actor, SwarmVictim
@@ -79,3 +81,25 @@ def test_whoever_passes_a_piece_on_hears_of_the_next_at_once() -> None:
     taker.hear(wire.Have(next(iter(fetched))))
     assert giver.number in [peer.number for peer in swarm.core.peers_to_flush()]
     assert len([message for message in giver.says() if isinstance(message, wire.Have)]) == 2
+
+
+def test_whoever_keeps_a_deadline_asks_no_peer_for_more_than_it_sends_soon() -> None:
+    for has_deadline, most in ((False, 16), (True, LEAST_REQUESTS)):
+        swarm = SwarmVictim(GEOMETRY, Bitfield(20))
+        if has_deadline:
+            swarm.core.set_deadlines(1, {3: swarm.now + 5}, now=swarm.now)
+        peer = swarm.join()
+        peer.hear(wire.HaveAll(), wire.Unchoke())
+        assert len(requests(peer)) == most
+
+
+def test_a_limit_counts_as_a_limit_when_it_keeps_back_what_could_be_asked_for() -> None:
+    slow = RateLimits(download_bytes_per_s=20e3, local_download_bytes_per_s=20e3)
+    for limits, is_limited in ((RateLimits(), False), (slow, True)):
+        swarm = SwarmVictim(GEOMETRY, Bitfield(20))
+        swarm.core.limits.set(limits)
+        peer = swarm.join()
+        peer.hear(wire.HaveAll(), wire.Unchoke())
+        swarm.later(1.0)
+        assert requests(peer)
+        assert swarm.core.was_rate_limited(now=swarm.now) is is_limited

@@ -279,6 +279,8 @@ def test_a_config_out_of_range_is_refused() -> None:
     for wrong in ({"connect_timeout_s": 0}, {"connect_timeout_s": 99}, {"max_redirects": -1}, {"max_connections": 0}):
         with pytest.raises(ValueError, match=r"must be|cannot be"):
             TrackerConfig(**wrong)  # type: ignore[arg-type]
+    assert TrackerConfig(max_redirects=0).max_redirects == 0
+    assert TrackerConfig(max_connections=1).max_connections == 1
 
 
 class TestAnnouncer:

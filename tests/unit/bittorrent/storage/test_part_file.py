@@ -149,3 +149,32 @@ def test_a_folder_in_its_place(path: Path) -> None:
         part.load()
     with pytest.raises(StorageError, match="cannot write"):
         part.write(0, memoryview(b"x"))
+
+
+@pytest.mark.parametrize("kept", [0, 1, 2])
+def test_what_was_discarded_does_not_come_back_after_a_new_start(path: Path, kept: int) -> None:
+    part = opened(path)
+    places = [number * CHUNK_BYTES for number in range(3)]
+    for place in places:
+        part.write(place, memoryview(bytes([255]) * 500))
+    for number, place in enumerate(places):
+        if number != kept:
+            part.discard(place, place + 500)
+    part.flush()
+    part.close()
+    part = opened(path)
+    assert list(part.ranges(0, 1 << 50)) == [(places[kept], 500)]
+    assert read(part, places[kept], 500) == bytes([255]) * 500
+    part.close()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc")
+def test_what_is_no_file_is_closed_again(path: Path) -> None:
+    path.parent.mkdir()
+    os.mkfifo(path)
+    part = PartFile(str(path))
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(StorageError):
+            part.write(0, memoryview(b"x"))
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -248,3 +248,13 @@ def test_the_loop_has_the_attributes_of_asyncio() -> None:
         return loop.slow_callback_duration
 
     assert run(scenario, debug=True).result == 0.5
+
+
+def test_numbers_by_the_clock_that_are_drawn_at_one_moment_follow_each_other() -> None:
+    async def scenario(simulation: Simulation) -> list[int]:
+        drawn = [uuid.uuid1().time for _ in range(3)]
+        await asyncio.sleep(1)
+        return [*drawn, uuid.uuid1().time]
+
+    first, *rest = run(scenario).result
+    assert [time - first for time in rest] == [1, 2, 10**7]  # in steps of 100 ns
