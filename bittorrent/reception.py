@@ -92,10 +92,9 @@ class ReceptionCore:
         if guest is not None:
             self._remember(guest.host)
 
-    def refuse(self, number: int) -> None:
-        """The connection has to leave for another reason than ours."""
-        if number in self._guests:
-            self._dismiss(number)
+    def turn_away(self) -> None:
+        """A connection has to leave for another reason than ours; it takes nobody's place."""
+        self.refused += 1
 
     # Clock
 

@@ -74,11 +74,11 @@ class Reception:
         self._open[connection] = number
         self._by_number[number] = connection
         host = connection.core.address.host
-        leaving = self._core.arrive(number, host, connected=self._connected(host), now=self._loop.time())
         if self._closed or self._session.ip_filter.blocks(host):
-            self._core.refuse(number)
-            leaving.append(number)
-        self._end(leaving)
+            self._core.turn_away()
+            connection.abort()
+            return
+        self._end(self._core.arrive(number, host, connected=self._connected(host), now=self._loop.time()))
         self._arm()
 
     def connection_received(self, connection: PeerConnection, size: int) -> None:

@@ -49,6 +49,30 @@ async def add(simulation: Simulation, host: str, session: Session, source: Metai
         return await session.add(source, **options)
 
 
+def test_blocked_hosts_push_nobody_out(tmp_path: Path, shared: Metainfo) -> None:
+    """Who is on the list does not even wait: a crowd of them must not cost an honest handshake its place."""
+
+    async def scenario(simulation: Simulation) -> None:
+        blocked = IpFilter([("9.1.0.0", "9.1.255.255")])
+        config = SessionConfig(max_handshaking=4)
+        async with session_at(simulation, tmp_path, SEED, ip_filter=blocked, config=config) as seed:
+            await add(simulation, SEED, seed, shared)
+            loop, honest = asyncio.get_running_loop(), []
+            for number in range(4):
+                with simulation.host(f"9.2.{number}.1"):
+                    honest.append(await loop.create_connection(asyncio.Protocol, SEED, PORT))
+            for number in range(20):
+                with simulation.host(f"9.1.{number}.1"):
+                    transport, _ = await loop.create_connection(asyncio.Protocol, SEED, PORT)
+            await asyncio.sleep(1)
+            assert seed.statistics().refused_connections == 20
+            assert not any(transport.is_closing() for transport, _ in honest)
+            for transport, _ in honest:
+                transport.abort()
+
+    run(scenario)
+
+
 def test_blocked_hosts_are_neither_called_nor_answered_nor_kept(tmp_path: Path, shared: Metainfo) -> None:
     async def scenario(simulation: Simulation) -> None:
         two, three = "9.0.0.2", "9.0.0.3"
