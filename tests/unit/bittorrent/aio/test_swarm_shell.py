@@ -307,6 +307,36 @@ def test_strangers_who_say_nothing_leave_room_for_others(tmp_path: Path, shared:
     run(scenario)
 
 
+@pytest.mark.parametrize(("waited_s", "gives_way"), [(1.0, False), (4.0, True)])
+def test_a_call_that_is_not_answered_gives_way_in_a_full_torrent_after_a_while(
+    tmp_path: Path, shared: Metainfo, waited_s: float, gives_way: bool
+) -> None:
+    async def scenario(simulation: Simulation) -> bool:
+        ended = asyncio.Event()
+
+        async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.read()
+            ended.set()
+            writer.close()
+
+        await asyncio.sleep(100)
+        with simulation.host(TWO):
+            server = await asyncio.start_server(say_nothing, TWO, PORT)
+        async with session_at(simulation, tmp_path, ONE, max_connections_per_torrent=1) as session:
+            torrent = await add(simulation, ONE, session, shared, peers=[(TWO, PORT)])
+            await asyncio.sleep(waited_s)
+            assert torrent.statistics().peers == 0
+            stranger = await Stranger.at(simulation, SEED, Address(ONE, PORT), shared.info_hash, b"guest")
+            await asyncio.sleep(0.5)
+            gave_way = ended.is_set()
+            stranger.writer.close()
+        server.close()
+        await server.wait_closed()
+        return gave_way
+
+    assert run(scenario).result is gives_way
+
+
 # Fairness
 
 

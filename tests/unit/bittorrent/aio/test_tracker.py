@@ -13,6 +13,7 @@ from typing import cast
 import pytest
 from aiohttp import web
 
+from bittorrent.aio.guarded_http import HttpConfig
 from bittorrent.aio.tracker import TrackerAnnouncer, TrackerClient, TrackerConfig, TransferTotals
 from bittorrent.errors import TrackerError
 from bittorrent.tracker.messages import AnnounceRequest
@@ -281,6 +282,18 @@ def test_a_config_out_of_range_is_refused() -> None:
             TrackerConfig(**wrong)  # type: ignore[arg-type]
     assert TrackerConfig(max_redirects=0).max_redirects == 0
     assert TrackerConfig(max_connections=1).max_connections == 1
+
+
+def test_a_client_that_follows_no_redirect_is_a_sensible_one() -> None:
+    assert HttpConfig(max_redirects=0).max_redirects == 0
+    for wrong in (
+        {"max_redirects": -1},
+        {"max_connections": 0},
+        {"max_connections_per_host": 0},
+        {"read_timeout_s": 0},
+    ):
+        with pytest.raises(ValueError, match=r"must be|cannot be"):
+            HttpConfig(**wrong)  # type: ignore[arg-type]
 
 
 class TestAnnouncer:
