@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import os
+import shlex
 import stat
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -40,7 +43,7 @@ def scan_files(root: str, *, attributes: bool = False, exclude: Sequence[str] = 
         prefix, folder, around = waiting.pop()
         identity, entries = _list(folder)
         if identity in around:
-            raise StorageError(f"cannot share {folder}: this link leads back to a folder around it", path=folder)
+            raise _useless_link(folder, root, "back to a folder around it")
         for entry in entries:
             if not prefix and entry.name == STATE_FOLDER:
                 continue
@@ -54,6 +57,8 @@ def scan_files(root: str, *, attributes: bool = False, exclude: Sequence[str] = 
             try:
                 status = entry.stat()
             except OSError as error:
+                if entry.is_symlink() and error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                    raise _useless_link(entry.path, root, "nowhere") from None
                 raise StorageError.from_os_error("share", entry.path, error) from None
             if stat.S_ISDIR(status.st_mode):
                 waiting.append((path, entry.path, around | {identity}))
@@ -74,6 +79,11 @@ def is_excluded(path: Sequence[str], patterns: Sequence[str]) -> bool:
     return any(
         fnmatchcase(whole, pattern.strip("/")) or fnmatchcase(path[-1], pattern.rstrip("/")) for pattern in patterns
     )
+
+
+def _useless_link(path: str, root: str, where: str) -> StorageError:
+    pattern = shlex.quote(glob.escape(os.path.relpath(path, root).replace(os.sep, "/")))
+    return StorageError(f"cannot share {path}: this link leads {where}; --exclude {pattern} leaves it out", path=path)
 
 
 def _list(folder: str) -> tuple[tuple[int, int], list[os.DirEntry[str]]]:

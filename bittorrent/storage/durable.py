@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from contextlib import suppress
 
 from bittorrent.errors import StorageError
 
@@ -17,11 +18,16 @@ def write_durably(path: str, content: bytes) -> None:
     unfinished = path + UNFINISHED
     try:
         make_folders(os.path.dirname(path))
-        with open(_open_new(unfinished), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
+        try:
+            with open(_open_new(unfinished), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(unfinished, path)
+        except OSError:
+            with suppress(OSError):
+                os.unlink(unfinished)
+            raise
         sync_folder(os.path.dirname(path))
     except OSError as error:
         raise StorageError.from_os_error("write", path, error) from None

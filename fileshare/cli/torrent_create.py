@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from bittorrent.errors import StorageError
 from bittorrent.metainfo.create import MIN_PIECE_LENGTH, create_metainfo
 from bittorrent.metainfo.hashing import SourceFile
 from bittorrent.metainfo.names import cut_to, safe_name
@@ -92,8 +93,7 @@ def create(
     if private and nodes:
         raise typer.BadParameter("a private torrent stays out of the DHT", param_hint="--node")
     target = _target_of(path, target)
-    if not force and os.path.lexists(target):
-        raise CommandError(f"{target} exists already; choose another -o FILE, or replace it with --force")
+    _check_target(target, replace=force)
     left_out = [*(exclude or ()), *_own_path(path, target)]
     output = Output(as_json=as_json)
     doubtful = doubtful_files(scan_files(os.path.abspath(path), attributes=attributes, exclude=left_out))
@@ -157,6 +157,24 @@ def _target_of(path: Path, target: Path | None) -> Path:
     return (target or Path()) / f"{name}.torrent"
 
 
+def _check_target(target: Path, *, replace: bool) -> None:
+    """Before anything is hashed, which may take long.
+
+    Raises:
+        CommandError: the torrent cannot be written there, or something is there already.
+    """
+    folder = Path(os.path.realpath(target)).parent
+    if not folder.is_dir():
+        raise CommandError(f"there is no directory {folder}; make it, or choose another -o FILE")
+    if not os.access(folder, os.W_OK):
+        raise CommandError(f"cannot write {target}: its directory cannot be written; choose another -o FILE")
+    if os.path.lexists(target):
+        if target.exists() and not target.is_file():  # a file in its place would be no pipe or device any more
+            raise CommandError(f"{target} is not a file; choose another -o FILE")
+        if not replace:
+            raise CommandError(f"{target} exists already; choose another -o FILE, or replace it with --force")
+
+
 def _own_path(path: Path, target: Path) -> list[str]:
     """The pattern that leaves out the torrent itself, where it lies in the folder that is shared."""
     below = os.path.relpath(os.path.abspath(target), os.path.abspath(path))
@@ -164,18 +182,29 @@ def _own_path(path: Path, target: Path) -> list[str]:
 
 
 def _write(target: Path, content: bytes, *, replace: bool) -> None:
-    """Writes all or nothing: what was there is replaced only by a complete file."""
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part") if replace else target
-    with open(unfinished, "xb") as file:
-        try:
-            file.write(content)
-            file.flush()
-            if replace:
-                os.replace(unfinished, target)
-        except BaseException:
-            with suppress(OSError):
-                unfinished.unlink()
-            raise
+    """Writes all or nothing: what was there, or where a link leads to, is replaced only by a complete file.
+
+    Raises:
+        StorageError: the system refused.
+        CommandError: there is something by now.
+    """
+    place = Path(os.path.realpath(target))
+    unfinished = place.with_name(f".{place.name}.{os.getpid()}.part") if replace else place
+    try:
+        with open(unfinished, "xb") as file:
+            try:
+                file.write(content)
+                file.flush()
+                if replace:
+                    os.replace(unfinished, place)
+            except BaseException:
+                with suppress(OSError):
+                    unfinished.unlink()
+                raise
+    except FileExistsError:
+        raise CommandError(f"{unfinished} exists already; choose another -o FILE") from None
+    except OSError as error:
+        raise StorageError.from_os_error("write", target, error) from None
 
 
 MAX_DOUBTFUL_SHOWN = 5

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -218,10 +221,57 @@ def test_create_of_nothing_fails_and_writes_nothing(source: str, tmp_path: Path)
     assert not (tmp_path / "new.torrent").exists()
 
 
-def test_create_where_nothing_can_be_written(folder: Path, tmp_path: Path) -> None:
-    result = kad("torrent", "create", folder, "-o", tmp_path / "missing" / "new.torrent")
+@pytest.mark.parametrize("force", [[], ["--force"]])
+@pytest.mark.parametrize("place", ["missing/new.torrent", "file/new.torrent", "pipe"])
+def test_create_says_before_it_hashes_where_it_cannot_write(
+    place: str, force: list[str], folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And never puts a file in the place of a pipe or a device, not even with --force."""
+
+    def hash_all(*_: object, **__: object) -> Metainfo:
+        raise AssertionError("hashed for nothing")
+
+    monkeypatch.setattr(import_module("fileshare.cli.torrent_create"), "create_metainfo", hash_all)
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    result = kad("torrent", "create", folder, "-o", tmp_path / place, *force)
     assert result.exit_code == 1
-    assert "No such file or directory" in result.stderr
+    assert re.match(rf"kad: .*{Path(place).parts[0]}.*; .*-o FILE", result.stderr), result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_create_replaces_what_a_link_leads_to(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "there.torrent").touch()
+    (tmp_path / "link.torrent").symlink_to(Path("disk", "there.torrent"))
+    assert kad("torrent", "create", folder, "-o", tmp_path / "link.torrent", "--force").exit_code == 0
+    assert (tmp_path / "link.torrent").is_symlink()
+    assert Metainfo.from_file(tmp_path / "disk" / "there.torrent").name == folder.name
+    assert [path.name for path in (tmp_path / "disk").iterdir()] == ["there.torrent"]
+
+
+def test_create_names_the_torrent_that_a_full_disk_does_not_take(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replace(source: object, target: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", replace)
+    target = tmp_path / "new.torrent"
+    result = kad("torrent", "create", folder, "-o", target, "--force")
+    assert result.stderr == f"kad: cannot write {target}: No space left on device; free some space and start again\n"
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+@pytest.mark.parametrize("target", ["nowhere", "."])
+def test_create_says_how_to_leave_out_a_link_that_cannot_be_followed(target: str, folder: Path, tmp_path: Path) -> None:
+    (folder / "link").symlink_to(target)
+    result = kad("torrent", "create", folder, "-o", tmp_path / "new.torrent")
+    assert result.exit_code == 1
+    assert f"{folder / 'link'}" in result.stderr
+    assert "--exclude link" in result.stderr
+    assert kad("torrent", "create", folder, "-o", tmp_path / "new.torrent", "--exclude", "link").exit_code == 0
 
 
 def test_show_a_torrent(torrent: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -77,6 +78,18 @@ def test_a_kill_in_the_middle_of_saving_leaves_the_old_state(tmp_path: Path, met
     unfinished.write_bytes(b"")
     store.forget(metainfo.info_hash)
     assert not (tmp_path / ".kad").exists()
+
+
+def test_a_disk_that_runs_full_keeps_nothing_unfinished(
+    tmp_path: Path, metainfo: Metainfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fsync(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("bittorrent.storage.durable.os.fsync", fsync)
+    with pytest.raises(StorageError, match="free some space"):
+        ResumeStore(tmp_path).save(metainfo)
+    assert not list(tmp_path.rglob("*.part"))
 
 
 def test_a_file_in_the_place_of_the_folder(tmp_path: Path, metainfo: Metainfo) -> None:
