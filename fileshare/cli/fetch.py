@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Sequence
 
 from bittorrent.errors import MagnetError, MetainfoError
@@ -77,6 +78,8 @@ async def _fetch(url: str, max_bytes: int, *, allow_private: bool) -> bytes | Ma
 
     from bittorrent.aio.guarded_http import GuardedHttp, HttpConfig, NotHttpError, RefusedError, read_body
 
+    if _NO_HOST.match(url):
+        raise CommandError(f"{url}: that URL names no server")
     http = GuardedHttp(HttpConfig(allow_private=allow_private))
     try:
         async with http.get(str(URL(url)), headers={"Accept": "application/x-bittorrent, */*;q=0.5"}) as response:
@@ -109,5 +112,6 @@ def _os_error_text(error: OSError) -> str:
     return os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror or str(error)
 
 
+_NO_HOST = re.compile(r"https?://(?:[/?#]|$)", re.IGNORECASE)
 FETCH_TIMEOUT_S = 60.0
 MAX_FETCHES = 8

@@ -41,7 +41,10 @@ EXAMPLE = "Example: kad get ubuntu.torrent debian.torrent -o ~/Downloads --limit
 def get(
     sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=SOURCE_HELP, show_default=False)],
     directory: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go; made when it is missing.")
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="DIR", file_okay=False, help="Where the files go; made when it is missing."
+        ),
     ] = Path(),
     select: Annotated[
         list[str] | None,

@@ -34,6 +34,8 @@ def main() -> NoReturn:
     collect_garbage_rarely()
     try:
         app(prog_name="kad")
+    except KeyboardInterrupt:  # before the command began, or after its end: it has nothing to say
+        sys.exit(130)
     except OSError as error:  # of our output; the flush at exit must not complain again
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if not isinstance(error, BrokenPipeError):

@@ -56,6 +56,7 @@ def seed(
         typer.Option(
             "--state",
             metavar="DIR",
+            file_okay=False,
             help="Remember there what was verified: the next start believes it as long as the files have the same size"
             " and time.",
         ),

@@ -53,7 +53,10 @@ def stream(
         typer.Option("--file", metavar="NAME", help="Number, path or pattern ('*.mkv'). Default: the largest."),
     ] = None,
     directory: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go; made when it is missing.")
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="DIR", file_okay=False, help="Where the files go; made when it is missing."
+        ),
     ] = Path(),
     http: Annotated[
         str,

@@ -109,7 +109,8 @@ async def test_what_goes_wrong_is_one_line_that_names_the_url(site: str, path: s
     [
         ("http://127.0.0.1:1/x.torrent", "cannot connect: Connection refused"),
         ("https://127.0.0.1:1/x.torrent", "cannot connect: Connection refused"),
-        ("http://", "is not HTTP"),
+        ("http://", "names no server"),
+        ("https:///x.torrent", "names no server"),
         ("http://127.0.0.1:99999/x", "Port out of range"),
         ("http://[::1", "Invalid IPv6 URL"),
     ],

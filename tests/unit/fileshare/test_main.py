@@ -6,6 +6,8 @@ import gc
 import signal
 import sys
 from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -36,6 +38,27 @@ def test_without_the_extra_one_line_says_what_to_install(
     captured = capsys.readouterr()
     assert caught.value.code == 1
     assert captured.err == "the command kad needs the app extra: pip install 'kademlia-core[app]'\n"
+
+
+def test_an_interruption_before_the_command_begins_is_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(**_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(import_module("fileshare.cli.app"), "app", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("option", [["get", "-o"], ["stream", "-o"], ["seed", "--state"]], ids=" ".join)
+def test_a_file_where_a_directory_belongs_is_wrong_usage(option: list[str], tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    result = runner.invoke(app, [option[0], "missing", option[1], str(tmp_path / "file")], prog_name="kad")
+    assert result.exit_code == 2
+    assert "is a file" in result.stderr
 
 
 COMMANDS = [
