@@ -149,7 +149,13 @@ class Resolver:
             lookup.is_running = True
             self._running += 1
             work = partial(self._run, lookup)
-            threading.Thread(target=work, daemon=True, name=f"look up {lookup.question[0]}").start()
+            try:
+                threading.Thread(target=work, daemon=True, name=f"look up {lookup.question[0]}").start()
+            except RuntimeError as error:  # the system gives no more threads
+                self._running -= 1
+                del self._lookups[lookup.question]
+                failure = socket.gaierror(socket.EAI_AGAIN, f"{lookup.question[0]} cannot be looked up now: {error}")
+                _tell(lookup, [], failure)
 
     def _run(self, lookup: _LookUp) -> None:
         """In a thread of its own."""
@@ -165,11 +171,8 @@ class Resolver:
             with self._lock:
                 self._running -= 1
                 del self._lookups[lookup.question]
-                answers, lookup.answers = lookup.answers, []
                 self._start_waiting()
-        for answer in answers:
-            with suppress(RuntimeError):  # its loop has been closed
-                answer.get_loop().call_soon_threadsafe(_deliver, answer, found, failure)
+                _tell(lookup, found, failure)
 
 
 @dataclass(slots=True, eq=False)
@@ -182,6 +185,14 @@ class _LookUp:
 def asks_the_system(loop: asyncio.AbstractEventLoop) -> bool:
     """Whether the names of this loop are those of the machine, and not of a network of its own."""
     return isinstance(loop, asyncio.BaseEventLoop) or "uvloop" in {each.__module__ for each in type(loop).mro()}
+
+
+def _tell(lookup: _LookUp, found: list[AddressInfo], failure: Exception | None) -> None:
+    """Answers whoever waits, each in the loop of its own. The lock is held."""
+    answers, lookup.answers = lookup.answers, []
+    for answer in answers:
+        with suppress(RuntimeError):  # its loop has been closed
+            answer.get_loop().call_soon_threadsafe(_deliver, answer, found, failure)
 
 
 def _deliver(answer: asyncio.Future[list[AddressInfo]], found: list[AddressInfo], failure: Exception | None) -> None:

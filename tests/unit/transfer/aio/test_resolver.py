@@ -65,6 +65,22 @@ async def test_an_ip_address_meets_no_name_service(
     assert names.asked == []
 
 
+async def test_a_system_without_threads_is_an_error_that_passes(
+    names: NameService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_more(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    resolver = Resolver(ResolverConfig(max_lookups=1))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_more)
+        for _ in range(2):
+            with pytest.raises(socket.gaierror, match="can't start new thread"):
+                await resolver.resolve("found.example", 80)
+    assert resolver.running == 0
+    assert (await resolver.resolve("found.example", 80))[0][4] == ("192.0.2.7", 80)
+
+
 async def test_an_address_is_dialled_and_listened_on_without_a_name_service(names: NameService) -> None:
     """uvloop's own `sock_connect` asks one even about addresses, in four threads for everybody."""
     transport = TcpTransport()
