@@ -47,7 +47,8 @@ def _read_dat(text: str) -> Range | bool | None:
     if found is None:
         return None
     level = rest.partition(",")[0].strip()
-    return True if level.isdecimal() and int(level[:9]) > MAX_BLOCKED_LEVEL else found
+    digits = level.lstrip("0")[:9] if level.isdecimal() else ""  # nobody has to read more to see that it is large
+    return True if digits and int(digits) > MAX_BLOCKED_LEVEL else found
 
 
 def _read_named(text: str) -> Range | None:

@@ -45,6 +45,13 @@ def test_an_emule_level_above_127_allows() -> None:
     assert listed.skipped_lines == 0
 
 
+@pytest.mark.parametrize(
+    ("level", "is_blocked"), [("0000000127", True), ("0000000200", False), ("0" * 40, True), ("9" * 40, False)]
+)
+def test_an_emule_level_may_have_any_number_of_digits(level: str, is_blocked: bool) -> None:
+    assert IpFilter.parse(f"1.0.0.0 - 1.0.0.9 , {level} , name\n").blocks("1.0.0.5") is is_blocked
+
+
 def test_ipv6() -> None:
     listed = IpFilter.parse("2001:db8::/32\nfe80::1\n2001:dead::1-2001:dead::ffff\n")
     hosts = ["2001:db8:1::7", "2001:db9::1", "fe80::1", "fe80::2", "2001:dead::7", "32.1.13.184"]
