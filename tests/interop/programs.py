@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Self
@@ -50,6 +51,7 @@ class Program:
     name: ClassVar[str]
     package: ClassVar[str]  # of Debian
     grace_s: ClassVar[float] = 5.0  # to end by itself
+    environment: ClassVar[Mapping[str, str]] = {}  # beside that of the tests
 
     def __init__(self, *, host: str = "127.0.0.1") -> None:
         self.address = Address(host, free_port())
@@ -61,7 +63,10 @@ class Program:
         try:
             arguments = self.arguments()
             with (self.directory / "log").open("wb") as log:
-                self._process = await asyncio.create_subprocess_exec(program, *arguments, stdout=log, stderr=log)
+                environment = {**os.environ, **self.environment}
+                self._process = await asyncio.create_subprocess_exec(
+                    program, *arguments, stdout=log, stderr=log, env=environment
+                )
             await wait_until(self._is_ready, what=f"{self.name} serves", within_s=20)
         except BaseException:
             await self._end()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import xmlrpc.client
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 from bittorrent import Magnet, Metainfo
@@ -26,6 +26,7 @@ class Rtorrent(Program):
     name = "script"
     package = "bsdutils rtorrent"
     grace_s = 2.0
+    environment: ClassVar[Mapping[str, str]] = {"TERM": "xterm"}  # it draws, though nobody looks
 
     def arguments(self) -> Sequence[str]:
         rtorrent = require_program("rtorrent", "rtorrent")

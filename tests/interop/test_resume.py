@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from bittorrent import Metainfo, RateLimits, Session, create_metainfo
+from tests.interop.aria2 import Aria2
 from tests.interop.clients import CLIENTS, Client
 from tests.interop.content import digests, make_many_files
 from tests.interop.programs import wait_until
@@ -106,10 +107,11 @@ async def test_they_go_on_with_what_they_began(client: Client, metainfo: Metainf
 
 @CLIENTS
 async def test_we_go_on_with_what_they_began(client: Client, metainfo: Metainfo, tmp_path: Path) -> None:
+    """aria2 leaves small files without any whole piece, which might as well be the user's."""
     done, _ = await begin_theirs(tmp_path, metainfo, client)
     async with client() as peer, Session(tmp_path / "copy", host="127.0.0.1") as session:
         await peer.add(tmp_path / "seed", metainfo, seed=True)
-        torrent = await session.add(metainfo, peers=[peer.address])
+        torrent = await session.add(metainfo, peers=[peer.address], overwrite=client is Aria2)
         async with asyncio.timeout(30):
             await torrent.wait_complete()
         assert torrent.statistics().downloaded_bytes <= metainfo.total_bytes - done

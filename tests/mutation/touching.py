@@ -11,8 +11,6 @@ from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
 
-from coverage import CoverageData
-
 TESTS = ("tests/unit", "tests/property", "tests/vectors", "tests/conformance")
 
 
@@ -25,6 +23,8 @@ class Touching:
     """
 
     def __init__(self, database: Path, *, left_out: Collection[str] = ()) -> None:
+        from coverage import CoverageData  # the extra `mutation`
+
         data = CoverageData(str(database))
         data.read()
         self._tests: dict[str, dict[int, set[str]]] = {}
