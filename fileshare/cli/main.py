@@ -48,10 +48,11 @@ def collect_garbage_rarely() -> None:
     """Keeps the garbage collector from stopping everything for long: it looks at a whole generation at once.
 
     A torrent of 300,000 files has as many objects that live as long as it does, and with Python's thresholds all of
-    them are looked at again and again while they are made. With these a young generation has at most 50,000 objects,
-    the next one four times as many; what is older is looked at after ten million new ones.
+    them are looked at again and again while they are made. With these a young generation has at most 5,000 objects,
+    the next one 30,000; what is older is looked at after ten million new ones. `python -m benchmarks many_files` shows
+    what comes of it.
     """
-    gc.set_threshold(50_000, 4, 50)
+    gc.set_threshold(5_000, 5, 400)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
