@@ -60,7 +60,7 @@ class PeerConnection(ScatterProtocol):
         self.set_watermark(LEAST_WATERMARK_BYTES)
         name = transport.get_extra_info("peername") or ("", 0)
         address = Address.from_socket(name) if isinstance(name, tuple) else Address("", 0)
-        now = asyncio.get_running_loop().time()
+        self._waiting_since = now = asyncio.get_running_loop().time()
         self.core = PeerCore(handshake=self._handshake, address=address, config=self._config, now=now)
         self.owner.connection_opened(self)
         self.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 
 import hypothesis.strategies as st
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 
 from kademlia_core import Contact, Key
 from kademlia_core.mainline import krpc
@@ -83,6 +83,8 @@ sizes = st.integers(0, MAX_VALUE_BYTES - 4)
     st.binary(max_size=krpc.MAX_TRANSACTION_ID_BYTES),
     st.sampled_from([(), (4,), (6,), (4, 6)]),
 )
+@example(CORES[0], GetPeers(TARGET, wants_filters=True), bytes(krpc.MAX_TRANSACTION_ID_BYTES), (4, 6))
+@example(CORES[1], GetPeers(TARGET, wants_filters=True), bytes(krpc.MAX_TRANSACTION_ID_BYTES), ())
 @settings(max_examples=60, deadline=None)
 def test_answers_fit(core: MainlineCore, request: Request, transaction_id: bytes, want: tuple[int, ...]) -> None:
     data, reply = ask(core, request, host(core, 250), transaction_id=transaction_id, want=want)

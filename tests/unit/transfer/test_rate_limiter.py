@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transfer.limits.rate_limiter import RateLimiter
+from transfer.limits.rate_limiter import ASKS_FOR_S, RateLimiter
 
 INF = float("inf")
 
@@ -121,3 +121,18 @@ def test_the_average_holds_whatever_is_moved_when_it_may(steps: list[tuple[float
             limiter.spend(size, now=now)
             moved, most = moved + size, max(most, size)
     assert moved <= 100 * now + most + 1e-6
+
+
+def test_one_byte_per_second_is_a_limit() -> None:
+    assert RateLimiter(rate_bytes_per_s=1).is_limited
+    assert RateLimiter(rate_bytes_per_s=0.5).rate_bytes_per_s == 0.5
+
+
+def test_those_who_asked_within_the_last_one_and_a_half_seconds_share() -> None:
+    session = RateLimiter(rate_bytes_per_s=100)
+    one, two = RateLimiter(parent=session), RateLimiter(parent=session)
+    began = 4096.0  # a loop's clock does not begin at 0
+    assert one.allowance(now=began) == two.allowance(now=began) == 0.0
+    assert two.allowance(now=began + 1.0) == 50.0
+    assert two.allowance(now=began + ASKS_FOR_S) == 75.0, "half of what came in: one still counts"
+    assert two.allowance(now=began + ASKS_FOR_S + 0.25) == 100.0, "now one does not"

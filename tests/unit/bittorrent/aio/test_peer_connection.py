@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
@@ -145,6 +145,31 @@ async def test_a_peer_that_does_not_read_stops_the_writing_and_counts_as_stalled
         assert connection.unsent_bytes < waiting_bytes
         assert connection.room_bytes > 0
         assert not connection.is_stalled(5.0, now=100.0)
+
+
+async def test_a_peer_that_takes_nothing_from_the_start_has_its_time_too() -> None:
+    """Its time begins with the connection, not with the loop's clock."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with suppress(BlockingIOError):
+        while ours.send(bytes(1 << 16)):
+            pass
+    owner = Owner()
+    connection = PeerConnection(owner, handshake=OURS, config=PeerConfig())
+    await asyncio.get_running_loop().create_connection(lambda: connection, sock=ours)
+    try:
+        while connection.room_bytes:
+            connection.core.send_block(Block(0, 0, 16384), bytes(16384))
+            connection.flush()
+        assert not connection.is_writable
+        assert connection.unsent_bytes == connection.written_bytes
+        opened_at = connection.core.opened_at
+        stalled = [connection.is_stalled(5.0, now=opened_at + after_s) for after_s in (4.75, 5.25)]
+        assert stalled == [False, True]
+    finally:
+        connection.abort()
+        theirs.close()
+        await soon(owner.lost)
 
 
 async def test_a_transport_that_closes_itself_has_no_room() -> None:

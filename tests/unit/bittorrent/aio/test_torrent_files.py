@@ -320,3 +320,12 @@ async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110  # a check has no event of its own
             await asyncio.sleep(0.01)
+
+
+async def test_nothing_is_said_of_files_before_it_is_known_what_is_on_disk(tmp_path: Path, shared: Metainfo) -> None:
+    async with Session(tmp_path / "seed", host="127.0.0.1") as session:
+        torrent = await session.add(shared, seed_only=True)
+        assert torrent.statistics().state is TorrentState.CHECKING
+        assert torrent.files() == ()
+        await complete(torrent)
+        assert [each.done_bytes for each in torrent.files()] == list(SIZES.values())

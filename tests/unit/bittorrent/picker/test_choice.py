@@ -299,3 +299,26 @@ class TestDeadlines:
 def test_a_config_out_of_range_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"must be|at least"):
         PickerConfig(**wrong)  # type: ignore[arg-type]
+
+
+class TestNamedPieces:
+    """What a peer suggests, or gives while it chokes us (BEP 6)."""
+
+    def test_helping_with_a_piece_does_not_take_it_away(self) -> None:
+        picker = make_picker(pieces=4)
+        (first,) = picker.pick(1, 1, now=NOW)
+        (helped,) = picker.pick_from(2, [first.piece], 1, now=NOW)
+        assert helped.piece == first.piece
+        assert [block.piece for block in picker.pick(1, 2, now=NOW)] == [first.piece] * 2
+        picker.check_invariants()
+
+    def test_a_piece_that_nobody_works_on_belongs_to_the_peer_that_goes_on_with_it(self) -> None:
+        picker = make_picker(pieces=2)
+        (first,) = picker.pick(1, 1, now=NOW)
+        picker.block_received(1, first)
+        picker.release_all(1)
+        assert [block.piece for block in picker.pick_from(2, [first.piece], 1, now=NOW)] == [first.piece]
+        picker.set_priorities(bytes(4 if index == first.piece else 7 for index in range(2)))
+        assert [block.piece for block in picker.pick(2, 1, now=NOW)] == [first.piece]
+        assert [block.piece for block in picker.pick(1, 1, now=NOW)] == [1 - first.piece]
+        picker.check_invariants()

@@ -88,6 +88,22 @@ def test_what_is_missing_is_said(open_storage: Open) -> None:
     storage.close()
 
 
+def test_objects_tell_of_each_byte_whether_it_was_written() -> None:
+    """Files have holes block by block, and what is in memory is there as a whole."""
+    fs = MemoryFileSystem()
+    opener: OpenStorage = FsspecStorage.opener(fs, "/holes")
+    storage = opener(FILES, Path(), writable=True)
+    storage.prepare()
+    storage.write(22, b"xyz")
+    written = set(range(22, 25))
+    for start in range(31):
+        for end in range(start + 1, 31):
+            inside = set(range(start, end)) - set(range(15, 20))  # padding says nothing
+            assert storage.is_hole(start, end - start) is (bool(inside) and not inside & written), (start, end)
+    storage.close()
+    fs.rm("/holes", recursive=True)
+
+
 def test_wrong_use(open_storage: Open) -> None:
     storage = open_storage(writable=False)
     storage.prepare()

@@ -178,3 +178,21 @@ def test_what_is_no_file_is_closed_again(path: Path) -> None:
         with pytest.raises(StorageError):
             part.write(0, memoryview(b"x"))
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files cannot be counted here")
+@pytest.mark.parametrize("other", ["a file", "a folder"])
+def test_what_is_there_instead_is_refused_and_not_held_open(path: Path, other: str) -> None:
+    part = opened(path)
+    part.write(5, memoryview(b"here"))
+    part.close()
+    path.rename(path.with_name("before"))  # it keeps its number
+    if other == "a folder":
+        path.mkdir()
+    else:
+        path.write_bytes(b"not ours")
+    for _ in range(3):
+        with pytest.raises(StorageError):
+            read(part, 5, 4)
+        assert not [link for link in Path("/proc/self/fd").iterdir() if os.path.realpath(link) == str(path.resolve())]
+    part.close()

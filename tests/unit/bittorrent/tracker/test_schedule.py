@@ -178,3 +178,13 @@ def test_no_tracker_at_all() -> None:
 def test_a_config_out_of_range_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"must be|cannot be"):
         make(["a"], **wrong)  # type: ignore[arg-type]
+
+
+def test_a_snapshot_tells_in_how_long_the_one_in_front_is_asked_again() -> None:
+    schedule = make(["a", "b"], ["c"])
+    first, _ = schedule.due(now=100.0)
+    schedule.succeeded(first, ANSWER, now=110.0)
+    waits = {stats.url: stats.next_announce_s for stats in schedule.trackers(now=160.0)}
+    assert waits.pop(first.url) == 1750.0
+    assert waits.pop("c") == 0.0, "it is being asked"
+    assert list(waits.values()) == [None], "it is not its turn"

@@ -54,6 +54,15 @@ def test_mappings_time_out_unless_used() -> None:
     assert box.outbound("udp", INSIDE, FRIEND, 60_000_000)[1] != port
 
 
+@pytest.mark.parametrize("kind", list(NatKind))
+def test_a_mapping_lives_to_the_last_moment_of_its_time(kind: NatKind) -> None:
+    box = Nat(Realm("outside"), "203.0.113.1", kind=kind, udp_timeout_s=10)
+    port = box.outbound("udp", INSIDE, FRIEND, 5)[1]
+    assert box.inbound("udp", port, FRIEND, 10_000_005) == INSIDE
+    assert box.inbound("udp", port, FRIEND, 10_000_006) is None
+    assert box.outbound("udp", INSIDE, FRIEND, 10_000_005)[1] == port
+
+
 def test_ports_of_dead_mappings_are_used_again() -> None:
     box = Nat(Realm("outside"), "203.0.113.1", kind=NatKind.FULL_CONE, udp_timeout_s=1)
     for number in range(65_536 - 1024):

@@ -268,3 +268,18 @@ def test_what_was_imported_before_is_replaced_and_restored() -> None:
     assert first[0] == 5
     assert dict(vars(namespace)) == before
     gc.collect()
+
+
+def test_the_socket_of_a_transport_does_not_block() -> None:
+    async def scenario(simulation: Simulation) -> None:
+        with simulation.host("10.0.0.1"):
+            loop = asyncio.get_running_loop()
+            transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("10.0.0.1", 1))
+        its_socket = transport.get_extra_info("socket")
+        its_socket.setblocking(False)
+        assert its_socket.gettimeout() == 0.0
+        with pytest.raises(NotSimulatedError, match="setblocking"):
+            its_socket.setblocking(True)
+        transport.close()
+
+    run(scenario)
