@@ -15,6 +15,7 @@ from aiohttp import web
 
 from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainfo
 from bittorrent.errors import NoPeersError
+from bittorrent.picker.picker import PiecePicker
 from bittorrent.web_seed import WebSeedConfig
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -164,6 +165,41 @@ async def test_a_server_that_recovers_is_used_again(tmp_path: Path, shared: Meta
                 torrent.add_peers([seed.address])
                 await complete(torrent)
     assert content(tmp_path / "leech") == content(tmp_path / "www")
+
+
+async def test_what_a_server_was_asked_for_is_not_kept_from_others_while_it_rests(
+    tmp_path: Path, shared: Metainfo
+) -> None:
+    """A peer that comes while the server has said that it is busy for an hour gets all there is to get at once."""
+    asked = 0
+
+    async def busy_later(request: web.Request) -> web.StreamResponse:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            return await files_below(tmp_path / "www")(request)
+        return web.Response(status=503, headers={"Retry-After": "3600"})
+
+    async with (
+        server(busy_later) as url,
+        Session(tmp_path / "www", host="127.0.0.1") as seed,
+        Session(tmp_path / "leech", host="127.0.0.1") as session,
+    ):
+        await complete(await seed.add(shared, seed_only=True))
+        torrent = await session.add(shared, web_seeds=[url])
+        picker = await picker_of(torrent)
+        await until(lambda: asked >= 2)
+        await until(lambda: not any(picker.requested_from(number) for number in torrent.swarm.core.peers))
+        torrent.add_peers([seed.address])
+        await complete(torrent)
+    assert content(tmp_path / "leech") == content(tmp_path / "www")
+
+
+async def picker_of(torrent: Torrent) -> PiecePicker:
+    await torrent.wait_metadata()
+    await until(lambda: torrent.swarm.core.picker is not None)
+    assert torrent.swarm.core.picker is not None
+    return torrent.swarm.core.picker
 
 
 async def drop_all(_: web.Request) -> web.StreamResponse:

@@ -145,10 +145,15 @@ def test_streams_go_out_through_nat_but_not_in() -> None:
     run(scenario)
 
 
-def test_neighbours_reach_each_other_directly_and_by_hairpin() -> None:
+@pytest.mark.parametrize("hairpin", [True, False])
+def test_neighbours_reach_each_other_directly_and_by_hairpin(hairpin: bool) -> None:
+    """What comes from elsewhere goes through in either case."""
+
     async def scenario(simulation: Simulation) -> list[tuple[bytes, Any]]:
         loop = asyncio.get_running_loop()
-        box = simulation.nat("203.0.113.1", kind=NatKind.FULL_CONE)
+        box = simulation.nat("203.0.113.1", kind=NatKind.FULL_CONE, hairpin=hairpin)
+        with simulation.host("10.0.0.1"):
+            outside, _ = await loop.create_datagram_endpoint(Peer, ("0.0.0.0", 5))
         with simulation.host("192.168.0.2", behind=box):
             first, heard = await loop.create_datagram_endpoint(Peer, ("0.0.0.0", 1))
         with simulation.host("192.168.0.3", behind=box):
@@ -157,11 +162,18 @@ def test_neighbours_reach_each_other_directly_and_by_hairpin() -> None:
         second.sendto(b"direct", ("192.168.0.2", 1))
         second.sendto(b"hairpin", ("203.0.113.1", 1024))
         await asyncio.sleep(1)
-        first.close()
-        second.close()
+        outside.sendto(b"from outside", ("203.0.113.1", 1024))
+        await asyncio.sleep(1)
+        for transport in (first, second, outside):
+            transport.close()
         return heard.heard
 
-    assert run(scenario).result == [(b"direct", ("192.168.0.3", 2)), (b"hairpin", ("203.0.113.1", 1025))]
+    by_hairpin = [(b"hairpin", ("203.0.113.1", 1025))] if hairpin else []
+    assert run(scenario).result == [
+        (b"direct", ("192.168.0.3", 2)),
+        *by_hairpin,
+        (b"from outside", ("10.0.0.1", 5)),
+    ]
 
 
 def test_firewalled_hosts_can_call_but_not_be_called() -> None:
