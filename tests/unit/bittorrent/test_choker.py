@@ -27,6 +27,7 @@ class Swarm:
         self.idle_s = dict.fromkeys(range(count), 0.0)
         self.idled: set[int] = set()
         self.asking: set[int] = set()
+        self.stalled_s = dict.fromkeys(range(count), 0.0)
 
     def decide(self, now: float, *, seeding: bool = False) -> ChokeDecision:
         decision = self.choker.decide(
@@ -43,6 +44,7 @@ class Swarm:
                     idle_s=self.idle_s[peer] if peer in self.unchoked else 0.0,
                     has_idled=peer in self.idled,
                     has_requests=peer in self.asking,
+                    stalled_s=self.stalled_s[peer],
                 )
                 for peer, rate in self.rates.items()
             ],
@@ -312,6 +314,14 @@ def test_never_more_than_the_slots(data: st.DataObject, seeding: bool) -> None:
             assert swarm.unchoked <= swarm.interested
         else:
             assert all(swarm.idle_s[peer] for peer in before - swarm.unchoked)
+
+
+@pytest.mark.parametrize(("stalled_s", "gets_a_slot"), [(0.0, True), (5.9, True), (6.0, False), (20.0, False)])
+def test_a_peer_to_which_nothing_gets_through_is_given_no_slot(stalled_s: float, gets_a_slot: bool) -> None:
+    """What waits for it has waited for half the time after which it would lose a slot."""
+    swarm = Swarm(ChokerCore(rng=Random(1), config=ChokerConfig(stalled_slot_s=12.0)), 1)
+    swarm.stalled_s[0] = stalled_s
+    assert swarm.decide(0.0).unchoke == ((0,) if gets_a_slot else ())
 
 
 @pytest.mark.parametrize(

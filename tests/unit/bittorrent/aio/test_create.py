@@ -23,6 +23,13 @@ async def test_it_gives_what_the_synchronous_call_gives(tmp_path: Path) -> None:
     assert made == create_metainfo(tmp_path / "d", trackers=["http://t/"], **arguments)  # type: ignore[arg-type]
 
 
+async def test_it_has_the_same_defaults(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    for name in "fg":
+        (tmp_path / "d" / name).write_bytes(bytes(100))
+    assert await create_torrent(tmp_path / "d") == create_metainfo(tmp_path / "d")
+
+
 async def test_errors_arrive(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="no data"):
         await create_torrent(tmp_path)

@@ -329,6 +329,7 @@ def test_a_call_that_is_not_answered_gives_way_in_a_full_torrent_after_a_while(
             stranger = await Stranger.at(simulation, SEED, Address(ONE, PORT), shared.info_hash, b"guest")
             await asyncio.sleep(0.5)
             gave_way = ended.is_set()
+            assert torrent.statistics().peers == gave_way  # the place is the newcomer's
             stranger.writer.close()
         server.close()
         await server.wait_closed()

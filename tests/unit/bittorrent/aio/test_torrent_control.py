@@ -90,6 +90,22 @@ async def test_a_paused_torrent_moves_nothing_until_it_goes_on(tmp_path: Path, s
         assert changes == [False, True, False]
 
 
+async def test_whoever_is_connected_is_told_apart_from_those_who_leave_when_a_torrent_is_paused(
+    tmp_path: Path, shared: Metainfo
+) -> None:
+    async with session_pair(tmp_path, shared) as (seed, leech):
+        torrent = await leech.add(shared, peers=[seed.address])
+        events = torrent.events()
+        leech.set_rate_limits(RateLimits(local_download_bytes_per_s=10_000))
+        await until(lambda: torrent.statistics().peers == 1)
+        await torrent.pause()
+        async with asyncio.timeout(20):
+            async for event in events:
+                if isinstance(event, PeerDisconnected):
+                    assert event.reason == "the torrent is paused"
+                    return
+
+
 async def test_a_seed_can_be_paused_too(tmp_path: Path, shared: Metainfo) -> None:
     async with session_pair(tmp_path, shared) as (seed, leech):
         seeding = seed.torrents[shared.info_hash]

@@ -267,6 +267,19 @@ async def test_closing_ends_a_lookup_that_is_under_way(silent: Address) -> None:
                 await next_peer
 
 
+async def test_losing_the_only_socket_ends_everybody_who_waits(silent: Address) -> None:
+    patient = MainlineConfig(query_timeout_s=100.0)
+    async with MainlineNode(host="127.0.0.1", bootstrap=(), config=patient) as node:
+        waiting = asyncio.ensure_future(node.ping(silent))
+        await asyncio.sleep(0)
+        (driver,) = node._drivers
+        assert driver._transport is not None
+        driver._transport.abort()
+        async with asyncio.timeout(20):
+            with pytest.raises(NodeClosedError):
+                await waiting
+
+
 async def test_a_taken_port_is_the_usual_error(silent: Address) -> None:
     node = MainlineNode(host="127.0.0.1", port=silent.port, bootstrap=())
     with pytest.raises(OSError, match="in use"):

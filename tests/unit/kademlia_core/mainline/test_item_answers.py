@@ -105,6 +105,7 @@ def test_a_token_holds_for_one_target_and_one_address(network: VirtualNetwork, n
 def test_a_newer_version_replaces_and_an_older_one_is_refused(network: VirtualNetwork, node: Address) -> None:
     assert isinstance(put(network, node, version(5)), Response)
     assert isinstance(put(network, node, version(5)), Response), "the same one again keeps it alive"
+    assert (ERROR_CAS_MISMATCH, ERROR_SEQUENCE) == (301, 302)  # BEP 44
     assert refusal(put(network, node, version(4))) == ERROR_SEQUENCE
     assert refusal(put(network, node, version(5, "another"))) == ERROR_SEQUENCE
     assert refusal(put(network, node, version(6), cas=4)) == ERROR_CAS_MISMATCH

@@ -77,7 +77,9 @@ async def test_without_descriptors_accepting_pauses_and_closing_ends_the_pause()
 
 async def test_one_address_in_use_frees_the_others() -> None:
     async with await TcpTransport().listen(Recorder, HERE) as listener:
-        with pytest.raises(OSError, match=f"127.0.0.1 port {listener.addresses[0].port}: .*in use") as caught:
+        with pytest.raises(
+            OSError, match=f"127.0.0.1 port {listener.addresses[0].port}: address already in use$"
+        ) as caught:
             await bind_listening_sockets(listener.addresses[0], backlog=5, reuse_port=False)
     assert caught.value.errno == errno.EADDRINUSE
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import socket
 from typing import Any
@@ -55,6 +56,26 @@ async def test_listeners_may_share_a_port_when_both_say_so() -> None:
     first = await transport.listen(Recorder, HERE)
     async with first, await transport.listen(Recorder, first.addresses[0]) as second:
         assert first.addresses == second.addresses
+
+
+@pytest.mark.parametrize(("host", "is_given"), [("localhost", True), ("127.0.0.1", False)])
+async def test_where_the_loop_dials_only_names_get_a_head_start(
+    host: str, is_given: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    async def create_connection(factory: Any, host: str, port: int, **options: Any) -> Any:
+        asked.update(options)
+        raise ConnectionRefusedError
+
+    loop = asyncio.get_running_loop()
+    if not isinstance(loop, asyncio.BaseEventLoop):
+        return  # the argument is asyncio's own
+    monkeypatch.setattr("transfer.aio.tcp.watches_descriptors", lambda loop: False)
+    monkeypatch.setattr(loop, "create_connection", create_connection)
+    with pytest.raises(ConnectionRefusedError):
+        await TcpTransport(TcpConfig(happy_eyeballs_delay_s=0.1)).connect(Recorder, Address(host, 9))
+    assert asked == ({"happy_eyeballs_delay": 0.1} if is_given else {})
 
 
 async def test_an_address_that_cannot_be_bound_is_told_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:

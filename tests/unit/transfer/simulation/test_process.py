@@ -250,6 +250,19 @@ def test_the_loop_has_the_attributes_of_asyncio() -> None:
     assert run(scenario, debug=True).result == 0.5
 
 
+def test_a_number_by_the_clock_tells_the_time() -> None:
+    async def scenario(simulation: Simulation) -> float:
+        await asyncio.sleep(100)
+        since_1582_s = uuid.uuid1().time / 10**7  # RFC 9562, section 5.1: 100 ns since 15 October 1582
+        return (
+            since_1582_s
+            - (datetime.datetime(1970, 1, 1) - datetime.datetime(1582, 10, 15)).total_seconds()
+            - time.time()
+        )
+
+    assert abs(run(scenario).result) < 0.001
+
+
 def test_numbers_by_the_clock_that_are_drawn_at_one_moment_follow_each_other() -> None:
     async def scenario(simulation: Simulation) -> list[int]:
         drawn = [uuid.uuid1().time for _ in range(3)]
