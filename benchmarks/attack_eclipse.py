@@ -18,7 +18,7 @@ from benchmarks.attacked_network import BITS, AttackedNetwork, Rules, sybils_aro
 from benchmarks.lookup_player import play
 from kademlia_core import Contact, Key, LookupConfig, new_lookup
 from kademlia_core.density import NetworkSize
-from kademlia_core.node.node_id import is_valid_for
+from kademlia_core.mainline.node_id import is_valid_for
 
 K = 8
 

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from kademlia_core import Contact, Key
 from kademlia_core.distance import nearest
-from kademlia_core.node.node_id import PREFIX_BITS, is_valid_for, node_id_for
-from kademlia_core.subnet import subnet_of
+from kademlia_core.mainline.node_id import PREFIX_BITS, is_valid_for, node_id_for
 from transfer.address import Address
+from transfer.subnet import subnet_of
 
 BITS = 160
 Table = list[list[Contact]]  # bucket i: contacts that share i leading bits with the owner

@@ -15,8 +15,8 @@ from time import perf_counter
 from typing import Any
 
 from kademlia_core import Contact, Key, RoutingTable, RoutingTableConfig
-from kademlia_core.subnet import subnet_of
 from transfer.address import Address, packed_host
+from transfer.subnet import subnet_of
 
 NODES_MET = 50_000
 BATCH = 200

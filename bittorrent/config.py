@@ -10,7 +10,7 @@ from bittorrent.swarm_config import SwarmConfig
 from bittorrent.turnover import TurnoverConfig
 from bittorrent.unfinished import UnfinishedConfig
 from bittorrent.web_seed import WebSeedConfig
-from kademlia_core.node.external_address import ExternalAddressConfig
+from transfer.external_address import ExternalAddressConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,10 +6,9 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from kademlia_core.node.config import RateLimitConfig
-from kademlia_core.node.rate_limit import SourceLimiter
 from transfer.address import Address, is_usable_peer
 from transfer.errors import DecodeError
+from transfer.limits.source_limiter import RateLimitConfig, SourceLimiter
 
 
 class LocalDiscoveryError(DecodeError):

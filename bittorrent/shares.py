@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kademlia_core.subnet import IPV4_PREFIX_BYTES, IPV6_PREFIX_BYTES, subscriber_of
 from transfer.address import AddressError
+from transfer.subnet import IPV4_PREFIX_BYTES, IPV6_PREFIX_BYTES, subscriber_of
 
 
 def share_of(host: str) -> bytes:

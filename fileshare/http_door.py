@@ -17,8 +17,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from fileshare.visitors import VisitorConfig, Visitors
-from kademlia_core.subnet import subscriber_of
 from transfer.address import Address, AddressError
+from transfer.subnet import subscriber_of
 
 
 class HttpDoor:

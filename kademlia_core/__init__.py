@@ -58,10 +58,11 @@ if TYPE_CHECKING:
     from kademlia_core.mainline.scrape import ScrapeReport
     from kademlia_core.mainline.signing import SigningKey
     from kademlia_core.node.amplification import AmplificationConfig
-    from kademlia_core.node.config import NodeConfig, RateLimitConfig
-    from kademlia_core.node.external_address import ExternalAddressConfig
+    from kademlia_core.node.config import NodeConfig
     from kademlia_core.node.stats import NodeStats
     from kademlia_core.routing_table import RoutingTable, Sighting
+    from transfer.external_address import ExternalAddressConfig
+    from transfer.limits.source_limiter import RateLimitConfig
 
 __all__ = [
     "PUBLIC_ROUTERS",
@@ -139,7 +140,7 @@ _MODULES = {
     "CasMismatchError": "kademlia_core.mainline.item_errors",
     "Contact": "kademlia_core.contact",
     "DisjointLookup": "kademlia_core.disjoint",
-    "ExternalAddressConfig": "kademlia_core.node.external_address",
+    "ExternalAddressConfig": "transfer.external_address",
     "ImmutableItem": "kademlia_core.mainline.items",
     "InfoHashSample": "kademlia_core.mainline.sampling",
     "InfoHashWalk": "kademlia_core.aio.walking",
@@ -175,7 +176,7 @@ _MODULES = {
     "PointerLink": "kademlia_core.mainline.pointer",
     "PutReport": "kademlia_core.mainline.reports",
     "QueryRefusedError": "kademlia_core.errors",
-    "RateLimitConfig": "kademlia_core.node.config",
+    "RateLimitConfig": "transfer.limits.source_limiter",
     "Record": "kademlia_core.keyvalue.records",
     "RecordStore": "kademlia_core.keyvalue.records",
     "RecordStoreConfig": "kademlia_core.keyvalue.config",

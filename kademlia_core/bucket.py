@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from kademlia_core.subnet import subnet_of
+from transfer.subnet import subnet_of
 
 if TYPE_CHECKING:
     from kademlia_core.config import RoutingTableConfig

@@ -7,7 +7,7 @@ from enum import IntEnum
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from kademlia_core.subnet import subnet_of
+from transfer.subnet import subnet_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

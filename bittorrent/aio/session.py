@@ -37,11 +37,11 @@ from bittorrent.storage.files import FileStorage
 from bittorrent.storage.ports import OpenStorage
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.targets import TargetRule
-from kademlia_core.node.external_address import ExternalAddress
 from transfer.address import Address, is_ip_address
 from transfer.aio.tcp import TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
 from transfer.errors import LocalProtocolError
+from transfer.external_address import ExternalAddress
 
 if TYPE_CHECKING:
     from kademlia_core.aio.mainline import MainlineNode

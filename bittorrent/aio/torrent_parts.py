@@ -18,8 +18,8 @@ from bittorrent.picker.selection import FileName
 from bittorrent.rate_limits import SwarmLimits
 from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.ports import OpenStorage
-from kademlia_core.node.external_address import ExternalAddress
 from transfer.aio.transports import StreamTransport
+from transfer.external_address import ExternalAddress
 
 if TYPE_CHECKING:
     from kademlia_core.aio.mainline import MainlineNode

@@ -8,7 +8,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Protocol
 
 from kademlia_core.key import Key
-from kademlia_core.subnet import subscriber_of
+from transfer.subnet import subscriber_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

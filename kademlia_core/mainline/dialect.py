@@ -24,11 +24,11 @@ from kademlia_core.mainline.messages import (
     SampleInfoHashes,
     UnknownRequest,
 )
+from kademlia_core.mainline.node_id import is_valid_for, node_id_for
 from kademlia_core.mainline.peer_answers import PeerAnswers
 from kademlia_core.mainline.peer_store import PeerStore
 from kademlia_core.mainline.quick_answers import QuickAnswers
 from kademlia_core.mainline.sampling import InfoHashSampler
-from kademlia_core.node.node_id import is_valid_for, node_id_for
 
 if TYPE_CHECKING:
     from random import Random

@@ -15,9 +15,9 @@ from kademlia_core.mainline.item_errors import (
     StoreFullError,
 )
 from kademlia_core.mainline.items import ImmutableItem, MutableItem
-from kademlia_core.subnet import subnet_of
 from transfer.address import packed_host
 from transfer.limits.token_bucket import TokenBucket
+from transfer.subnet import subnet_of
 
 if TYPE_CHECKING:
     from kademlia_core.mainline.config import ItemStoreConfig

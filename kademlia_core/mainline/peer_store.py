@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kademlia_core.mainline.bloom import BloomFilter
-from kademlia_core.subnet import subscriber_of
+from transfer.subnet import subscriber_of
 
 if TYPE_CHECKING:
     from random import Random

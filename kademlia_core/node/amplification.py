@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from kademlia_core.subnet import subscriber_of
 from transfer.limits.token_bucket import TokenBucket
+from transfer.subnet import subscriber_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,11 +10,9 @@ from kademlia_core.key import Key
 from kademlia_core.node.amplification import AmplificationBudget
 from kademlia_core.node.config import NodeConfig
 from kademlia_core.node.events import Event, Found, JoinStateChanged, JoinWanted, QueryFinished, SearchFinished
-from kademlia_core.node.external_address import ExternalAddress
 from kademlia_core.node.joining import Joining, JoinState
 from kademlia_core.node.messages import ErrorReply, FindNode, Message, MessageError, Ping, Query, Response
 from kademlia_core.node.queries import DirectQuery
-from kademlia_core.node.rate_limit import SourceLimiter
 from kademlia_core.node.searches import Search
 from kademlia_core.node.snapshot import MAX_CONTACTS, NetworkSnapshot
 from kademlia_core.node.stats import NodeCounters, NodeStats
@@ -24,6 +22,8 @@ from kademlia_core.node.upkeep import TableUpkeep
 from kademlia_core.routing_table import RoutingTable
 from transfer.address import Address, usable_family
 from transfer.errors import LimitExceededError
+from transfer.external_address import ExternalAddress
+from transfer.limits.source_limiter import SourceLimiter
 
 if TYPE_CHECKING:
     from random import Random

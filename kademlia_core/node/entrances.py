@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kademlia_core.node.messages import FindNode
-from kademlia_core.subnet import region_of
+from transfer.subnet import region_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

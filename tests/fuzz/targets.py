@@ -32,7 +32,6 @@ from kademlia_core.keyvalue.records import Record
 from kademlia_core.mainline import krpc
 from kademlia_core.mainline.config import MAX_REPLY_BYTES, MainlineConfig, PeerStoreConfig
 from kademlia_core.mainline.core import MainlineCore
-from kademlia_core.node.config import RateLimitConfig
 from kademlia_core.node.messages import ErrorReply, FindNode, Message, Ping, Query
 from kademlia_core.node.snapshot import NetworkSnapshot, SnapshotError, decode_snapshot, encode_snapshot
 from tests.fuzz.swarm_target import run_swarm, swarm_seeds
@@ -42,6 +41,7 @@ from tests.fuzz.test_peer_fuzz import CONFIG, GEOMETRY, INFO
 from tests.fuzz.test_resume_fuzz import VALID as RESUME
 from tests.peer_pair import LEFT_ID, RIGHT_ID, handshake
 from transfer.address import Address
+from transfer.limits.source_limiter import RateLimitConfig
 from transfer.wire import bencode
 from transfer.wire.bencode import BencodeError
 from transfer.wire.bencode_lenient import decode_dict_leniently

@@ -34,8 +34,8 @@ from kademlia_core.mainline.peer_store import SwarmFilters
 from kademlia_core.mainline.sampling import InfoHashSample
 from kademlia_core.mainline.scrape import ScrapeHarvest
 from kademlia_core.mainline.signing import SigningKey
-from kademlia_core.node.config import RateLimitConfig
 from transfer.address import Address
+from transfer.limits.source_limiter import RateLimitConfig
 from transfer.wire import bencode
 
 KEY, OTHER = Key.from_bytes(b"k" * 20), Key.from_bytes(b"o" * 20)

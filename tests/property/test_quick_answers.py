@@ -15,11 +15,11 @@ from kademlia_core.mainline.core import MainlineCore
 from kademlia_core.mainline.dialect import MainlineDialect
 from kademlia_core.mainline.messages import AnnouncePeer, FindNode, GetPeers, Ping, Query, Response
 from kademlia_core.node.amplification import AmplificationConfig
-from kademlia_core.node.config import RateLimitConfig
 from kademlia_core.node.dialect import NodeView
 from tests.property.test_canonical import usual_queries
 from tests.property.test_krpc import messages
 from transfer.address import Address
+from transfer.limits.source_limiter import RateLimitConfig
 
 SHARED = Key(0x5A << 152 | 7, 160)  # a torrent with a peer
 NOW = 100.0

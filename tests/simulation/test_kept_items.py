@@ -8,7 +8,7 @@ from random import Random
 
 from kademlia_core import MainlineConfig, MainlineNode, SigningKey
 from kademlia_core.mainline.config import RepetitionConfig
-from kademlia_core.node.node_id import node_id_for
+from kademlia_core.mainline.node_id import node_id_for
 from transfer.simulation import Link, Simulation, run
 from transfer.simulation.workloads import LogNormalLatency
 

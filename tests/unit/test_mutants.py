@@ -47,7 +47,7 @@ def test_what_is_excused_is_still_there() -> None:
 
 
 def test_faults_compile() -> None:
-    (file,) = CHECKOUT.glob("kademlia_core/node/rate_limit.py")
+    (file,) = CHECKOUT.glob("transfer/limits/source_limiter.py")
     source = file.read_text(encoding="utf-8")
     assert len(mutants_of(source)) > 5
     for mutant in mutants_of(source):

@@ -9,9 +9,9 @@ import pytest
 from kademlia_core import Key
 from kademlia_core.mainline.bloom import BloomFilter
 from kademlia_core.mainline.items import ImmutableItem, MutableItem, signed_bytes, target_of
+from kademlia_core.mainline.node_id import crc32c, is_valid_for, node_id_for
 from kademlia_core.mainline.pointer import PointerLink
 from kademlia_core.mainline.signing import SigningKey, is_signed
-from kademlia_core.node.node_id import crc32c, is_valid_for, node_id_for
 
 # BEP 33, "Test Vectors".
 FILTER = bytes.fromhex(

@@ -57,7 +57,7 @@ def test_a_network_has_a_share_and_a_host_one_of_that() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "192.168.1.7", "::1", "2001:db8::1"])
-def test_no_address_is_exempt(host: str) -> None:
+def test_no_address_is_local(host: str) -> None:
     door = Door(max_per_host=2)
     assert [len(door.arrive(host)[1]) for _ in range(4)] == [0, 0, 1, 1]
 

@@ -13,7 +13,7 @@ def test_every_public_name_is_there_for_programs_and_for_type_checkers() -> None
     typed = {
         alias.name: node.module
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("kademlia_core.")
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("kademlia_core.", "transfer."))
         for alias in node.names
     }
     assert sorted(typed) == sorted(kademlia_core.__all__)

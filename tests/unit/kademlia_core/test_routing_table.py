@@ -7,7 +7,6 @@ import pytest
 
 from kademlia_core import Contact, InvalidKeyError, Key, MainlineConfig, RoutingTable, RoutingTableConfig
 from kademlia_core.bucket import NodeState
-from kademlia_core.subnet import subnet_of
 from transfer.address import Address
 
 OWN = Key(0, 8)
@@ -195,32 +194,6 @@ def test_sightings_are_the_nodes_that_are_not_bad() -> None:
     assert list(seen) == [contact(200), contact(50)]
     assert (seen[contact(200)].seen_at, seen[contact(200)].state) == (200.0, NodeState.GOOD)
     assert (seen[contact(50)].seen_at, seen[contact(50)].state) == (50.0, NodeState.QUESTIONABLE)
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [
-        ("127.0.0.1", None),
-        ("10.1.2.3", None),
-        ("192.168.0.9", None),
-        ("::1", None),
-        ("fe80::1", None),
-        ("172.31.255.255", None),
-        ("169.254.1.1", None),
-        ("fdff::1", None),
-        ("febf::1", None),
-        ("8.8.4.4", bytes([8, 8, 4])),
-        ("172.32.0.1", bytes([172, 32, 0])),
-        ("192.167.0.1", bytes([192, 167, 0])),
-        ("169.253.0.1", bytes([169, 253, 0])),
-        ("240.1.2.3", bytes([240, 1, 2])),  # reserved: nobody has it, a liar may claim it
-        ("2a00:1450:4001:81b::200e", bytes.fromhex("2a0014504001")),
-        ("fec0::1", bytes.fromhex("fec000000000")),
-        ("2002:808:404::1", bytes.fromhex("2002080804")),  # 6to4 of 8.8.4.4
-    ],
-)
-def test_subnets(host: str, expected: bytes | None) -> None:
-    assert subnet_of(host) == expected
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from bittorrent.ip_filter import IpFilter
 from bittorrent.peer_priority import peer_priority
 from bittorrent.rate_limits import RateLimits
 from bittorrent.turnover import TurnoverConfig
-from kademlia_core.node.external_address import ExternalAddressConfig
 from transfer.address import Address
+from transfer.external_address import ExternalAddressConfig
 from transfer.simulation import Simulation, run
 
 SEED = "9.0.0.1"

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from random import Random
 
 from kademlia_core import MainlineConfig, MainlineNode
-from kademlia_core.node.node_id import node_id_for
+from kademlia_core.mainline.node_id import node_id_for
 from transfer.simulation import Link, Simulation, run
 
 

@@ -27,9 +27,9 @@ from kademlia_core import (
     NoAnswerError,
     NodeClosedError,
 )
-from kademlia_core.node.config import RateLimitConfig
 from transfer.address import Address
 from transfer.errors import LimitExceededError
+from transfer.limits.source_limiter import RateLimitConfig
 
 INFO_HASH = b"h" * 20
 # Loopback answers within a millisecond: what is not there by then is not there.

@@ -13,12 +13,12 @@ from kademlia_core.mainline.item_search import ImmutableHarvest, ItemPlacement
 from kademlia_core.mainline.items import ImmutableItem
 from kademlia_core.mainline.messages import ErrorReply, FindNode, Ping, Query, Response, StoredItem
 from kademlia_core.mainline.peer_search import Announcement
-from kademlia_core.node.config import RateLimitConfig
 from kademlia_core.node.events import Found, QueryFinished, SearchFinished
 from kademlia_core.node.searches import Search
 from tests.unit.kademlia_core.virtual_network import VirtualNetwork, joined
 from transfer.address import Address
 from transfer.errors import LimitExceededError
+from transfer.limits.source_limiter import RateLimitConfig
 
 INFO_HASH = Key.from_bytes(b"i" * 20)
 OUTSIDER, OUTSIDER_KEY = Address("10.9.9.9", 1234), Key.from_bytes(b"o" * 20)

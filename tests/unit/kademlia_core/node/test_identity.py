@@ -8,7 +8,7 @@ from kademlia_core import Contact, Key
 from kademlia_core.mainline import krpc
 from kademlia_core.mainline.core import MainlineCore
 from kademlia_core.mainline.messages import Ping, Query, Response
-from kademlia_core.node.node_id import is_valid_for, node_id_for
+from kademlia_core.mainline.node_id import is_valid_for, node_id_for
 from transfer.address import Address
 
 OURS = "203.0.114.7"

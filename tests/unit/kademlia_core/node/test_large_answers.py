@@ -10,8 +10,8 @@ from kademlia_core.mainline.config import MainlineConfig
 from kademlia_core.mainline.core import MainlineCore
 from kademlia_core.mainline.messages import AnnouncePeer, GetPeers, Message, Query, Request, Response
 from kademlia_core.node.amplification import AmplificationConfig
-from kademlia_core.node.config import RateLimitConfig
 from transfer.address import Address
+from transfer.limits.source_limiter import RateLimitConfig
 
 INFO_HASH = Key.from_bytes(b"i" * 20)
 VICTIM = Address("31.1.1.1", 6881)

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kademlia_core.node.config import RateLimitConfig
-from kademlia_core.node.rate_limit import SourceLimiter
+from transfer.limits.source_limiter import RateLimitConfig, SourceLimiter
 
 CONFIG = RateLimitConfig(per_host_per_s=10.0, per_host_burst=5.0, total_per_s=100.0, total_burst=8.0, max_hosts=3)
 

@@ -6,8 +6,8 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from kademlia_core.node.external_address import ExternalAddress, ExternalAddressConfig
 from transfer.address import Address
+from transfer.external_address import ExternalAddress, ExternalAddressConfig
 
 OURS, NEW, LIE = Address("8.8.4.4", 6881), Address("9.9.9.9", 6881), Address("6.6.6.6", 6881)
 

@@ -3,13 +3,35 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
-from kademlia_core.subnet import subscriber_of
 from transfer.limits.token_bucket import TokenBucket
+from transfer.subnet import subscriber_of
 
-if TYPE_CHECKING:
-    from kademlia_core.node.config import RateLimitConfig
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimitConfig:
+    """How many unsolicited datagrams are looked at; answers to our own queries are not counted.
+
+    Args:
+        per_host_per_s: for one IPv4 address or IPv6 /64, all its ports together.
+        per_host_burst: see `per_host_per_s`.
+        total_per_s: for all together.
+        total_burst: see `total_per_s`.
+        max_hosts: addresses remembered; the one heard from longest ago is forgotten first.
+    """
+
+    per_host_per_s: float = 200.0
+    per_host_burst: float = 1000.0
+    total_per_s: float = 5000.0
+    total_burst: float = 10000.0
+    max_hosts: int = 4096
+
+    def __post_init__(self) -> None:
+        if min(self.per_host_per_s, self.total_per_s) <= 0 or min(self.per_host_burst, self.total_burst) < 1:
+            raise ValueError("rates must be positive and bursts at least 1")
+        if self.max_hosts < 1:
+            raise ValueError("max_hosts must be at least 1")
 
 
 class SourceLimiter:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 
 from kademlia_core import Key
-from kademlia_core.node.node_id import crc32c, is_exempt, is_valid_for, node_id_for
+from kademlia_core.mainline.node_id import crc32c, is_valid_for, node_id_for
 from transfer.address import AddressError
+from transfer.external_address import is_local
 
 
 def prefix_by_the_book(host: str, r: int) -> int:
@@ -29,11 +30,11 @@ def test_ids_follow_the_example_code(host: str, r: int, seed: int) -> None:
     key = node_id_for(host, Random(seed), r=r)
     assert is_valid_for(key, host)
     assert key.value & 255 == r
-    if not is_exempt(host):
+    if not is_local(host):
         assert key.value >> 139 == prefix_by_the_book(host, r)
 
 
-@given(addresses.filter(lambda host: not is_exempt(host)), st.binary(min_size=20, max_size=20).map(Key.from_bytes))
+@given(addresses.filter(lambda host: not is_local(host)), st.binary(min_size=20, max_size=20).map(Key.from_bytes))
 def test_an_id_is_valid_if_and_only_if_the_book_says_so(host: str, key: Key) -> None:
     assert is_valid_for(key, host) is (key.value >> 139 == prefix_by_the_book(host, key.value & 7))
 
@@ -63,7 +64,7 @@ def test_the_host_part_of_an_ipv6_address_does_not_count() -> None:
 )  # fmt: skip
 def test_local_addresses_may_have_any_id(host: str) -> None:
     rng = Random(1)
-    assert is_exempt(host)
+    assert is_local(host)
     assert all(is_valid_for(Key.random(160, rng), host) for _ in range(50))
     assert len({node_id_for(host, rng).value >> 139 for _ in range(50)}) > 40, "they are spread over the whole space"
 
@@ -78,7 +79,7 @@ def test_local_addresses_may_have_any_id(host: str) -> None:
 )  # fmt: skip
 def test_their_neighbours_may_not(host: str) -> None:
     rng = Random(1)
-    assert not is_exempt(host)
+    assert not is_local(host)
     assert not any(is_valid_for(Key.random(160, rng), host) for _ in range(50))
 
 
@@ -91,4 +92,4 @@ def test_names_are_refused() -> None:
     with pytest.raises(AddressError):
         is_valid_for(Key(0, 160), "router.example")
     with pytest.raises(AddressError):
-        is_exempt("router.example")
+        is_local("router.example")

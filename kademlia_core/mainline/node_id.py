@@ -7,11 +7,11 @@ IPv4 address, or eight of an IPv6 one.
 from __future__ import annotations
 
 from functools import lru_cache
-from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from kademlia_core.key import Key
 from transfer.address import packed_host
+from transfer.external_address import is_local
 
 if TYPE_CHECKING:
     from random import Random
@@ -54,21 +54,6 @@ def is_valid_for(key: Key, host: str) -> bool:
     return prefixes is None or key.value >> (KEY_BITS - PREFIX_BITS) == prefixes[key.value & 7]
 
 
-@lru_cache(maxsize=8192)
-def is_exempt(host: str) -> bool:
-    """Whether `host` is a local address, whose owner cannot know what the Internet sees instead.
-
-    The list of BEP 42, the same ranges of IPv6, and the shared range of carrier-grade NAT (RFC 6598), which BEP 42
-    forgot: a packet from there comes from a customer of the same carrier, whose id is made for its public address.
-
-    Raises:
-        AddressError: `host` is not an IP address.
-    """
-    packed = packed_host(host)
-    value = int.from_bytes(packed, "big")
-    return any(value & mask == network for network, mask in (_EXEMPT_IPV4 if len(packed) == 4 else _EXEMPT_IPV6))
-
-
 def crc32c(data: bytes) -> int:
     """CRC-32 with Castagnoli's polynomial (RFC 3720, appendix B.4)."""
     crc = 0xFFFFFFFF
@@ -80,18 +65,12 @@ def crc32c(data: bytes) -> int:
 @lru_cache(maxsize=8192)
 def _prefixes(host: str) -> tuple[int, ...] | None:
     """The first 21 bits that an id may have for each value of its last three; None for an exempt address."""
-    if is_exempt(host):
+    if is_local(host):
         return None
     packed = packed_host(host)
     mask = _IPV4_MASK if len(packed) == 4 else _IPV6_MASK
     crc = crc32c(bytes(byte & keep for byte, keep in zip(packed, mask, strict=False)))
     return tuple((crc ^ change) >> (32 - PREFIX_BITS) for change in _CHANGES[len(mask)])
-
-
-def _ranges(*texts: str) -> tuple[tuple[int, int], ...]:
-    """First address and mask of each network."""
-    networks = map(ip_network, texts)
-    return tuple((int(network.network_address), int(network.netmask)) for network in networks)
 
 
 def _changes(size: int) -> tuple[int, ...]:
@@ -113,10 +92,6 @@ def _crc_table() -> tuple[int, ...]:
 
 _IPV4_MASK = bytes.fromhex("030f3fff")
 _IPV6_MASK = bytes.fromhex("0103070f1f3f7fff")
-_EXEMPT_IPV4 = _ranges(
-    "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "127.0.0.0/8", "100.64.0.0/10"
-)
-_EXEMPT_IPV6 = _ranges("::1/128", "fe80::/10", "fc00::/7")
 _CRC_TABLE = _crc_table()
 _CHANGES = {len(mask): _changes(len(mask)) for mask in (_IPV4_MASK, _IPV6_MASK)}
 KEY_BITS = 160  # BEP 42 is for the keys of the mainline

@@ -1,14 +1,15 @@
-"""What address the Internet sees us at, by a vote of the nodes that answer us (BEP 42, "Bootstrapping")."""
+"""What address the Internet sees us at, by a vote of those who answer us (BEP 42, "Bootstrapping")."""
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
+from functools import lru_cache
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from kademlia_core.node.node_id import is_exempt
-from kademlia_core.subnet import subnet_of
-from transfer.address import is_usable_peer
+from transfer.address import is_usable_peer, packed_host
+from transfer.subnet import subnet_of
 
 if TYPE_CHECKING:
     from transfer.address import Address
@@ -78,7 +79,7 @@ class ExternalAddress:
         # Any port will do: what matters is that the address is none that nobody can have.
         if network is None or seen.is_ipv6 != self._is_ipv6 or not is_usable_peer(seen._replace(port=1)):
             return False
-        if is_exempt(seen.host):
+        if is_local(seen.host):
             return False
         self._expire(now)
         self._votes.pop(network, None)
@@ -109,3 +110,28 @@ class ExternalAddress:
             if ends_at > now:
                 return
             del self._votes[network]
+
+
+@lru_cache(maxsize=8192)
+def is_local(host: str) -> bool:
+    """Whether `host` is a local address, whose owner cannot know what the Internet sees instead.
+
+    The list of BEP 42, the same ranges of IPv6, and the shared range of carrier-grade NAT (RFC 6598), which BEP 42
+    forgot: a packet from there comes from a customer of the same carrier, who has a public address besides.
+
+    Raises:
+        AddressError: `host` is not an IP address.
+    """
+    packed = packed_host(host)
+    value = int.from_bytes(packed, "big")
+    return any(value & mask == network for network, mask in (_LOCAL_IPV4 if len(packed) == 4 else _LOCAL_IPV6))
+
+
+def _ranges(*texts: str) -> tuple[tuple[int, int], ...]:
+    """First address and mask of each network."""
+    networks = map(ip_network, texts)
+    return tuple((int(network.network_address), int(network.netmask)) for network in networks)
+
+
+_LOCAL_IPV4 = _ranges("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "127.0.0.0/8", "100.64.0.0/10")
+_LOCAL_IPV6 = _ranges("::1/128", "fe80::/10", "fc00::/7")
