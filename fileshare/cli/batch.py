@@ -13,11 +13,12 @@ from bittorrent.seed_goal import SeedGoal
 from bittorrent.stats import TorrentState
 from fileshare.cli.errors import CommandError, error_text
 from fileshare.cli.job import Job
-from fileshare.cli.output import Output, one_line
+from fileshare.cli.output import Output
 from fileshare.cli.renamed import find_renamed, tell_renamed
 from fileshare.cli.tracker_warnings import TrackerWarnings
 from fileshare.cli.transfers import TransferView
 from fileshare.cli.units import count_text, size_text
+from fileshare.text import one_line
 from transfer.errors import TransferError
 
 if TYPE_CHECKING:

@@ -12,11 +12,11 @@ import typer
 from fileshare.cli import dht_items, dht_nodes, dht_survey
 from fileshare.cli.dht_ask import AskFromOption, InfoHashArgument, asking_node, parse_target
 from fileshare.cli.errors import InterruptedByUserError, exits
-from fileshare.cli.network import open_node
 from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, parse_bootstrap, parse_listen
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.units import count_text, size_text
+from fileshare.service.network import open_node
 from kademlia_core.aio.mainline import MainlineNode
 from kademlia_core.errors import BootstrapError
 from kademlia_core.mainline.core import MainlineStats

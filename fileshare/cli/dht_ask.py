@@ -10,10 +10,10 @@ import typer
 
 from bittorrent.errors import MagnetError
 from bittorrent.metainfo.magnet import Magnet, parse_info_hash
-from fileshare.cli.network import default_host, open_node
 from fileshare.cli.options import parse_bootstrap, parse_listen
 from fileshare.cli.output import Output
-from fileshare.cli.sources import is_magnet
+from fileshare.service.network import default_host, open_node
+from fileshare.service.sources import is_magnet
 from kademlia_core.aio.mainline import MainlineNode
 from kademlia_core.mainline.config import MainlineConfig
 from transfer.address import Address

@@ -12,9 +12,10 @@ import typer
 from fileshare.cli.dht_ask import AskFromOption, asking_node, parse_target
 from fileshare.cli.errors import CommandError, exits
 from fileshare.cli.options import BootstrapOption, JsonOption
-from fileshare.cli.output import Output, one_line
+from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.units import count_text
+from fileshare.text import one_line
 from kademlia_core.key import Key
 from kademlia_core.mainline.item_errors import ItemError
 from kademlia_core.mainline.items import ImmutableItem, MutableItem

@@ -15,14 +15,15 @@ from bittorrent.picker.selection import FileName
 from bittorrent.seed_goal import SeedGoal
 from fileshare.cli.batch import Batch
 from fileshare.cli.errors import CommandError, InterruptedByUserError
-from fileshare.cli.fetch import fetch_all
 from fileshare.cli.job import Job
 from fileshare.cli.network_options import NetworkOptions
-from fileshare.cli.output import Output, one_line, printable
+from fileshare.cli.output import Output
 from fileshare.cli.runtime import wait_started
-from fileshare.cli.sources import is_url, read_source
 from fileshare.cli.transfers import complete_text, sources_text, unfinished_text
 from fileshare.cli.units import elapsed_text, rate_text, size_text
+from fileshare.service.fetch import fetch_all
+from fileshare.service.sources import is_url, read_source
+from fileshare.text import one_line, printable
 from transfer.errors import TransferError
 
 

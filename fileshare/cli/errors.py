@@ -10,7 +10,9 @@ from typing import NoReturn, ParamSpec
 
 import typer
 
-from fileshare.cli.output import Output, one_line
+from fileshare.cli.output import Output
+from fileshare.service.errors import ListenError, NoFreePortError, NotKeptError
+from fileshare.text import one_line
 from transfer.errors import TransferError
 
 P = ParamSpec("P")
@@ -56,7 +58,16 @@ def _end(output: Output, event: str, message: str, exit_code: int) -> NoReturn:
 
 
 def error_text(error: TransferError | OSError) -> str:
-    """What an error says to people, in one line."""
+    """What an error says to people, in one line, and which option helps."""
     if isinstance(error, TransferError) or error.strerror is None:
-        return str(error) or type(error).__name__
+        text = str(error) or type(error).__name__
+        advice = _ADVICE.get(type(error))
+        return f"{text}; {advice}" if advice is not None else text
     return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+
+
+_ADVICE: dict[type, str] = {
+    ListenError: "choose another address with --listen HOST:PORT",
+    NoFreePortError: "name one with --listen HOST:PORT",
+    NotKeptError: "name the directory that does with -d, or the .torrent file",
+}

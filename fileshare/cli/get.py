@@ -32,14 +32,20 @@ from fileshare.cli.options import (
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.seed_options import RatioOption, SeedTimeOption, parse_goal
-from fileshare.cli.sources import SOURCE_HELP
 
 EXAMPLE = "Example: kad get ubuntu.torrent debian.torrent -o ~/Downloads --limit-down 2M"
 
 
 @exits
 def get(
-    sources: Annotated[list[str], typer.Argument(metavar="SOURCE", help=SOURCE_HELP, show_default=False)],
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE",
+            help=".torrent files, their http(s) URLs, magnet links and info-hashes.",
+            show_default=False,
+        ),
+    ],
     directory: Annotated[
         Path,
         typer.Option(

@@ -15,10 +15,11 @@ from bittorrent.config import SessionConfig
 from bittorrent.ip_filter import IpFilter, IpFilterError
 from bittorrent.rate_limits import RateLimits
 from fileshare.cli.errors import CommandError
-from fileshare.cli.network import open_session
 from fileshare.cli.options import parse_bootstrap, parse_endpoint, parse_listen
-from fileshare.cli.output import Output, one_line
+from fileshare.cli.output import Output
 from fileshare.cli.units import count_text, parse_rate
+from fileshare.service.network import open_session
+from fileshare.text import one_line
 from kademlia_core.errors import BootstrapError, NodeClosedError
 from transfer.address import Address
 from transfer.plain_file import read_file

@@ -124,16 +124,6 @@ def _silence(stream: TextIO) -> None:
         os.dup2(nothing.fileno(), stream.fileno())
 
 
-def one_line(text: str) -> str:
-    """`text` without anything that ends a line or steers a terminal: it may quote a stranger."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
-
-
-def printable(text: str) -> str:
-    """`text` as it is, unless it could do more than be shown: then `one_line` of it."""
-    return text if text.isprintable() else one_line(text)
-
-
 def _plain(value: object) -> object:
     """`value` as JSON knows it: bytes in hexadecimal, addresses and paths as text, dataclasses as objects."""
     if isinstance(value, bytes):

@@ -14,14 +14,15 @@ from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.seed_goal import SeedGoal
 from fileshare.cli.batch import Batch
-from fileshare.cli.errors import CommandError, error_text
-from fileshare.cli.fetch import fetch_all
+from fileshare.cli.errors import error_text
 from fileshare.cli.job import Job
 from fileshare.cli.network_options import NetworkOptions
-from fileshare.cli.output import Output, one_line, printable
-from fileshare.cli.sources import is_url, kept_torrent, read_source
-from fileshare.cli.torrent_folder import TorrentFolder
+from fileshare.cli.output import Output
 from fileshare.cli.units import size_text
+from fileshare.service.fetch import fetch_all
+from fileshare.service.folder import TorrentFolder
+from fileshare.service.sources import is_url, kept_torrent, read_source
+from fileshare.text import one_line, printable
 from transfer.address import Address
 from transfer.errors import TransferError
 
@@ -75,7 +76,7 @@ class Seeding:
             self._output.say(f"fetching {printable(url)}")
         for url, found in await fetch_all(self._urls, allow_private=self._network.allow_private):
             try:
-                if isinstance(found, CommandError):
+                if isinstance(found, TransferError):
                     raise found
                 self._take(url, found)
             except TransferError as error:
@@ -107,7 +108,7 @@ class Seeding:
         """Something that was named.
 
         Raises:
-            CommandError, StorageError: a link whose torrent was not kept.
+            NotKeptError, StorageError: a link whose torrent was not kept.
         """
         if isinstance(torrent, Magnet):
             directory = self._directory or Path()

@@ -17,7 +17,6 @@ from bittorrent.picker.geometry import Geometry
 from bittorrent.picker.selection import Selection
 from bittorrent.stats import TorrentState, TorrentStats
 from fileshare.cli.errors import CommandError, InterruptedByUserError, exits
-from fileshare.cli.fetch import fetch_torrent
 from fileshare.cli.network_options import (
     AllowPrivateOption,
     IpFilterOption,
@@ -31,10 +30,11 @@ from fileshare.cli.network_options import (
 from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption, OverwriteOption, parse_listen
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run, wait_started
-from fileshare.cli.sources import is_url, read_source
 from fileshare.cli.tracker_warnings import TrackerWarnings
 from fileshare.cli.transfers import TransferView, unfinished_text
 from fileshare.cli.units import size_text
+from fileshare.service.fetch import fetch_torrent
+from fileshare.service.sources import is_url, read_source
 from transfer.address import Address
 
 if TYPE_CHECKING:

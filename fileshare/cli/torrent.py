@@ -17,14 +17,14 @@ from bittorrent.storage.ownership import judge
 from bittorrent.storage.whereabouts import explain_absence
 from fileshare.cli import torrent_create
 from fileshare.cli.errors import CommandError, exits
-from fileshare.cli.fetch import fetch_torrent
 from fileshare.cli.options import JsonOption
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
-from fileshare.cli.sources import is_url, kept_torrent, read_source
 from fileshare.cli.torrent_views import show_magnet, show_metainfo
 from fileshare.cli.units import count_text, ranges_text
 from fileshare.cli.views import ByteCount
+from fileshare.service.fetch import fetch_torrent
+from fileshare.service.sources import is_url, kept_torrent, read_source
 
 app = typer.Typer(no_args_is_help=True, help="Make, show and verify torrents.", rich_markup_mode=None)
 app.command("create", short_help="Make a torrent of a file or folder.", epilog=torrent_create.EXAMPLE)(

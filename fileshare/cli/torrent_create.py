@@ -21,10 +21,11 @@ from bittorrent.metainfo.scan import scan_files
 from bittorrent.metainfo.torrent import DEFAULT_LIMITS
 from fileshare.cli.errors import CommandError, exits
 from fileshare.cli.options import JsonOption, parse_endpoint
-from fileshare.cli.output import Output, one_line
+from fileshare.cli.output import Output
 from fileshare.cli.torrent_views import show_metainfo
 from fileshare.cli.units import count_text, parse_size
 from fileshare.cli.views import ByteCount
+from fileshare.text import one_line
 
 EXAMPLE = "Example: kad torrent create holiday/ --tracker http://tracker.example/announce --exclude '*.tmp'"
 

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
-from fileshare.cli.output import Output, printable
+from fileshare.cli.output import Output
 from fileshare.cli.renamed import called, quoted, readable
 from fileshare.cli.units import count_text, size_text
+from fileshare.text import printable
 
 
 def show_metainfo(output: Output, metainfo: Metainfo, *, file: Path | None = None, **more: object) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bittorrent.tracker.messages import tracker_name
-from fileshare.cli.output import Output, one_line
+from fileshare.cli.output import Output
+from fileshare.text import one_line
 
 if TYPE_CHECKING:
     from bittorrent.aio.torrent import Torrent

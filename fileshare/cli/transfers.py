@@ -9,10 +9,11 @@ from typing import Self
 
 from bittorrent.explain import Explanation, SlowReason
 from bittorrent.stats import TorrentState, TorrentStats
-from fileshare.cli.output import Output, one_line
+from fileshare.cli.output import Output
 from fileshare.cli.transfer_table import TransferTable
 from fileshare.cli.units import count_text, duration_text, rate_text, size_text
 from fileshare.cli.views import Bar
+from fileshare.text import one_line
 
 
 class TransferView:

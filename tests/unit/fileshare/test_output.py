@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bittorrent.stats import LookupSummary, TorrentState
-from fileshare.cli.output import Output, OutputError, one_line
+from fileshare.cli.output import Output, OutputError
+from fileshare.text import one_line
 from transfer.address import Address
 
 

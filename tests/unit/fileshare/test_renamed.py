@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from bittorrent.metainfo.torrent import Metainfo
-from fileshare.cli.output import Output, printable
+from fileshare.cli.output import Output
 from fileshare.cli.renamed import MAX_IN_EVENT, called, find_renamed, tell_renamed
+from fileshare.text import printable
 from transfer.wire import bencode
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from bittorrent.config import SessionConfig
-from fileshare.cli import network
-from fileshare.cli.errors import CommandError
-from fileshare.cli.network import default_host, open_node, open_session
+from fileshare.cli.errors import error_text
+from fileshare.service import network
+from fileshare.service.errors import ListenError
+from fileshare.service.network import default_host, open_node, open_session
 from transfer.address import Address
 
 ANY = Address("127.0.0.1", 0)
@@ -35,9 +36,10 @@ async def test_a_busy_address_that_was_asked_for_is_an_error(tmp_path: Path, kin
         if kind is socket.SOCK_STREAM:
             busy.listen()
         address = Address("127.0.0.1", busy.getsockname()[1])
-        with pytest.raises(CommandError, match=f"cannot listen on {address}: .*--listen HOST:PORT"):
+        with pytest.raises(ListenError, match=f"cannot listen on {address}: ") as caught:
             async with open_session(listen=address, bootstrap=(), download_dir=tmp_path, config=SessionConfig()):
                 pytest.fail("the address is busy")
+        assert error_text(caught.value).endswith("; choose another address with --listen HOST:PORT")
 
 
 async def test_a_busy_default_port_gives_way_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,7 +60,7 @@ async def test_a_free_default_port_is_taken(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 async def test_an_address_of_another_machine_is_an_error() -> None:
-    with pytest.raises(CommandError, match=r"cannot listen on 192\.0\.2\.1:0"):
+    with pytest.raises(ListenError, match=r"cannot listen on 192\.0\.2\.1:0"):
         async with open_node(listen=Address("192.0.2.1", 0), bootstrap=()):
             pytest.fail("192.0.2.0/24 is nobody's")
 

@@ -13,8 +13,8 @@ from aiohttp import web
 from bittorrent.metainfo.create import create_metainfo
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo, MetainfoLimits
-from fileshare.cli.errors import CommandError
-from fileshare.cli.fetch import fetch_all, fetch_torrent
+from fileshare.service.errors import ServiceError
+from fileshare.service.fetch import fetch_all, fetch_torrent
 
 
 @pytest.fixture
@@ -96,7 +96,7 @@ async def test_a_torrent_comes(site: str, metainfo: Metainfo, path: str) -> None
     ],
 )
 async def test_what_goes_wrong_is_one_line_that_names_the_url(site: str, path: str, reason: str) -> None:
-    with pytest.raises(CommandError, match=reason) as caught:
+    with pytest.raises(ServiceError, match=reason) as caught:
         await fetch_torrent(
             site + path, timeout_s=0.2 if path == "/silent" else None, limits=MetainfoLimits(size_bytes=50_000)
         )
@@ -116,22 +116,22 @@ async def test_what_goes_wrong_is_one_line_that_names_the_url(site: str, path: s
     ],
 )
 async def test_a_server_that_is_not_there(url: str, reason: str) -> None:
-    with pytest.raises(CommandError, match=reason) as caught:
+    with pytest.raises(ServiceError, match=reason) as caught:
         await fetch_torrent(url)
     assert "\n" not in str(caught.value)
 
 
 async def test_a_server_that_does_not_speak_tls_is_an_error_and_no_traceback(site: str) -> None:
-    with pytest.raises(CommandError, match=r"^https://127"):
+    with pytest.raises(ServiceError, match=r"^https://127"):
         await fetch_torrent(site.replace("http:", "https:"))
 
 
 async def test_a_redirect_to_a_magnet_link_is_that_link(site: str) -> None:
     """Indexers do so."""
     assert await fetch_torrent(f"{site}/magnet") == Magnet(info_hash=bytes.fromhex(40 * "a"), name="a b")
-    with pytest.raises(CommandError, match="/badmagnet: the magnet link has no info-hash"):
+    with pytest.raises(ServiceError, match="/badmagnet: the magnet link has no info-hash"):
         await fetch_torrent(f"{site}/badmagnet")
-    with pytest.raises(CommandError, match="/ftp: ftp is not HTTP"):
+    with pytest.raises(ServiceError, match="/ftp: ftp is not HTTP"):
         await fetch_torrent(f"{site}/ftp")
 
 
@@ -139,5 +139,5 @@ async def test_several_come_at_the_same_time_and_none_waits_for_a_bad_one(site: 
     urls = [f"{site}/missing", f"{site}/film.torrent", f"{site}/page"]
     found = await fetch_all(urls)
     assert [url for url, _ in found] == urls
-    assert [type(result) for _, result in found] == [CommandError, Metainfo, CommandError]
+    assert [type(result) for _, result in found] == [ServiceError, Metainfo, ServiceError]
     assert await fetch_all([]) == []

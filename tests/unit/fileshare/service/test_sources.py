@@ -13,8 +13,9 @@ from bittorrent.metainfo.create import create_metainfo
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.resume import ResumeStore
-from fileshare.cli.errors import CommandError
-from fileshare.cli.sources import is_url, kept_torrent, read_source
+from fileshare.cli.errors import error_text
+from fileshare.service.errors import NotKeptError, ServiceError
+from fileshare.service.sources import is_url, kept_torrent, read_source
 
 INFO_HASH = bytes(range(20))
 
@@ -70,7 +71,7 @@ def test_urls(text: str) -> None:
 @pytest.mark.parametrize("text", ["ftp://a.example/x.torrent", "file:///x.torrent", "udp://a.example:80"])
 def test_other_schemes_are_refused_with_what_can_be_done(text: str) -> None:
     assert not is_url(text)
-    with pytest.raises(CommandError, match=r"is not supported: name a \.torrent file, its http\(s\) URL"):
+    with pytest.raises(ServiceError, match=r"is not supported: name a \.torrent file, its http\(s\) URL"):
         read_source(text)
 
 
@@ -90,6 +91,7 @@ def test_a_kept_torrent_is_found_beside_the_content_and_in_the_state_folder(
 
 def test_what_was_never_downloaded_there_is_named_with_what_to_do(tmp_path: Path) -> None:
     link = Magnet(info_hash=INFO_HASH, name="film")
-    with pytest.raises(CommandError, match=r"film: .* holds no download of this magnet link; name the directory"):
+    with pytest.raises(NotKeptError, match=r"film: .* holds no download of this magnet link") as caught:
         kept_torrent(link, tmp_path)
+    assert "of this magnet link; name the directory" in error_text(caught.value)
     assert os.listdir(tmp_path) == []

@@ -10,10 +10,8 @@ from bittorrent.errors import MagnetError
 from bittorrent.metainfo.magnet import Magnet, parse_info_hash
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.resume import ResumeStore
-from fileshare.cli.errors import CommandError
-from fileshare.cli.output import one_line
-
-SOURCE_HELP = ".torrent files, their http(s) URLs, magnet links and info-hashes."
+from fileshare.service.errors import NotKeptError, ServiceError
+from fileshare.text import one_line
 
 
 def read_source(text: str) -> Metainfo | Magnet:
@@ -22,14 +20,14 @@ def read_source(text: str) -> Metainfo | Magnet:
     Raises:
         MetainfoError, MagnetError: it is malformed.
         StorageError: the file cannot be read.
-        CommandError: it is none of them.
+        ServiceError: it is none of them.
     """
     link = parse_link(text)
     if link is not None:
         return link
     scheme = _SCHEME.match(text)
     if scheme is not None and not os.path.lexists(text):
-        raise CommandError(f"{scheme[0]} is not supported: name a .torrent file, its http(s) URL or a magnet link")
+        raise ServiceError(f"{scheme[0]} is not supported: name a .torrent file, its http(s) URL or a magnet link")
     return Metainfo.from_file(Path(text))
 
 
@@ -56,7 +54,7 @@ def kept_torrent(magnet: Magnet, directory: Path, *, state_dir: Path | None = No
     case it is in both afterwards.
 
     Raises:
-        CommandError: there is none.
+        NotKeptError: there is none.
         StorageError: it cannot be read, or not be written.
     """
     beside = ResumeStore(directory)
@@ -69,10 +67,7 @@ def kept_torrent(magnet: Magnet, directory: Path, *, state_dir: Path | None = No
         state.save(metainfo)
         return metainfo
     name = one_line(magnet.name or magnet.info_hash.hex())
-    raise CommandError(
-        f"{name}: {directory.absolute()} holds no download of this magnet link; name the directory that does with -d,"
-        " or the .torrent file"
-    )
+    raise NotKeptError(name, directory.absolute())
 
 
 def is_magnet(text: str) -> bool:

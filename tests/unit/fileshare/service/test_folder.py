@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bittorrent.metainfo.create import create_metainfo
-from fileshare.cli.torrent_folder import Changes, TorrentFolder
+from fileshare.service.folder import Changes, TorrentFolder
 
 
 def put(folder: Path, name: str, data: bytes, *, torrent: str | None = None) -> bytes:

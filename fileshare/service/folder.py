@@ -9,7 +9,7 @@ from pathlib import Path
 from bittorrent.errors import BitTorrentError
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.places import content_path
-from fileshare.cli.errors import CommandError
+from fileshare.service.errors import ServiceError
 from transfer.errors import TransferError
 
 Stamp = tuple[int, int, int]  # time of the last change in nanoseconds, size in bytes, number of the inode
@@ -108,7 +108,7 @@ class TorrentFolder:
         file.holds = metainfo.info_hash
         torrent = self._torrents.setdefault(metainfo.info_hash, _Torrent(path, metainfo))
         if torrent.path != path and self._holds(torrent.path, metainfo.info_hash):
-            changes.wrong.append((path, CommandError(f"it is the same torrent as {torrent.path}")))
+            changes.wrong.append((path, ServiceError(f"it is the same torrent as {torrent.path}")))
 
     def _holds(self, path: Path, info_hash: bytes) -> bool:
         file = self._files.get(path)
@@ -121,7 +121,7 @@ class TorrentFolder:
         torrent.content = stamp
         if stamp is None and not torrent.was_told:
             torrent.was_told = True
-            changes.wrong.append((torrent.path, CommandError(f"it is shared once {content} is there")))
+            changes.wrong.append((torrent.path, ServiceError(f"it is shared once {content} is there")))
         if is_settled and stamp != torrent.tried:
             torrent.tried = stamp
             changes.ready.append((torrent.path, torrent.metainfo))

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from bittorrent.errors import MagnetError, MetainfoError
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import DEFAULT_LIMITS, Metainfo, MetainfoLimits
-from fileshare.cli.errors import CommandError
-from fileshare.cli.sources import is_magnet
+from fileshare.service.errors import ServiceError
+from fileshare.service.sources import is_magnet
 
 
 async def fetch_torrent(
@@ -30,7 +30,7 @@ async def fetch_torrent(
         allow_private: a server of the internet may redirect there, too.
 
     Raises:
-        CommandError: there is none, or it did not come. The text begins with the URL.
+        ServiceError: there is none, or it did not come. The text begins with the URL.
 
     Cancellation: the connections are closed.
     """
@@ -40,32 +40,32 @@ async def fetch_torrent(
         async with asyncio.timeout(timeout_s):
             data = await _fetch(url, limits.size_bytes, allow_private=allow_private)
     except TimeoutError:
-        raise CommandError(f"{url}: the torrent did not come within {timeout_s:g} s; try again later") from None
+        raise ServiceError(f"{url}: the torrent did not come within {timeout_s:g} s; try again later") from None
     if isinstance(data, Magnet):
         return data
     try:
         return Metainfo.from_bytes(data, limits=limits)
     except MetainfoError as error:
         if data.lstrip()[:1] == b"<":
-            raise CommandError(
+            raise ServiceError(
                 f"{url}: that is a web page and no torrent; copy the link to the .torrent file"
             ) from None
-        raise CommandError(f"{url}: {error.reason}") from None
+        raise ServiceError(f"{url}: {error.reason}") from None
 
 
 async def fetch_all(
     urls: Sequence[str], *, allow_private: bool = False
-) -> list[tuple[str, Metainfo | Magnet | CommandError]]:
+) -> list[tuple[str, Metainfo | Magnet | ServiceError]]:
     """The torrents at several URLs, at the same time, each beside its URL; or what `fetch_torrent` raises for it.
 
     Cancellation: as `fetch_torrent`.
     """
 
-    async def fetch(url: str) -> tuple[str, Metainfo | Magnet | CommandError]:
+    async def fetch(url: str) -> tuple[str, Metainfo | Magnet | ServiceError]:
         try:
             async with at_a_time:
                 return url, await fetch_torrent(url, allow_private=allow_private)
-        except CommandError as error:
+        except ServiceError as error:
             return url, error
 
     at_a_time = asyncio.Semaphore(MAX_FETCHES)
@@ -79,30 +79,30 @@ async def _fetch(url: str, max_bytes: int, *, allow_private: bool) -> bytes | Ma
     from bittorrent.aio.guarded_http import GuardedHttp, HttpConfig, NotHttpError, RefusedError, read_body
 
     if _NO_HOST.match(url):
-        raise CommandError(f"{url}: that URL names no server")
+        raise ServiceError(f"{url}: that URL names no server")
     http = GuardedHttp(HttpConfig(allow_private=allow_private))
     try:
         async with http.get(str(URL(url)), headers={"Accept": "application/x-bittorrent, */*;q=0.5"}) as response:
             if response.status != 200:
-                raise CommandError(f"{url}: the server answered {response.status} {response.reason or ''}".rstrip())
+                raise ServiceError(f"{url}: the server answered {response.status} {response.reason or ''}".rstrip())
             return await read_body(response, max_bytes=max_bytes)
     except NotHttpError as error:
         if not is_magnet(error.url):
-            raise CommandError(f"{url}: {error}") from None
+            raise ServiceError(f"{url}: {error}") from None
         try:
             return Magnet.parse(error.url)
         except MagnetError as wrong:
-            raise CommandError(f"{url}: {wrong}") from None
+            raise ServiceError(f"{url}: {wrong}") from None
     except RefusedError as error:
-        raise CommandError(f"{url}: {error}") from None
+        raise ServiceError(f"{url}: {error}") from None
     except aiohttp.ClientConnectorCertificateError as error:
-        raise CommandError(f"{url}: its certificate is not valid: {error.certificate_error}") from None
+        raise ServiceError(f"{url}: its certificate is not valid: {error.certificate_error}") from None
     except aiohttp.ClientConnectorError as error:
-        raise CommandError(f"{url}: cannot connect: {_os_error_text(error.os_error)}") from None
+        raise ServiceError(f"{url}: cannot connect: {_os_error_text(error.os_error)}") from None
     except aiohttp.InvalidURL:
-        raise CommandError(f"{url}: that is no URL") from None
+        raise ServiceError(f"{url}: that is no URL") from None
     except (aiohttp.ClientError, OSError, ValueError) as error:
-        raise CommandError(f"{url}: {str(error) or type(error).__name__}") from None
+        raise ServiceError(f"{url}: {str(error) or type(error).__name__}") from None
     finally:
         await http.aclose()
 

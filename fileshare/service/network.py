@@ -1,4 +1,4 @@
-"""The sockets of a command: a DHT node on UDP and a session on TCP, on the same host and port number."""
+"""The sockets of the application: a DHT node on UDP and a session on TCP, on the same host and port number."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bittorrent.config import SessionConfig
 from bittorrent.ip_filter import IpFilter
-from fileshare.cli.errors import CommandError
+from fileshare.service.errors import ListenError, NoFreePortError
 from kademlia_core.aio.mainline import MainlineNode
 from kademlia_core.mainline.config import MainlineConfig
 from transfer.address import Address
@@ -35,7 +35,7 @@ async def open_node(
     """A DHT node.
 
     Raises:
-        CommandError: its address cannot be bound.
+        ListenError, NoFreePortError: its address cannot be bound.
     """
 
     async def bind(stack: AsyncExitStack, address: Address) -> MainlineNode:
@@ -63,7 +63,7 @@ async def open_session(
     """A session and its DHT node, or none when `bootstrap` is None.
 
     Raises:
-        CommandError: their address cannot be bound.
+        ListenError, NoFreePortError: their address cannot be bound.
     """
     from bittorrent.aio.session import Session  # brings the HTTP client with it, which the other commands need not load
 
@@ -120,10 +120,8 @@ async def _bind(
             if error.errno in (errno.EADDRINUSE, None) and not is_only_choice:
                 continue
             reason = os.strerror(error.errno) if error.errno else str(error)
-            raise CommandError(
-                f"cannot listen on {address}: {reason}; choose another address with --listen HOST:PORT"
-            ) from None
-    raise CommandError(f"cannot find a free port on {host}; name one with --listen HOST:PORT")
+            raise ListenError(address, reason) from None
+    raise NoFreePortError(host)
 
 
 def _candidates(listen: Address | None, host: str) -> Iterator[Address]:

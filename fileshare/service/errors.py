@@ -1,0 +1,37 @@
+"""What the service cannot do. The texts name no option of a command: which one helps is for a view to say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transfer.address import Address
+from transfer.errors import TransferError
+
+
+class ServiceError(TransferError):
+    """The service could not do what was asked for, for a reason that no library below knows of."""
+
+
+class ListenError(ServiceError):
+    """An address that was asked for cannot be listened on; `reason` is what the system says."""
+
+    def __init__(self, address: Address, reason: str) -> None:
+        super().__init__(f"cannot listen on {address}: {reason}")
+        self.address = address
+        self.reason = reason
+
+
+class NoFreePortError(ServiceError):
+    """No address was asked for, and none could be had on `host`."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"cannot find a free port on {host}")
+        self.host = host
+
+
+class NotKeptError(ServiceError):
+    """The torrent of a link was not kept: it was not downloaded to `directory`."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        super().__init__(f"{name}: {directory} holds no download of this magnet link")
+        self.directory = directory
