@@ -21,8 +21,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bittorrent.metainfo.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.storage.create import create_metainfo
 
 MIB = 1 << 20
 

@@ -15,10 +15,10 @@ from itertools import cycle
 from random import Random
 from time import perf_counter
 
-from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.config import PickerConfig
-from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.picker.picker import PiecePicker
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import Block, Geometry
 
 SIZES = (10_000, 100_000)
 PEERS = 200

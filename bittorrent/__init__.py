@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bittorrent.config import SessionConfig
+from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.errors import (
     BitTorrentError,
     MagnetError,
@@ -20,19 +21,18 @@ from bittorrent.errors import (
     TrackerError,
     WireError,
 )
-from bittorrent.explain import Explanation, SlowReason
-from bittorrent.ip_filter import IpFilter
-from bittorrent.metainfo.create import create_metainfo
+from bittorrent.lifecycle.seed_goal import SeedGoal
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.picker.read_ahead import StreamConfig
 from bittorrent.rate_limits import RateLimits
-from bittorrent.read_ahead import StreamConfig
-from bittorrent.seed_goal import SeedGoal
 from bittorrent.stats import FileStats, PeerStats, SessionStats, SourceStats, TorrentState, TorrentStats, TrackerStats
+from bittorrent.storage.create import create_metainfo
+from bittorrent.swarm.explain import Explanation, SlowReason
 
 if TYPE_CHECKING:
-    from bittorrent.aio.create import create_torrent
     from bittorrent.aio.session import Session
+    from bittorrent.aio.storage.create import create_torrent
     from bittorrent.aio.stream import FileStream
     from bittorrent.aio.torrent import Torrent
 
@@ -74,7 +74,7 @@ _LAZY = {
     "FileStream": "bittorrent.aio.stream",
     "Session": "bittorrent.aio.session",
     "Torrent": "bittorrent.aio.torrent",
-    "create_torrent": "bittorrent.aio.create",
+    "create_torrent": "bittorrent.aio.storage.create",
 }
 
 

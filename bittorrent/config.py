@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bittorrent.dialling.turnover import TurnoverConfig
 from bittorrent.local_discovery import LocalDiscoveryConfig
-from bittorrent.peer_config import PeerConfig
-from bittorrent.swarm_config import SwarmConfig
-from bittorrent.turnover import TurnoverConfig
-from bittorrent.unfinished import UnfinishedConfig
-from bittorrent.web_seed import WebSeedConfig
+from bittorrent.peer.config import PeerConfig
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.downloading.keeping import UnfinishedConfig
+from bittorrent.web_seed.core import WebSeedConfig
 from transfer.external_address import ExternalAddressConfig
 
 
@@ -36,7 +36,7 @@ class SessionConfig:
         dht_interval_s: an announcement that was taken is repeated after so long (BEP 5).
         external_address: how many peers must agree on the address they see us at.
         allow_private: whatever a torrent, a peer, a server or the DHT names may lie on this machine or in a private
-            network (`bittorrent.targets` has the rule without it).
+            network (`bittorrent.dialling.targets` has the rule without it).
         file_look_interval_s: while a torrent moves bytes, its files are looked at so often: whether they are still
             there, and still the same.
         idle_file_look_interval_s: the same while it moves none.

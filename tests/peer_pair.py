@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from bittorrent.peer import PeerCore
-from bittorrent.peer_config import PeerConfig
-from bittorrent.peer_events import HandshakeReceived, PeerEvent
-from bittorrent.picker.geometry import Block, Geometry
+from bittorrent.peer.config import PeerConfig
+from bittorrent.peer.core import PeerCore
+from bittorrent.peer.events import HandshakeReceived, PeerEvent
+from bittorrent.pieces.geometry import Block, Geometry
 from bittorrent.wire import messages as wire
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address

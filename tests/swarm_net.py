@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from random import Random
 
-from bittorrent.peer import PeerCore
-from bittorrent.peer_config import PeerConfig
-from bittorrent.peer_events import HandshakeReceived
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import Geometry
-from bittorrent.swarm import SwarmCore
-from bittorrent.swarm_config import SwarmConfig
-from bittorrent.swarm_events import MetadataCompleted, PeerBanned, PeersNamed, PieceCompleted
-from bittorrent.unfinished import UnfinishedPiece
+from bittorrent.peer.config import PeerConfig
+from bittorrent.peer.core import PeerCore
+from bittorrent.peer.events import HandshakeReceived
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import Geometry
+from bittorrent.pieces.unfinished import UnfinishedPiece
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.core import SwarmCore
+from bittorrent.swarm.events import MetadataCompleted, PeerBanned, PeersNamed, PieceCompleted
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
 

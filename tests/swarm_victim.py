@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from random import Random
 
-from bittorrent.peer import PeerCore
-from bittorrent.peer_config import PeerConfig
-from bittorrent.peer_events import HandshakeReceived
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import Geometry
+from bittorrent.peer.config import PeerConfig
+from bittorrent.peer.core import PeerCore
+from bittorrent.peer.events import HandshakeReceived
 from bittorrent.picker.picker import PiecePicker
-from bittorrent.swarm import SwarmCore
-from bittorrent.swarm_config import SwarmConfig
-from bittorrent.swarm_events import PieceCompleted, SwarmEvent
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import Geometry
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.core import SwarmCore
+from bittorrent.swarm.events import PieceCompleted, SwarmEvent
 from bittorrent.wire import messages as wire
 from tests.peer_pair import INFO_HASH, LEFT_ID, handshake
 from transfer.address import Address

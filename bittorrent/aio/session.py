@@ -13,30 +13,30 @@ from random import Random, SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from bittorrent.aio.connection_tally import ConnectionTally
-from bittorrent.aio.disk import DiskJobs
-from bittorrent.aio.guarded_http import GuardedHttp, HttpConfig
-from bittorrent.aio.local_discovery import LocalDiscovery
-from bittorrent.aio.private_calls import PrivateCalls
-from bittorrent.aio.reception import Reception
+from bittorrent.aio.peers.private_calls import PrivateCalls
+from bittorrent.aio.peers.reception import Reception
+from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig
+from bittorrent.aio.sources.local_discovery import LocalDiscovery
+from bittorrent.aio.sources.tracker import TrackerClient, TrackerConfig
+from bittorrent.aio.storage.disk import DiskJobs
 from bittorrent.aio.torrent import Torrent
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
-from bittorrent.aio.tracker import TrackerClient, TrackerConfig
 from bittorrent.config import SessionConfig
+from bittorrent.dialling.connection_tally import ConnectionTally
+from bittorrent.dialling.ip_filter import IpFilter
+from bittorrent.dialling.peer_list import PeerSource
+from bittorrent.dialling.targets import TargetRule
 from bittorrent.errors import JobInterruptedError, StorageError
-from bittorrent.ip_filter import IpFilter
 from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.selection import FileName, Selection
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.peer_list import PeerSource
-from bittorrent.picker.geometry import Geometry
-from bittorrent.picker.selection import FileName, Selection
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.rate_limits import RateLimits, SwarmLimits
 from bittorrent.stats import SessionStats, TorrentState
 from bittorrent.storage.claims import PathClaims, Places, group_places
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.ports import OpenStorage
 from bittorrent.storage.resume import ResumeStore
-from bittorrent.targets import TargetRule
 from transfer.address import Address, is_ip_address
 from transfer.aio.tcp import TcpTransport
 from transfer.aio.transports import Listener, StreamTransport

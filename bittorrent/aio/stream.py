@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Self
 
 from bittorrent.errors import SelectionError
 from bittorrent.metainfo.files import FileEntry
-from bittorrent.picker.geometry import Block, Geometry
-from bittorrent.picker.selection import FileName
-from bittorrent.read_ahead import ReadAhead, StreamConfig
+from bittorrent.metainfo.selection import FileName
+from bittorrent.picker.read_ahead import ReadAhead, StreamConfig
+from bittorrent.pieces.geometry import Block, Geometry
 from transfer.errors import LocalProtocolError
 
 if TYPE_CHECKING:

@@ -10,20 +10,20 @@ from pathlib import Path
 from random import Random
 
 from bittorrent.aio.event_stream import EventStream
+from bittorrent.aio.peers.swarm import Swarm
 from bittorrent.aio.stream import FileStream
-from bittorrent.aio.swarm import Swarm
 from bittorrent.aio.torrent_life import TorrentLife
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.events import TorrentEvent
-from bittorrent.explain import Explanation, explain
-from bittorrent.file_list import FileList
+from bittorrent.metainfo.file_list import FileList
 from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.selection import FileName
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.picker.selection import FileName
+from bittorrent.picker.read_ahead import StreamConfig
 from bittorrent.rate_limits import RateLimits
-from bittorrent.read_ahead import StreamConfig
-from bittorrent.snapshots import peer_statistics, torrent_statistics
 from bittorrent.stats import FileStats, PeerStats, TorrentState, TorrentStats, TrackerStats
+from bittorrent.swarm.explain import Explanation, explain
+from bittorrent.swarm.snapshots import peer_statistics, torrent_statistics
 
 
 class Torrent:

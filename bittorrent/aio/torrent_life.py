@@ -8,18 +8,19 @@ from contextlib import suppress
 from functools import partial
 from random import Random
 
-from bittorrent.aio.arrivals import Arrivals
-from bittorrent.aio.content import Content, Totals
-from bittorrent.aio.disk import DiskJobs
 from bittorrent.aio.event_stream import EventSource
-from bittorrent.aio.file_guard import FileGuard
-from bittorrent.aio.kept_metadata import KeptMetadata
 from bittorrent.aio.milestone import Milestone
-from bittorrent.aio.piece_store import PieceStore
-from bittorrent.aio.sources import Sources, parse_metadata
-from bittorrent.aio.swarm import Swarm
+from bittorrent.aio.peers.arrivals import Arrivals
+from bittorrent.aio.peers.swarm import Swarm
+from bittorrent.aio.sources.sources import Sources, parse_metadata
+from bittorrent.aio.storage.content import Content, Totals
+from bittorrent.aio.storage.disk import DiskJobs
+from bittorrent.aio.storage.file_guard import FileGuard
+from bittorrent.aio.storage.kept_metadata import KeptMetadata
+from bittorrent.aio.storage.piece_store import PieceStore
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.aio.wanted import Wanted
+from bittorrent.dialling.peer_list import PeerList, PeerSource
 from bittorrent.errors import FilesChangedError, StorageError, TorrentStoppedError
 from bittorrent.events import (
     FileCompleted,
@@ -33,16 +34,15 @@ from bittorrent.events import (
     TorrentStopped,
     TrackerWarned,
 )
+from bittorrent.metainfo.file_progress import FileProgress
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.peer_list import PeerList, PeerSource
-from bittorrent.picker.file_progress import FileProgress
-from bittorrent.picker.geometry import Block, geometry_of
+from bittorrent.pieces.geometry import Block, geometry_of
 from bittorrent.rate_limits import SwarmLimits
 from bittorrent.stats import TorrentState
 from bittorrent.storage.resume import ResumeStore
-from bittorrent.swarm import SwarmCore
-from bittorrent.swarm_events import (
+from bittorrent.swarm.core import SwarmCore
+from bittorrent.swarm.events import (
     DhtNodeFound,
     MetadataCompleted,
     PeerBanned,
@@ -53,7 +53,7 @@ from bittorrent.swarm_events import (
     ServerLied,
     SwarmEvent,
 )
-from bittorrent.swarm_peer import NOBODY
+from bittorrent.swarm.peer import NOBODY
 from bittorrent.wire.handshake import Handshake
 from bittorrent.wire.pex import PexFlags
 from kademlia_core.errors import NodeClosedError

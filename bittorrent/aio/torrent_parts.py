@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bittorrent.aio.connection_tally import ConnectionTally
-from bittorrent.aio.guarded_http import GuardedHttp
-from bittorrent.aio.local_discovery import LocalDiscovery
-from bittorrent.aio.private_calls import PrivateCalls
-from bittorrent.aio.tracker import TrackerClient
+from bittorrent.aio.peers.private_calls import PrivateCalls
+from bittorrent.aio.sources.guarded_http import GuardedHttp
+from bittorrent.aio.sources.local_discovery import LocalDiscovery
+from bittorrent.aio.sources.tracker import TrackerClient
 from bittorrent.config import SessionConfig
-from bittorrent.ip_filter import IpFilter
-from bittorrent.picker.selection import FileName
+from bittorrent.dialling.connection_tally import ConnectionTally
+from bittorrent.dialling.ip_filter import IpFilter
+from bittorrent.metainfo.selection import FileName
 from bittorrent.rate_limits import SwarmLimits
 from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.ports import OpenStorage

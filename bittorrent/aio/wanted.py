@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
-from bittorrent.aio.content import Content
+from bittorrent.aio.storage.content import Content
 from bittorrent.errors import SelectionError
+from bittorrent.metainfo.selection import FileName, Selection
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.picker.availability import DEFAULT_PRIORITY
-from bittorrent.picker.geometry import Geometry
-from bittorrent.picker.selection import FileName, Selection
+from bittorrent.pieces.geometry import Geometry
+from bittorrent.pieces.priority import DEFAULT_PRIORITY
 
 
 class Wanted:

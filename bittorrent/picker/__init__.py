@@ -1,1 +1,1 @@
-"""Which block to ask from which peer: geometry, bitfields, rarity, what is under way, and the picker over them."""
+"""Which block to ask from which peer: rarity, what is under way, and the picker over them."""

@@ -6,8 +6,9 @@ import sys
 from array import array
 from random import Random
 
-from bittorrent.picker.bitfield import PAGE_PIECES, PAGE_SHIFT, Bitfield
 from bittorrent.picker.rarity import RarityOrder
+from bittorrent.pieces.bitfield import PAGE_PIECES, PAGE_SHIFT, Bitfield
+from bittorrent.pieces.priority import DEFAULT_PRIORITY, MAX_PRIORITY
 
 
 class Availability:
@@ -28,7 +29,7 @@ class Availability:
         self._rng = rng
         self._counts = array("H", bytes(-(-candidates.size // 8) * 8 * LANE_BYTES))
         self._is_candidate = bytearray(candidates.spread(_FLAGS_OF_BYTE))
-        self._orders = [RarityOrder(candidates.page_count) for _ in range(MOST_PRIORITY + 1)]
+        self._orders = [RarityOrder(candidates.page_count) for _ in range(MAX_PRIORITY + 1)]
         self._orders[DEFAULT_PRIORITY].put_all(candidates)
 
     # Who has what
@@ -210,8 +211,6 @@ def _is_equal_to(value: int) -> bytes:
     return bytes(other == value for other in range(256))
 
 
-DEFAULT_PRIORITY = 4
-MOST_PRIORITY = 7
 EVENLY_CHOSEN = 16
 PROBES = 8
 TRIES = 3  # levels that are searched before it is found out which pages can have a fitting piece at all

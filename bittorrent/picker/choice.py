@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import islice
 
 from bittorrent.picker.availability import Availability
-from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.config import PickerConfig, PieceState
-from bittorrent.picker.geometry import BLOCK_SIZE, Geometry
 from bittorrent.picker.open_pieces import PieceProgress
 from bittorrent.picker.peers import PeerPieces, PeerView
 from bittorrent.picker.pieces import PieceTable
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
 
 
 class PieceChoice:

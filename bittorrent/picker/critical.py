@@ -9,11 +9,11 @@ from math import ceil, inf
 from bittorrent.picker.choice import PieceChoice
 from bittorrent.picker.config import PickerConfig
 from bittorrent.picker.deadlines import Deadlines
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.picker.inflight import InFlight
 from bittorrent.picker.open_pieces import PieceProgress
 from bittorrent.picker.peers import PeerPieces, PeerView
 from bittorrent.picker.pieces import PieceTable
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
 
 
 class CriticalRequests:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from bittorrent.picker.choice import PieceChoice
-from bittorrent.picker.geometry import Block
 from bittorrent.picker.inflight import InFlight
 from bittorrent.picker.open_pieces import PieceProgress
 from bittorrent.picker.peers import PeerView
 from bittorrent.picker.pieces import PieceTable
+from bittorrent.pieces.geometry import Block
 
 
 class ParoleTurns:

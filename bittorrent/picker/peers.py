@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import ItemsView, Mapping
 
 from bittorrent.picker.availability import Availability
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import Block
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import Block
 from transfer.errors import LocalProtocolError
 
 

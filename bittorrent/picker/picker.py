@@ -6,19 +6,20 @@ from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
 from itertools import islice
 from random import Random
 
-from bittorrent.picker.availability import MOST_PRIORITY, Availability
-from bittorrent.picker.bitfield import Bitfield
+from bittorrent.picker.availability import Availability
 from bittorrent.picker.choice import PieceChoice
 from bittorrent.picker.config import DEFAULT_CONFIG, STORE, BlockReceived, PickerConfig, PickerStats, PieceState
 from bittorrent.picker.critical import CriticalRequests
 from bittorrent.picker.deadlines import Deadlines
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.picker.inflight import InFlight
 from bittorrent.picker.kept import KeptPieces
 from bittorrent.picker.open_pieces import PieceProgress
 from bittorrent.picker.parole import ParoleTurns
 from bittorrent.picker.peers import PeerPieces, PeerView
 from bittorrent.picker.pieces import PieceTable
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.priority import MAX_PRIORITY
 
 
 class PiecePicker:
@@ -44,18 +45,16 @@ class PiecePicker:
         self._open = self._pieces.open
         self._peers = PeerPieces(self._pieces.needed, self._availability)
         self._in_flight = InFlight(max_requesters=config.endgame_requesters)
-        available = self._availability
-        self._policy = PieceChoice(self._pieces, self._peers, availability=available, geometry=geometry, config=config)
         self._deadlines = Deadlines(max_pieces=config.max_deadlines)
-        pieces, in_flight, policy = self._pieces, self._in_flight, self._policy
+        available, pieces, in_flight = self._availability, self._pieces, self._in_flight
+        policy = PieceChoice(pieces, self._peers, availability=available, geometry=geometry, config=config)
+        self._policy = policy
         self.parole = ParoleTurns(pieces, in_flight, policy, first_turn_s=config.parole_turn_s)
         self.kept = KeptPieces(pieces, policy)
         self._critical = CriticalRequests(
             self._deadlines, pieces, self._peers, in_flight, policy, geometry=geometry, config=config
         )
-        self._duplicate_requests = 0
-        self._unneeded_blocks = 0
-        self._failed_pieces = 0
+        self._duplicate_requests = self._unneeded_blocks = self._failed_pieces = 0
 
     # Peers, and what they have
 
@@ -125,8 +124,8 @@ class PiecePicker:
         Raises:
             ValueError: not one priority from 0 to 7 for each piece.
         """
-        if len(priorities) != self.geometry.piece_count or max(priorities, default=0) > MOST_PRIORITY:
-            raise ValueError(f"{self.geometry.piece_count} pieces need as many priorities from 0 to {MOST_PRIORITY}")
+        if len(priorities) != self.geometry.piece_count or max(priorities, default=0) > MAX_PRIORITY:
+            raise ValueError(f"{self.geometry.piece_count} pieces need as many priorities from 0 to {MAX_PRIORITY}")
         unwanted = [piece for index, piece in self._pieces.partial.items() if not priorities[index]]
         withdrawn: list[tuple[int, Block]] = []
         for piece in unwanted:

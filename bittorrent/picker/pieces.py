@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from bittorrent.picker.availability import Availability
-from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.config import PieceState
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.picker.open_pieces import OpenPieces, PieceProgress
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
 from transfer.errors import LocalProtocolError
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bittorrent.picker.bitfield import PAGE_MASK, PAGE_SHIFT, Bitfield, page_bit
+from bittorrent.pieces.bitfield import PAGE_MASK, PAGE_SHIFT, Bitfield, page_bit
 
 
 class RarityOrder:

@@ -12,11 +12,11 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from bittorrent.errors import StorageError
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.unfinished import KeepingStep, UnfinishedPiece
 from bittorrent.storage.descriptors import read_at, write_at
 from bittorrent.storage.safe_folder import not_a_file
-from bittorrent.unfinished import KeepingStep, UnfinishedPiece
 
 try:
     import fcntl

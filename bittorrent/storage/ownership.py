@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bittorrent.errors import StorageError
 from bittorrent.metainfo.files import pieces_of
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.picker.bitfield import Bitfield
+from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.storage.file_facts import ADVICE
 from bittorrent.storage.ports import FileStamp
 

@@ -11,7 +11,7 @@ from bittorrent.errors import MetainfoError, ResumeError
 from bittorrent.metainfo.files import pieces_of
 from bittorrent.metainfo.paths import check_path
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.picker.bitfield import Bitfield, BitfieldError
+from bittorrent.pieces.bitfield import Bitfield, BitfieldError
 from bittorrent.storage.ports import FileStamp
 from transfer.wire import bencode
 from transfer.wire.bencode_parts import BencodedParts

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from typing import Protocol
 
-from bittorrent.picker.geometry import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block
 from bittorrent.wire.frames import PIECE, PIECE_HEADER_SIZE, FrameBuffer
 
 

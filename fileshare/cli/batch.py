@@ -7,9 +7,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from bittorrent.lifecycle.seed_goal import SeedGoal
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.seed_goal import SeedGoal
 from bittorrent.stats import TorrentState
 from fileshare.cli.errors import CommandError, error_text
 from fileshare.cli.job import Job

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from bittorrent.config import SessionConfig
 from bittorrent.errors import NoPeersError
+from bittorrent.lifecycle.seed_goal import SeedGoal
 from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.selection import FileName
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.picker.selection import FileName
-from bittorrent.seed_goal import SeedGoal
 from fileshare.cli.batch import Batch
 from fileshare.cli.errors import CommandError, InterruptedByUserError
 from fileshare.cli.job import Job

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bittorrent.config import SessionConfig
-from bittorrent.seed_goal import SeedGoal
+from bittorrent.lifecycle.seed_goal import SeedGoal
 from fileshare.cli.downloads import Downloads
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import (

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bittorrent.config import SessionConfig
-from bittorrent.ip_filter import IpFilter, IpFilterError
+from bittorrent.dialling.ip_filter import IpFilter, IpFilterError
 from bittorrent.rate_limits import RateLimits
 from fileshare.cli.errors import CommandError
 from fileshare.cli.options import parse_bootstrap, parse_endpoint, parse_listen
@@ -80,7 +80,7 @@ class NetworkOptions:
         limits: of everything together, peers of the local network and on this machine included.
         ip_filter: hosts to have nothing to do with; `ip_filter_file` is where they were read from.
         local: look for peers in the local network; None: where that works.
-        allow_private: whatever others name may lie in a private network (`bittorrent.targets`).
+        allow_private: whatever others name may lie in a private network (`bittorrent.dialling.targets`).
     """
 
     listen: Address | None = None

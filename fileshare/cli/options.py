@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bittorrent.picker.selection import FileName
+from bittorrent.metainfo.selection import FileName
 from kademlia_core.mainline.config import PUBLIC_ROUTERS
 from transfer.address import Address, AddressError
 

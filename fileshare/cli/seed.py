@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
-from bittorrent.choker import ChokerConfig, SeedingPolicy
 from bittorrent.config import SessionConfig
-from bittorrent.swarm_config import SwarmConfig
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.uploading.choker import ChokerConfig, SeedingPolicy
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import AllowPrivateOption, IpFilterOption, LimitUpOption, LocalOption, NetworkOptions
 from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption

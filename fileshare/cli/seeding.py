@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bittorrent.config import SessionConfig
+from bittorrent.lifecycle.seed_goal import SeedGoal
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.seed_goal import SeedGoal
 from fileshare.cli.batch import Batch
 from fileshare.cli.errors import error_text
 from fileshare.cli.job import Job

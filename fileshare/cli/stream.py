@@ -12,9 +12,9 @@ import typer
 from bittorrent.config import SessionConfig
 from bittorrent.metainfo.files import FileEntry
 from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.selection import Selection
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.picker.geometry import Geometry
-from bittorrent.picker.selection import Selection
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.stats import TorrentState, TorrentStats
 from fileshare.cli.errors import CommandError, InterruptedByUserError, exits
 from fileshare.cli.network_options import (

@@ -10,7 +10,7 @@ import typer
 
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.picker.bitfield import Bitfield
+from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.storage.check import verify_pieces
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.ownership import judge

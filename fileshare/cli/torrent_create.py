@@ -14,11 +14,11 @@ from typing import Annotated
 import typer
 
 from bittorrent.errors import StorageError
-from bittorrent.metainfo.create import MIN_PIECE_LENGTH, create_metainfo
-from bittorrent.metainfo.hashing import SourceFile
 from bittorrent.metainfo.names import cut_to, safe_name
-from bittorrent.metainfo.scan import scan_files
 from bittorrent.metainfo.torrent import DEFAULT_LIMITS
+from bittorrent.storage.create import MIN_PIECE_LENGTH, create_metainfo
+from bittorrent.storage.hashing import SourceFile
+from bittorrent.storage.scan import scan_files
 from fileshare.cli.errors import CommandError, exits
 from fileshare.cli.options import JsonOption, parse_endpoint
 from fileshare.cli.output import Output

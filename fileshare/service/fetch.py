@@ -76,7 +76,7 @@ async def _fetch(url: str, max_bytes: int, *, allow_private: bool) -> bytes | Ma
     import aiohttp  # here: commands that fetch nothing start faster without it
     from yarl import URL
 
-    from bittorrent.aio.guarded_http import GuardedHttp, HttpConfig, NotHttpError, RefusedError, read_body
+    from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig, NotHttpError, RefusedError, read_body
 
     if _NO_HOST.match(url):
         raise ServiceError(f"{url}: that URL names no server")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from bittorrent.config import SessionConfig
-from bittorrent.ip_filter import IpFilter
+from bittorrent.dialling.ip_filter import IpFilter
 from fileshare.service.errors import ListenError, NoFreePortError
 from kademlia_core.aio.mainline import MainlineNode
 from kademlia_core.mainline.config import MainlineConfig

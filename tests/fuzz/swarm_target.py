@@ -7,14 +7,14 @@ from collections.abc import Callable
 from hashlib import sha1
 from random import Random
 
-from bittorrent.choker import ChokerConfig
-from bittorrent.peer import PeerCore
-from bittorrent.peer_config import PeerConfig
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
-from bittorrent.swarm import SwarmCore
-from bittorrent.swarm_config import SwarmConfig
-from bittorrent.swarm_events import MetadataCompleted, PeerBanned, PieceCompleted
+from bittorrent.peer.config import PeerConfig
+from bittorrent.peer.core import PeerCore
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.core import SwarmCore
+from bittorrent.swarm.events import MetadataCompleted, PeerBanned, PieceCompleted
+from bittorrent.swarm.uploading.choker import ChokerConfig
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import LT_DONTHAVE, UPLOAD_ONLY, UT_METADATA, UT_PEX, ExtendedHandshake
 from bittorrent.wire.metadata import MetadataData, MetadataReject, MetadataRequest, encode_metadata

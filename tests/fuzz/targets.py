@@ -15,8 +15,8 @@ from typing import Any
 from bittorrent.errors import MagnetError, MetainfoError, ResumeError, TrackerError, WireError
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.peer import PeerCore
-from bittorrent.picker.bitfield import Bitfield
+from bittorrent.peer.core import PeerCore
+from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.storage.resume_state import ResumeState, _checksum
 from bittorrent.tracker.messages import AnnounceRequest, parse_response
 from bittorrent.tracker.udp import Answered, ExchangeFailed, UdpAnnounce

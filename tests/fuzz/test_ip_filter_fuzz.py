@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bittorrent.ip_filter import MOST_SKIPPED_SHOWN, IpFilter, IpFilterError
+from bittorrent.dialling.ip_filter import MOST_SKIPPED_SHOWN, IpFilter, IpFilterError
 
 octets = st.integers(0, 300).map(str) | st.sampled_from(["000", "08", "", "-1", "٣"])
 hosts = st.lists(octets, min_size=3, max_size=5).map(".".join) | st.ip_addresses().map(str) | st.text(max_size=5)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bittorrent.errors import WireError
-from bittorrent.peer import PeerCore
-from bittorrent.peer_config import PeerConfig
-from bittorrent.peer_events import MetadataArrived
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.peer.config import PeerConfig
+from bittorrent.peer.core import PeerCore
+from bittorrent.peer.events import MetadataArrived
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import UT_METADATA, ExtendedHandshake
 from bittorrent.wire.handshake import Handshake

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from bittorrent import Metainfo, RateLimits, Session, SessionConfig, TorrentState, create_metainfo
-from bittorrent.allowed_fast import allowed_fast_set
-from bittorrent.choker import ChokerConfig
-from bittorrent.peer_list import PeerSource
-from bittorrent.swarm_config import SwarmConfig
+from bittorrent.dialling.peer_list import PeerSource
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.uploading.allowed_fast import allowed_fast_set
+from bittorrent.swarm.uploading.choker import ChokerConfig
 from tests.interop.aria2 import Aria2
 from tests.interop.clients import CLIENTS, Client
 from tests.interop.content import MIB, digests, make_file, seed_of

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bittorrent import Metainfo, RateLimits, Session, SessionConfig, create_metainfo
-from bittorrent.aio.local_discovery import LocalDiscovery
+from bittorrent.aio.sources.local_discovery import LocalDiscovery
 from kademlia_core import MainlineNode
 from tests.interop.clients import CLIENTS, Client
 from tests.interop.content import MIB, digests, make_file, seed_of

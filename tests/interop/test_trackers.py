@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from bittorrent.aio.tracker import TrackerAnnouncer, TrackerClient, TrackerConfig, TransferTotals
+from bittorrent.aio.sources.tracker import TrackerAnnouncer, TrackerClient, TrackerConfig, TransferTotals
 from bittorrent.errors import TrackerError
 from bittorrent.tracker.messages import AnnounceEvent, AnnounceRequest, AnnounceResponse
 from bittorrent.tracker.scrape import ScrapeStats

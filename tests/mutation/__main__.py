@@ -1,6 +1,6 @@
 """Puts small faults into the product, one at a time, and counts those that no test notices.
 
-    python -m tests.mutation [--mutants 200] [--seed 1] [--under kademlia_core/node] [--lines bittorrent/choker.py:120]
+    python -m tests.mutation [--mutants 200] [--seed 1] [--under kademlia_core/node] [--lines bittorrent/rate.py:20]
 
 Each fault runs the tests that touch its line, narrow ones first, until one fails that passes without the fault. What
 survives is printed with its place, and belongs to one of two: a test that is missing, or `equivalent.txt`, with the

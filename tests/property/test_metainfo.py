@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bittorrent.errors import MetainfoError
-from bittorrent.metainfo.create import create_metainfo
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.paths import check_element, has_unsafe_characters
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.storage.create import create_metainfo
 from transfer.address import Address
 from transfer.wire import bencode
 

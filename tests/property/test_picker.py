@@ -10,10 +10,10 @@ from hypothesis import assume, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.config import PickerConfig, PieceState
-from bittorrent.picker.geometry import Block, Geometry
 from bittorrent.picker.picker import PiecePicker
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import Block, Geometry
 
 MAX_PEERS = 6
 KEPT = 0  # who sent what was kept from an earlier run

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bittorrent.peer_events import PeerHas
-from bittorrent.picker.geometry import Block, Geometry
+from bittorrent.peer.events import PeerHas
+from bittorrent.pieces.geometry import Block, Geometry
 from bittorrent.wire import messages as wire
 from bittorrent.wire.scatter import ScatterScratch
 from tests.peer_pair import Victim

@@ -9,11 +9,11 @@ from random import Random
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from bittorrent.choker import ChokerConfig
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE
-from bittorrent.pipeline import PipelineConfig
-from bittorrent.swarm_config import SwarmConfig
+from bittorrent.peer.pipeline import PipelineConfig
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.uploading.choker import ChokerConfig
 from tests.swarm_net import Host, SwarmNet
 
 

@@ -11,10 +11,11 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE
+from bittorrent.pieces.unfinished import UnfinishedPiece
 from bittorrent.storage.block_file import BlockFile
-from bittorrent.unfinished import BlockKeeping, UnfinishedConfig, UnfinishedPiece
+from bittorrent.swarm.downloading.keeping import BlockKeeping, UnfinishedConfig
 from tests.swarm_net import Host, SwarmNet
 
 

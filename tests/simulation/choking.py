@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from bittorrent.aio.torrent import Torrent
-from bittorrent.choker import ChokerConfig, SeedingPolicy
 from bittorrent.rate_limits import RateLimits
-from bittorrent.swarm_config import SwarmConfig
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.uploading.choker import ChokerConfig, SeedingPolicy
 from tests.simulation.content_sessions import PORT, add, session_on, until
 from tests.simulation.shared_content import NAME, SharedContent
 from transfer.simulation import Link, Simulation

@@ -7,8 +7,8 @@ from contextlib import AsyncExitStack, suppress
 from enum import Enum, auto
 from typing import Any
 
-from bittorrent.peer_list import PeerSource
-from bittorrent.picker.geometry import BLOCK_SIZE, Block
+from bittorrent.dialling.peer_list import PeerSource
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block
 from bittorrent.wire import messages as wire
 from bittorrent.wire.handshake import Handshake
 from tests.simulation.content_sessions import PORT, add, session_on, until

@@ -6,10 +6,10 @@ import asyncio
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from bittorrent.explain import SlowReason
+from bittorrent.dialling.peer_list import PeerList
 from bittorrent.metainfo.magnet import Magnet
-from bittorrent.peer_list import PeerList
 from bittorrent.stats import TorrentState
+from bittorrent.swarm.explain import SlowReason
 from tests.simulation.content_sessions import PORT, add, session_on
 from tests.simulation.odd_peers import Manner, Metadata, OddPeer
 from tests.simulation.shared_content import SharedContent

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, replace
 
-from bittorrent.explain import SlowReason
 from bittorrent.stats import TorrentState
+from bittorrent.swarm.explain import SlowReason
 from tests.simulation.content_sessions import PORT, add, session_on, until
 from tests.simulation.shared_content import SharedContent
 from tests.simulation.troubles import Tracker

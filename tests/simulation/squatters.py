@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack
 
-from bittorrent.explain import SlowReason
+from bittorrent.swarm.explain import SlowReason
 from tests.simulation.content_sessions import PORT, add, session_on, until
 from tests.simulation.odd_peers import Manner, OddPeer
 from tests.simulation.shared_content import SharedContent

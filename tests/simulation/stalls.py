@@ -10,7 +10,7 @@ import pytest
 
 from bittorrent.aio.torrent import Torrent
 from bittorrent.errors import NoPeersError
-from bittorrent.explain import SlowReason
+from bittorrent.swarm.explain import SlowReason
 from tests.simulation.content_sessions import PORT, add, session_on
 from tests.simulation.odd_peers import Manner, OddPeer
 from tests.simulation.shared_content import SharedContent

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bittorrent.aio.session import Session
 from bittorrent.aio.stream import FileStream
 from bittorrent.aio.torrent import Torrent
-from bittorrent.read_ahead import StreamConfig
+from bittorrent.picker.read_ahead import StreamConfig
 from tests.simulation.shared_content import NAME, SharedContent
 from transfer.simulation import Link, Simulation, scenario
 from transfer.simulation.workloads import LogNormalLatency

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from bittorrent.peer_list import PeerListConfig
+from bittorrent.dialling.peer_list import PeerListConfig
 from tests.simulation import attacks
 from transfer.simulation import run
 

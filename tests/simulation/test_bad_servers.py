@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from bittorrent.targets import PRIVATE
+from bittorrent.dialling.targets import PRIVATE
 from tests.simulation import bad_servers
 from tests.simulation.bad_servers import ROUTER, TRACKER
 from transfer.simulation import run

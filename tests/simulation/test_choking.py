@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from bittorrent.choker import SeedingPolicy
+from bittorrent.swarm.uploading.choker import SeedingPolicy
 from tests.simulation import choking
 from tests.simulation.choking import jains_index
 from transfer.simulation import Scenario, StreamConfig, run

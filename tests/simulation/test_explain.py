@@ -6,14 +6,14 @@ from random import Random
 
 import pytest
 
-from bittorrent.choker import ChokerConfig
-from bittorrent.explain import Explanation, SlowReason, explain
-from bittorrent.peer_config import PeerConfig
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Geometry
+from bittorrent.peer.config import PeerConfig
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
 from bittorrent.rate_limits import RateLimits
 from bittorrent.stats import TorrentState
-from bittorrent.swarm_config import SwarmConfig
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.explain import Explanation, SlowReason, explain
+from bittorrent.swarm.uploading.choker import ChokerConfig
 from bittorrent.wire import messages as wire
 from tests.swarm_net import Host, SwarmNet
 from tests.swarm_victim import SwarmVictim

@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 
 from bittorrent.aio.session import Session
-from bittorrent.explain import SlowReason
 from bittorrent.rate_limits import RateLimits
+from bittorrent.swarm.explain import SlowReason
 from tests.simulation.shared_content import SharedContent
 from transfer.simulation import Link, Simulation, run
 

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from bittorrent.targets import PRIVATE
+from bittorrent.dialling.targets import PRIVATE
 from tests.simulation import crashing_download, mainline_network, redirects, torrent_swarm, troubles, web
 from tests.simulation.bare_network import BareNetwork
 from tests.simulation.digests import check_one_seed_is_one_run

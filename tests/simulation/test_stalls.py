@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from bittorrent.explain import SlowReason
+from bittorrent.swarm.explain import SlowReason
 from tests.simulation import pauses, stalls
 from tests.simulation.odd_peers import Manner
 from transfer.simulation import run

@@ -12,8 +12,8 @@ from bittorrent.aio.session import Session
 from bittorrent.aio.torrent import Torrent
 from bittorrent.config import SessionConfig
 from bittorrent.errors import TorrentStoppedError
-from bittorrent.pipeline import PipelineConfig
-from bittorrent.swarm_config import SwarmConfig
+from bittorrent.peer.pipeline import PipelineConfig
+from bittorrent.swarm.config import SwarmConfig
 from tests.simulation.shared_content import SharedContent
 from transfer.simulation import Link, Simulation, scenario
 from transfer.simulation.workloads import LogNormalLatency

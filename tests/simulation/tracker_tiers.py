@@ -11,7 +11,7 @@ from typing import cast
 
 from aiohttp import web
 
-from bittorrent.aio.tracker import TrackerClient, TrackerConfig
+from bittorrent.aio.sources.tracker import TrackerClient, TrackerConfig
 from bittorrent.errors import TrackerError
 from bittorrent.tracker.messages import AnnounceEvent, AnnounceRequest
 from tests.simulation.content_sessions import add, session_on

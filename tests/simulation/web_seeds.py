@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from enum import Enum, auto
 
-from bittorrent.explain import SlowReason
+from bittorrent.swarm.explain import SlowReason
 from tests.simulation.content_sessions import PORT, add, session_on
 from tests.simulation.shared_content import NAME, SharedContent
 from transfer.simulation import Simulation

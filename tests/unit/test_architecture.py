@@ -144,7 +144,7 @@ def test_cores_are_pure(path: Path) -> None:
 
 def test_the_cores_are_there_to_be_checked() -> None:
     names = set(map(name_of, CORES))
-    assert {"bittorrent/peer.py", "kademlia_core/lookup.py", "transfer/wire/bencode.py"} <= names
+    assert {"bittorrent/peer/core.py", "kademlia_core/lookup.py", "transfer/wire/bencode.py"} <= names
     assert not any("/aio/" in name or name.startswith("fileshare") for name in names)
 
 
@@ -163,7 +163,7 @@ def test_the_cores_are_there_to_be_checked() -> None:
         ("import subprocess", "line 1 imports subprocess"),
         ("import_module('asyncio')", "line 1 imports asyncio"),
         ("__import__('time')", "line 1 imports time"),
-        ("from bittorrent.aio.disk import Disk", "line 1 imports bittorrent.aio.disk"),
+        ("from bittorrent.aio.storage.disk import Disk", "line 1 imports bittorrent.aio.storage.disk"),
         ("from bittorrent import aio", "line 1 imports bittorrent.aio"),
         ("import os\nkey = os.urandom(20)", "line 2 uses os.urandom"),
         ("import os as o\nkey = o.urandom(20)", "line 2 uses os.urandom"),

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from bittorrent.errors import MetainfoError
-from bittorrent.metainfo.create import create_metainfo
 from bittorrent.metainfo.names import NameRules
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.storage.create import create_metainfo
 from transfer.address import Address
 
 PIECE = bytes.fromhex("829ebc8c26bec74a579b7ddc4134752cb7bc9187")

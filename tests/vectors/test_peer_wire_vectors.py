@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bittorrent.allowed_fast import allowed_fast_set
-from bittorrent.peer_priority import crc32c, peer_priority
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import Block
+from bittorrent.dialling.peer_priority import crc32c, peer_priority
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import Block
+from bittorrent.swarm.uploading.allowed_fast import allowed_fast_set
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import ExtendedHandshake
 from bittorrent.wire.handshake import Handshake

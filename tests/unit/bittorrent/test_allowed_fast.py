@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bittorrent.allowed_fast import allowed_fast_set
+from bittorrent.swarm.uploading.allowed_fast import allowed_fast_set
 
 INFO_HASH = b"\xaa" * 20
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from bittorrent.assembly import MAX_FREE_BUFFERS, MAX_SUSPECTS, Blame, PieceAssembly
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
-from bittorrent.swarm_peer import Sender
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.swarm.downloading.assembly import MAX_FREE_BUFFERS, MAX_SUSPECTS, Blame, PieceAssembly
+from bittorrent.swarm.peer import Sender
 from transfer.address import Address
 
 GEOMETRY = Geometry(total_bytes=5 * BLOCK_SIZE + 100, piece_length=3 * BLOCK_SIZE)  # the second piece: 2 blocks + 100

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bittorrent.choker import ChokeCandidate, ChokeDecision, ChokerConfig, ChokerCore, SeedingPolicy
+from bittorrent.swarm.uploading.choker import ChokeCandidate, ChokeDecision, ChokerConfig, ChokerCore, SeedingPolicy
 
 
 class Swarm:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bittorrent.ip_filter import IpFilter, IpFilterError
+from bittorrent.dialling.ip_filter import IpFilter, IpFilterError
 
 LISTS = {
     "p2p": "# a comment\n\nSome: Company, Inc:1.2.3.4-1.2.3.9\nother:9.0.0.0 - 9.255.255.255\n",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
-from bittorrent.choker import ChokerConfig
-from bittorrent.lately import LOOKS, MovedLately
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
-from bittorrent.swarm_config import SwarmConfig
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.lately import LOOKS, MovedLately
+from bittorrent.swarm.uploading.choker import ChokerConfig
 from bittorrent.wire import messages as wire
 from tests.swarm_victim import SwarmVictim
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bittorrent.errors import WireError
-from bittorrent.metadata_exchange import MetadataExchange
+from bittorrent.swarm.metadata_exchange import MetadataExchange
 from bittorrent.wire.metadata import METADATA_PIECE_SIZE, MetadataData, MetadataReject, answer_request
 
 INFO = bytes(range(251)) * 1000  # 16 pieces

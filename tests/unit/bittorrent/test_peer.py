@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from bittorrent.peer import PeerCore
-from bittorrent.peer_config import PeerConfig
-from bittorrent.peer_events import (
+from bittorrent.peer.config import PeerConfig
+from bittorrent.peer.core import PeerCore
+from bittorrent.peer.events import (
     ChokeChanged,
     DhtPortReceived,
     ExtensionsReceived,
@@ -19,10 +19,10 @@ from bittorrent.peer_events import (
     PeerHasMany,
     PeerLost,
 )
-from bittorrent.peer_extensions import OURS
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
-from bittorrent.remote_pieces import MAX_PIECE_INDEX
+from bittorrent.peer.extensions import OURS
+from bittorrent.peer.remote_pieces import MAX_PIECE_INDEX
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import (
     EXTENDED_HANDSHAKE,

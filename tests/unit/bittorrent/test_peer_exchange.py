@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from bittorrent.peer_exchange import PeerExchange, PeerExchangeConfig
-from bittorrent.peer_extensions import OURS
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Geometry
-from bittorrent.swarm_events import PeersNamed
+from bittorrent.peer.extensions import OURS
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
+from bittorrent.swarm.events import PeersNamed
+from bittorrent.swarm.peer_exchange import PeerExchange, PeerExchangeConfig
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import UT_PEX, ExtendedHandshake
 from bittorrent.wire.pex import PexFlags, PexMessage, decode_pex, encode_pex

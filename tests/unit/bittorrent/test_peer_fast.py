@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from bittorrent.peer_config import PeerConfig
-from bittorrent.peer_events import ChokeChanged, FastAllowed, PeerHas, PeerHasMany, PieceSuggested, RequestRejected
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.peer.config import PeerConfig
+from bittorrent.peer.events import ChokeChanged, FastAllowed, PeerHas, PeerHasMany, PieceSuggested, RequestRejected
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.wire import messages as wire
 from tests.peer_pair import Victim
 

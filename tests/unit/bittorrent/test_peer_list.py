@@ -9,9 +9,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from bittorrent.ip_filter import IpFilter
-from bittorrent.peer_list import PeerList, PeerListConfig, PeerSource
-from bittorrent.peer_priority import peer_priority
+from bittorrent.dialling.ip_filter import IpFilter
+from bittorrent.dialling.peer_list import PeerList, PeerListConfig, PeerSource
+from bittorrent.dialling.peer_priority import peer_priority
 from transfer.address import Address
 
 TRACKER, MANUAL, DHT = PeerSource.TRACKER, PeerSource.MANUAL, PeerSource.DHT

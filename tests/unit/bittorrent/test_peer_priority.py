@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bittorrent.peer_priority import crc32c, peer_priority
+from bittorrent.dialling.peer_priority import crc32c, peer_priority
 from transfer.address import Address, AddressError
 
 ONE, THREE = "0000000000000001", "0000000000000003"

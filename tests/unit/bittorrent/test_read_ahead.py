@@ -6,8 +6,8 @@ from itertools import pairwise
 
 import pytest
 
-from bittorrent.picker.geometry import Geometry
-from bittorrent.read_ahead import ReadAhead, StreamConfig
+from bittorrent.picker.read_ahead import ReadAhead, StreamConfig
+from bittorrent.pieces.geometry import Geometry
 
 GEOMETRY = Geometry(10_000, 100)
 CONFIG = StreamConfig(

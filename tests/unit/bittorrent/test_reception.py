@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bittorrent.reception import ReceptionConfig, ReceptionCore
+from bittorrent.dialling.reception import ReceptionConfig, ReceptionCore
 from bittorrent.shares import network_of, share_of
 
 

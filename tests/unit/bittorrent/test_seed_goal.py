@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bittorrent.seed_goal import SeedGoal
+from bittorrent.lifecycle.seed_goal import SeedGoal
 from bittorrent.stats import TorrentState, TorrentStats
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bittorrent.slot_use import DISK_PATIENCE_S, IDLE_MEMORY_S, SlotUse
+from bittorrent.swarm.uploading.slot_use import DISK_PATIENCE_S, IDLE_MEMORY_S, SlotUse
 
 
 def unchoked(now: float = 100.0) -> SlotUse:

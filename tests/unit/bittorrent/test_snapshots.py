@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from bittorrent.snapshots import peer_statistics
+from bittorrent.swarm.snapshots import peer_statistics
 from tests.swarm_net import SwarmNet
 
 

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Geometry
-from bittorrent.super_seeding import SuperSeeding, SuperSeedingConfig
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
+from bittorrent.swarm.uploading.super_seeding import SuperSeeding, SuperSeedingConfig
 from bittorrent.wire import messages as wire
 from tests.swarm_net import Host, SwarmNet
 from tests.swarm_victim import SwarmVictim

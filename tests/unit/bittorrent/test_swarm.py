@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from bittorrent.choker import ChokerConfig
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.pipeline import PipelineConfig
-from bittorrent.swarm_config import SwarmConfig
+from bittorrent.peer.pipeline import PipelineConfig
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.uploading.choker import ChokerConfig
 from tests.swarm_net import Host, SwarmNet
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Geometry
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
 from bittorrent.rate_limits import RateLimits
-from bittorrent.swarm_downloads import LEAST_REQUESTS
-from bittorrent.swarm_peer import MAX_UNEXPECTED_BLOCKS
+from bittorrent.swarm.downloading.downloads import LEAST_REQUESTS
+from bittorrent.swarm.peer import MAX_UNEXPECTED_BLOCKS
 from bittorrent.wire import messages as wire
 from tests.swarm_victim import Actor, SwarmVictim
 

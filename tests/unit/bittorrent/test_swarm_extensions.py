@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bittorrent.peer_extensions import OURS
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Geometry
+from bittorrent.peer.extensions import OURS
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import LT_DONTHAVE, UPLOAD_ONLY, ExtendedHandshake
 from tests.swarm_victim import Actor, SwarmVictim

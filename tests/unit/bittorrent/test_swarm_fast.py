@@ -6,11 +6,11 @@ from random import Random
 
 import pytest
 
-from bittorrent.choker import ChokerConfig
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
-from bittorrent.swarm import SwarmCore
-from bittorrent.swarm_config import SwarmConfig
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.core import SwarmCore
+from bittorrent.swarm.uploading.choker import ChokerConfig
 from bittorrent.wire import messages as wire
 from tests.swarm_net import Host, SwarmNet
 from tests.swarm_victim import SwarmVictim

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from random import Random
 
-from bittorrent.assembly import PieceAssembly
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Geometry
-from bittorrent.swarm_config import SwarmConfig
-from bittorrent.swarm_peer import NOBODY, Sender
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.downloading.assembly import PieceAssembly
+from bittorrent.swarm.peer import NOBODY, Sender
 from tests.swarm_net import Host, SwarmNet
 from transfer.address import Address
 

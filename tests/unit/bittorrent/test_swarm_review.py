@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from random import Random
 
-from bittorrent.peer import PeerCore
-from bittorrent.peer_config import PeerConfig
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
-from bittorrent.pipeline import PipelineConfig
-from bittorrent.swarm import SwarmCore
-from bittorrent.swarm_config import SwarmConfig
-from bittorrent.swarm_events import PieceCompleted
+from bittorrent.peer.config import PeerConfig
+from bittorrent.peer.core import PeerCore
+from bittorrent.peer.pipeline import PipelineConfig
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.core import SwarmCore
+from bittorrent.swarm.events import PieceCompleted
 from bittorrent.wire import messages as wire
 from bittorrent.wire.handshake import Handshake
 from tests.peer_pair import feed

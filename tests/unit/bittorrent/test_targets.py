@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bittorrent.peer_exchange import PeerExchange, PeerExchangeConfig
-from bittorrent.targets import NamedBy, TargetRule
+from bittorrent.dialling.targets import NamedBy, TargetRule
+from bittorrent.swarm.peer_exchange import PeerExchange, PeerExchangeConfig
 from bittorrent.wire.pex import PexFlags, PexMessage
 from kademlia_core import Contact, Key
 from kademlia_core.mainline.messages import Response

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from random import Random
 
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.swarm_peer import SwarmPeer
-from bittorrent.turnover import Turnover, TurnoverConfig
+from bittorrent.dialling.turnover import Turnover, TurnoverConfig
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.swarm.peer import SwarmPeer
 from bittorrent.wire import messages as wire
 from tests.swarm_net import Host, SwarmNet
 from transfer.address import Address

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from bittorrent.picker.config import PieceState
-from bittorrent.picker.geometry import BLOCK_SIZE, Geometry
-from bittorrent.swarm_peer import NOBODY, Sender
-from bittorrent.unfinished import BlockKeeping, KeepingStep, UnfinishedConfig, UnfinishedPiece
+from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
+from bittorrent.pieces.unfinished import KeepingStep, UnfinishedPiece
+from bittorrent.swarm.downloading.keeping import BlockKeeping, UnfinishedConfig
+from bittorrent.swarm.peer import NOBODY, Sender
 from transfer.address import Address
 
 BLOCKS = 100

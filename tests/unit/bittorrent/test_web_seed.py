@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from bittorrent.errors import WebSeedError
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.picker.geometry import Block
-from bittorrent.web_seed import WebFiles, WebRange, WebSeedConfig, WebSeedSchedule, check_answer, take_run
+from bittorrent.pieces.geometry import Block
+from bittorrent.web_seed.core import WebFiles, WebRange, WebSeedConfig, WebSeedSchedule, check_answer, take_run
 from transfer.wire import bencode
 
 

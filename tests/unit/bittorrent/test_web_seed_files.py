@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bittorrent.errors import WebSeedError
-from bittorrent.web_seed import WebSeedConfig
-from bittorrent.web_seed_files import ServedFiles
+from bittorrent.web_seed.core import WebSeedConfig
+from bittorrent.web_seed.files import ServedFiles
 from tests.unit.bittorrent.test_web_seed import torrent
 
 GONE, BUSY = WebSeedError("it answered HTTP 404", is_final=True), WebSeedError("it answered HTTP 503")

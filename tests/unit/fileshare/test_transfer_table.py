@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from bittorrent.explain import Explanation, SlowReason
 from bittorrent.stats import TorrentState
+from bittorrent.swarm.explain import Explanation, SlowReason
 from fileshare.cli.output import Output
 from fileshare.cli.transfer_table import TransferTable, percent_text, status_text
 from tests.unit.fileshare.test_transfers import stats

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from bittorrent.explain import Explanation, SlowReason
 from bittorrent.stats import TorrentState, TorrentStats
+from bittorrent.swarm.explain import Explanation, SlowReason
 from fileshare.cli.output import Output
 from fileshare.cli.transfers import TransferView
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainfo
-from bittorrent.ip_filter import IpFilter
-from bittorrent.peer_priority import peer_priority
+from bittorrent.dialling.ip_filter import IpFilter
+from bittorrent.dialling.peer_priority import peer_priority
+from bittorrent.dialling.turnover import TurnoverConfig
 from bittorrent.rate_limits import RateLimits
-from bittorrent.turnover import TurnoverConfig
 from transfer.address import Address
 from transfer.external_address import ExternalAddressConfig
 from transfer.simulation import Simulation, run

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainfo
+from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.errors import NoPeersError
-from bittorrent.peer_list import PeerSource
 from bittorrent.stats import TorrentState
 from kademlia_core.aio.mainline import MainlineNode
 from kademlia_core.errors import BootstrapError

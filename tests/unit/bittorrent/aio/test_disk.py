@@ -14,9 +14,9 @@ from typing import ClassVar
 import pytest
 
 from bittorrent import Metainfo, create_metainfo
-from bittorrent.aio.disk import Disk, DiskJobs
+from bittorrent.aio.storage.disk import Disk, DiskJobs
 from bittorrent.errors import MissingDataError, StorageError
-from bittorrent.picker.geometry import Block
+from bittorrent.pieces.geometry import Block
 from bittorrent.storage.files import FileStorage
 from transfer.errors import LocalProtocolError
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from bittorrent import Metainfo, Session, SessionConfig, create_metainfo
-from bittorrent.aio.local_discovery import LocalDiscovery
+from bittorrent.aio.sources.local_discovery import LocalDiscovery
+from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.local_discovery import LocalDiscoveryConfig
-from bittorrent.peer_list import PeerSource
 from transfer.address import Address
 
 HOST = "127.0.0.1"

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from bittorrent import Magnet, Metainfo, Session
-from bittorrent.aio.disk import DiskJobs
+from bittorrent.aio.storage.disk import DiskJobs
 from bittorrent.errors import JobInterruptedError
+from bittorrent.metainfo.file_progress import FileProgress
 from bittorrent.metainfo.files import FileEntry, _Listing
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.file_progress import FileProgress
-from bittorrent.picker.geometry import Geometry
-from bittorrent.picker.selection import Selection
+from bittorrent.metainfo.selection import Selection
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.storage import claims
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.placed_files import PlacedFiles
@@ -86,7 +86,7 @@ def in_loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
             called.add("group_places")
         return claims.group_places(root, paths)
 
-    for module in ("bittorrent.aio.content", "bittorrent.aio.session"):
+    for module in ("bittorrent.aio.storage.content", "bittorrent.aio.session"):
         monkeypatch.setattr(f"{module}.group_places", group)
     yield called
     assert {"_Listing.add", "FileStorage.prepare", "FileProgress.__init__", "Selection.pieces", "group_places"} <= seen

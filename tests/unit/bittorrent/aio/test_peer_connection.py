@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from bittorrent.aio.peer_connection import LEAST_WATERMARK_BYTES, MOST_WATERMARK_BYTES, PeerConnection
-from bittorrent.peer_config import PeerConfig
-from bittorrent.picker.geometry import Block
+from bittorrent.aio.peers.peer_connection import LEAST_WATERMARK_BYTES, MOST_WATERMARK_BYTES, PeerConnection
+from bittorrent.peer.config import PeerConfig
+from bittorrent.pieces.geometry import Block
 from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake
 from transfer.address import Address
 

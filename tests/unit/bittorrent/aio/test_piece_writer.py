@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import cast
 
-from bittorrent.aio.disk import Disk
-from bittorrent.aio.piece_writer import TRIP_BYTES, PieceWriter
+from bittorrent.aio.storage.disk import Disk
+from bittorrent.aio.storage.piece_writer import TRIP_BYTES, PieceWriter
 from bittorrent.errors import StorageError
-from bittorrent.swarm_events import PieceCompleted
+from bittorrent.swarm.events import PieceCompleted
 from transfer.aio.tasks import TaskSet
 
 

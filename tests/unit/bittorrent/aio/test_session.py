@@ -14,7 +14,7 @@ import pytest
 
 from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainfo
 from bittorrent.errors import MetainfoError, NoPeersError, StorageError, TorrentStoppedError
-from bittorrent.peer_config import PeerConfig
+from bittorrent.peer.config import PeerConfig
 from bittorrent.stats import TorrentState
 from tests.threads import our_threads
 from transfer.address import Address

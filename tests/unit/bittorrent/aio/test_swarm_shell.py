@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainfo
-from bittorrent.aio.peer_connection import MOST_WATERMARK_BYTES
-from bittorrent.peer_list import PeerSource
+from bittorrent.aio.peers.peer_connection import MOST_WATERMARK_BYTES
+from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.stats import TorrentState
 from transfer.address import Address
 from transfer.simulation import Link, Simulation, run

@@ -20,8 +20,8 @@ from bittorrent.events import (
     StateChanged,
     TorrentStopped,
 )
-from bittorrent.explain import SlowReason
 from bittorrent.stats import TorrentState
+from bittorrent.swarm.explain import SlowReason
 from tests.session_pair import make_files, session_pair
 
 PIECE = 1 << 14

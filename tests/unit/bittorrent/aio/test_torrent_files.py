@@ -44,7 +44,7 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[int]:
             seen.append(result[0])
             yield result
 
-    monkeypatch.setattr("bittorrent.aio.disk.verify_pieces", watch)
+    monkeypatch.setattr("bittorrent.aio.storage.disk.verify_pieces", watch)
     return seen
 
 

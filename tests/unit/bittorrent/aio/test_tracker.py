@@ -13,8 +13,8 @@ from typing import cast
 import pytest
 from aiohttp import web
 
-from bittorrent.aio.guarded_http import HttpConfig
-from bittorrent.aio.tracker import TrackerAnnouncer, TrackerClient, TrackerConfig, TransferTotals
+from bittorrent.aio.sources.guarded_http import HttpConfig
+from bittorrent.aio.sources.tracker import TrackerAnnouncer, TrackerClient, TrackerConfig, TransferTotals
 from bittorrent.errors import TrackerError
 from bittorrent.tracker.messages import AnnounceRequest
 from bittorrent.tracker.schedule import ScheduleConfig

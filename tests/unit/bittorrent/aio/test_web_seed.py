@@ -16,7 +16,7 @@ from aiohttp import web
 from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainfo
 from bittorrent.errors import NoPeersError
 from bittorrent.picker.picker import PiecePicker
-from bittorrent.web_seed import WebSeedConfig
+from bittorrent.web_seed.core import WebSeedConfig
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 SIZES = {"a b.bin": 300_000, "sub/c#.bin": 200_001, "sub/empty": 0, "z": 5}

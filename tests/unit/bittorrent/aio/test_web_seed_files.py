@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainfo
-from bittorrent.web_seed import WebSeedConfig
+from bittorrent.web_seed.core import WebSeedConfig
 from tests.unit.bittorrent.aio.test_web_seed import complete, content, server, until
 
 PIECE = 1 << 15

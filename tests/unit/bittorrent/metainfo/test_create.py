@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from bittorrent.errors import MetainfoError, StorageError
-from bittorrent.metainfo.create import choose_piece_length, create_metainfo
-from bittorrent.metainfo.hashing import SourceFile, hash_pieces
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.check import verify_pieces
+from bittorrent.storage.create import choose_piece_length, create_metainfo
 from bittorrent.storage.files import FileStorage
+from bittorrent.storage.hashing import SourceFile, hash_pieces
 from bittorrent.storage.places import content_path
 
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30

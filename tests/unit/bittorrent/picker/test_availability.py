@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from bittorrent.picker.availability import FEW, Availability
-from bittorrent.picker.bitfield import PAGE_PIECES, Bitfield
+from bittorrent.pieces.bitfield import PAGE_PIECES, Bitfield
 
 
 @pytest.mark.parametrize("size", [100, PAGE_PIECES + 60])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bittorrent.picker.bitfield import PAGE_PIECES, Bitfield, BitfieldError, page_bit
+from bittorrent.pieces.bitfield import PAGE_PIECES, Bitfield, BitfieldError, page_bit
 from transfer.errors import DecodeError
 
 sized_sets = st.integers(0, 70).flatmap(

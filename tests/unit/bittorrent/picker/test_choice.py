@@ -7,8 +7,8 @@ from random import Random
 import pytest
 
 from bittorrent.picker.config import PickerConfig, PieceState
-from bittorrent.picker.geometry import BLOCK_SIZE, Geometry
 from bittorrent.picker.picker import PiecePicker
+from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
 
 NOW = 10.0
 FAST, SLOW = 1e6, 1e3

@@ -7,10 +7,10 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bittorrent.metainfo.file_progress import FileProgress
 from bittorrent.metainfo.files import FileEntry
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.file_progress import FileProgress
-from bittorrent.picker.geometry import Geometry
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import Geometry
 
 
 @given(

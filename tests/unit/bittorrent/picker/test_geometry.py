@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry, zero_blocks_of
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry, zero_blocks_of
 
 
 def test_last_piece_and_last_block_are_shorter() -> None:

@@ -6,10 +6,10 @@ from random import Random
 
 import pytest
 
-from bittorrent.picker.bitfield import Bitfield
 from bittorrent.picker.config import PickerConfig, PieceState
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
 from bittorrent.picker.picker import PiecePicker
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
 from transfer.errors import LocalProtocolError
 
 NOW = 10.0

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from bittorrent.errors import SelectionError
 from bittorrent.metainfo.files import FileEntry
-from bittorrent.picker.geometry import Geometry
-from bittorrent.picker.selection import Selection
+from bittorrent.metainfo.selection import Selection
+from bittorrent.pieces.geometry import Geometry
 
 
 def entries(lengths: list[int], padding: frozenset[int] = frozenset()) -> list[FileEntry]:

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bittorrent.errors import StorageError
-from bittorrent.picker.bitfield import Bitfield
-from bittorrent.picker.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.unfinished import KeepingStep
 from bittorrent.storage.block_file import MAGIC, BlockFile
-from bittorrent.unfinished import KeepingStep
 
 GEOMETRY = Geometry(total_bytes=11 * BLOCK_SIZE + 100, piece_length=4 * BLOCK_SIZE)  # the last of 12 blocks is short
 INFO_HASH = bytes(range(20))

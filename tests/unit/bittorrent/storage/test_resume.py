@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from bittorrent.errors import StorageError
-from bittorrent.metainfo.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.storage.create import create_metainfo
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.storage.resume_state import ResumeState
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bittorrent.aio.local_discovery import LocalDiscovery
+from bittorrent.aio.sources.local_discovery import LocalDiscovery
 from transfer.address import Address
 from transfer.simulation import Link, Simulation, run
 

@@ -1,0 +1,61 @@
+"""Whether peers in private networks may be called: asks the system which of our addresses leads there."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from bittorrent.dialling.targets import TargetRule
+from transfer.address import Address
+from transfer.reach import Reach, reach_of
+
+
+class PrivateCalls:
+    """Applies the rule of `bittorrent.dialling.targets` to the peers of a session that others name.
+
+    Args:
+        own_host: where the session listens; all addresses of this host (`0.0.0.0`) are one of it, too.
+    """
+
+    def __init__(self, rule: TargetRule, *, own_host: str) -> None:
+        self._rule = rule
+        self._own_host = own_host
+
+    def believes(self, address: Address, *, teller: Reach) -> bool:
+        """As `TargetRule.believes`."""
+        return self._rule.believes(address.host, teller=teller)
+
+    async def allows(self, address: Address) -> bool:
+        """Whether to call a peer. No packet is sent to find out."""
+        host = address.host
+        if self._rule.allows_peer(host, own=self._own_host):
+            return True
+        return reach_of(host) is Reach.NETWORK and self._rule.allows_peer(host, own=await own_address_towards(address))
+
+
+async def own_address_towards(address: Address) -> str | None:
+    """The address of this host that packets to another one leave from; None when there is no way there."""
+    loop = asyncio.get_running_loop()
+    probe = _Probe(loop.create_future())
+    family = socket.AF_INET6 if address.is_ipv6 else socket.AF_INET
+    try:
+        transport, _ = await loop.create_datagram_endpoint(
+            lambda: probe, family=family, remote_addr=(address.host, address.port)
+        )
+    except (OSError, ValueError):
+        return None
+    name = transport.get_extra_info("sockname")
+    transport.abort()
+    await probe.closed
+    return str(name[0]) if name else None
+
+
+class _Probe(asyncio.DatagramProtocol):
+    """A connected socket that nothing is sent on."""
+
+    def __init__(self, closed: asyncio.Future[None]) -> None:
+        self.closed = closed
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self.closed.done():
+            self.closed.set_result(None)

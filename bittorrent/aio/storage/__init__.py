@@ -1,0 +1,1 @@
+"""Files and worker threads on the event loop."""

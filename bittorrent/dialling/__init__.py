@@ -1,0 +1,1 @@
+"""Which peers to call, which to let in, and which make room."""

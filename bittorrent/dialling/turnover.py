@@ -1,0 +1,139 @@
+"""Who gives way to whom in a torrent that has no connection left. Pure."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from bittorrent.shares import share_of
+from bittorrent.swarm.peer import SwarmPeer
+from transfer.address import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnoverConfig:
+    """Patience with connections that are of no use.
+
+    Attributes:
+        useless_after_s: a peer gives way at once when it makes nothing of an upload slot, or has been connected for so
+            long and neither side wants anything.
+        stalled_after_s: or when it has read nothing of what was sent to it for so long.
+        min_age_s: after so long any other that has moved nothing gives way to a newcomer of higher priority (BEP 40).
+        interval_s: one such peer makes room so often, whatever its priority.
+        max_remembered: hosts whose peers gave way.
+    """
+
+    useless_after_s: float = 5.0
+    stalled_after_s: float = 10.0
+    min_age_s: float = 60.0
+    interval_s: float = 60.0
+    max_remembered: int = 1024
+
+
+class Turnover:
+    """Finds the connection that is worth least.
+
+    A host that had to give way, or is here already, comes in again only at the cost of its own connections: it must not
+    have every turn.
+
+    Args:
+        peers: of the swarm, by number: live.
+        rank: the priority of an endpoint (BEP 40).
+
+    Invariants:
+        at most max_remembered hosts are remembered
+    """
+
+    def __init__(
+        self, peers: Mapping[int, SwarmPeer], *, rank: Callable[[Address], int], config: TurnoverConfig
+    ) -> None:
+        self._peers = peers
+        self._rank = rank
+        self._config = config
+        self._turned_over_at = float("-inf")
+        self._turned_out: OrderedDict[bytes, None] = OrderedDict()
+
+    def for_newcomer(self, newcomer: Address, *, is_host_full: bool, now: float) -> SwarmPeer | None:
+        """Who gives way to an incoming connection; None: nobody, it has to go.
+
+        Args:
+            is_host_full: the newcomer's host has all connections that one host may have.
+        """
+        share = share_of(newcomer.host)
+        had_its_turn = share in self._turned_out or any(
+            share_of(peer.core.address.host) == share for peer in self._peers.values()
+        )
+        useless = [peer for peer in self._peers.values() if self._is_useless(peer, now)]
+        if is_host_full or had_its_turn:  # and it must not make its own connections younger by replacing them
+            useless = [
+                peer
+                for peer in useless
+                if share_of(peer.core.address.host) == share and (is_host_full or peer.core.is_interested)
+            ]
+        victim = self._least(useless)
+        if victim is None and not is_host_full:
+            victim = self._least(
+                [
+                    peer
+                    for peer in self._peers.values()
+                    if peer.connected_at <= now - self._config.min_age_s
+                    and not peer.was_useful
+                    and not peer.core.is_closed
+                ]
+            )
+            if victim is not None and self._rank(victim.core.address) >= self._rank(newcomer):
+                if had_its_turn or not self._is_due(now=now):
+                    return None
+                self._turned_over_at = now
+        return self._remember(victim)
+
+    def for_call(self, *, now: float) -> SwarmPeer | None:
+        """Who gives way to somebody that we want to call, because it may give us what these do not."""
+        victim = self._least([peer for peer in self._peers.values() if self._is_useless(peer, now)])
+        if victim is None and self._is_due(now=now):
+            idle = [
+                peer
+                for peer in self._peers.values()
+                if peer.connected_at <= now - self._config.min_age_s
+                and not peer.core.is_closed
+                and not peer.received_lately.bytes_per_s(peer.downloaded_bytes, now=now)
+            ]
+            victim = min(idle, key=lambda peer: (peer.downloaded_bytes, peer.uploaded_bytes), default=None)
+            if victim is not None:
+                self._turned_over_at = now
+        return self._remember(victim)
+
+    def _is_due(self, *, now: float) -> bool:
+        """Whether somebody may be turned out again who is not plainly useless."""
+        return now - self._turned_over_at >= self._config.interval_s
+
+    def check_invariants(self) -> None:
+        """Asserts what the class docstring promises."""
+        assert len(self._turned_out) <= self._config.max_remembered
+
+    def _is_useless(self, peer: SwarmPeer, now: float) -> bool:
+        """It has had its chance, and nobody loses anything with it."""
+        core = peer.core
+        if core.bits is None:  # the torrent is not known yet: nobody could want anything
+            return False
+        if core.is_closed or core.am_interested:
+            return False
+        if peer.slot.stalled_s(now=now) >= self._config.stalled_after_s:
+            return True
+        if core.is_interested:
+            return peer.is_idler(now=now)
+        return not peer.was_useful and now - peer.connected_at >= self._config.useless_after_s
+
+    def _least(self, peers: list[SwarmPeer]) -> SwarmPeer | None:
+        return min(peers, key=lambda peer: self._rank(peer.core.address), default=None)
+
+    def _remember(self, victim: SwarmPeer | None) -> SwarmPeer | None:
+        if victim is not None:
+            victim.slot.excuse()
+            share = share_of(victim.core.address.host)
+            self._turned_out[share] = None
+            self._turned_out.move_to_end(share)
+            if len(self._turned_out) > self._config.max_remembered:
+                self._turned_out.popitem(last=False)
+        return victim

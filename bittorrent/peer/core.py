@@ -1,0 +1,467 @@
+"""One peer connection as a pure machine: handshake, messages, both choke states, extension protocol, metadata."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+
+from bittorrent.errors import WireError
+from bittorrent.peer.config import PeerConfig
+from bittorrent.peer.events import HandshakeReceived, PeerEvent, RequestRejected
+from bittorrent.peer.extensions import PeerExtensions
+from bittorrent.peer.remote import RemotePeer
+from bittorrent.peer.upload_requests import UploadRequests
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import Block, Geometry
+from bittorrent.wire import messages as wire
+from bittorrent.wire.extended import ExtendedHandshake
+from bittorrent.wire.frames import FrameBuffer
+from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake, is_handshake_prefix
+from bittorrent.wire.metadata import MetadataRequest
+from bittorrent.wire.pex import PexMessage
+from bittorrent.wire.scatter import BlockPlaces, BlockScatter, ScatterScratch
+from transfer.address import Address
+from transfer.errors import LocalProtocolError
+from transfer.limits.token_bucket import TokenBucket
+
+
+class PeerCore:
+    """One connection, whoever opened it. Bytes come in through `get_buffer` or `get_buffers`, and `buffer_updated`.
+
+    Blocks do not become events: they are received where they belong (`scatter_to`), or else go straight from the
+    receive buffer to `block_sink`, which gets all that came together.
+
+    Args:
+        handshake: ours, sent at once on an outgoing connection; None on an incoming one, until `welcome`.
+        address: the other side, for `yourip` and for error texts.
+        config: bounds and times.
+        now: monotonic seconds.
+
+    Invariants:
+        once closed: no output, no events, no upload queue
+        the upload queue is never longer than config.request_queue
+        the peer's bits are known only when the geometry is
+        with the fast extension each request of the peer gets one block or one reject (unless the connection ends)
+    """
+
+    def __init__(self, *, handshake: Handshake | None, address: Address, config: PeerConfig, now: float) -> None:
+        self.address = address
+        self.remote: Handshake | None = None
+        self.am_choking = True
+        self.am_interested = False
+        self.said = RemotePeer(config)
+        self.uploads = UploadRequests(limit=config.request_queue)
+        self.extended = PeerExtensions(self.said, config)
+        self.block_sink: Callable[[Sequence[tuple[Block, memoryview]]], None] = _ignore_blocks
+        self.closed_because: str | None = None
+        self.was_turned_away = False  # our handshake was all that was said when the peer hung up
+        self._config = config
+        self._ours = handshake
+        self._geometry: Geometry | None = None
+        self._input = FrameBuffer(max_frame_bytes=config.max_frame_bytes)
+        self._scatter: BlockScatter | None = None
+        self._output: list[bytes | memoryview] = []
+        self._events: deque[PeerEvent] = deque()
+        self._haves: list[int] = []  # announced, not written yet
+        self._control = TokenBucket(rate_per_s=config.control_rate_per_s, burst=config.control_burst, now=now)
+        self.opened_at = self._received_at = self._sent_at = now
+        self._now = now
+        if handshake is not None:
+            self._output.append(handshake.to_bytes())
+
+    # Inputs
+
+    def get_buffer(self, hint: int = -1) -> memoryview:
+        """Where the next bytes from the network belong (`asyncio.BufferedProtocol.get_buffer`)."""
+        return self._input.get_buffer() if self._scatter is None else self._scatter.get_buffer()
+
+    def get_buffers(self) -> list[memoryview]:
+        """Where the next bytes belong, in this order: for who can fill several buffers at once."""
+        return [self._input.get_buffer()] if self._scatter is None else self._scatter.get_buffers()
+
+    def buffer_updated(self, size: int, *, now: float) -> None:
+        """`size` bytes arrived in the buffer or buffers. Never raises for what the peer sent: it closes instead."""
+        self._now = self._received_at = now
+        if self._scatter is None:
+            self._input.buffer_updated(size)
+            self._read()
+        else:
+            displaced = self._scatter.updated(size)
+            if displaced:
+                self._read_displaced(memoryview(displaced))
+            elif self._input.size:
+                self._read()
+        if self._input.is_full:
+            self.close("the peer sent too much before it was welcomed")
+        if self.is_closed:
+            self._input.clear()
+
+    def receive_eof(self, reason: str = "the peer closed the connection") -> None:
+        """The peer ended its side of the connection, or the network all of it."""
+        if not self.is_closed:
+            self.was_turned_away = self._ours is not None and self.remote is None and not self._input.size
+        self.close(reason)
+
+    def handle_timer(self, *, now: float) -> None:
+        """Ends connections that stay silent, and keeps silent ones of ours alive."""
+        self._now = now
+        if self.is_closed:
+            return
+        if self.remote is None or self._ours is None:
+            if now >= self.opened_at + self._config.handshake_timeout_s:
+                self.close("the peer did not finish its handshake in time")
+        elif now >= self._received_at + self._config.silence_timeout_s:
+            self.close("the peer was silent for too long")
+        elif now >= self._sent_at + self._config.keep_alive_s:
+            self._send(wire.KeepAlive())
+
+    def next_timer(self) -> float | None:
+        """When `handle_timer` has something to do."""
+        if self.is_closed:
+            return None
+        if self.remote is None or self._ours is None:
+            return self.opened_at + self._config.handshake_timeout_s
+        return min(self._received_at + self._config.silence_timeout_s, self._sent_at + self._config.keep_alive_s)
+
+    # Commands
+
+    def welcome(self, handshake: Handshake) -> None:
+        """Answers an incoming handshake; what the peer sent behind it is read now."""
+        if self._ours is not None or self.remote is None:
+            raise LocalProtocolError("only an incoming connection that sent its handshake can be welcomed")
+        self._ours = handshake
+        self.said.is_fast = handshake.supports_fast and self.remote.supports_fast
+        self._put(handshake.to_bytes())
+        self._read()
+
+    def introduce(self, *, have: Bitfield | None, listen_port: int | None, dht_port: int | None) -> None:
+        """The first messages after both handshakes: what we have, extensions, our DHT port."""
+        if self.remote is None or self._ours is None:
+            raise LocalProtocolError("the handshakes come first")
+        if self.is_fast and (have is None or not have.count):  # one of the three comes first (BEP 3, BEP 6)
+            self._send(wire.HaveNone())
+        elif self.is_fast and have is not None and have.is_full:
+            self._send(wire.HaveAll())
+        elif have is not None and have.count:
+            self._send(wire.Pieces(have.to_wire()))
+        self.announce_extensions(listen_port=listen_port)
+        if dht_port and self.remote.supports_dht:
+            self._send(wire.Port(dht_port))
+
+    def announce_extensions(self, *, listen_port: int | None) -> None:
+        """Sends an extension handshake (again, when there is news: the metadata has arrived)."""
+        if self.remote is not None and self.remote.supports_extensions:
+            self._send(self.extended.handshake(self.address, listen_port=listen_port))
+
+    def set_geometry(self, geometry: Geometry) -> None:
+        """The metadata is known: what the peer said about its pieces before is checked and announced now."""
+        if self._geometry is not None or self.is_closed:
+            return
+        self._geometry = geometry
+        try:
+            self._events += self.said.set_piece_count(geometry.piece_count)
+        except WireError as error:
+            self.close(str(error))
+
+    def scatter_to(self, places: BlockPlaces, scratch: ScatterScratch) -> None:
+        """From now on blocks may be received straight where they belong."""
+        self._scatter = BlockScatter(self._input, places, scratch)
+
+    def set_interested(self, wanted: bool) -> None:
+        """Tells the peer whether we want anything; says nothing twice."""
+        if wanted != self.am_interested:
+            self.am_interested = wanted
+            self._send(wire.Interested() if wanted else wire.NotInterested())
+
+    def set_choking(self, choking: bool) -> None:
+        """Chokes (and forgets or, with the fast extension, refuses what the peer asked for) or unchokes."""
+        if choking != self.am_choking:
+            self.am_choking = choking
+            self._send(wire.Choke() if choking else wire.Unchoke())
+            if choking:
+                self.reject(self.uploads.choke())
+
+    def allow_fast(self, pieces: Iterable[int]) -> None:
+        """Lets the peer ask for these pieces while it is choked; nothing without the fast extension."""
+        if self.is_fast and self._geometry is not None:
+            allowed = [(index, self._geometry.piece_size(index)) for index in pieces]
+            self.uploads.allow(allowed)
+            for index, _ in allowed:
+                self._send(wire.AllowedFast(index))
+
+    def suggest(self, index: int) -> None:
+        """Asks the peer to ask for this piece first; nothing without the fast extension."""
+        if self.is_fast:
+            self._send(wire.SuggestPiece(index))
+
+    def request(self, blocks: list[Block]) -> None:
+        """Asks for blocks; how many are sensible is the caller's decision."""
+        if blocks:
+            self._put(wire.encode_requests(blocks))
+
+    def cancel(self, block: Block) -> None:
+        """Takes a request back; the block may arrive all the same."""
+        self._send(wire.Cancel(block))
+
+    def announce_have(self, index: int) -> None:
+        """Tells the peer about a piece of ours, unless it has it itself when the message is written."""
+        self.announce_many((index,))
+
+    def announce_many(self, indices: Iterable[int]) -> None:
+        """`announce_have` for each. A peer that does not read costs a number for each piece, and no more."""
+        if not self.is_closed:
+            self._haves += indices
+
+    def confirm_have(self, index: int) -> None:
+        """Tells the peer that we have a piece which it sent us; says nothing to a peer that has everything.
+
+        Who super-seeds shows few of its pieces, and may wait for this before it shows more (libtorrent does; BEP 16).
+        """
+        if self.bits is not None and not self.bits.is_full:
+            self._send(wire.Have(index))
+
+    def may_serve(self, block: Block) -> bool:
+        """Whether the peer may get a block now."""
+        return not self.am_choking or self.uploads.is_allowed(block.piece)
+
+    def reject(self, blocks: list[Block]) -> None:
+        """Says of requests that they will not be answered; without the fast extension silence says so."""
+        if blocks and self.is_fast:
+            self._put(wire.encode_rejects(blocks))
+
+    def send_block(self, block: Block, data: bytes | memoryview) -> None:
+        """Answers a request. What `data` is a view of must not change."""
+        self.send_blocks([(block, data)])
+
+    def send_blocks(self, blocks: Iterable[tuple[Block, bytes | memoryview]]) -> None:
+        """`send_block` for each."""
+        if not self.is_closed:
+            self._sent_at = self._now
+            for (piece, begin, _), data in blocks:
+                self._output.append(wire.piece_header(piece, begin, len(data)))
+                self._output.append(data)
+
+    def request_metadata(self, requests: Iterable[MetadataRequest]) -> None:
+        """Asks for metadata; not at all when the peer has switched it off."""
+        for message in self.extended.metadata_requests(requests):
+            self._send(message)
+
+    def send_pex(self, message: PexMessage) -> None:
+        """Names others to the peer, unless it does not want to hear of them (BEP 11)."""
+        self._send_if(self.extended.pex(message))
+
+    def announce_lost(self, index: int) -> None:
+        """Takes a `have` back; peers that do not understand that will be refused the piece (BEP 54)."""
+        if index in self._haves:
+            self._haves.remove(index)
+        else:
+            self._send_if(self.extended.dont_have(index))
+
+    def announce_upload_only(self, upload_only: bool) -> None:
+        """Says that we want nothing any more, or something again (BEP 21); says nothing twice."""
+        if upload_only != self.extended.is_upload_only:
+            self._send_if(self.extended.upload_only(upload_only))
+
+    def close(self, reason: str) -> None:
+        """Ends the connection; the first reason stays."""
+        if self.closed_because is None:
+            self.closed_because = reason
+            self._output.clear()
+            self._haves.clear()
+            self._events.clear()
+            self.uploads.queue.clear()
+
+    def count_nuisance(self, cost: float = 1.0) -> None:
+        """Something came that an honest peer sends rarely, if at all: too much of it ends the connection."""
+        if not self._control.spend(cost, now=self._now):
+            self.close("the peer floods us with messages")
+
+    # Outputs
+
+    def data_to_send(self) -> bytes:
+        """`chunks_to_send`, joined."""
+        return b"".join(self.chunks_to_send())
+
+    def chunks_to_send(self) -> list[bytes | memoryview]:
+        """Everything that waits to be written, in order; empty when nothing does."""
+        if self._haves:
+            self._put_haves()
+        chunks, self._output = self._output, []
+        return chunks
+
+    def next_event(self) -> PeerEvent | None:
+        """The oldest event not yet seen."""
+        return self._events.popleft() if self._events else None
+
+    # Views
+
+    @property
+    def is_closed(self) -> bool:
+        return self.closed_because is not None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether both handshakes are done and the connection is open."""
+        return self.remote is not None and self._ours is not None and not self.is_closed
+
+    @property
+    def has_output(self) -> bool:
+        return bool(self._output or self._haves)
+
+    @property
+    def bits(self) -> Bitfield | None:
+        """What the peer has; None before the geometry is known."""
+        return self.said.pieces.bits
+
+    @property
+    def is_choked(self) -> bool:
+        """Whether the peer chokes us."""
+        return self.said.is_choking
+
+    @property
+    def is_interested(self) -> bool:
+        """Whether the peer wants something of us."""
+        return self.said.is_interested
+
+    @property
+    def is_fast(self) -> bool:
+        """Whether both sides speak the fast extension (BEP 6)."""
+        return self.said.is_fast
+
+    @property
+    def extensions(self) -> ExtendedHandshake:
+        """What the peer's extension handshakes said."""
+        return self.said.extensions
+
+    @property
+    def upload_queue(self) -> deque[Block]:
+        """The requests of the peer that wait to be served."""
+        return self.uploads.queue
+
+    def check_invariants(self) -> None:
+        """Asserts what the class docstring promises."""
+        assert len(self.uploads.queue) <= self._config.request_queue
+        if self.am_choking:
+            assert all(self.uploads.is_allowed(block.piece) for block in self.uploads.queue)
+        assert (self.bits is None) == (self._geometry is None) or self.is_closed
+        assert not self.is_closed or not (self.has_output or self._events or self.uploads.queue)
+
+    # Reading
+
+    def _read(self) -> None:
+        if self.is_closed:
+            return
+        try:
+            if self.remote is None and not self._read_handshake():
+                return
+            while self._ours is not None and not self.is_closed:
+                blocks = self._input.next_blocks()
+                if blocks:
+                    self.block_sink(blocks)
+                    continue
+                requests = self._input.next_requests()
+                if requests:
+                    self._receive_requests(requests)
+                    continue
+                frame = self._input.next_frame()
+                if frame is None:
+                    return
+                self._receive(wire.decode_message(frame), len(frame))
+        except WireError as error:
+            self.close(str(error))
+
+    def _read_displaced(self, data: memoryview) -> None:
+        """Reads what came into places where it does not belong: it may be more than the frame buffer holds."""
+        while len(data) and not self.is_closed:
+            data = self._input.fill(data)
+            self._read()
+
+    def _read_handshake(self) -> bool:
+        if not is_handshake_prefix(self._input.peek(HANDSHAKE_SIZE)):
+            raise WireError("the peer does not speak the BitTorrent protocol")
+        data = self._input.take(HANDSHAKE_SIZE)
+        if data is None:
+            return False
+        self.remote = remote = Handshake.from_bytes(data)
+        if self._ours is not None:
+            if remote.info_hash != self._ours.info_hash:
+                raise WireError("the peer answered for another torrent")
+            if remote.peer_id == self._ours.peer_id:
+                raise WireError("connected to ourselves")
+            self.said.is_fast = self._ours.supports_fast and remote.supports_fast
+        self._events.append(HandshakeReceived(remote))
+        return True
+
+    def _receive(self, message: wire.Message, size: int) -> None:
+        match message:
+            case wire.Request(block):
+                self._receive_requests([block])
+                return
+            case wire.Cancel(block):
+                if self.uploads.cancel(block):
+                    self.reject([block])  # the duty to answer remains (BEP 6)
+            case wire.Have(index):
+                is_news, events = self.said.receive_have(index)
+                self._events += events
+                if is_news:
+                    return
+            case wire.RejectRequest(block) if self.is_fast:  # whether it was due only our caller knows
+                self._events.append(RequestRejected(block))
+                return
+            case wire.Extended(number, payload):
+                is_read = sum(map(len, self._output)) < self._config.max_output_bytes
+                received = self.extended.receive(number, payload, is_read=is_read)
+                self._events += received.events
+                self._send_if(received.reply)
+                if received.was_due:
+                    return
+        # Everything else is rare between honest peers, so it is counted: a flood of it ends the connection. Only
+        # cancels come by the hundred, at the end of a download, and what is long counts for many.
+        cost = 0.1 if isinstance(message, wire.Cancel) else 1.0 + size // LONG_BYTES
+        if not self._control.spend(cost, now=self._now):
+            raise WireError("the peer floods us with messages")
+        self._events += self.said.receive(message)
+
+    def _receive_requests(self, blocks: list[Block]) -> None:
+        geometry, most, uploads = self._geometry, self._config.max_block_bytes, self.uploads
+        for block in blocks:
+            if geometry is None or block[2] > most or not geometry.contains(*block):
+                raise WireError(f"the peer requested {block.length} bytes at {block.begin} of piece {block.piece}")
+            if uploads.accept(block, is_choked=self.am_choking):
+                continue
+            if not self._control.spend(0.1, now=self._now):  # some are sent before our choke arrives
+                if self.am_choking:
+                    raise WireError("the peer keeps requesting while choked")
+                raise WireError(f"the peer has more than {self._config.request_queue} requests outstanding")
+            self.reject([block])
+
+    # Writing
+
+    def _send(self, message: wire.Message) -> None:
+        self._put(wire.encode_message(message))
+
+    def _put_haves(self) -> None:
+        news, self._haves = self._haves, []
+        bits = self.bits
+        if bits:
+            held = set(bits) if len(news) > MANY else bits
+            news = [index for index in news if index not in held]
+        if news:
+            self._put(wire.encode_haves(news))
+
+    def _send_if(self, message: wire.Message | None) -> None:
+        if message is not None:
+            self._send(message)
+
+    def _put(self, data: bytes | memoryview) -> None:
+        if not self.is_closed:
+            self._sent_at = self._now
+            self._output.append(data)
+
+
+def _ignore_blocks(blocks: Sequence[tuple[Block, memoryview]]) -> None:
+    """Before anybody asked for blocks, none are wanted."""
+
+
+LONG_BYTES = 4096  # of a message that is no block: a bitfield of thirty thousand pieces
+MANY = 1000  # haves at once, from where on a set is worth its price

@@ -1,0 +1,137 @@
+"""How a torrent's bytes divide into pieces, and pieces into the blocks that peers ask each other for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
+
+from bittorrent.pieces.bitfield import Bitfield
+
+if TYPE_CHECKING:
+    from bittorrent.metainfo.torrent import Metainfo
+
+BLOCK_SIZE = 16384  # BEP 3: peers drop a connection that asks for more
+
+
+class Block(NamedTuple):
+    """A request's three numbers, as they stand on the wire: piece index, offset in the piece, length in bytes."""
+
+    piece: int
+    begin: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """The pieces and blocks of `total_bytes` bytes cut every `piece_length` bytes.
+
+    All pieces have `piece_length` bytes except the last, and all blocks of a piece `BLOCK_SIZE` bytes except the
+    last of it. Nothing at all (`total_bytes` 0) has no pieces.
+
+    `zero_blocks` are blocks of padding, which nobody needs to send: for each piece that has some a set of block numbers
+    as an integer (block `n` is bit `n`), never all of the piece's. `zero_blocks_of` makes it.
+    """
+
+    total_bytes: int
+    piece_length: int
+    zero_blocks: Mapping[int, int] = field(default_factory=dict, compare=False)
+    piece_count: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        if self.total_bytes < 0 or self.piece_length < 1:
+            raise ValueError(f"no torrent has {self.total_bytes} bytes in pieces of {self.piece_length}")
+        object.__setattr__(self, "piece_count", -(-self.total_bytes // self.piece_length))
+
+    def piece_offset(self, index: int) -> int:
+        """Where piece `index` begins in the torrent's bytes."""
+        self._check(index)
+        return index * self.piece_length
+
+    def piece_size(self, index: int) -> int:
+        """The bytes of piece `index`: `piece_length`, or what is left for the last one."""
+        self._check(index)
+        if index < self.piece_count - 1:
+            return self.piece_length
+        return self.total_bytes - index * self.piece_length
+
+    def size_of(self, pieces: Bitfield) -> int:
+        """The bytes of a set of pieces. Cost: O(1)."""
+        last = self.piece_count - 1
+        spare = self.piece_length - self.piece_size(last) if last in pieces else 0
+        return pieces.count * self.piece_length - spare
+
+    def block_count(self, index: int) -> int:
+        """How many blocks piece `index` has."""
+        return -(-self.piece_size(index) // BLOCK_SIZE)
+
+    def needed_blocks(self, index: int) -> int:
+        """The blocks of a piece that somebody has to send, as a set of their numbers."""
+        return (1 << self.block_count(index)) - 1 & ~self.zero_blocks.get(index, 0)
+
+    def block(self, index: int, number: int) -> Block:
+        """Block `number` (from 0) of piece `index`.
+
+        Raises:
+            IndexError: there is no such piece or block.
+        """
+        begin = number * BLOCK_SIZE
+        left = self.piece_size(index) - begin
+        if number < 0 or left <= 0:
+            raise IndexError(f"piece {index} has no block {number}")
+        return Block(index, begin, left if left < BLOCK_SIZE else BLOCK_SIZE)
+
+    def blocks(self, index: int) -> list[Block]:
+        """All blocks of piece `index` that somebody has to send, in order."""
+        size, zeros = self.piece_size(index), self.zero_blocks.get(index, 0)
+        return [
+            Block(index, begin, min(BLOCK_SIZE, size - begin))
+            for begin in range(0, size, BLOCK_SIZE)
+            if not zeros >> begin // BLOCK_SIZE & 1
+        ]
+
+    def contains(self, piece: int, begin: int, length: int) -> bool:
+        """Whether these numbers, which a stranger may have sent, lie inside one piece. It need not be a whole block."""
+        return (
+            0 <= piece < self.piece_count
+            and length > 0
+            and begin >= 0
+            and begin + length <= self.total_bytes - piece * self.piece_length
+            and begin + length <= self.piece_length
+        )
+
+    def _check(self, index: int) -> None:
+        if not 0 <= index < self.piece_count:
+            raise IndexError(f"piece {index} is not one of {self.piece_count}")
+
+
+def geometry_of(metainfo: Metainfo) -> Geometry:
+    """The pieces and blocks of a torrent."""
+    total_bytes, piece_length = metainfo.total_bytes, metainfo.piece_length
+    padding = ((entry.offset, entry.length) for entry in metainfo.files if entry.is_padding)
+    zeros = zero_blocks_of(padding, total_bytes=total_bytes, piece_length=piece_length)
+    return Geometry(total_bytes, piece_length, zeros)
+
+
+def zero_blocks_of(padding: Iterable[tuple[int, int]], *, total_bytes: int, piece_length: int) -> dict[int, int]:
+    """The blocks that lie in padding as a whole, for `Geometry`.
+
+    Args:
+        padding: (offset, length) of each. Padding as long as a piece is not what BEP 47 means by it, and is left out.
+    """
+    found: dict[int, int] = {}
+    for offset, length in padding:
+        if length >= piece_length:
+            continue
+        end = offset + length
+        for index in range(offset // piece_length, -(-end // piece_length)):
+            start = index * piece_length
+            size = min(piece_length, total_bytes - start)
+            first = -(-max(0, offset - start) // BLOCK_SIZE)
+            last = -(-size // BLOCK_SIZE) if end >= start + size else (end - start) // BLOCK_SIZE
+            if first < last:
+                found[index] = found.get(index, 0) | (1 << last) - (1 << first)
+    for index, blocks in found.items():
+        if blocks + 1 == 1 << -(-min(piece_length, total_bytes - index * piece_length) // BLOCK_SIZE):
+            found[index] = blocks & ~1  # so that there is something to ask for, and the piece comes to its end
+    return {index: blocks for index, blocks in found.items() if blocks}

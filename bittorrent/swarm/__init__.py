@@ -1,0 +1,1 @@
+"""All connections of one torrent."""

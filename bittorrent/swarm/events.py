@@ -1,0 +1,73 @@
+"""What a `SwarmCore` asks its shell to do: one class for each thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from bittorrent.swarm.peer import Sender
+from bittorrent.wire.pex import PexFlags
+from transfer.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class MetadataCompleted:
+    """A magnet link's info dictionary is here, its hash checked."""
+
+    info_bytes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PieceCompleted:
+    """All blocks of a piece are here: hash it, write it if it is right, and say `piece_verified` or `piece_failed`."""
+
+    index: int
+    buffer: bytearray
+    senders: dict[int, Sender]
+
+
+@dataclass(frozen=True, slots=True)
+class PiecesUnfinished:
+    """Blocks are asked for, or have come, that would be lost with the process: about once a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeerBanned:
+    """This peer certainly lied; its connection is closed already."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ServerLied:
+    """A piece that a server in the swarm sent has a wrong hash; `address` has its URL. It is still connected."""
+
+    address: Address
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class DhtNodeFound:
+    """A peer told us about its DHT node."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class PeersNamed:
+    """A peer told us about others (BEP 11). All of them can be called, and may be inventions."""
+
+    peers: tuple[tuple[Address, PexFlags], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAs:
+    """A peer says at which IP address it sees us (BEP 10, `yourip`)."""
+
+    voter: Address
+    host: str
+
+
+SwarmEvent: TypeAlias = (
+    MetadataCompleted | PieceCompleted | PiecesUnfinished | PeerBanned | ServerLied | DhtNodeFound | PeersNamed | SeenAs
+)

@@ -1,0 +1,124 @@
+"""What a swarm remembers about one connected peer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from bittorrent.peer.core import PeerCore
+from bittorrent.peer.pipeline import RequestPipeline
+from bittorrent.rate import RateMeter
+from bittorrent.rate_limits import SwarmLimits
+from bittorrent.swarm.config import SwarmConfig
+from bittorrent.swarm.lately import MovedLately
+from bittorrent.swarm.uploading.slot_use import SlotUse
+from transfer.address import Address
+
+
+class Sender(NamedTuple):
+    """Who sent a block: still known when the connection is gone. `address` is its endpoint as we see it."""
+
+    number: int
+    address: Address
+    listen_address: Address
+
+
+NOBODY = Sender(0, Address("", 0), Address("", 0))
+"""Answers for blocks that were kept from an earlier run: always this object."""
+
+
+class SwarmPeer:
+    """A connection in a swarm: its machine, its rates, its requests. `number` is never used twice."""
+
+    __slots__ = (
+        "_unexpected",
+        "connected_at",
+        "core",
+        "download",
+        "download_limiter",
+        "downloaded_bytes",
+        "has_voted",
+        "is_dialled",
+        "is_refusing",
+        "number",
+        "pipeline",
+        "received_lately",
+        "refusals",
+        "sender",
+        "sent_lately",
+        "slot",
+        "upload",
+        "upload_limiter",
+        "uploaded_bytes",
+        "was_allowed_fast",
+    )
+
+    def __init__(
+        self,
+        *,
+        number: int,
+        core: PeerCore,
+        is_dialled: bool,
+        config: SwarmConfig,
+        limits: SwarmLimits,
+        now: float,
+    ) -> None:
+        self.number = number
+        self.core = core
+        self.is_dialled = is_dialled  # we called it, so it can be called
+        self.connected_at = now
+        self.pipeline = RequestPipeline(config=config.pipeline, now=now)
+        self.download = RateMeter()
+        self.upload = RateMeter()
+        self.received_lately = MovedLately(window_s=config.choker.rate_window_s, now=now)
+        self.sent_lately = MovedLately(window_s=config.choker.rate_window_s, now=now)
+        self.slot = SlotUse(patience_s=config.choker.idle_slot_s)
+        self.downloaded_bytes = 0
+        self.uploaded_bytes = 0
+        self.download_limiter, self.upload_limiter = limits.for_peer(core.address)
+        self.sender = Sender(number, core.address, core.address)
+        self.refusals = 0  # since the last block that came
+        self.is_refusing = False  # it rejected a request although it unchokes us: nothing more until the next tick
+        self.was_allowed_fast = False
+        self.has_voted = False  # it has said at which address it sees us
+        self._unexpected = 0
+
+    def extensions_changed(self) -> None:
+        """The peer may have said where it listens: where others find it, which may not be where it is connected."""
+        port = self.core.extensions.listen_port
+        if port:
+            self.sender = self.sender._replace(listen_address=Address(self.core.address.host, port))
+
+    @property
+    def reachable_at(self) -> Address | None:
+        """Where others can connect to it; None when it did not say."""
+        if self.is_dialled:
+            return self.core.address
+        port = self.core.extensions.listen_port
+        return self.sender.listen_address if port and port >= FIRST_UNPRIVILEGED_PORT else None
+
+    @property
+    def was_useful(self) -> bool:
+        """Whether blocks were moved, either way: somebody to come back to."""
+        return self.downloaded_bytes + self.uploaded_bytes > 0
+
+    @property
+    def has_requests(self) -> bool:
+        """Whether something that it has asked for has not got through to it yet."""
+        return bool(self.core.upload_queue) or (self.uploaded_bytes > 0 and self.slot.undelivered_bytes > 0)
+
+    def idle_s(self, *, now: float) -> float:
+        """For how long it has taken nothing of what it may ask for."""
+        return self.slot.idle_s(now=now, has_requests=bool(self.core.upload_queue))
+
+    def is_idler(self, *, now: float) -> bool:
+        """Whether it makes nothing of its upload slot, or made nothing of the last one."""
+        return self.slot.is_idler(now=now, has_requests=self.has_requests)
+
+    def forgive_unexpected(self) -> bool:
+        """Counts a block that nobody asked for; False when there were too many to be an accident."""
+        self._unexpected += 1
+        return self._unexpected <= MAX_UNEXPECTED_BLOCKS
+
+
+MAX_UNEXPECTED_BLOCKS = 2000
+FIRST_UNPRIVILEGED_PORT = 1024  # below it listen services of other kinds, to which nobody shall be sent

@@ -1,0 +1,96 @@
+"""One moment of a torrent, as its machines see it. Pure."""
+
+from __future__ import annotations
+
+from bittorrent.metainfo.paths import without_unsafe_characters
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.picker.picker import PiecePicker
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.stats import LookupSummary, PeerStats, SourceStats, TorrentState, TorrentStats
+from bittorrent.swarm.core import SwarmCore
+from bittorrent.swarm.explain import held_up_by
+from bittorrent.swarm.peer import SwarmPeer
+
+
+def torrent_statistics(
+    core: SwarmCore,
+    *,
+    state: TorrentState,
+    info_hash: bytes,
+    name: str,
+    metainfo: Metainfo | None,
+    checked_pieces: int,
+    known_peers: int,
+    lookup: LookupSummary | None,
+    is_paused: bool,
+    now: float,
+) -> TorrentStats:
+    """Cost: a look at every connected peer, and at every unfinished piece."""
+    picker = core.picker
+    total = metainfo.total_bytes if metainfo is not None else 0
+    rate = core.download_rate_bytes_per_s(now=now)
+    piece_count = metainfo.piece_count if metainfo is not None else 0
+    wanted, needed, wanted_pieces, done_pieces = total, total, piece_count, 0
+    if picker is not None:
+        flags = Bitfield.from_flags(picker.priorities)
+        wanted, needed = picker.wanted_bytes, picker.needed_bytes
+        wanted_pieces, done_pieces = flags.count, flags.count - flags.without(picker.have).count
+    sources = [
+        SourceStats(address=address, pieces=given.pieces, size_bytes=given.size_bytes)
+        for address, given in core.contributions.items()
+    ]
+    return TorrentStats(
+        state=state,
+        info_hash=info_hash,
+        name=name,
+        total_bytes=total,
+        done_bytes=wanted - needed,
+        wanted_bytes=wanted,
+        needed_bytes=needed,
+        verified_bytes=total - picker.missing_bytes if picker is not None else 0,
+        piece_count=piece_count,
+        wanted_pieces=wanted_pieces,
+        done_pieces=done_pieces,
+        checked_pieces=checked_pieces,
+        unfinished_bytes=core.unfinished_bytes,
+        downloaded_bytes=core.downloaded_bytes,
+        uploaded_bytes=core.uploaded_bytes,
+        wasted_bytes=core.wasted_bytes,
+        failed_pieces=core.failed_pieces,
+        download_rate_bytes_per_s=rate,
+        upload_rate_bytes_per_s=core.upload_rate_bytes_per_s(now=now),
+        peers=len(core.peers),
+        known_peers=known_peers,
+        eta_s=needed / rate if rate > 0 and picker is not None else None,
+        sources=tuple(sorted(sources, key=lambda source: -source.size_bytes)),
+        lookup=lookup,
+        is_paused=is_paused,
+    )
+
+
+def peer_statistics(core: SwarmCore, *, now: float) -> tuple[PeerStats, ...]:
+    """The connected peers, in the order they came."""
+    return tuple(_peer(peer, core.picker, now) for peer in core.peers.values() if not peer.core.is_closed)
+
+
+def _peer(peer: SwarmPeer, picker: PiecePicker | None, now: float) -> PeerStats:
+    said = peer.core.said
+    bits = peer.core.bits
+    return PeerStats(
+        address=peer.core.address,
+        client=without_unsafe_characters(peer.core.extensions.client),
+        is_dialled=peer.is_dialled,
+        progress=bits.count / bits.size if bits is not None and bits.size else 0.0,
+        is_choking=said.is_choking,
+        am_choking=peer.core.am_choking,
+        is_interested=said.is_interested,
+        am_interested=peer.core.am_interested,
+        download_rate_bytes_per_s=peer.download.rate_bytes_per_s(now=now),
+        upload_rate_bytes_per_s=peer.upload.rate_bytes_per_s(now=now),
+        downloaded_bytes=peer.downloaded_bytes,
+        uploaded_bytes=peer.uploaded_bytes,
+        requested_blocks=len(picker.requested_from(peer.number)) if picker is not None else 0,
+        is_snubbed=peer.pipeline.is_snubbed,
+        connected_s=now - peer.connected_at,
+        held_up_by=held_up_by(peer, picker, now=now).value,
+    )

@@ -1,0 +1,1 @@
+"""What goes out: the peers that are served, and with what."""

@@ -1,0 +1,1 @@
+"""A server as one more peer (BEP 19)."""
