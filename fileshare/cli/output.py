@@ -138,8 +138,8 @@ def _plain(value: object) -> object:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, float):
-        return round(value, 3)
+    if isinstance(value, float):  # to a thousandth, and what is less than one keeps its first three digits
+        return round(value, 3) if abs(value) >= 1 else float(f"{value:.3g}")
     return value
 
 

@@ -60,6 +60,25 @@ def test_values_become_what_json_knows(capsys: pytest.CaptureFixture[str]) -> No
     }
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (0.000412, 0.000412),
+        (0.00041277, 0.000413),
+        (0.12345, 0.123),
+        (0.99951, 1.0),
+        (1234.56789, 1234.568),
+        (0.0, 0.0),
+    ],
+)
+def test_what_takes_microseconds_does_not_become_nothing(
+    value: float, shown: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A node on this machine may answer within half a millisecond."""
+    Output(as_json=True).event("answered", seconds=value, negative=-value)
+    assert json.loads(capsys.readouterr().out) == {"event": "answered", "seconds": shown, "negative": -shown}
+
+
 def test_complaints_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     Output(as_json=True).complain("no network")
     captured = capsys.readouterr()
