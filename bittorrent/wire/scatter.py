@@ -1,8 +1,36 @@
 """Where the next bytes of a connection belong: blocks straight into their pieces, everything else into a frame buffer.
 
-A peer answers requests in the order they were made, nearly always. So what it will send next is known to the byte,
-headers included, and one read can put many blocks where they belong (`transfer.aio.scatter`). What comes is compared
-with what was expected, all headers of a read at once; what came differently is read again as frames.
+Theory of operation
+-------------------
+A `piece` message is a header of 13 bytes (length, type, piece, begin) and a block. A peer answers requests in the order
+they were made, nearly always, so what it will send next is known to the byte, headers included. Before each read the
+scatter lends the transport a list of buffers that guesses this stream (`transfer.aio.scatter` fills it in one call):
+
+    | rest of a block | head 0 | place 0 | head 1 | place 1 | ...  up to `window` | frame buffer |
+      only when one     13 B    inside the piece                                   whatever else comes
+      has begun
+
+Heads land in scratch memory that all connections share, one after the other; the heads that are expected are packed
+into a second scratch at the same positions. After the read, `updated(size)` learns how far the bytes reached:
+
+1. The rest of a block that had begun takes its share first. It needs no check: its header was checked when it began.
+2. `count` planned blocks are covered completely. If a whole header more was covered, `heads` is `count + 1`.
+3. One comparison of both scratches tells whether all `heads` headers are as expected (`right == heads`). Then `count`
+   blocks are where they belong without having been copied; what follows has three forms. The block behind the last
+   header has begun: its place is held, and the next read continues it. Or all planned blocks are full: what is left
+   of `size` lies in the frame buffer already. Or a piece of a header came: it is given back as `displaced`.
+4. If a header differs, everything from it on was guessed wrong. The bytes are collected in the order in which they
+   came (`displaced`) and the caller puts them into the frame buffer, where they are read as frames. What was written
+   into places behind the wrong header is no harm: a place counts only when `filled` names its block.
+
+The guess adapts. `window` is how many blocks are planned: it doubles while reads fill the plan, and otherwise follows
+what one read brought. After a wrong guess nothing is planned for `patience` reads, twice as many each time, up to
+MAX_PATIENCE: a peer that answers in another order costs one copy of each block, as it does in any other client.
+
+Two things may happen between the reads. The frame buffer may hold the beginning of a block (the transport fills only
+one buffer, or a guess was wrong): `_begin_from_frames` moves it into its place, and only the rest comes directly. And
+the place of a block that has begun may be taken away (another peer was quicker, or the piece was given up): the rest of
+it is read into waste, so that the stream stays in step, and `wasted` counts it.
 """
 
 from __future__ import annotations
@@ -16,20 +44,24 @@ from bittorrent.wire.frames import PIECE, PIECE_HEADER_SIZE, FrameBuffer
 
 
 class BlockPlaces(Protocol):
-    """Knows where the blocks of one peer go. A place may be written to by whoever was given it, until the next call
-    of anything, or for as long as it is held."""
+    """Knows where the blocks of one peer go.
+
+    The scatter may write to a place that it was given until the next call of anything, or for as long as it holds it.
+    """
 
     def next_places(self, count: int) -> Sequence[tuple[Block, memoryview]]:
         """The blocks that should come next, in order: at most `count`, none that is held."""
         ...
 
     def hold(self, block: Block) -> memoryview | None:
-        """Keeps the place of a block whose first bytes have come; None when the peer should not send this block, or
-        another one is sending it."""
+        """Keeps the place of a block whose first bytes have come.
+
+        None when the peer should not send this block, or another peer is sending it.
+        """
         ...
 
     def holds(self, block: Block) -> bool:
-        """Whether the place is still kept for it: nobody else has sent the block, and the piece was not given up."""
+        """Whether the place is still kept: no other peer has sent the block, and the piece was not given up."""
         ...
 
     def filled(self, blocks: Sequence[Block]) -> None:
@@ -47,8 +79,8 @@ class ScatterScratch:
     __slots__ = ("expected", "head_views", "heads", "waste")
 
     def __init__(self) -> None:
-        self.heads = bytearray(PIECE_HEADER_SIZE * MOST_BLOCKS)
-        self.expected = bytearray(PIECE_HEADER_SIZE * MOST_BLOCKS)
+        self.heads = bytearray(PIECE_HEADER_SIZE * MAX_BLOCKS)
+        self.expected = bytearray(PIECE_HEADER_SIZE * MAX_BLOCKS)
         view = memoryview(self.heads)
         self.head_views = [view[at : at + PIECE_HEADER_SIZE] for at in range(0, len(self.heads), PIECE_HEADER_SIZE)]
         self.waste = memoryview(bytearray(BLOCK_SIZE))
@@ -63,7 +95,7 @@ class BlockScatter:
 
     Invariants:
         while a block has begun, the rest of it is what comes next, and no frame waits
-        0 <= window <= MOST_BLOCKS; nothing is planned while `patience` reads have to pass first
+        0 <= window <= MAX_BLOCKS; nothing is planned while `patience` reads have to pass first
     """
 
     __slots__ = (
@@ -118,11 +150,11 @@ class BlockScatter:
             buffers.append(place)
 
     def get_buffer(self) -> memoryview:
-        """One buffer, for who cannot fill several: the rest of a block that has begun, or room for frames."""
+        """One buffer, for a transport that fills only one: the rest of a block that has begun, or room for frames."""
         return self._frames.get_buffer() if self._begun is None else self._rest_of_begun()
 
     def updated(self, size: int) -> bytes:
-        """`size` bytes came into the buffers that were lent last. Blocks are reported to `places`.
+        """Takes note that `size` bytes came into the buffers that were lent last; reports blocks to `places`.
 
         Returns:
             What came in another place than it should: to be put into the frame buffer, in front of nothing else.
@@ -140,23 +172,23 @@ class BlockScatter:
                 else:
                     filled.append(self._begun)
                 self._begun = None
-        count = 0  # of planned blocks that may be complete
+        count = 0  # planned blocks that are covered completely (step 2)
         while count < len(planned) and size >= PIECE_HEADER_SIZE + planned[count][0][2]:
             size -= PIECE_HEADER_SIZE + planned[count][0][2]
             count += 1
         heads = count + (count < len(planned) and size >= PIECE_HEADER_SIZE)
         right = self._count_right(heads)
         filled += [block for block, _ in planned[: min(right, count)]]
-        if right < heads:
+        if right < heads:  # step 4: guessed wrong
             displaced = self._displaced(planned, right, count, size)
             self._window, self._patience = 1, self._penalty
-            self._penalty = min(2 * self._penalty, MOST_PATIENCE)
+            self._penalty = min(2 * self._penalty, MAX_PATIENCE)
         else:
             displaced = b""
-            if count == len(planned) == MOST_BLOCKS:
+            if count == len(planned) == MAX_BLOCKS:
                 self._penalty = 1
             if heads:
-                self._window = min(2 * count + 2 if count == len(planned) else count + 2, MOST_BLOCKS)
+                self._window = min(2 * count + 2 if count == len(planned) else count + 2, MAX_BLOCKS)
             if heads > count:
                 self._begin(*planned[count], size - PIECE_HEADER_SIZE)
             elif count == len(planned):
@@ -222,6 +254,6 @@ class BlockScatter:
         return b"".join(parts)
 
 
-MOST_PATIENCE = 64  # reads without a plan from a peer that answers in another order
-MOST_BLOCKS = 32  # half a megabyte: more at a time makes the loop's other callbacks wait, and gains nothing
+MAX_PATIENCE = 64  # reads without a plan from a peer that answers in another order
+MAX_BLOCKS = 32  # half a megabyte: more at a time makes the loop's other callbacks wait, and gains nothing
 _HEADER = struct.Struct(">IBII")
