@@ -16,9 +16,7 @@ from dataclasses import dataclass, replace
 
 from benchmarks.attacked_network import BITS, AttackedNetwork, Rules, sybils_around
 from benchmarks.lookup_player import play
-from kademlia_core import Contact, Key, LookupConfig, new_lookup
-from kademlia_core.density import NetworkSize
-from kademlia_core.mainline.node_id import is_valid_for
+from kademlia_core import Contact, Key, LookupConfig, NetworkSize, is_valid_for, new_lookup
 
 K = 8
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from benchmarks.lookup_player import play
 from benchmarks.static_network import ID_BITS, StaticNetwork
 from kademlia_core import Contact, Key, LookupConfig, new_lookup
-from transfer.address import Address
+from transfer import Address
 
 COLLUDE, INVENT, SILENT = "collude", "invent", "silent"
 

@@ -13,13 +13,11 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kademlia_core import Contact, Key
-from kademlia_core.distance import nearest
-from kademlia_core.mainline.node_id import PREFIX_BITS, is_valid_for, node_id_for
-from transfer.address import Address
-from transfer.subnet import subnet_of
+from kademlia_core import Contact, Key, is_valid_for, nearest, node_id_for
+from transfer import Address, subnet_of
 
 BITS = 160
+PREFIX_BITS = 21  # of a node id come from the address: BEP 42
 Table = list[list[Contact]]  # bucket i: contacts that share i leading bits with the owner
 
 

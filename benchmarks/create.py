@@ -21,8 +21,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.storage.create import create_metainfo
+from bittorrent import Metainfo, create_metainfo
 
 MIB = 1 << 20
 

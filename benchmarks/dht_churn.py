@@ -22,13 +22,15 @@ from typing import Any
 
 from kademlia_core import LookupConfig, MainlineConfig
 from tests.simulation.churning_network import ChurningNetwork, Figures
-from transfer.simulation import Link, Simulation, run
-from transfer.simulation.workloads import (
+from transfer.simulation import (
     SESSIONS_DEBIAN,
     SESSIONS_FLATOUT,
     SESSIONS_RED_HAT,
+    Link,
     LogNormalLatency,
+    Simulation,
     Weibull,
+    run,
 )
 
 PROFILES = {

@@ -13,11 +13,9 @@ import random
 from dataclasses import dataclass
 from functools import partial
 
-from bittorrent.aio.session import Session
-from bittorrent.aio.torrent import Torrent
+from bittorrent import Session, Torrent
 from tests.simulation.shared_content import SharedContent
-from transfer.simulation import Link, Simulation, run
-from transfer.simulation.workloads import LogNormalLatency
+from transfer.simulation import Link, LogNormalLatency, Simulation, run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import cast
 
 from bittorrent import Metainfo, Session, SessionConfig, TorrentState
-from transfer.address import Address
-from transfer.wire import bencode
+from transfer import Address, bencode
 
 KIB = 1 << 10
 

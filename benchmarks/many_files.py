@@ -20,10 +20,9 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from bittorrent import Magnet, Metainfo, Session
-from bittorrent.metainfo.files import FileEntry
+from bittorrent import FileEntry, Magnet, Metainfo, Session
 from fileshare.cli.main import collect_garbage_rarely
-from transfer.wire import bencode
+from transfer import bencode
 
 PIECE = 1 << 14
 

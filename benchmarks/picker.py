@@ -15,10 +15,7 @@ from itertools import cycle
 from random import Random
 from time import perf_counter
 
-from bittorrent.picker.config import PickerConfig
-from bittorrent.picker.picker import PiecePicker
-from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import Block, Geometry
+from bittorrent import Bitfield, Block, Geometry, PickerConfig, PiecePicker
 
 SIZES = (10_000, 100_000)
 PEERS = 200

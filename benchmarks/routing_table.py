@@ -15,8 +15,7 @@ from time import perf_counter
 from typing import Any
 
 from kademlia_core import Contact, Key, RoutingTable, RoutingTableConfig
-from transfer.address import Address, packed_host
-from transfer.subnet import subnet_of
+from transfer import Address, packed_host, subnet_of
 
 NODES_MET = 50_000
 BATCH = 200

@@ -22,8 +22,7 @@ from typing import Any
 
 from tests.simulation import crashing_download, mainline_network, torrent_swarm
 from tests.simulation.bare_network import BareNetwork
-from transfer.simulation import Link, Simulation, run
-from transfer.simulation.workloads import LogNormalLatency
+from transfer.simulation import Link, LogNormalLatency, Simulation, run
 
 
 @dataclass(frozen=True, slots=True)

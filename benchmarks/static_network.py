@@ -14,7 +14,7 @@ from bisect import bisect_left
 from random import Random
 
 from kademlia_core import Contact, Key, RoutingTableConfig
-from transfer.address import Address
+from transfer import Address
 
 
 class StaticNetwork:

@@ -1,88 +1,250 @@
 """Sharing files with the BitTorrent world: torrents, magnet links, peers, and a session that moves the bytes.
 
-The pure parts load at once; the asyncio session loads, with the HTTP client of its trackers, when it is first named.
+The public names of the package are those below; everything else is internal. A module loads when a name of it is first
+used: a program that reads torrents does not load the event loop, and only a session loads the HTTP client.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bittorrent.config import SessionConfig
-from bittorrent.dialling.ip_filter import IpFilter
-from bittorrent.errors import (
-    BitTorrentError,
-    MagnetError,
-    MetadataError,
-    MetainfoError,
-    NoPeersError,
-    SelectionError,
-    StorageError,
-    TorrentStoppedError,
-    TrackerError,
-    WireError,
-)
-from bittorrent.lifecycle.seed_goal import SeedGoal
-from bittorrent.metainfo.magnet import Magnet
-from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.picker.read_ahead import StreamConfig
-from bittorrent.rate_limits import RateLimits
-from bittorrent.stats import FileStats, PeerStats, SessionStats, SourceStats, TorrentState, TorrentStats, TrackerStats
-from bittorrent.storage.create import create_metainfo
-from bittorrent.swarm.explain import Explanation, SlowReason
+from transfer.public import public_names
 
 if TYPE_CHECKING:
     from bittorrent.aio.session import Session
+    from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig, NotHttpError, RefusedError, read_body
     from bittorrent.aio.storage.create import create_torrent
     from bittorrent.aio.stream import FileStream
     from bittorrent.aio.torrent import Torrent
+    from bittorrent.config import SessionConfig
+    from bittorrent.dialling.ip_filter import IpFilter, IpFilterError
+    from bittorrent.errors import (
+        BitTorrentError,
+        FilesChangedError,
+        MagnetError,
+        MetadataError,
+        MetainfoError,
+        MissingDataError,
+        NoPeersError,
+        ResumeError,
+        SelectionError,
+        StorageError,
+        TorrentStoppedError,
+        TrackerError,
+        WebSeedError,
+        WireError,
+    )
+    from bittorrent.events import (
+        EventsLost,
+        FileCompleted,
+        PauseChanged,
+        PeerConnected,
+        PeerDisconnected,
+        PieceFailed,
+        PieceVerified,
+        StateChanged,
+        TorrentStopped,
+        TrackerWarned,
+    )
+    from bittorrent.lifecycle.seed_goal import SeedGoal
+    from bittorrent.metainfo.files import FileEntry
+    from bittorrent.metainfo.magnet import Magnet, parse_info_hash
+    from bittorrent.metainfo.selection import FileName, Selection
+    from bittorrent.metainfo.torrent import Metainfo, MetainfoLimits
+    from bittorrent.peer.config import PeerConfig
+    from bittorrent.picker.config import PickerConfig
+    from bittorrent.picker.picker import PiecePicker
+    from bittorrent.picker.read_ahead import StreamConfig
+    from bittorrent.pieces.bitfield import Bitfield
+    from bittorrent.pieces.geometry import Block, Geometry
+    from bittorrent.rate_limits import RateLimits
+    from bittorrent.stats import (
+        FileStats,
+        LookupSummary,
+        PeerStats,
+        SessionStats,
+        SourceStats,
+        TorrentState,
+        TorrentStats,
+        TrackerState,
+        TrackerStats,
+    )
+    from bittorrent.storage.check import verify_pieces
+    from bittorrent.storage.create import create_metainfo
+    from bittorrent.storage.files import FileStorage
+    from bittorrent.storage.fsspec_storage import FsspecStorage
+    from bittorrent.storage.memory import MemoryStorage
+    from bittorrent.storage.places import content_path
+    from bittorrent.storage.ports import FileBacked, OpenStorage, Storage, Watched
+    from bittorrent.storage.resume import ResumeStore
+    from bittorrent.storage.whereabouts import explain_absence
+    from bittorrent.swarm.config import SwarmConfig
+    from bittorrent.swarm.explain import Explanation, SlowReason
+    from bittorrent.swarm.uploading.choker import ChokerConfig, SeedingPolicy
+    from bittorrent.tracker.messages import tracker_name
 
 __all__ = [
     "BitTorrentError",
+    "Bitfield",
+    "Block",
+    "ChokerConfig",
+    "EventsLost",
     "Explanation",
+    "FileBacked",
+    "FileCompleted",
+    "FileEntry",
+    "FileName",
     "FileStats",
+    "FileStorage",
     "FileStream",
+    "FilesChangedError",
+    "FsspecStorage",
+    "Geometry",
+    "GuardedHttp",
+    "HttpConfig",
     "IpFilter",
+    "IpFilterError",
+    "LookupSummary",
     "Magnet",
     "MagnetError",
+    "MemoryStorage",
     "MetadataError",
     "Metainfo",
     "MetainfoError",
+    "MetainfoLimits",
+    "MissingDataError",
     "NoPeersError",
+    "NotHttpError",
+    "OpenStorage",
+    "PauseChanged",
+    "PeerConfig",
+    "PeerConnected",
+    "PeerDisconnected",
     "PeerStats",
+    "PickerConfig",
+    "PieceFailed",
+    "PiecePicker",
+    "PieceVerified",
     "RateLimits",
+    "RefusedError",
+    "ResumeError",
+    "ResumeStore",
     "SeedGoal",
+    "SeedingPolicy",
+    "Selection",
     "SelectionError",
     "Session",
     "SessionConfig",
     "SessionStats",
     "SlowReason",
     "SourceStats",
+    "StateChanged",
+    "Storage",
     "StorageError",
     "StreamConfig",
+    "SwarmConfig",
     "Torrent",
     "TorrentState",
     "TorrentStats",
+    "TorrentStopped",
     "TorrentStoppedError",
     "TrackerError",
+    "TrackerState",
     "TrackerStats",
+    "TrackerWarned",
+    "Watched",
+    "WebSeedError",
     "WireError",
+    "content_path",
     "create_metainfo",
     "create_torrent",
+    "explain_absence",
+    "parse_info_hash",
+    "read_body",
+    "tracker_name",
+    "verify_pieces",
 ]
 
-_LAZY = {
+_MODULES = {
+    "BitTorrentError": "bittorrent.errors",
+    "Bitfield": "bittorrent.pieces.bitfield",
+    "Block": "bittorrent.pieces.geometry",
+    "ChokerConfig": "bittorrent.swarm.uploading.choker",
+    "EventsLost": "bittorrent.events",
+    "Explanation": "bittorrent.swarm.explain",
+    "FileBacked": "bittorrent.storage.ports",
+    "FileCompleted": "bittorrent.events",
+    "FileEntry": "bittorrent.metainfo.files",
+    "FileName": "bittorrent.metainfo.selection",
+    "FileStats": "bittorrent.stats",
+    "FileStorage": "bittorrent.storage.files",
     "FileStream": "bittorrent.aio.stream",
+    "FilesChangedError": "bittorrent.errors",
+    "FsspecStorage": "bittorrent.storage.fsspec_storage",
+    "Geometry": "bittorrent.pieces.geometry",
+    "GuardedHttp": "bittorrent.aio.sources.guarded_http",
+    "HttpConfig": "bittorrent.aio.sources.guarded_http",
+    "IpFilter": "bittorrent.dialling.ip_filter",
+    "IpFilterError": "bittorrent.dialling.ip_filter",
+    "LookupSummary": "bittorrent.stats",
+    "Magnet": "bittorrent.metainfo.magnet",
+    "MagnetError": "bittorrent.errors",
+    "MemoryStorage": "bittorrent.storage.memory",
+    "MetadataError": "bittorrent.errors",
+    "Metainfo": "bittorrent.metainfo.torrent",
+    "MetainfoError": "bittorrent.errors",
+    "MetainfoLimits": "bittorrent.metainfo.torrent",
+    "MissingDataError": "bittorrent.errors",
+    "NoPeersError": "bittorrent.errors",
+    "NotHttpError": "bittorrent.aio.sources.guarded_http",
+    "OpenStorage": "bittorrent.storage.ports",
+    "PauseChanged": "bittorrent.events",
+    "PeerConfig": "bittorrent.peer.config",
+    "PeerConnected": "bittorrent.events",
+    "PeerDisconnected": "bittorrent.events",
+    "PeerStats": "bittorrent.stats",
+    "PickerConfig": "bittorrent.picker.config",
+    "PieceFailed": "bittorrent.events",
+    "PiecePicker": "bittorrent.picker.picker",
+    "PieceVerified": "bittorrent.events",
+    "RateLimits": "bittorrent.rate_limits",
+    "RefusedError": "bittorrent.aio.sources.guarded_http",
+    "ResumeError": "bittorrent.errors",
+    "ResumeStore": "bittorrent.storage.resume",
+    "SeedGoal": "bittorrent.lifecycle.seed_goal",
+    "SeedingPolicy": "bittorrent.swarm.uploading.choker",
+    "Selection": "bittorrent.metainfo.selection",
+    "SelectionError": "bittorrent.errors",
     "Session": "bittorrent.aio.session",
+    "SessionConfig": "bittorrent.config",
+    "SessionStats": "bittorrent.stats",
+    "SlowReason": "bittorrent.swarm.explain",
+    "SourceStats": "bittorrent.stats",
+    "StateChanged": "bittorrent.events",
+    "Storage": "bittorrent.storage.ports",
+    "StorageError": "bittorrent.errors",
+    "StreamConfig": "bittorrent.picker.read_ahead",
+    "SwarmConfig": "bittorrent.swarm.config",
     "Torrent": "bittorrent.aio.torrent",
+    "TorrentState": "bittorrent.stats",
+    "TorrentStats": "bittorrent.stats",
+    "TorrentStopped": "bittorrent.events",
+    "TorrentStoppedError": "bittorrent.errors",
+    "TrackerError": "bittorrent.errors",
+    "TrackerState": "bittorrent.stats",
+    "TrackerStats": "bittorrent.stats",
+    "TrackerWarned": "bittorrent.events",
+    "Watched": "bittorrent.storage.ports",
+    "WebSeedError": "bittorrent.errors",
+    "WireError": "bittorrent.errors",
+    "content_path": "bittorrent.storage.places",
+    "create_metainfo": "bittorrent.storage.create",
     "create_torrent": "bittorrent.aio.storage.create",
+    "explain_absence": "bittorrent.storage.whereabouts",
+    "parse_info_hash": "bittorrent.metainfo.magnet",
+    "read_body": "bittorrent.aio.sources.guarded_http",
+    "tracker_name": "bittorrent.tracker.messages",
+    "verify_pieces": "bittorrent.storage.check",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(_LAZY[name]), name)
-    globals()[name] = value
-    return value
+__getattr__, __dir__ = public_names(__name__, _MODULES)

@@ -1,11 +1,14 @@
 """Finding: XOR metric, k-buckets, iterative lookups, and the BitTorrent mainline DHT on asyncio.
 
-Each name loads its module when it is first used, so that nobody pays for what they do not use.
+The public names of the package are those below; everything else is internal. A module loads when a name of it is first
+used, so that nobody pays for what they do not use.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from transfer.public import public_names
 
 if TYPE_CHECKING:
     from kademlia_core.aio.following import ItemFollower
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from kademlia_core.contact import Contact
     from kademlia_core.density import NetworkSize
     from kademlia_core.disjoint import DisjointLookup
+    from kademlia_core.distance import nearest
     from kademlia_core.errors import (
         BootstrapError,
         InvalidKeyError,
@@ -52,11 +56,12 @@ if TYPE_CHECKING:
         ValueTooBigError,
     )
     from kademlia_core.mainline.items import ImmutableItem, MutableItem
+    from kademlia_core.mainline.node_id import is_valid_for, node_id_for
     from kademlia_core.mainline.pointer import PointerError, PointerLink, info_hash_in, pointer_to
     from kademlia_core.mainline.reports import AnnounceReport, PutReport, Refusal
     from kademlia_core.mainline.sampling import InfoHashSample
     from kademlia_core.mainline.scrape import ScrapeReport
-    from kademlia_core.mainline.signing import SigningKey
+    from kademlia_core.mainline.signing import SEED_SIZE, SigningKey
     from kademlia_core.node.amplification import AmplificationConfig
     from kademlia_core.node.config import NodeConfig
     from kademlia_core.node.stats import NodeStats
@@ -66,6 +71,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PUBLIC_ROUTERS",
+    "SEED_SIZE",
     "AmplificationConfig",
     "AnnounceReport",
     "AnyLookup",
@@ -127,11 +133,16 @@ __all__ = [
     "StoreFullError",
     "ValueTooBigError",
     "info_hash_in",
+    "is_valid_for",
+    "nearest",
     "new_lookup",
+    "node_id_for",
     "pointer_to",
 ]
 
 _MODULES = {
+    "PUBLIC_ROUTERS": "kademlia_core.mainline.config",
+    "SEED_SIZE": "kademlia_core.mainline.signing",
     "AmplificationConfig": "kademlia_core.node.amplification",
     "AnnounceReport": "kademlia_core.mainline.reports",
     "AnyLookup": "kademlia_core.any_lookup",
@@ -169,7 +180,6 @@ _MODULES = {
     "NodeSample": "kademlia_core.aio.walking",
     "NodeState": "kademlia_core.bucket",
     "NodeStats": "kademlia_core.node.stats",
-    "PUBLIC_ROUTERS": "kademlia_core.mainline.config",
     "PeerLookup": "kademlia_core.aio.lookups",
     "PeerStoreConfig": "kademlia_core.mainline.config",
     "PointerError": "kademlia_core.mainline.pointer",
@@ -194,20 +204,11 @@ _MODULES = {
     "StoreFullError": "kademlia_core.mainline.item_errors",
     "ValueTooBigError": "kademlia_core.mainline.item_errors",
     "info_hash_in": "kademlia_core.mainline.pointer",
+    "is_valid_for": "kademlia_core.mainline.node_id",
+    "nearest": "kademlia_core.distance",
     "new_lookup": "kademlia_core.any_lookup",
+    "node_id_for": "kademlia_core.mainline.node_id",
     "pointer_to": "kademlia_core.mainline.pointer",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    value: object = getattr(import_module(_MODULES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = public_names(__name__, _MODULES)

@@ -1,1 +1,108 @@
-"""Moving bytes: endpoints, wire codecs, transports and limits that every other package stands on."""
+"""Moving bytes: endpoints, codecs, limits, transports, and a deterministic simulation of all of it.
+
+The public names of the package are those below; everything else is internal. A module loads when a name of it is first
+used, so that nobody pays for what they do not use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from transfer.public import public_names
+
+if TYPE_CHECKING:
+    from transfer import simulation as simulation
+    from transfer.address import Address, AddressError, packed_host
+    from transfer.aio.memory import MemoryNetwork, MemoryTransport
+    from transfer.aio.memory_stream import MemoryConfig
+    from transfer.aio.resolver import Resolver, ResolverConfig
+    from transfer.aio.scatter import ScatterProtocol
+    from transfer.aio.streams import listen_streams, open_stream
+    from transfer.aio.tasks import TaskSet
+    from transfer.aio.tcp import TcpConfig, TcpTransport
+    from transfer.aio.transports import Listener, StreamTransport
+    from transfer.errors import DecodeError, LimitExceededError, LocalProtocolError, RemoteProtocolError, TransferError
+    from transfer.external_address import ExternalAddress, ExternalAddressConfig
+    from transfer.limits.rate_limiter import RateLimiter
+    from transfer.limits.source_limiter import RateLimitConfig, SourceLimiter
+    from transfer.limits.token_bucket import TokenBucket
+    from transfer.plain_file import read_file
+    from transfer.subnet import subnet_of, subscriber_of
+    from transfer.wire import bencode as bencode
+    from transfer.wire.bencode import BencodeError, BencodeLimits
+
+__all__ = [
+    "Address",
+    "AddressError",
+    "BencodeError",
+    "BencodeLimits",
+    "DecodeError",
+    "ExternalAddress",
+    "ExternalAddressConfig",
+    "LimitExceededError",
+    "Listener",
+    "LocalProtocolError",
+    "MemoryConfig",
+    "MemoryNetwork",
+    "MemoryTransport",
+    "RateLimitConfig",
+    "RateLimiter",
+    "RemoteProtocolError",
+    "Resolver",
+    "ResolverConfig",
+    "ScatterProtocol",
+    "SourceLimiter",
+    "StreamTransport",
+    "TaskSet",
+    "TcpConfig",
+    "TcpTransport",
+    "TokenBucket",
+    "TransferError",
+    "bencode",
+    "listen_streams",
+    "open_stream",
+    "packed_host",
+    "read_file",
+    "simulation",
+    "subnet_of",
+    "subscriber_of",
+]
+
+_MODULES = {
+    "Address": "transfer.address",
+    "AddressError": "transfer.address",
+    "BencodeError": "transfer.wire.bencode",
+    "BencodeLimits": "transfer.wire.bencode",
+    "DecodeError": "transfer.errors",
+    "ExternalAddress": "transfer.external_address",
+    "ExternalAddressConfig": "transfer.external_address",
+    "LimitExceededError": "transfer.errors",
+    "Listener": "transfer.aio.transports",
+    "LocalProtocolError": "transfer.errors",
+    "MemoryConfig": "transfer.aio.memory_stream",
+    "MemoryNetwork": "transfer.aio.memory",
+    "MemoryTransport": "transfer.aio.memory",
+    "RateLimitConfig": "transfer.limits.source_limiter",
+    "RateLimiter": "transfer.limits.rate_limiter",
+    "RemoteProtocolError": "transfer.errors",
+    "Resolver": "transfer.aio.resolver",
+    "ResolverConfig": "transfer.aio.resolver",
+    "ScatterProtocol": "transfer.aio.scatter",
+    "SourceLimiter": "transfer.limits.source_limiter",
+    "StreamTransport": "transfer.aio.transports",
+    "TaskSet": "transfer.aio.tasks",
+    "TcpConfig": "transfer.aio.tcp",
+    "TcpTransport": "transfer.aio.tcp",
+    "TokenBucket": "transfer.limits.token_bucket",
+    "TransferError": "transfer.errors",
+    "bencode": "transfer.wire.bencode",
+    "listen_streams": "transfer.aio.streams",
+    "open_stream": "transfer.aio.streams",
+    "packed_host": "transfer.address",
+    "read_file": "transfer.plain_file",
+    "simulation": "transfer.simulation",
+    "subnet_of": "transfer.subnet",
+    "subscriber_of": "transfer.subnet",
+}
+
+__getattr__, __dir__ = public_names(__name__, _MODULES)

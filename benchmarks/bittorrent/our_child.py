@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bittorrent.usage import cpu_s, peak_rss_bytes
-from bittorrent import Metainfo, Session
-from bittorrent.aio.torrent import Torrent
-from bittorrent.config import SessionConfig
-from bittorrent.stats import TorrentState
+from bittorrent import Metainfo, Session, SessionConfig, Torrent, TorrentState
 
 
 class Child:

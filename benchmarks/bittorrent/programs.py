@@ -14,7 +14,7 @@ from bittorrent import Metainfo
 from tests.interop.aria2 import run_aria2
 from tests.interop.ports import free_port
 from tests.interop.programs import JsonChild, wait_until
-from transfer.address import Address
+from transfer import Address
 
 
 class Peer(JsonChild):

@@ -55,7 +55,7 @@ def libtorrent(contacts: list[tuple[str, int]]) -> None:
 
 def ours(contacts: list[tuple[str, int]], *, with_extra: bool) -> None:
     from kademlia_core import MainlineConfig, MainlineNode
-    from transfer.limits.source_limiter import RateLimitConfig
+    from transfer import RateLimitConfig
 
     open_wide = RateLimitConfig(per_host_per_s=1e9, per_host_burst=1e9, total_per_s=1e9, total_burst=1e9)
 

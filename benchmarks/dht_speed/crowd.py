@@ -14,7 +14,7 @@ import sys
 
 import umsgpack  # type: ignore[import-untyped]  # it ships no types
 
-from transfer.wire import bencode
+from transfer import bencode
 
 
 class Member:

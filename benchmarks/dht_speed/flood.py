@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import umsgpack  # type: ignore[import-untyped]  # it ships no types
 
-from transfer.wire import bencode
+from transfer import bencode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

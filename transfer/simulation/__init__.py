@@ -19,9 +19,23 @@ from transfer.simulation.runner import Report, Run, RunConfig, Scenario, run, sc
 from transfer.simulation.simulation import Simulation
 from transfer.simulation.storage import DiskStorage
 from transfer.simulation.streams import StreamConfig
+from transfer.simulation.workloads import (
+    SESSIONS_DEBIAN,
+    SESSIONS_FLATOUT,
+    SESSIONS_RED_HAT,
+    Churn,
+    FixedLatency,
+    LogNormalLatency,
+    MatrixLatency,
+    Weibull,
+)
 
 __all__ = [
+    "SESSIONS_DEBIAN",
+    "SESSIONS_FLATOUT",
+    "SESSIONS_RED_HAT",
     "BlackHole",
+    "Churn",
     "Clog",
     "Crash",
     "DeadlockError",
@@ -29,11 +43,14 @@ __all__ = [
     "DiskConfig",
     "DiskStorage",
     "Firewall",
+    "FixedLatency",
     "Host",
     "LatencyModel",
     "LeakError",
     "Link",
     "LivelockError",
+    "LogNormalLatency",
+    "MatrixLatency",
     "Nat",
     "NatKind",
     "NotSimulatedError",
@@ -48,6 +65,7 @@ __all__ = [
     "StreamConfig",
     "TimeLimitError",
     "UnhandledError",
+    "Weibull",
     "run",
     "scenario",
 ]
