@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import Iterable, KeysView, Mapping, Sequence
 from itertools import islice
 from random import Random
 
 from bittorrent.picker.availability import Availability
 from bittorrent.picker.choice import PieceChoice
-from bittorrent.picker.config import DEFAULT_CONFIG, STORE, BlockReceived, PickerConfig, PickerStats, PieceState
+from bittorrent.picker.config import DEFAULT_CONFIG, BlockReceived, PickerConfig, PickerStats, PieceState
 from bittorrent.picker.critical import CriticalRequests
 from bittorrent.picker.deadlines import Deadlines
 from bittorrent.picker.inflight import InFlight
 from bittorrent.picker.kept import KeptPieces
-from bittorrent.picker.open_pieces import PieceProgress
 from bittorrent.picker.parole import ParoleTurns
-from bittorrent.picker.peers import PeerPieces, PeerView
+from bittorrent.picker.peers import PeerPieces
 from bittorrent.picker.pieces import PieceTable
+from bittorrent.picker.requests import BlockRequests
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.geometry import Block, Geometry
 from bittorrent.pieces.priority import MAX_PRIORITY
 
 
@@ -42,7 +42,6 @@ class PiecePicker:
         have = have or Bitfield(geometry.piece_count)
         self._availability = Availability(Bitfield.full(geometry.piece_count).without(have), rng=rng)
         self._pieces = PieceTable(geometry, self._availability, have)
-        self._open = self._pieces.open
         self._peers = PeerPieces(self._pieces.needed, self._availability)
         self._in_flight = InFlight(max_requesters=config.endgame_requesters)
         self._deadlines = Deadlines(max_pieces=config.max_deadlines)
@@ -54,7 +53,10 @@ class PiecePicker:
         self._critical = CriticalRequests(
             self._deadlines, pieces, self._peers, in_flight, policy, geometry=geometry, config=config
         )
-        self._duplicate_requests = self._unneeded_blocks = self._failed_pieces = 0
+        self._requests = BlockRequests(
+            pieces, self._peers, in_flight, policy, self.parole, geometry=geometry, config=config
+        )
+        self._failed_pieces = 0
 
     # Peers, and what they have
 
@@ -169,100 +171,68 @@ class PiecePicker:
 
         Cost: a few microseconds for each block, and about ten for each piece begun, in a torrent of any size.
         """
-        view = self._peers.view(peer)
+        view, requests = self._peers.view(peer), self._requests
         blocks: list[Block] = []
         if not self._peers.interesting(view):
             return blocks
         if self._deadlines.order:
-            self._duplicate(view, islice(self._critical.late(view, now=now), count), blocks, now=now)
+            requests.ask_again(view, islice(self._critical.late(view, now=now), count), blocks, now=now)
             self._critical.assign(
                 view,
                 count - len(blocks),
-                lambda piece, limit: self._assign(piece, peer, limit, blocks, now=now),
+                lambda piece, limit: requests.ask(piece, peer, limit, blocks, now=now),
                 now=now,
             )
         while len(blocks) < count:
             piece = self._policy.choose(view)
             if piece is None:
                 break
-            self._assign(piece, peer, count - len(blocks), blocks, now=now)
+            requests.ask(piece, peer, count - len(blocks), blocks, now=now)
         if len(blocks) < count and self.is_endgame:
             room = min(count - len(blocks), self.config.endgame_requests - len(self._in_flight.blocks_of(peer)))
             if room > 0:
-                self._duplicate(view, islice(self._stalest(view, now), room), blocks, now=now)
-        if not blocks and (taken := self.parole.take_over(view, self.release, now=now)) is not None:
-            self._assign(taken, peer, count, blocks, now=now)
+                requests.ask_again(view, islice(requests.stalest(view, now=now), room), blocks, now=now)
+        if not blocks and (taken := self.parole.take_over(view, requests.release, now=now)) is not None:
+            requests.ask(taken, peer, count, blocks, now=now)
         return blocks
 
     def pick_from(self, peer: int, indices: Iterable[int], count: int, *, now: float) -> list[Block]:
         """Like `pick`, but only blocks of the named pieces, in their order: those that a peer suggests, or all that it
         gives while it chokes us (BEP 6). Pieces that the peer does not have, or nobody wants, are skipped.
         """
-        view = self._peers.view(peer)
+        view, requests = self._peers.view(peer), self._requests
         blocks: list[Block] = []
         for index in indices:
             if len(blocks) >= count:
                 break
             piece = self._policy.named(view, index)
             if piece is not None:
-                self._assign(piece, peer, count - len(blocks), blocks, now=now)
+                requests.ask(piece, peer, count - len(blocks), blocks, now=now)
         return blocks
 
     # What became of requests
 
     def block_received(self, peer: int, block: Block) -> BlockReceived:
         """A block came. Its three numbers may be anything that a stranger sent."""
-        view = self._peers.view(peer)
-        others = self._in_flight.answer(peer, block)
-        if others is not None:
-            return self._receive(view, block, self._pieces.partial[block.piece], others)
-        if block not in view.late:
-            self._unneeded_blocks += 1
-            return _UNEXPECTED
-        del view.late[block]
-        if not self._takes_late(block):
-            self._unneeded_blocks += 1
-            return _UNNEEDED
-        others = self._in_flight.withdraw(block)
-        piece = self._pieces.partial.get(block.piece) or self._pieces.start(block.piece, None)
-        return self._receive(view, block, piece, others)
+        return self._requests.answer(peer, block)
 
     def answers_received(self, peer: int, blocks: Sequence[Block]) -> list[BlockReceived | None]:
         """`block_received` for those of these blocks that are outstanding; None, and nothing done, for the others.
 
         Cost: a microsecond for each.
         """
-        view, partial, receive = self._peers.view(peer), self._pieces.partial, self._receive
-        return [
-            None if others is None else receive(view, block, partial[block[0]], others)
-            for block, others in zip(blocks, self._in_flight.answer_all(peer, blocks), strict=True)
-        ]
+        return self._requests.answer_all(peer, blocks)
 
     def release(self, peer: int, block: Block) -> bool:
         """One request will not be answered (rejected, or given up); False when there was none.
 
         An answer that comes all the same counts if the block is still needed then.
         """
-        view = self._peers.view(peer)
-        if not self._in_flight.remove(peer, block):
-            return False
-        view.remember_late(block, self.config.late_blocks)
-        piece = self._pieces.partial[block.piece]
-        if not self._in_flight.requesters(block):
-            self._pieces.free(piece, block)
-        # A piece on parole stays with its owner until nothing of it is outstanding: no block of it has two sources.
-        if piece.owner == peer and not (piece.exclusive and piece.is_outstanding) and not piece.is_untouched:
-            self._open.change_owner(piece, None)
-        return True
+        return self._requests.release(peer, block)
 
     def release_all(self, peer: int) -> int:
         """Nothing that was asked from a peer will be answered (it chokes us, or is too slow); returns how many."""
-        self._peers.view(peer)
-        blocks = list(self._in_flight.blocks_of(peer))
-        for block in blocks:
-            self.release(peer, block)
-        self._pieces.orphan(peer)
-        return len(blocks)
+        return self._requests.release_all(peer)
 
     # What became of pieces
 
@@ -418,8 +388,8 @@ class PiecePicker:
             complete_pieces=complete,
             have_pieces=have,
             outstanding_blocks=self._in_flight.block_count,
-            duplicate_requests=self._duplicate_requests,
-            unneeded_blocks=self._unneeded_blocks,
+            duplicate_requests=self._requests.duplicate_requests,
+            unneeded_blocks=self._requests.unneeded_blocks,
             failed_pieces=self._failed_pieces,
             stolen_pieces=self._policy.stolen_pieces,
         )
@@ -439,61 +409,6 @@ class PiecePicker:
         }
         assert requested == self._in_flight.blocks()
 
-    # Asking
-
-    def _assign(self, piece: PieceProgress, peer: int, count: int, blocks: list[Block], *, now: float) -> int:
-        """Request up to `count` free blocks of a piece, in order; returns how many."""
-        index, free, size = piece.index, piece.free, self.geometry.piece_size(piece.index)
-        fresh: list[Block] = []
-        while free and len(fresh) < count:
-            lowest = free & -free
-            free ^= lowest
-            begin = (lowest.bit_length() - 1) * BLOCK_SIZE
-            fresh.append(Block(index, begin, BLOCK_SIZE if begin + BLOCK_SIZE <= size else size - begin))
-        self._in_flight.add_fresh(peer, fresh, now)
-        if piece.exclusive:
-            self.parole.note(index, peer, now=now)
-        blocks += fresh
-        piece.free = free
-        if not free:
-            self._open.put(piece)
-        return len(fresh)
-
-    def _duplicate(self, view: PeerView, chosen: Iterable[Block], blocks: list[Block], *, now: float) -> None:
-        """Ask for blocks that others were asked for already."""
-        for block in list(chosen):
-            self._in_flight.add(view.id, block, now)
-            self._duplicate_requests += 1
-            blocks.append(block)
-
-    def _stalest(self, view: PeerView, now: float) -> Iterator[Block]:
-        """Blocks of others that may be asked from this peer too, the longest untouched first."""
-        for block, requesters in self._in_flight.to_ask_again(before=now - self.config.endgame_patience_s):
-            if view.id not in requesters and view.has(block.piece) and not self._pieces.partial[block.piece].exclusive:
-                yield block
-
-    # Receiving
-
-    def _receive(self, view: PeerView, block: Block, piece: PieceProgress, others: tuple[int, ...]) -> BlockReceived:
-        for other in others:
-            self._peers.view(other).remember_late(block, self.config.late_blocks)
-        if self._pieces.receive(piece, block, view.id):
-            return BlockReceived(True, True, True, others)
-        return BlockReceived(True, True, False, others) if others else STORE
-
-    def _takes_late(self, block: Block) -> bool:
-        """Whether the answer to a withdrawn request is of use: needed still, and of no piece on parole."""
-        if block.piece in self._pieces.suspects or not self._pieces.is_wanted(block.piece):
-            return False
-        piece = self._pieces.partial.get(block.piece)
-        if piece is not None:
-            return not piece.received >> block.begin // BLOCK_SIZE & 1
-        return self.state(block.piece) is PieceState.MISSING and self._policy.make_room()
-
     def _gained(self, index: int) -> list[int]:
         self._deadlines.discard(index)
         return self._peers.gained(index) if self._pieces.is_wanted(index) else []
-
-
-_UNNEEDED = BlockReceived(True, False, False, ())
-_UNEXPECTED = BlockReceived(False, False, False, ())
