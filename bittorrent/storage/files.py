@@ -8,12 +8,11 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from bittorrent.errors import FilesChangedError, MetainfoError, MissingDataError, StorageError
+from bittorrent.errors import FilesChangedError, MetainfoError, StorageError
 from bittorrent.metainfo.files import FileEntry
 from bittorrent.metainfo.paths import check_path
-from bittorrent.storage.descriptors import HAS_POSITIONED_CALLS, DescriptorCache, read_at, read_cached_at, write_at
-from bittorrent.storage.durable import data_extents
-from bittorrent.storage.file_facts import check_case, is_sparse, stamp_of
+from bittorrent.storage.file_access import FileAccess
+from bittorrent.storage.file_facts import check_case, stamp_of
 from bittorrent.storage.ownership import foreign_error
 from bittorrent.storage.part_file import PartFile
 from bittorrent.storage.placed_files import PlacedFiles
@@ -53,10 +52,8 @@ class FileStorage:
     """
 
     __slots__ = (
-        "_closed",
+        "_access",
         "_compared",
-        "_descriptors",
-        "_dirty",
         "_held",
         "_left",
         "_numbers",
@@ -66,7 +63,6 @@ class FileStorage:
         "_spans",
         "_starts",
         "_wanted",
-        "_written",
         "total_bytes",
     )
 
@@ -86,47 +82,43 @@ class FileStorage:
         if not config.case_sensitive_names:
             check_case(files)
         self.total_bytes = self._spans[-1].end if self._spans else 0
-        limit = config.open_files if HAS_POSITIONED_CALLS else 0
-        self._descriptors: DescriptorCache[tuple[int, bool]] = DescriptorCache(self._open, limit=limit)
-        self._dirty: set[int] = set()  # since the last flush
-        self._written: set[int] = set()
+        self._access = FileAccess(self._places, open_files=config.open_files)
         self._left: frozenset[int] = frozenset()  # by number: somebody else's
         self._compared: frozenset[int] = frozenset()
         self._held: set[int] = set()  # it is not yet decided whose they are
         self._wanted = [True] * len(files)
         self._part: PartFile | None = None
-        self._parted = [False] * len(self._spans)  # whose bytes are in the part file
-        self._closed = False
+        self._parted = [False] * len(files)  # whose bytes are in the part file
 
     # Storage
 
     def read(self, offset: int, length: int) -> bytes:
-        parts = [self._read_file(*piece) for piece in self._pieces_of(offset, length)]
+        parts = [
+            self._access.read(number, position, size)
+            if self._is_plain(number)
+            else self._read_elsewhere(number, position, size)
+            for number, position, size in self._pieces_of(offset, length)
+        ]
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def read_cached(self, offset: int, length: int) -> memoryview | None:
         """Of files that are open already, and on one of them: to find out more could take a disk."""
-        index, position, size = next(self._pieces_of(offset, length), (0, 0, 0))
-        if not size or size < length or self._spans[index].is_padding or self._parted[index]:
+        number, position, size = next(self._pieces_of(offset, length), (0, 0, 0))
+        if not size or size < length or not self._is_plain(number):
             return None
-        descriptor = self._descriptors.peek((index, False))
-        if descriptor is None:
-            return None
-        buffer = bytearray(length)
-        is_whole = read_cached_at(descriptor.number, buffer, position) == length
-        return memoryview(buffer).toreadonly() if is_whole else None
+        return self._access.read_cached(number, position, length)
 
     def read_into(self, offset: int, buffer: bytearray | memoryview) -> None:
         view = memoryview(buffer)
-        for index, position, length in self._pieces_of(offset, len(view)):
-            self._read_file_into(index, position, view[:length])
+        for number, position, length in self._pieces_of(offset, len(view)):
+            self._read_file_into(number, position, view[:length])
             view = view[length:]
 
     def write(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         self._check_writable()
         view = memoryview(data)
-        for index, position, length in self._pieces_of(offset, len(view)):
-            self._write_file(index, position, view[:length])
+        for number, position, length in self._pieces_of(offset, len(view)):
+            self._write_file(number, position, view[:length])
             view = view[length:]
 
     def prepare(self) -> None:
@@ -142,48 +134,33 @@ class FileStorage:
         self._places.end_preparation()
 
     def exists_any(self) -> bool:
-        places = (self._path(index) for index, span in enumerate(self._spans) if not span.is_padding)
+        places = (self._places.paths[number] for number in self._numbers if not self._places.files[number].is_padding)
         return any(map(os.path.lexists, places)) or bool(self._part)
 
     def is_hole(self, offset: int, length: int) -> bool:
         """As the port says. Padding alone is no hole."""
         found = False
-        for index, position, size in self._pieces_of(offset, length):
-            span = self._spans[index]
-            if span.is_padding:
+        for number, position, size in self._pieces_of(offset, length):
+            entry = self._places.files[number]
+            if entry.is_padding:
                 continue
-            if self._parted[index]:
-                start = span.offset + position
+            if self._parted[number]:
+                start = entry.offset + position
                 if self._part is not None and any(True for _ in self._part.ranges(start, start + size)):
                     return False
-            elif not self._is_hole_in_file(index, position, size):
+            elif not self._access.is_hole(number, position, size):
                 return False
             found = True
         return found
 
     def flush(self) -> None:
         self._check_open()
-        while self._dirty:
-            index = self._dirty.pop()  # before the call: what is written during it is dirty again
-            number = self._numbers[index]
-            try:
-                descriptor = self._descriptors.get((index, True))
-                os.fsync(descriptor.number)
-                self._places.known.settle(number, os.fstat(descriptor.number))
-            except StorageError:
-                self._dirty.add(index)
-                raise
-            except OSError as error:
-                self._dirty.add(index)
-                raise StorageError.from_os_error("write", self._path(index), error) from None
-            if index in self._dirty:
-                self._places.known.unsettle(number)
+        self._access.flush()
         if self._part is not None:
             self._part.flush()
 
     def close(self) -> None:
-        self._closed = True
-        self._descriptors.clear()
+        self._access.close()
         if self._part is not None:
             self._part.close()
 
@@ -213,13 +190,13 @@ class FileStorage:
             self._part = PartFile(os.path.join(self._places.folder.root, part_file))
             self._part.load()
         self._wanted = list(wanted)
-        for index, number in enumerate(self._numbers):
-            if self._spans[index].is_padding:
+        for number in self._numbers:
+            if self._places.files[number].is_padding:
                 continue
             is_parted = not wanted[number] and (number in self._left or not self._places.is_usable(number))
             if not is_parted:
-                self._take_out(index)
-            self._parted[index] = is_parted
+                self._take_out(number)
+            self._parted[number] = is_parted
         if not any(self._parted):
             self._part.remove()
             self._part = None
@@ -229,22 +206,10 @@ class FileStorage:
 
     def allocate(self) -> None:
         self._check_writable()
-        for index, number in enumerate(self._numbers):
-            span = self._spans[index]
-            if span.is_padding or not self._wanted[number]:
-                continue
-            try:
-                descriptor = self._descriptors.get((index, True))
-                self._begin_writing(index)
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(descriptor.number, 0, span.length)
-                elif os.fstat(descriptor.number).st_size < span.length:
-                    os.truncate(descriptor.number, span.length)
-                self._places.known.wrote(number, span.length)
-            except StorageError:
-                raise
-            except OSError as error:
-                raise StorageError.from_os_error("reserve room for", self._path(index), error) from None
+        for number in self._numbers:
+            entry = self._places.files[number]
+            if self._wanted[number] and not entry.is_padding:
+                self._access.reserve(number, entry.length)
 
     def move(self, root: str | os.PathLike[str]) -> None:
         self._check_writable()
@@ -264,7 +229,7 @@ class FileStorage:
         for _, path in moves:
             new.resolve(os.path.dirname(path))
         self.flush()
-        self._descriptors.clear()
+        self._access.let_go()
         relocate(moves, roots=(self._places.folder.root, new.root))
         self._places.folder, self._places.paths[:] = new, paths
         if self._part is not None and part is not None:
@@ -283,7 +248,7 @@ class FileStorage:
             raise StorageError(f"cannot rename {entry}: another file of the torrent is in the way")
         target = self._places.folder.path(path)
         self._places.folder.resolve(os.path.dirname(target))
-        self._descriptors.clear()
+        self._access.let_go()
         if target != self._places.paths[number]:
             relocate([(self._places.paths[number], target)], roots=(self._places.folder.root,))
         self._places.paths[number] = target
@@ -292,8 +257,7 @@ class FileStorage:
 
     def delete(self) -> None:
         self._check_writable()
-        self._dirty.clear()
-        self._descriptors.clear()
+        self._access.forget_all()
         paths = [
             path for path, entry in zip(self._places.paths, self._places.files, strict=True) if not entry.is_padding
         ]
@@ -331,7 +295,7 @@ class FileStorage:
 
     def look_again(self, numbers: Collection[int]) -> None:
         self._check_open()
-        self._descriptors.clear()
+        self._access.let_go()
         checked: set[str] = set()
         for number in numbers:
             if number == len(self._places.files):
@@ -343,31 +307,22 @@ class FileStorage:
                 self._places.prepare(number, checked=checked)
                 if self._places.known.identity(number) not in (None, before):
                     self._held.add(number)
-        gone = {index for index in self._dirty if not self._places.known.is_known(self._numbers[index])}
-        self._dirty -= gone
+        self._access.forget_gone()
 
     def holes(self) -> list[tuple[int, int]]:
         self._check_open()
         found: list[tuple[int, int]] = []
-        for index in sorted(self._written):
-            span = self._spans[index]
-            if self._parted[index]:
-                continue
-            try:
-                descriptor = self._descriptors.get((index, False))
-                reached = 0
-                for start, end in [*data_extents(descriptor.number, span.length), (span.length, span.length)]:
-                    if reached < start:
-                        found.append((span.offset + reached, start - reached))
-                    reached = end
-            except OSError as error:
-                raise StorageError.from_os_error("read", self._path(index), error) from None
+        for number in sorted(self._access.written):
+            entry = self._places.files[number]
+            if not self._parted[number]:
+                holes = self._access.holes(number, entry.length)
+                found += ((entry.offset + position, length) for position, length in holes)
         return found
 
     # Files
 
     def _pieces_of(self, offset: int, length: int) -> Iterator[tuple[int, int, int]]:
-        """Cuts a range at file borders: (index of the span, position in its file, length), in order."""
+        """Cuts a range at file borders: (number of the file, position in it, length), in order."""
         self._check_open()
         if offset < 0 or length < 0 or offset + length > self.total_bytes:
             raise LocalProtocolError(f"{length} bytes at {offset} are not inside the {self.total_bytes} of the torrent")
@@ -376,117 +331,69 @@ class FileStorage:
             entry = self._spans[index]
             position = offset - entry.offset
             size = min(length, entry.length - position)
-            yield index, position, size
+            yield self._numbers[index], position, size
             offset += size
             length -= size
             index += 1
 
-    def _read_file(self, index: int, position: int, length: int) -> bytes:
-        if HAS_POSITIONED_CALLS and not self._spans[index].is_padding and not self._parted[index]:
-            descriptor = self._descriptors.get((index, False))
-            try:
-                data = os.pread(descriptor.number, length, position)
-            except OSError as error:
-                raise StorageError.from_os_error("read", self._path(index), error) from None
-            if len(data) == length:  # the system may give less without being at the end
-                return data
+    def _is_plain(self, number: int) -> bool:
+        """Whether the bytes of a file are where it is, and nowhere else."""
+        return not (self._parted[number] or self._places.files[number].is_padding)
+
+    def _read_elsewhere(self, number: int, position: int, length: int) -> bytes:
         buffer = bytearray(length)
-        self._read_file_into(index, position, memoryview(buffer))
+        self._read_file_into(number, position, memoryview(buffer))
         return bytes(buffer)
 
-    def _read_file_into(self, index: int, position: int, view: memoryview) -> None:
-        if self._spans[index].is_padding:
+    def _read_file_into(self, number: int, position: int, view: memoryview) -> None:
+        entry = self._places.files[number]
+        if entry.is_padding:
             view[:] = bytes(len(view))
-            return
-        if self._parted[index]:
+        elif self._parted[number]:
             assert self._part is not None
-            self._part.read_into(self._starts[index] + position, view)
-            return
-        descriptor = self._descriptors.get((index, False))
-        while view:
-            try:
-                size = read_at(descriptor.number, view, position)
-            except OSError as error:
-                raise StorageError.from_os_error("read", self._path(index), error) from None
-            if size == 0:
-                path = self._path(index)
-                raise MissingDataError(f"cannot read {path}: it ends at byte {position} or before", path=path)
-            view = view[size:]
-            position += size
-
-    def _write_file(self, index: int, position: int, view: memoryview) -> None:
-        if self._spans[index].is_padding:
-            return
-        if self._parted[index]:
-            assert self._part is not None
-            self._part.write(self._starts[index] + position, view)
+            self._part.read_into(entry.offset + position, view)
         else:
-            self._write_to_place(index, position, view)
+            self._access.read_into(number, position, view)
 
-    def _write_to_place(self, index: int, position: int, view: memoryview) -> None:
-        number = self._numbers[index]
-        if number in self._held:
-            path = self._path(index)
-            raise FilesChangedError(f"{path} was replaced by another file", path=path, number=number)
-        descriptor = self._descriptors.get((index, True))
-        if number in self._compared:
-            self._compare(index, position, view)
+    def _write_file(self, number: int, position: int, view: memoryview) -> None:
+        entry = self._places.files[number]
+        if entry.is_padding:
             return
-        self._begin_writing(index)
-        while view:
-            try:
-                size = write_at(descriptor.number, view, position)
-            except OSError as error:
-                raise StorageError.from_os_error("write", self._path(index), error) from None
-            view = view[size:]
-            position += size
-        self._places.known.wrote(number, position)
+        if self._parted[number]:
+            assert self._part is not None
+            self._part.write(entry.offset + position, view)
+        else:
+            self._write_to_place(number, position, view)
 
-    def _compare(self, index: int, position: int, view: memoryview) -> None:
+    def _write_to_place(self, number: int, position: int, view: memoryview) -> None:
+        if number in self._held:
+            path = self._places.paths[number]
+            raise FilesChangedError(f"{path} was replaced by another file", path=path, number=number)
+        if number in self._compared:
+            self._compare(number, position, view)
+        else:
+            self._access.write(number, position, view)
+
+    def _compare(self, number: int, position: int, view: memoryview) -> None:
         """A file that may be somebody else's is as it should be, or stays as it is."""
+        self._access.open_to_write(number)
         found = bytearray(len(view))
-        self._read_file_into(index, position, memoryview(found))
+        self._access.read_into(number, position, memoryview(found))
         if found != view:
-            raise foreign_error([self._path(index)], "this torrent")
+            raise foreign_error([self._places.paths[number]], "this torrent")
 
-    def _begin_writing(self, index: int) -> None:
-        self._dirty.add(index)
-        self._written.add(index)
-        self._places.known.unsettle(self._numbers[index])
-
-    def _take_out(self, index: int) -> None:
+    def _take_out(self, number: int) -> None:
         """Brings what the part file holds of a file to its place."""
         assert self._part is not None
-        span = self._spans[index]
-        found = list(self._part.ranges(span.offset, span.end))
+        entry = self._places.files[number]
+        found = list(self._part.ranges(entry.offset, entry.end))
         for offset, length in found:
             buffer = memoryview(bytearray(length))
             self._part.read_into(offset, buffer)
-            self._write_to_place(index, offset - span.offset, buffer)
+            self._write_to_place(number, offset - entry.offset, buffer)
         if found:
             self.flush()  # first: until then the part file has the only copy that would survive
-            self._part.discard(span.offset, span.end)
-
-    def _open(self, key: tuple[int, bool]) -> int:
-        """A new descriptor for one file; the second half of the key says whether it is for writing."""
-        index, for_writing = key
-        self._check_open()
-        return self._places.open(self._numbers[index], for_writing=for_writing)
-
-    def _is_hole_in_file(self, index: int, position: int, size: int) -> bool:
-        try:
-            descriptor = self._descriptors.get((index, False))
-            end = os.fstat(descriptor.number).st_size
-            return end <= position or is_sparse(descriptor.number, position, size)
-        except MissingDataError:
-            return True
-        except StorageError:
-            raise
-        except OSError as error:
-            raise StorageError.from_os_error("read", self._path(index), error) from None
-
-    def _path(self, index: int) -> str:
-        return self._places.paths[self._numbers[index]]
+            self._part.discard(entry.offset, entry.end)
 
     def _check_writable(self) -> None:
         self._check_open()
@@ -494,5 +401,4 @@ class FileStorage:
             raise LocalProtocolError("this storage was opened for reading only")
 
     def _check_open(self) -> None:
-        if self._closed:
-            raise LocalProtocolError("this storage is closed")
+        self._access.check_open()
