@@ -13,10 +13,11 @@ from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.peers.arrivals import Arrivals
 from bittorrent.aio.peers.swarm import Swarm
 from bittorrent.aio.sources.sources import Sources, parse_metadata
-from bittorrent.aio.storage.content import Content, Totals
+from bittorrent.aio.storage.content import Content
 from bittorrent.aio.storage.disk import DiskJobs
 from bittorrent.aio.storage.file_guard import FileGuard
 from bittorrent.aio.storage.kept_metadata import KeptMetadata
+from bittorrent.aio.storage.kept_state import Totals
 from bittorrent.aio.storage.piece_store import PieceStore
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.aio.wanted import Wanted

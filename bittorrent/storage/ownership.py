@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bittorrent.errors import StorageError
@@ -62,6 +62,26 @@ def begun_by_us(begun: bytes, then: Sequence[FileStamp | None], now: Sequence[Fi
         for number, mark in enumerate(marks)
         if mark == BEING_WRITTEN or (mark == AT_REST and then[number] == now[number] is not None)
     }
+
+
+def marks_of(
+    stamps: Sequence[FileStamp | None], priorities: Sequence[int], *, not_ours: Collection[int], is_last: bool
+) -> bytes:
+    """What `begun_by_us` of the next start will go by: see `ResumeState.begun`.
+
+    Args:
+        stamps: of each file, and last of the part file.
+        priorities: of each file; nothing at all when all are wanted.
+        not_ours: the numbers of files that are, or may be, somebody else's.
+        is_last: nothing is written any more.
+    """
+    marks = bytearray(len(stamps) - 1)
+    for number, stamp in enumerate(stamps[:-1]):
+        is_wanted = not priorities or priorities[number] > 0
+        if number in not_ours or (stamp is None and not is_wanted):
+            continue
+        marks[number] = (AT_REST if stamp is not None else 0) if is_last else BEING_WRITTEN
+    return bytes(marks)
 
 
 def foreign_error(paths: Sequence[str], name: str) -> StorageError:

@@ -175,14 +175,15 @@ async def test_what_is_remembered_while_files_move_does_not_stay_in_the_old_plac
         await complete(torrent)
         content = torrent._life.content
         assert content is not None
-        looked_at = content.changes
+        assert content._watch is not None
+        looked_at = content._watch.changes
 
         async def move_meanwhile() -> Any:
             await content.move(tmp_path / "elsewhere")
             return await looked_at()
 
-        monkeypatch.setattr(content, "changes", move_meanwhile)
-        content._remembered = None  # as if there were something new
+        monkeypatch.setattr(content._watch, "changes", move_meanwhile)
+        content._kept._stored = None  # as if there were something new
         await torrent._life._remember()
         monkeypatch.undo()
         assert [path.name for path in (tmp_path / "leech").rglob("*")] == []

@@ -1,0 +1,106 @@
+"""Whose the files of a torrent are, and what others do to them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from bittorrent.aio.storage.disk import Disk, DiskJobs
+from bittorrent.metainfo.files import pieces_of
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.storage.ownership import Verdict, judge
+from bittorrent.storage.ports import FileChange, Watched
+
+
+class FileWatch:
+    """Knows which files are somebody else's, and finds out what has become of the others.
+
+    All coroutines raise StorageError when the system refuses.
+
+    Args:
+        watched: the storage.
+        disk: runs what it does.
+        overwrite: files that are somebody else's are replaced.
+
+    Attributes:
+        left: the numbers of the files that are somebody else's.
+        compared: the numbers of those that may be: what is to be written there has to be there already.
+    """
+
+    def __init__(self, metainfo: Metainfo, watched: Watched, disk: Disk, jobs: DiskJobs, *, overwrite: bool) -> None:
+        self.left: frozenset[int] = frozenset()
+        self.compared: frozenset[int] = frozenset()
+        self._metainfo = metainfo
+        self._watched = watched
+        self._disk = disk
+        self._jobs = jobs
+        self._overwrite = overwrite
+
+    async def cut(self) -> None:
+        """Shortens wanted files that are longer than in the torrent."""
+        await self._disk.run(self._watched.cut)
+
+    async def changes(self) -> list[FileChange]:
+        """What others did to the files."""
+        return await self._disk.run(self._watched.changes)
+
+    async def met(self) -> set[int]:
+        """The files that are there and were looked at."""
+        return await self._disk.run(self._watched.met)
+
+    async def look_again(self, numbers: Collection[int]) -> None:
+        """Takes some files as they are now. Nothing else uses the storage meanwhile."""
+        await self._disk.change(lambda: self._watched.look_again(numbers))
+
+    async def lost_in_holes(self, have: Bitfield) -> list[int]:
+        """The pieces of `have` that were written, and of which the disk has nothing."""
+        length = self._metainfo.piece_length
+        holes = await self._disk.run(self._watched.holes)
+        pieces = {
+            index: None for start, size in holes for index in range(start // length, -(-(start + size) // length))
+        }
+        hollow = [index for index in pieces if index in have]
+        right = await self._disk.verify(hollow) if hollow else ()
+        return [index for index in hollow if index not in right]
+
+    async def judge(self, have: Bitfield, numbers: Collection[int]) -> Verdict:
+        """Whose these files are, as far as the right pieces tell. `decide` makes it so."""
+        found = await self._disk.run(lambda: self._watched.holding(numbers))
+        return await self._jobs.compute(lambda: judge(self._metainfo, have, found))
+
+    def decide(self, numbers: Collection[int], verdict: Verdict, *, taken: Collection[int]) -> bool:
+        """Whose these files are from now on; whether there are others than before that are left alone.
+
+        Args:
+            taken: files of others that are to be overwritten.
+        """
+        before = self.left
+        self.left = (before - {*numbers}) | ({*verdict.foreign} - {*taken})
+        self.compared = (self.compared - {*numbers}) | {*(() if self._overwrite else verdict.unclear)}
+        self._watched.leave(self.left, self.compared)
+        return self.left != before
+
+    def take(self, numbers: Collection[int]) -> None:
+        """Files of others are to be overwritten."""
+        self.left -= {*numbers}
+        self._watched.leave(self.left, self.compared)
+
+    async def meet(self, numbers: Sequence[int]) -> tuple[int, ...]:
+        """Looks at files that were not wanted so far, and what is in their place; returns those that are somebody
+        else's and are not to be overwritten."""
+        known = await self.met()
+        unknown = [number for number in numbers if number not in known]
+        if not unknown:
+            return ()
+        await self.look_again(unknown)
+        new = await self.met() - known
+        pieces = {
+            index for number in new for index in pieces_of(self._metainfo.files[number], self._metainfo.piece_length)
+        }
+        right = await self._disk.verify(sorted(pieces))
+        found = await self._disk.run(lambda: self._watched.holding(new))
+        foreign = judge(self._metainfo, right, found).foreign
+        if not self._overwrite:
+            self.left |= {*foreign}
+        self._watched.leave(self.left, self.compared)
+        return () if self._overwrite else foreign
