@@ -9,10 +9,10 @@ import pytest
 from bittorrent.swarm.uploading.choker import SeedingPolicy
 from tests.simulation import choking
 from tests.simulation.choking import jains_index
-from transfer.simulation import Scenario, StreamConfig, run
+from transfer.simulation import Scenario, SimulatedStreamConfig, run
 
 # About what congestion control leaves under way on a slow line: the simulation has none of its own.
-STREAM = StreamConfig(window_bytes=1 << 14, segment_bytes=1 << 12)
+STREAM = SimulatedStreamConfig(window_bytes=1 << 14, segment_bytes=1 << 12)
 
 
 def outcome(scenario: Scenario[choking.T], *, seed: int) -> choking.T:

@@ -1,4 +1,4 @@
-"""Listening sockets of our own, for loops that watch file descriptors: accepted connections get a `SocketTransport`."""
+"""Listening sockets of our own, for loops that watch file descriptors: accepted connections get a `SocketStream`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Self
 
 from transfer.address import Address
 from transfer.aio.resolver import resolve
-from transfer.aio.sockets import SocketTransport
+from transfer.aio.socket_stream import SocketStream
 
 
 class SocketListener:
@@ -75,7 +75,7 @@ class SocketListener:
     def _begin(self, accepted: socket.socket) -> None:
         accepted.setblocking(False)
         try:
-            SocketTransport(self._loop, accepted, self._factory())
+            SocketStream(self._loop, accepted, self._factory())
         except Exception as error:  # noqa: BLE001  # the next connection may fare better
             accepted.close()
             if not isinstance(error, OSError):  # it was reset before we saw it

@@ -16,7 +16,7 @@ from typing import Any, Self, TypeVar
 from transfer.address import Address, is_ip_address
 from transfer.aio.resolver import resolve
 from transfer.aio.socket_listener import SocketListener, bind_listening_sockets
-from transfer.aio.sockets import SocketTransport
+from transfer.aio.socket_stream import SocketStream
 from transfer.aio.transports import Listener
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
@@ -49,7 +49,7 @@ class TcpConfig:
 class TcpTransport:
     """A `StreamTransport` over the sockets of the running event loop, simulated or real.
 
-    On asyncio's selector loop and on uvloop connections are `SocketTransport`s, which know `ScatterProtocol`. Any other
+    On asyncio's selector loop and on uvloop connections are `SocketStream`s, which know `ScatterProtocol`. Any other
     loop gets the loop's `create_connection` and `create_server`.
     """
 
@@ -67,7 +67,7 @@ class TcpTransport:
             sock = await (self._connect(loop, address) if is_ip else self._connect_by_name(loop, address))
             try:
                 protocol = protocol_factory()
-                return SocketTransport(loop, sock, protocol), protocol
+                return SocketStream(loop, sock, protocol), protocol
             except BaseException:
                 sock.close()
                 raise

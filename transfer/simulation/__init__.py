@@ -18,7 +18,7 @@ from transfer.simulation.nat import Firewall, Nat, NatKind
 from transfer.simulation.runner import Report, Run, RunConfig, Scenario, run, scenario
 from transfer.simulation.simulation import Simulation
 from transfer.simulation.storage import DiskStorage
-from transfer.simulation.streams import StreamConfig
+from transfer.simulation.streams import SimulatedStreamConfig
 from transfer.simulation.workloads import (
     SESSIONS_DEBIAN,
     SESSIONS_FLATOUT,
@@ -59,10 +59,10 @@ __all__ = [
     "Run",
     "RunConfig",
     "Scenario",
+    "SimulatedStreamConfig",
     "Simulation",
     "SimulationError",
     "SimulationLoop",
-    "StreamConfig",
     "TimeLimitError",
     "UnhandledError",
     "Weibull",

@@ -16,7 +16,7 @@ from transfer.simulation.server import Reception, StreamServer
 from transfer.simulation.signals import SignalCalls
 from transfer.simulation.socket_calls import SocketCalls
 from transfer.simulation.sockets import SocketOptions
-from transfer.simulation.streams import StreamConfig, StreamTransport
+from transfer.simulation.streams import SimulatedStream, SimulatedStreamConfig
 from transfer.simulation.tls import tls_options
 from transfer.simulation.transport_calls import TransportCalls
 from transfer.simulation.unsupported import NO_UNIX, UnsupportedCalls, unsupported
@@ -30,7 +30,7 @@ class NetworkCalls(SocketCalls, TransportCalls, SignalCalls, UnsupportedCalls):
     """`create_connection` and its family, as asyncio documents them."""
 
     network: Network
-    stream_config = StreamConfig()
+    stream_config = SimulatedStreamConfig()
 
     async def getaddrinfo(
         self,
@@ -237,7 +237,7 @@ class NetworkCalls(SocketCalls, TransportCalls, SignalCalls, UnsupportedCalls):
         config = self.stream_config
         protocol = protocol_factory()
         here, route = handshake.host, handshake.route
-        transport = StreamTransport(
+        transport = SimulatedStream(
             self.network, here, handshake.local, handshake.target, contextvars.copy_context(), config=config
         )
         reception = Reception(self.network, route.host, route.realm, route.target, route.source, config)

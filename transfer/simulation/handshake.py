@@ -12,7 +12,7 @@ from transfer.simulation.network import FILTERED, UNREACHABLE, Route
 
 if TYPE_CHECKING:
     from transfer.simulation.network import Network
-    from transfer.simulation.streams import StreamConfig
+    from transfer.simulation.streams import SimulatedStreamConfig
 
 
 class Handshake:
@@ -32,7 +32,7 @@ class Handshake:
         host: Host,
         target: Endpoint,
         local: tuple[str, int] | None,
-        config: StreamConfig,
+        config: SimulatedStreamConfig,
     ) -> None:
         self.host = host
         self.done: asyncio.Future[None] = network.loop.create_future()

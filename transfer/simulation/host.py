@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from transfer.simulation.disk import Disk
     from transfer.simulation.link import Pipe
     from transfer.simulation.nat import Firewall, Nat
-    from transfer.simulation.server import Listener
-    from transfer.simulation.streams import StreamTransport
+    from transfer.simulation.server import ListeningAddress
+    from transfer.simulation.streams import SimulatedStream
 
 Endpoint = tuple[str, int]
 
@@ -60,8 +60,8 @@ class Host:
         self.firewall: Firewall | None = None
         self.disk: Disk | None = None
         self.udp: dict[DatagramEndpoint, None] = {}
-        self.listeners: dict[Listener, None] = {}
-        self.connections: dict[StreamTransport, None] = {}
+        self.listeners: dict[ListeningAddress, None] = {}
+        self.connections: dict[SimulatedStream, None] = {}
         self.loopback = Realm(f"{addresses[0]} itself")
         self._next_port = FIRST_EPHEMERAL_PORT
 
@@ -104,7 +104,7 @@ class Host:
         network = ip.rpartition(".")[0]
         return is_multicast(ip) or any(network == address.rpartition(".")[0] for address in self.addresses)
 
-    def free_port(self, taken: dict[Endpoint, DatagramEndpoint] | dict[Endpoint, Listener], ip: str) -> int:
+    def free_port(self, taken: dict[Endpoint, DatagramEndpoint] | dict[Endpoint, ListeningAddress], ip: str) -> int:
         """The next port nobody has bound; ports are not reused before the range has been gone through.
 
         Raises:
@@ -145,7 +145,7 @@ class Realm:
         self.hosts: dict[str, Host] = {}
         self.nats: dict[str, Nat] = {}
         self.udp: dict[Endpoint, DatagramEndpoint] = {}
-        self.listeners: dict[Endpoint, Listener] = {}
+        self.listeners: dict[Endpoint, ListeningAddress] = {}
 
 
 @lru_cache(maxsize=65_536)

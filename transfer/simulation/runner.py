@@ -18,7 +18,7 @@ from transfer.simulation.loop import SimulationLoop
 from transfer.simulation.network import Network
 from transfer.simulation.process import virtual_environment
 from transfer.simulation.simulation import Simulation
-from transfer.simulation.streams import StreamConfig
+from transfer.simulation.streams import SimulatedStreamConfig
 from transfer.simulation.tasks import describe_tasks
 
 T = TypeVar("T")
@@ -42,7 +42,7 @@ class RunConfig:
     """
 
     link: Link = field(default_factory=Link)
-    stream: StreamConfig = field(default_factory=StreamConfig)
+    stream: SimulatedStreamConfig = field(default_factory=SimulatedStreamConfig)
     max_virtual_s: float = 86_400.0
     max_steps_per_instant: int = 1_000_000
     executor_cost_s: float = 0.0001

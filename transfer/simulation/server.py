@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 from transfer.simulation.channel import Channel, Kind
 from transfer.simulation.host import Endpoint, Host, Realm
 from transfer.simulation.sockets import SimulatedSocket
-from transfer.simulation.streams import StreamConfig, StreamTransport
+from transfer.simulation.streams import SimulatedStream, SimulatedStreamConfig
 
 if TYPE_CHECKING:
     from transfer.simulation.network import Network
 
 
-class Listener:
+class ListeningAddress:
     """One bound address of a server."""
 
     __slots__ = ("_bound", "_context", "host", "local", "server", "socket")
@@ -42,11 +42,11 @@ class Listener:
         host.listeners[self] = None
 
     def accept(
-        self, network: Network, channel: Channel, local: Endpoint, remote: Endpoint, config: StreamConfig
-    ) -> StreamTransport:
+        self, network: Network, channel: Channel, local: Endpoint, remote: Endpoint, config: SimulatedStreamConfig
+    ) -> SimulatedStream:
         """The server's end of a connection whose first end sends through `channel`."""
         context = self._context.copy()
-        transport = StreamTransport(network, self.host, local, remote, context, config=config, server=self.server)
+        transport = SimulatedStream(network, self.host, local, remote, context, config=config, server=self.server)
         transport.channel = Channel(
             network, transport, channel.sender, local, remote, give_up_us=round(config.give_up_s * 1e6)
         )
@@ -61,7 +61,7 @@ class Listener:
         self.host.listeners.pop(self, None)
 
     def __repr__(self) -> str:
-        return f"<Listener {self.local[0]}:{self.local[1]} of {self.host}>"
+        return f"<ListeningAddress {self.local[0]}:{self.local[1]} of {self.host}>"
 
 
 class StreamServer(asyncio.Server):
@@ -77,15 +77,15 @@ class StreamServer(asyncio.Server):
         self._network = network
         self._host = host
         self._locals = tuple(locals_)
-        self._listeners: list[Listener] | None = []
+        self._listeners: list[ListeningAddress] | None = []
         self._connections = 0
         self._is_serving = False
         self._forever: asyncio.Future[None] | None = None
         self._closed_waiters: list[asyncio.Future[None]] = []
-        self._open: list[Listener] = []
+        self._open: list[ListeningAddress] = []
         try:
             for local in self._locals:
-                self._open.append(Listener(self, host, local))
+                self._open.append(ListeningAddress(self, host, local))
         except OSError:
             for listener in self._open:
                 listener.close()
@@ -176,7 +176,7 @@ class StreamServer(asyncio.Server):
                 waiter.set_result(None)
         self._closed_waiters.clear()
 
-    def _transports(self) -> list[StreamTransport]:
+    def _transports(self) -> list[SimulatedStream]:
         return [transport for transport in self._host.connections if transport.belongs_to(self)]
 
     def __hash__(self) -> int:
@@ -193,7 +193,13 @@ class Reception:
     __slots__ = ("_channel", "_config", "_local", "_network", "_realm", "_remote", "host")
 
     def __init__(
-        self, network: Network, host: Host, realm: Realm, local: Endpoint, remote: Endpoint, config: StreamConfig
+        self,
+        network: Network,
+        host: Host,
+        realm: Realm,
+        local: Endpoint,
+        remote: Endpoint,
+        config: SimulatedStreamConfig,
     ) -> None:
         self.host = host
         self._network = network

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from transfer.simulation import Link, Simulation, StreamConfig, run
+from transfer.simulation import Link, SimulatedStreamConfig, Simulation, run
 
 A, B, C = "10.0.0.1", "10.0.0.2", "10.0.0.3"
 
@@ -107,7 +107,7 @@ def test_a_stream_dies_of_a_partition_that_lasts() -> None:
             transport.abort()
         return died_at
 
-    assert 30 <= run(scenario, stream=StreamConfig(give_up_s=30, connect_timeout_s=5)).result < 60
+    assert 30 <= run(scenario, stream=SimulatedStreamConfig(give_up_s=30, connect_timeout_s=5)).result < 60
 
 
 def test_a_black_hole_swallows_one_direction() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from transfer.simulation import Link, Simulation, StreamConfig, run
+from transfer.simulation import Link, SimulatedStreamConfig, Simulation, run
 
 
 class Peer(asyncio.DatagramProtocol):
@@ -265,8 +265,8 @@ def test_a_flow_is_bounded_by_its_window_and_the_round_trip() -> None:
         server.close()
         return simulation.now - started
 
-    fast = run(scenario, link=Link(delay_s=0.05), stream=StreamConfig(window_bytes=1 << 20)).result
-    slow = run(scenario, link=Link(delay_s=0.05), stream=StreamConfig(window_bytes=1 << 16)).result
+    fast = run(scenario, link=Link(delay_s=0.05), stream=SimulatedStreamConfig(window_bytes=1 << 20)).result
+    slow = run(scenario, link=Link(delay_s=0.05), stream=SimulatedStreamConfig(window_bytes=1 << 16)).result
     assert fast < 0.2
     assert slow == pytest.approx(1_000_000 / (1 << 16) * 0.1, rel=0.35)
 

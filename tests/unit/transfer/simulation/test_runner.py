@@ -109,7 +109,12 @@ def test_failures_pass_through_with_the_story() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "thing"),
-    [("task", "sleep"), ("server", "Listener"), ("datagrams", "DatagramEndpoint"), ("connection", "StreamTransport")],
+    [
+        ("task", "sleep"),
+        ("server", "ListeningAddress"),
+        ("datagrams", "DatagramEndpoint"),
+        ("connection", "SimulatedStream"),
+    ],
 )
 def test_leaks_are_found(kind: str, thing: str) -> None:
     async def leaks(simulation: Simulation) -> None:

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from transfer.simulation import Simulation, StreamConfig, run
+from transfer.simulation import SimulatedStreamConfig, Simulation, run
 
-CONFIG = StreamConfig(window_bytes=400, segment_bytes=100)
+CONFIG = SimulatedStreamConfig(window_bytes=400, segment_bytes=100)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Flow control and closing of streams, whatever carries them."""
