@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bittorrent.config import SessionConfig
-from bittorrent.errors import NoPeersError
-from bittorrent.lifecycle.seed_goal import SeedGoal
-from bittorrent.metainfo.magnet import Magnet
+from bittorrent import NoPeersError, SeedGoal, SessionConfig
 from bittorrent.metainfo.selection import FileName
-from bittorrent.metainfo.torrent import Metainfo
-from fileshare.cli.batch import Batch
 from fileshare.cli.errors import CommandError, InterruptedByUserError
-from fileshare.cli.job import Job
-from fileshare.cli.network_options import NetworkOptions
+from fileshare.cli.follow import follow
+from fileshare.cli.job_reports import check_jobs, report_close, report_done, report_end, report_stop
 from fileshare.cli.output import Output
+from fileshare.cli.renamed import find_renamed, tell_renamed
 from fileshare.cli.runtime import wait_started
+from fileshare.cli.service_view import ServiceView
 from fileshare.cli.transfers import complete_text, sources_text, unfinished_text
 from fileshare.cli.units import elapsed_text, rate_text, size_text
-from fileshare.service.fetch import fetch_all
-from fileshare.service.sources import is_url, read_source
-from fileshare.text import one_line, printable
+from fileshare.service import EndReason, JobOptions, JobSnapshot, NetworkOptions, Service
+from fileshare.service.events import MetadataKnown, ServiceEvent, TorrentCompleted, TorrentEnded
+from fileshare.text import printable
 from transfer.errors import TransferError
 
 
@@ -51,48 +49,29 @@ class Downloads:
         config: SessionConfig,
     ) -> None:
         self._output = output
+        self._labels = labels
         self._directory = directory
         self._network = network
-        self._select = select
-        self._sequential = sequential
-        self._overwrite = overwrite
-        self._web_seeds = web_seeds
-        self._goal = goal
-        self._config = config
-        self._said_seeding = False
-        self.batch = Batch(
-            output,
-            several=len(labels) > 1,
-            goal=goal,
-            on_complete=self._report_completion,
-            advise=self._advise,
-            tells_names=True,
+        self._options = JobOptions(
+            goal=goal, web_seeds=web_seeds, select=select, sequential=sequential, overwrite=overwrite
         )
-        self._sources: dict[bytes, tuple[str, Metainfo | Magnet]] = {}
-        self._urls = [label for label in labels if is_url(label)]
-        for label in labels:
-            if not is_url(label):
-                try:
-                    self._take(label, read_source(label))
-                except (TransferError, OSError) as error:
-                    self.batch.reject(label, error)
+        self._several = len(labels) > 1
+        self._said_seeding = False
+        self._is_private = False
+        self._view = ServiceView(output, several=self._several, advise=self._advise)
+        self.service = Service(network, download_dir=directory, session_config=config)
 
     async def run(self) -> None:
         """Until everything is here, and shared as long as was wished."""
-        for url in self._urls:
-            self._output.say(f"fetching {printable(url)}")
-        for url, found in await fetch_all(self._urls, allow_private=self._network.allow_private):
-            if isinstance(found, TransferError):
-                self.batch.reject(url, found)
-            else:
-                self._take(url, found)
-        if not self._sources:
-            return
-        async with self._network.open(
-            self._output, download_dir=self._directory, config=self._config, is_private=self._is_private
-        ) as session:
-            await wait_started()
-            await self.batch.run(session, self._start)
+        await follow(self.service, self, self._work())
+
+    def check(self) -> None:
+        """Whether all went well.
+
+        Raises:
+            TransferError, OSError: what was wrong with the only torrent, or how many failed.
+        """
+        check_jobs(self.service.jobs, several=self._several, advise=self._advise)
 
     def report_interruption(self) -> None:
         """What has been reached when Ctrl-C came.
@@ -100,37 +79,45 @@ class Downloads:
         Raises:
             InterruptedByUserError: not everything.
         """
-        if self._goal is not None:
-            for job in self.batch.jobs:
-                self.batch.report_end(job)
-        unfinished = [job for job in self.batch.jobs if not job.is_complete and job.error is None]
+        jobs = self.service.jobs
+        if self._options.goal is not None:
+            report_close(self._output, jobs, several=self._several)
+        unfinished = [job for job in jobs if not job.is_complete and job.error is None]
         for job in unfinished:
-            job.report_stop(self._output)
-        if unfinished or not self.batch.jobs:
-            raise InterruptedByUserError(self._explain_interruption())
+            report_stop(self._output, job)
+        if unfinished or not jobs:
+            raise InterruptedByUserError(self._explain_interruption(jobs))
 
-    @property
-    def _is_private(self) -> bool:
-        """A private torrent keeps to its trackers (BEP 27)."""
-        return all(isinstance(source, Metainfo) and source.private for _, source in self._sources.values())
+    async def show(self, event: ServiceEvent) -> None:
+        """As `View` has it."""
+        self._view.show(event)
+        match event:
+            case MetadataKnown(job=job):
+                assert job.metainfo is not None
+                found = await asyncio.to_thread(find_renamed, job.metainfo)
+                tell_renamed(self._output, job.metainfo, found)
+            case TorrentCompleted(job=job):
+                self._report_completion(job)
+            case TorrentEnded(job=job) if job.reason is not EndReason.CLOSED:
+                report_end(self._output, job, several=self._several)
 
-    def _take(self, label: str, source: Metainfo | Magnet) -> None:
-        self._sources.setdefault(source.info_hash, (_short(label, source), source))
+    def leave(self) -> None:
+        """As `View` has it."""
+        self._view.leave()
 
-    async def _start(self) -> None:
-        for label, source in self._sources.values():
-            await self.batch.add(
-                label,
-                source,
-                peers=self._network.peers,
-                web_seeds=self._web_seeds,
-                select=self._select,
-                sequential=self._sequential,
-                overwrite=self._overwrite,
-            )
+    async def _work(self) -> None:
+        sources = await self.service.resolve(self._labels)
+        if not sources:
+            return
+        self._is_private = all(source.is_private for source in sources)
+        await self.service.open(uses_dht=not self._is_private)
+        await wait_started()
+        for source in sources:
+            await self.service.add(source, options=self._options)
+        await self.service.wait_idle()
 
-    def _explain_interruption(self) -> str:
-        moments = [job.stats for job in self.batch.jobs if job.stats is not None and job.stats.total_bytes]
+    def _explain_interruption(self, jobs: Sequence[JobSnapshot]) -> str:
+        moments = [job.stats for job in jobs if job.stats is not None and job.stats.total_bytes]
         if not moments:
             return f"interrupted before anything was downloaded; to try again: {_command_line()}"
         done = sum(stats.done_bytes for stats in moments)
@@ -141,23 +128,21 @@ class Downloads:
             f" to continue: {_command_line()}"
         )
 
-    def _report_completion(self, job: Job) -> None:
+    def _report_completion(self, job: JobSnapshot) -> None:
         stats = job.stats
         assert stats is not None
+        where = printable(str(job.path))
         if stats.sources or stats.downloaded_bytes:
             pace = (
                 f" at {rate_text(stats.downloaded_bytes / max(job.seconds, 0.001))}" if stats.downloaded_bytes else ""
             )
             self._output.say(
-                f"done: {printable(str(job.path))} ({complete_text(stats)}), {sources_text(stats)}, in"
-                f" {elapsed_text(job.seconds)}{pace}"
+                f"done: {where} ({complete_text(stats)}), {sources_text(stats)}, in {elapsed_text(job.seconds)}{pace}"
             )
         else:
-            self._output.say(
-                f"already complete: {printable(str(job.path))} ({complete_text(stats)}); nothing was fetched"
-            )
-        job.report_done(self._output)
-        if self._goal is not None and not self._said_seeding:
+            self._output.say(f"already complete: {where} ({complete_text(stats)}); nothing was fetched")
+        report_done(self._output, job)
+        if self._options.goal is not None and not self._said_seeding:
             self._said_seeding = True
             self._output.say("seeding now; stop with Ctrl-C")
 
@@ -167,11 +152,6 @@ class Downloads:
         uses_dht = self._network.bootstrap is not None and not self._is_private
         options = "--bootstrap" if uses_dht else "--peer, --no-dht and --wait"
         return CommandError(f"{error} (see {options} in `kad get --help`)")
-
-
-def _short(label: str, source: Metainfo | Magnet) -> str:
-    """What a source is called in messages: magnet links are too long."""
-    return label if isinstance(source, Metainfo) else one_line(source.name or source.info_hash.hex())
 
 
 def _command_line() -> str:

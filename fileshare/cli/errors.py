@@ -11,7 +11,7 @@ from typing import NoReturn, ParamSpec
 import typer
 
 from fileshare.cli.output import Output
-from fileshare.service.errors import ListenError, NoFreePortError, NotKeptError
+from fileshare.service.errors import ListenError, NoFreePortError, NotKeptError, SharingEndedError
 from fileshare.text import one_line
 from transfer.errors import TransferError
 
@@ -69,5 +69,6 @@ def error_text(error: TransferError | OSError) -> str:
 _ADVICE: dict[type, str] = {
     ListenError: "choose another address with --listen HOST:PORT",
     NoFreePortError: "name one with --listen HOST:PORT",
+    SharingEndedError: "check its files with `kad torrent verify`",
     NotKeptError: "name the directory that does with -d, or the .torrent file",
 }

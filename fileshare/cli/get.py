@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bittorrent.config import SessionConfig
-from bittorrent.lifecycle.seed_goal import SeedGoal
+from bittorrent import SeedGoal, SessionConfig
 from fileshare.cli.downloads import Downloads
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import (
@@ -17,9 +16,9 @@ from fileshare.cli.network_options import (
     LimitDownOption,
     LimitUpOption,
     LocalOption,
-    NetworkOptions,
     PeerOption,
     WebSeedOption,
+    parse_network_options,
 )
 from fileshare.cli.options import (
     BootstrapOption,
@@ -105,7 +104,7 @@ def get(
         output=Output(as_json=as_json),
         labels=list(dict.fromkeys(sources)),
         directory=directory,
-        network=NetworkOptions.parse(
+        network=parse_network_options(
             listen=listen,
             bootstrap=bootstrap,
             no_dht=no_dht,
@@ -127,4 +126,4 @@ def get(
         run(job.run())
     except InterruptedByUserError:
         job.report_interruption()
-    job.batch.check()
+    job.check()

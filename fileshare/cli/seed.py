@@ -8,11 +8,17 @@ from typing import Annotated
 
 import typer
 
-from bittorrent.config import SessionConfig
+from bittorrent import SessionConfig
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.uploading.choker import ChokerConfig, SeedingPolicy
 from fileshare.cli.errors import InterruptedByUserError, exits
-from fileshare.cli.network_options import AllowPrivateOption, IpFilterOption, LimitUpOption, LocalOption, NetworkOptions
+from fileshare.cli.network_options import (
+    AllowPrivateOption,
+    IpFilterOption,
+    LimitUpOption,
+    LocalOption,
+    parse_network_options,
+)
 from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
@@ -99,7 +105,7 @@ def seed(
         names=list(dict.fromkeys(torrents)),
         directory=directory,
         state_dir=state,
-        network=NetworkOptions.parse(
+        network=parse_network_options(
             listen=listen,
             bootstrap=bootstrap,
             no_dht=no_dht,
@@ -116,7 +122,7 @@ def seed(
         run(job.run())
     except InterruptedByUserError:
         job.report_end()
-    job.batch.check()
+    job.check()
 
 
 def _choker(slots: int, policy: Policy) -> ChokerConfig:

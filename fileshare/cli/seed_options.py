@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bittorrent.lifecycle.seed_goal import SeedGoal
+from bittorrent import SeedGoal
 from fileshare.cli.network_options import parse_figure
 from fileshare.cli.units import parse_duration
 

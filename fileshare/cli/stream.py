@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from bittorrent.config import SessionConfig
+from bittorrent import Metainfo, SeedGoal
 from bittorrent.metainfo.files import FileEntry
-from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.selection import Selection
-from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.geometry import Geometry
-from bittorrent.stats import TorrentState, TorrentStats
 from fileshare.cli.errors import CommandError, InterruptedByUserError, exits
+from fileshare.cli.follow import follow
+from fileshare.cli.job_reports import check_jobs
 from fileshare.cli.network_options import (
     AllowPrivateOption,
     IpFilterOption,
     LimitDownOption,
     LimitUpOption,
     LocalOption,
-    NetworkOptions,
     PeerOption,
     WebSeedOption,
+    parse_network_options,
 )
 from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption, OverwriteOption, parse_listen
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run, wait_started
-from fileshare.cli.tracker_warnings import TrackerWarnings
-from fileshare.cli.transfers import TransferView, unfinished_text
+from fileshare.cli.service_view import ServiceView
+from fileshare.cli.transfers import unfinished_text
 from fileshare.cli.units import size_text
-from fileshare.service.fetch import fetch_torrent
-from fileshare.service.sources import is_url, read_source
+from fileshare.service import JobOptions, NetworkOptions, Service
+from fileshare.service.events import FetchStarted, ServiceEvent
 from transfer.address import Address
-
-if TYPE_CHECKING:
-    from bittorrent.aio.torrent import Torrent
 
 EXAMPLE = "Example: kad stream film.torrent --file film.mkv -o ~/Downloads"
 
@@ -84,7 +80,7 @@ def stream(
     job = Streaming(
         output=Output(as_json=as_json),
         label=source,
-        network=NetworkOptions.parse(
+        network=parse_network_options(
             listen=listen,
             bootstrap=bootstrap,
             no_dht=no_dht,
@@ -95,7 +91,6 @@ def stream(
             local=local,
             allow_private=allow_private,
         ),
-        source=None if is_url(source) else read_source(source),
         file=file,
         directory=directory,
         overwrite=overwrite,
@@ -113,7 +108,6 @@ class Streaming:
 
     Args:
         label: the source as it was typed.
-        source: None when `label` is the URL of a torrent.
     """
 
     def __init__(
@@ -121,7 +115,6 @@ class Streaming:
         *,
         output: Output,
         label: str,
-        source: Metainfo | Magnet | None,
         file: str | None,
         directory: Path,
         overwrite: bool,
@@ -131,15 +124,13 @@ class Streaming:
     ) -> None:
         self._output = output
         self._label = label
-        self._source = source
         self._file = file
         self._directory = directory
-        self._overwrite = overwrite
         self._http = http
-        self._network = network
-        self._web_seeds = web_seeds
-        self._stats: TorrentStats | None = None
-        self._warnings = TrackerWarnings(output)
+        self._options = JobOptions(goal=SeedGoal(), web_seeds=web_seeds, overwrite=overwrite)
+        self._view = ServiceView(output, several=False)
+        self.service = Service(network, download_dir=directory)
+        self._is_served = False
 
     async def run(self) -> None:
         """Until it is cancelled.
@@ -148,55 +139,66 @@ class Streaming:
             CommandError: the file cannot be served.
             TransferError: what stopped the torrent.
         """
-        from fileshare.file_server import FileServer  # brings the HTTP server with it
-
-        source = self._source or await fetch_torrent(self._label, allow_private=self._network.allow_private)
-        is_private = isinstance(source, Metainfo) and source.private
-        async with self._network.open(
-            self._output, download_dir=self._directory, config=SessionConfig(), is_private=is_private
-        ) as session:
-            await wait_started()
-            torrent = await session.add(
-                source, peers=self._network.peers, web_seeds=self._web_seeds, overwrite=self._overwrite
-            )
-            self._output.event("added", info_hash=torrent.info_hash, name=torrent.name, source=self._label)
-            with TransferView(self._output) as view:
-                number, entry = await self._choose(torrent, view)
-                await torrent.select([number])
-                async with AsyncExitStack() as stack:
-                    try:
-                        server = FileServer(torrent, host=self._http.host, port=self._http.port)
-                        await stack.enter_async_context(server)
-                    except OSError as error:
-                        reason = error.strerror or str(error)
-                        raise CommandError(f"cannot serve on {self._http}: {reason}; choose another --http") from None
-                    url = server.url(entry)
-                    self._output.say(url)
-                    self._output.event(
-                        "streaming", info_hash=torrent.info_hash, url=url, file=str(entry), bytes=entry.length
-                    )
-                    await self._follow(torrent, view)
+        await follow(self.service, self, self._work())
 
     def report_end(self) -> None:
         """What an interrupted stream has to say."""
-        if self._stats is not None:
-            size = size_text(self._stats.done_bytes)
-            besides = unfinished_text(self._stats.unfinished_bytes)
-            self._output.say(f"stopped: {size} are verified and saved in {self._directory}{besides}")
-            self._output.event(
-                "done",
-                info_hash=self._stats.info_hash,
-                name=self._stats.name,
-                done_bytes=self._stats.done_bytes,
-                downloaded_bytes=self._stats.downloaded_bytes,
-            )
+        for job in self.service.jobs:
+            if self._is_served and job.stats is not None:
+                size = size_text(job.stats.done_bytes)
+                besides = unfinished_text(job.stats.unfinished_bytes)
+                self._output.say(f"stopped: {size} are verified and saved in {self._directory}{besides}")
+                self._output.event(
+                    "done",
+                    info_hash=job.stats.info_hash,
+                    name=job.stats.name,
+                    done_bytes=job.stats.done_bytes,
+                    downloaded_bytes=job.stats.downloaded_bytes,
+                )
 
-    async def _choose(self, torrent: Torrent, view: TransferView) -> tuple[int, FileEntry]:
-        metainfo = await self._wait_metadata(torrent, view)
-        selection = Selection(metainfo.files, Geometry(metainfo.total_bytes, metainfo.piece_length))
+    async def show(self, event: ServiceEvent) -> None:
+        """As `View` has it."""
+        if not isinstance(event, FetchStarted):  # the first line is the address for the player
+            self._view.show(event)
+
+    def leave(self) -> None:
+        """As `View` has it."""
+        self._view.leave()
+
+    async def _work(self) -> None:
+        from fileshare.file_server import FileServer  # brings the HTTP server with it
+
+        service = self.service
+        sources = await service.resolve([self._label])
+        check_jobs(service.jobs, several=False)
+        source = replace(sources[0], label=self._label)
+        await service.open(uses_dht=not source.is_private)
+        await wait_started()
+        added = await service.add(source, options=self._options)
+        check_jobs([added], several=False)
+        torrent = service.torrent(source.torrent.info_hash)
+        number, entry = self._choose(await torrent.wait_metadata())
+        await service.select(torrent.info_hash, [number])
+        async with AsyncExitStack() as stack:
+            try:
+                server = FileServer(torrent, host=self._http.host, port=self._http.port)
+                await stack.enter_async_context(server)
+            except OSError as error:
+                reason = error.strerror or str(error)
+                raise CommandError(f"cannot serve on {self._http}: {reason}; choose another --http") from None
+            url = server.url(entry)
+            self._output.say(url)
+            self._output.event("streaming", info_hash=torrent.info_hash, url=url, file=str(entry), bytes=entry.length)
+            self._is_served = True
+            async for _ in torrent.events(max_waiting=1):
+                pass  # until it has stopped
+        raise torrent.error or CommandError(f"{torrent.name} was stopped")
+
+    def _choose(self, metainfo: Metainfo) -> tuple[int, FileEntry]:
         if self._file is None:
             numbers = {max(range(len(metainfo.files)), key=lambda n: _rank(metainfo.files[n]))}
         else:
+            selection = Selection(metainfo.files, Geometry(metainfo.total_bytes, metainfo.piece_length))
             name = self._file
             numbers = selection.numbers_of([int(name) if name.isascii() and name.isdigit() else name])
         if len(numbers) > 1:
@@ -204,26 +206,6 @@ class Streaming:
         number = numbers.pop()
         return number, metainfo.files[number]
 
-    async def _wait_metadata(self, torrent: Torrent, view: TransferView) -> Metainfo:
-        while True:
-            view.show(torrent.statistics())
-            with suppress(TimeoutError):
-                async with asyncio.timeout(REFRESH_INTERVAL_S):
-                    return await torrent.wait_metadata()
-
-    async def _follow(self, torrent: Torrent, view: TransferView) -> None:
-        try:
-            while torrent.state is not TorrentState.STOPPED:
-                view.show(torrent.statistics(), torrent.explain())
-                self._warnings.look(torrent)
-                await asyncio.sleep(REFRESH_INTERVAL_S)
-        finally:
-            self._stats = torrent.statistics()
-        raise torrent.error or CommandError(f"{torrent.name} was stopped")
-
 
 def _rank(entry: FileEntry) -> int:
     return -1 if entry.is_padding else entry.length
-
-
-REFRESH_INTERVAL_S = 0.5

@@ -35,3 +35,19 @@ class NotKeptError(ServiceError):
     def __init__(self, name: str, directory: Path) -> None:
         super().__init__(f"{name}: {directory} holds no download of this magnet link")
         self.directory = directory
+
+
+class SharingEndedError(ServiceError):
+    """A torrent that was complete and shared is not any more; `reason` is why."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} is shared no longer: {reason}")
+        self.reason = reason
+
+
+class UnknownTorrentError(ServiceError, LookupError):
+    """A command is about a torrent that the service does not have."""
+
+    def __init__(self, info_hash: bytes) -> None:
+        super().__init__(f"there is no torrent {info_hash.hex()}")
+        self.info_hash = info_hash

@@ -16,8 +16,8 @@ from bittorrent.config import SessionConfig
 from bittorrent.errors import NoPeersError
 from fileshare.cli.downloads import Downloads
 from fileshare.cli.errors import CommandError, InterruptedByUserError
-from fileshare.cli.network_options import NetworkOptions
 from fileshare.cli.output import Output
+from fileshare.service import NetworkOptions
 from transfer.address import Address
 from transfer.errors import TransferError
 
@@ -75,7 +75,7 @@ async def test_all_come_at_the_same_time(tmp_path: Path, friend: Session, capsys
     assert two is not None
     job = downloads(tmp_path, friend, path_of(tmp_path, "one"), two.magnet_link())
     await job.run()
-    job.batch.check()
+    job.check()
     for name in ("one", "two"):
         assert (tmp_path / "ours" / name).read_bytes() == (tmp_path / "theirs" / name).read_bytes()
     done = events_of(capsys, "done")
@@ -105,7 +105,7 @@ async def test_what_is_wrong_with_some_stops_no_other(
     job = downloads(tmp_path, friend, bad, path_of(tmp_path, "one"), lonely)
     await job.run()
     with pytest.raises(CommandError, match="2 of 3 torrents failed"):
-        job.batch.check()
+        job.check()
     captured = capsys.readouterr()
     events = [json.loads(line) for line in captured.out.splitlines()]
     assert [event["source"] for event in events if event["event"] == "failed"] == [bad, lonely]
@@ -120,7 +120,7 @@ async def test_what_is_wrong_with_the_only_one_is_the_error(tmp_path: Path, frie
     job = downloads(tmp_path, friend, path_of(tmp_path, "three"))
     await job.run()
     with pytest.raises(TransferError, match=r"no peer could be reached.*see --peer, --no-dht and --wait") as caught:
-        job.batch.check()
+        job.check()
     assert not isinstance(caught.value, NoPeersError), "it tells which options help"
 
 
@@ -131,7 +131,7 @@ async def test_the_same_torrent_by_two_names_is_fetched_once(
     copy.write_bytes((tmp_path / "theirs" / "one.torrent").read_bytes())
     job = downloads(tmp_path, friend, path_of(tmp_path, "one"), str(copy))
     await job.run()
-    job.batch.check()
+    job.check()
     assert len(events_of(capsys, "added")) == 1
 
 
@@ -141,7 +141,7 @@ async def test_two_torrents_for_one_place_do_not_overwrite_each_other(tmp_path: 
     job = downloads(tmp_path, friend, path_of(tmp_path, "one"), str(tmp_path / "renamed.torrent"))
     await job.run()
     with pytest.raises(CommandError, match="1 of 2 torrents failed"):
-        job.batch.check()
+        job.check()
 
 
 async def test_an_interruption_tells_what_is_saved_of_each(
@@ -153,7 +153,7 @@ async def test_an_interruption_tells_what_is_saved_of_each(
     )
     task = asyncio.create_task(job.run())
     async with asyncio.timeout(20):
-        while not any(entry.is_complete for entry in job.batch.jobs):  # noqa: ASYNC110
+        while not any(entry.is_complete for entry in job.service.jobs):  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -169,5 +169,5 @@ async def test_sharing_ends_with_its_goal(tmp_path: Path, friend: Session, capsy
     job = downloads(tmp_path, friend, *labels, goal=SeedGoal(seconds=0.0))
     async with asyncio.timeout(20):
         await job.run()
-    job.batch.check()
+    job.check()
     assert len(events_of(capsys, "done")) == 4, "each when it is complete, and when it is shared no longer"

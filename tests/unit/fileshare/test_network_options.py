@@ -5,17 +5,21 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import typer
 
-from bittorrent.config import SessionConfig
 from bittorrent.rate_limits import RateLimits
-from fileshare.cli import network_options
-from fileshare.cli.errors import CommandError
-from fileshare.cli.network_options import NetworkOptions, read_ip_filter
+from fileshare.cli.network_options import parse_network_options
 from fileshare.cli.output import Output
+from fileshare.cli.service_view import ServiceView
+from fileshare.service import NetworkOptions, Service
+from fileshare.service.dht_warning import warn_without_dht
+from fileshare.service.errors import ServiceError
+from fileshare.service.network_options import read_ip_filter
 from kademlia_core import PUBLIC_ROUTERS, LookupConfig, MainlineConfig, MainlineNode
 from transfer.address import Address
 
@@ -23,12 +27,27 @@ LIST = b"# bad neighbours\nsome name:10.0.0.0-10.0.0.255\n192.0.2.0/24\nnonsense
 PACKED = gzip.compress(LIST, mtime=0)
 
 
+@asynccontextmanager
+async def shown(
+    options: NetworkOptions, output: Output, directory: Path, *, uses_dht: bool = True
+) -> AsyncIterator[Service]:
+    """A service with these options, and what the command line says when it opens."""
+    service = Service(options, download_dir=directory)
+    events, view = service.events(), ServiceView(output, several=False)
+    try:
+        await service.open(uses_dht=uses_dht)
+        view.show(await anext(events))
+        yield service
+    finally:
+        await service.aclose()
+
+
 def test_nothing_said_is_the_usual() -> None:
-    assert NetworkOptions.parse(listen=None, bootstrap=None, no_dht=False) == NetworkOptions(bootstrap=PUBLIC_ROUTERS)
+    assert parse_network_options(listen=None, bootstrap=None, no_dht=False) == NetworkOptions(bootstrap=PUBLIC_ROUTERS)
 
 
 def test_everything_said() -> None:
-    options = NetworkOptions.parse(
+    options = parse_network_options(
         listen="127.0.0.1:0",
         bootstrap=None,
         no_dht=True,
@@ -50,7 +69,7 @@ def test_everything_said() -> None:
 
 def test_a_rate_that_is_none_names_its_option() -> None:
     with pytest.raises(typer.BadParameter, match="'500' has no unit") as caught:
-        NetworkOptions.parse(listen=None, bootstrap=None, no_dht=False, limit_up="500")
+        parse_network_options(listen=None, bootstrap=None, no_dht=False, limit_up="500")
     assert caught.value.param_hint == "--limit-up"
 
 
@@ -81,19 +100,19 @@ def test_lists_of_addresses(tmp_path: Path, data: bytes) -> None:
 def test_files_that_are_no_list(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "list"
     path.write_bytes(data)
-    with pytest.raises(CommandError, match="list is no list of addresses: "):
+    with pytest.raises(ServiceError, match="list is no list of addresses: "):
         read_ip_filter(path)
 
 
 async def test_a_session_keeps_to_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "list"
     path.write_bytes(LIST)
-    options = NetworkOptions.parse(
+    options = parse_network_options(
         listen="127.0.0.1:0", bootstrap=["none"], no_dht=False, ip_filter=path, limit_down="1M", local=False
     )
-    async with options.open(Output(as_json=True), download_dir=tmp_path, config=SessionConfig()) as session:
-        assert session.ip_filter.blocks("192.0.2.9")
-        address = str(session.address)
+    async with shown(options, Output(as_json=True), tmp_path) as service:
+        assert service.session.ip_filter.blocks("192.0.2.9")
+        address = str(service.session.address)
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [
         {"event": "listening", "address": address, "dht_address": address, "blocked_ranges": 2, "skipped_lines": 1}
     ]
@@ -101,7 +120,7 @@ async def test_a_session_keeps_to_them(tmp_path: Path, capsys: pytest.CaptureFix
 
 async def test_what_is_private_needs_no_node(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     options = NetworkOptions(listen=Address("127.0.0.1", 0), bootstrap=(), local=False)
-    async with options.open(Output(as_json=True), download_dir=tmp_path, config=SessionConfig(), is_private=True):
+    async with shown(options, Output(as_json=True), tmp_path, uses_dht=False):
         pass
     assert json.loads(capsys.readouterr().out)["dht_address"] is None
 
@@ -112,24 +131,22 @@ async def test_people_hear_how_much_is_blocked(tmp_path: Path, capsys: pytest.Ca
     options = NetworkOptions(
         listen=Address("127.0.0.1", 0), ip_filter=read_ip_filter(path), ip_filter_file=path, local=False
     )
-    async with options.open(Output(as_json=False), download_dir=tmp_path, config=SessionConfig()):
+    async with shown(options, Output(as_json=False), tmp_path):
         pass
     captured = capsys.readouterr()
     assert captured.out == f"2 ranges of addresses blocked by {path}\n"
     assert captured.err == f"kad: {path}: 1 line made no sense: line 4: nonsense\n"
 
 
-async def test_a_dht_that_cannot_be_joined_is_a_warning(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(network_options, "WARN_AFTER_S", 0.0)
+async def test_a_dht_that_cannot_be_joined_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    view = ServiceView(Output(as_json=True), several=False)
     quick = MainlineConfig(
         query_timeout_s=0.05, join_attempts=1, lookup=LookupConfig(short_timeout_s=0.01, patience_s=0.02)
     )
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
         async with MainlineNode(host="127.0.0.1", bootstrap=[silent.getsockname()], config=quick) as node:
-            await network_options._warn_without_dht(node, Output(as_json=True))
+            await warn_without_dht(node, view.show, after_s=0.0)
     told = capsys.readouterr()
     assert told.err.count("\n") == 1
     assert "no bootstrap node answered" in told.err

@@ -17,11 +17,10 @@ from bittorrent import Metainfo, SeedGoal, Session, create_metainfo
 from bittorrent.config import SessionConfig
 from bittorrent.errors import StorageError
 from bittorrent.storage.resume import ResumeStore
-from fileshare.cli import batch, seeding
 from fileshare.cli.errors import CommandError
-from fileshare.cli.network_options import NetworkOptions
 from fileshare.cli.output import Output
 from fileshare.cli.seeding import Seeding
+from fileshare.service import NetworkOptions, ServiceConfig
 from transfer.address import Address
 
 
@@ -40,12 +39,6 @@ class Events:
 @pytest.fixture
 def events(capsys: pytest.CaptureFixture[str]) -> Events:
     return Events(capsys)
-
-
-@pytest.fixture(autouse=True)
-def _look_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(seeding, "LOOK_INTERVAL_S", 0.0)
-    monkeypatch.setattr(batch, "REFRESH_INTERVAL_S", 0.01)
 
 
 def make(folder: Path, name: str) -> Metainfo:
@@ -68,6 +61,7 @@ def seed(
         super_seed=False,
         goal=goal or SeedGoal(),
         config=SessionConfig(),
+        service_config=ServiceConfig(look_interval_s=0.01, refresh_interval_s=0.01),
     )
 
 
@@ -99,7 +93,7 @@ async def test_several_torrents_whose_content_is_beside_them(tmp_path: Path, eve
                 torrent = await friend.add(metainfo, peers=[address])
                 async with asyncio.timeout(20):
                     await torrent.wait_complete()
-    job.batch.check()
+    job.check()
     assert {event["uploaded_bytes"] for event in events("done")} == {60_000}
     assert {event["info_hash"] for event in events("done")} == {metainfo.info_hash.hex() for metainfo in made}
 
@@ -181,7 +175,7 @@ async def test_what_is_not_whole_in_a_directory_is_told_and_tried_again(tmp_path
         assert "missing or damaged" in events("failed")[0]["message"]
         (tmp_path / "film").write_bytes(whole)
         await until(lambda: events("seeding"))
-    job.batch.check()
+    job.check()
 
 
 @pytest.mark.parametrize("has_state", [True, False])
@@ -195,10 +189,9 @@ async def test_a_link_that_was_downloaded_is_shared_with_the_trackers_of_both(
     job = seed(link, directory=tmp_path, state_dir=tmp_path / "state" if has_state else None)
     async with running(job):
         await until(lambda: events("seeding"))
-        torrent = job.batch.jobs[0].torrent
-        assert torrent is not None
+        torrent = job.service.torrent(metainfo.info_hash)
         assert {tracker.url for tracker in torrent.trackers()} == set(many)
-    job.batch.check()
+    job.check()
 
 
 async def test_what_is_wrong_with_a_torrent_that_was_named_is_a_failure(tmp_path: Path, events: Events) -> None:
@@ -209,7 +202,7 @@ async def test_what_is_wrong_with_a_torrent_that_was_named_is_a_failure(tmp_path
     async with running(job):
         await until(lambda: events("seeding") and events("failed"))
     with pytest.raises(CommandError, match="1 of 2 torrents failed"):
-        job.batch.check()
+        job.check()
 
 
 async def test_the_only_torrent_is_its_own_error(tmp_path: Path) -> None:
@@ -219,7 +212,7 @@ async def test_the_only_torrent_is_its_own_error(tmp_path: Path) -> None:
     async with asyncio.timeout(20):
         await job.run()
     with pytest.raises(StorageError, match=r"there is no one in .*elsewhere; name the directory that holds it"):
-        job.batch.check()
+        job.check()
 
 
 async def test_sharing_ends_with_its_goal(tmp_path: Path, events: Events) -> None:
@@ -231,7 +224,7 @@ async def test_sharing_ends_with_its_goal(tmp_path: Path, events: Events) -> Non
         torrent = await friend.add(metainfo, peers=[Address.parse(events("seeding")[0]["address"])])
         await torrent.wait_complete()
         await task
-    job.batch.check()
+    job.check()
     assert [event["uploaded_bytes"] for event in events("done")] == [60_000]
 
 
@@ -260,5 +253,5 @@ async def test_what_was_verified_is_believed_as_long_as_it_looks_the_same(
     os.utime(tmp_path / "one", ns=(seen.st_atime_ns, seen.st_mtime_ns))
     job = seed(tmp_path / "one.torrent", state_dir=state_dir)
     async with running(job):
-        await until(lambda: len(events("seeding")) == 2 or (job.batch.jobs and job.batch.jobs[0].error))
+        await until(lambda: len(events("seeding")) == 2 or (job.service.jobs and job.service.jobs[0].error))
     assert (len(events("seeding")) == 2) is is_remembered

@@ -12,7 +12,8 @@ from aiohttp import web
 from bittorrent import Session, create_metainfo
 from bittorrent.events import TrackerWarned
 from fileshare.cli.output import Output
-from fileshare.cli.tracker_warnings import TrackerWarnings
+from fileshare.cli.service_view import ServiceView
+from fileshare.service.tracker_warnings import TrackerWarnings
 from tests.unit.bittorrent.aio.test_tracker import http_tracker
 
 
@@ -23,7 +24,7 @@ async def test_a_warning_is_said_once_and_without_the_passkey(
         return web.Response(body=b"d8:intervali1800e5:peers0:15:warning message14:old\x1b[1mclient!ee")
 
     (tmp_path / "file").write_bytes(b"x")
-    warnings = TrackerWarnings(Output(as_json=True))
+    warnings, view = TrackerWarnings(), ServiceView(Output(as_json=True), several=False)
     async with http_tracker(answer) as url, Session(tmp_path / "leech", host="127.0.0.1") as session:
         metainfo = create_metainfo(tmp_path / "file", trackers=[f"{url}/secret/announce"])
         torrent = await session.add(metainfo)
@@ -32,7 +33,8 @@ async def test_a_warning_is_said_once_and_without_the_passkey(
                 if isinstance(event, TrackerWarned):
                     break
         for _ in range(3):
-            warnings.look(torrent)
+            for warning in warnings.look(torrent):
+                view.show(warning)
     captured = capsys.readouterr()
     assert captured.err == f"kad: file: the tracker {url} warns: old [1mclient!\n"
     assert [json.loads(line) for line in captured.out.splitlines()] == [

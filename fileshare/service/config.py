@@ -1,0 +1,36 @@
+"""How often the service looks, and how much it remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceConfig:
+    """Times and bounds.
+
+    Attributes:
+        refresh_interval_s: goals are looked at, and snapshots told, so often.
+        many_jobs: with more, snapshots come more rarely, in proportion: each costs a look at every torrent.
+        look_interval_s: watched folders are looked at so often.
+        dht_warning_after_s: a DHT that cannot be joined is told of after so long, unless all is over by then.
+        max_waiting_events: for each view, unless it asks for another number; the oldest are dropped and counted.
+        max_warnings: of trackers; so many different ones are told.
+        max_jobs_over: of jobs that failed or ended so many are remembered; the oldest are forgotten.
+    """
+
+    refresh_interval_s: float = 0.5
+    many_jobs: int = 100
+    look_interval_s: float = 5.0
+    dht_warning_after_s: float = 3.0
+    max_waiting_events: int = 1000
+    max_warnings: int = 1000
+    max_jobs_over: int = 10_000
+
+    def __post_init__(self) -> None:
+        if self.refresh_interval_s <= 0:
+            raise ValueError("refresh_interval_s must be positive")
+        if min(self.look_interval_s, self.dht_warning_after_s) < 0:
+            raise ValueError("look_interval_s and dht_warning_after_s must not be negative")
+        if min(self.many_jobs, self.max_waiting_events, self.max_jobs_over) < 1 or self.max_warnings < 0:
+            raise ValueError("many_jobs, max_waiting_events and max_jobs_over must be at least 1")

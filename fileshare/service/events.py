@@ -1,0 +1,150 @@
+"""What happens in the service, as views hear of it, in this order: values that do not change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from bittorrent import IpFilter
+from bittorrent.events import EventsLost
+from fileshare.service.snapshots import JobSnapshot
+from kademlia_core import BootstrapError
+from transfer.address import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchStarted:
+    """The torrent at a URL is being fetched."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceOpened:
+    """Others can call from now on.
+
+    Attributes:
+        dht_address: None without the DHT.
+        ip_filter: hosts to have nothing to do with, and the file they were read from; None where none were named.
+        local_error: why no peers are found in the local network, where they were asked for.
+    """
+
+    address: Address
+    dht_address: Address | None
+    ip_filter: IpFilter | None
+    ip_filter_file: Path | None
+    local_error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DhtUnreachable:
+    """The DHT cannot be joined; it is tried again."""
+
+    error: BootstrapError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorrentAdded:
+    """A torrent begins."""
+
+    job: JobSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataKnown:
+    """The files of a torrent are known: at once, except for magnet links."""
+
+    job: JobSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorrentsMoved:
+    """All torrents of this moment, with `stats` and `explanation`; told now and then as long as there are any."""
+
+    jobs: tuple[JobSnapshot, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorrentCompleted:
+    """All that is wanted of a torrent is verified and on disk."""
+
+    job: JobSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorrentFailed:
+    """A torrent cannot go on, or could not begin: `job.error`."""
+
+    job: JobSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorrentEnded:
+    """A torrent is shared no longer: `job.reason`."""
+
+    job: JobSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorrentPaused:
+    """Nothing of a torrent is moved any more."""
+
+    job: JobSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorrentResumed:
+    """A torrent goes on."""
+
+    job: JobSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TorrentWarned:
+    """A tracker has something to tell its users; each text is told once. `tracker` is its name without passkeys."""
+
+    info_hash: bytes
+    name: str
+    tracker: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderEmpty:
+    """There is no torrent file yet in a folder that is watched from now on."""
+
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FolderUnreadable:
+    """A watched folder cannot be read; what it held is shared on until it can. Told once each time."""
+
+    directory: Path
+    error: OSError
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceClosing:
+    """Torrents end now: what was reached is saved, and trackers are told."""
+
+
+ServiceEvent: TypeAlias = (
+    FetchStarted
+    | ServiceOpened
+    | DhtUnreachable
+    | TorrentAdded
+    | MetadataKnown
+    | TorrentsMoved
+    | TorrentCompleted
+    | TorrentFailed
+    | TorrentEnded
+    | TorrentPaused
+    | TorrentResumed
+    | TorrentWarned
+    | FolderEmpty
+    | FolderUnreadable
+    | ServiceClosing
+    | EventsLost
+)

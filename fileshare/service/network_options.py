@@ -1,0 +1,83 @@
+"""How the service reaches others."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bittorrent import IpFilter, RateLimits, SessionConfig
+from bittorrent.dialling.ip_filter import IpFilterError
+from fileshare.service.errors import ServiceError
+from fileshare.service.network import open_session
+from transfer.address import Address
+from transfer.plain_file import read_file
+
+if TYPE_CHECKING:
+    from bittorrent import Session
+    from kademlia_core import MainlineNode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkOptions:
+    """What a user wants of the network.
+
+    Attributes:
+        listen: None for the usual ports.
+        bootstrap: None to stay out of the DHT.
+        peers: to be asked besides those found.
+        limits: of everything together, peers of the local network and on this machine included.
+        ip_filter: hosts to have nothing to do with; `ip_filter_file` is where they were read from.
+        local: look for peers in the local network; None: where that works.
+        allow_private: whatever others name may lie in a private network (`bittorrent.dialling.targets`).
+    """
+
+    listen: Address | None = None
+    bootstrap: tuple[Address, ...] | None = None
+    peers: tuple[Address, ...] = ()
+    limits: RateLimits = field(default_factory=RateLimits)
+    ip_filter: IpFilter | None = None
+    ip_filter_file: Path | None = None
+    local: bool | None = None
+    allow_private: bool = False
+
+    @asynccontextmanager
+    async def open(
+        self, *, download_dir: Path, config: SessionConfig, state_dir: Path | None, uses_dht: bool
+    ) -> AsyncIterator[tuple[Session, MainlineNode | None]]:
+        """A session that keeps to these options, and its DHT node, if there is to be one.
+
+        Raises:
+            ListenError, NoFreePortError: its address cannot be bound.
+        """
+        async with open_session(
+            listen=self.listen,
+            bootstrap=self.bootstrap if uses_dht else None,
+            peers=self.peers,
+            download_dir=download_dir,
+            config=replace(config, allow_private=self.allow_private),
+            state_dir=state_dir,
+            ip_filter=self.ip_filter,
+            local_discovery=self.local is not False,
+        ) as (session, node):
+            session.set_rate_limits(self.limits, counts_local=True)
+            yield session, node
+
+
+def read_ip_filter(path: Path) -> IpFilter:
+    """The addresses on a list.
+
+    Raises:
+        ServiceError: it is none.
+        OSError: it cannot be read.
+    """
+    data = read_file(path, MAX_LIST_BYTES, may_be_pipe=True)
+    try:
+        return IpFilter.from_bytes(data)
+    except IpFilterError as error:
+        raise ServiceError(f"{path} is no list of addresses: {error}") from None
+
+
+MAX_LIST_BYTES = 256 << 20

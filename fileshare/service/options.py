@@ -1,0 +1,30 @@
+"""What may be asked for with a torrent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bittorrent import SeedGoal
+from bittorrent.metainfo.selection import FileName
+from transfer.address import Address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobOptions:
+    """How a torrent is fetched and shared. All but the first two are those of `Session.add`.
+
+    Attributes:
+        goal: how long it is shared; None: it is done when it is complete, and shared as long as the service runs.
+        is_optional: nobody asked for this very torrent; what is wrong with it makes nothing a failure.
+    """
+
+    goal: SeedGoal | None = None
+    is_optional: bool = False
+    peers: tuple[Address, ...] = ()
+    web_seeds: tuple[str, ...] = ()
+    select: tuple[FileName, ...] = ()
+    sequential: bool = False
+    overwrite: bool = False
+    seed_only: bool = False
+    super_seed: bool = False
+    paused: bool = False
