@@ -12,14 +12,11 @@ from urllib.parse import quote
 
 from aiohttp import hdrs, web
 
-from bittorrent.aio.stream import FileStream
-from bittorrent.aio.torrent import Torrent
-from bittorrent.metainfo.files import FileEntry
+from bittorrent import FileEntry, FileStream, Torrent
 from fileshare.byte_range import UnsatisfiableRangeError, parse_range
 from fileshare.http_door import HttpDoor, quiet_logger
 from fileshare.visitors import VisitorConfig
-from transfer.address import Address
-from transfer.errors import TransferError
+from transfer import Address, TransferError
 
 
 class FileServer:

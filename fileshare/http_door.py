@@ -17,8 +17,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler, Middleware
 
 from fileshare.visitors import VisitorConfig, Visitors
-from transfer.address import Address, AddressError
-from transfer.subnet import subscriber_of
+from transfer import Address, AddressError, subscriber_of
 
 
 class HttpDoor:

@@ -14,8 +14,7 @@ from typing import Annotated
 
 import typer
 
-from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.storage.create import create_metainfo
+from bittorrent import Metainfo, create_metainfo
 from fileshare.cli.demo_children import Child, Children
 from fileshare.cli.demo_views import Result, SwarmView, count_sources, result_table
 from fileshare.cli.errors import CommandError, InterruptedByUserError, exits

@@ -17,10 +17,8 @@ from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.units import count_text, size_text
 from fileshare.service.network import open_node
-from kademlia_core.aio.mainline import MainlineNode
-from kademlia_core.errors import BootstrapError
-from kademlia_core.mainline.core import MainlineStats
-from transfer.address import Address
+from kademlia_core import BootstrapError, MainlineNode, MainlineStats
+from transfer import Address
 
 app = typer.Typer(
     no_args_is_help=True, help="Be part of the DHT, the network that knows who shares what.", rich_markup_mode=None

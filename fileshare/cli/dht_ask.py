@@ -8,15 +8,13 @@ from typing import Annotated
 
 import typer
 
-from bittorrent.errors import MagnetError
-from bittorrent.metainfo.magnet import Magnet, parse_info_hash
+from bittorrent import Magnet, MagnetError, parse_info_hash
 from fileshare.cli.options import parse_bootstrap, parse_listen
 from fileshare.cli.output import Output
 from fileshare.service.network import default_host, open_node
 from fileshare.service.sources import is_magnet
-from kademlia_core.aio.mainline import MainlineNode
-from kademlia_core.mainline.config import MainlineConfig
-from transfer.address import Address
+from kademlia_core import MainlineConfig, MainlineNode
+from transfer import Address
 
 AskFromOption = Annotated[
     str | None,

@@ -16,13 +16,20 @@ from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.units import count_text
 from fileshare.text import one_line
-from kademlia_core.key import Key
-from kademlia_core.mainline.item_errors import ItemError
-from kademlia_core.mainline.items import ImmutableItem, MutableItem
-from kademlia_core.mainline.pointer import PointerError, PointerLink, info_hash_in, pointer_to
-from kademlia_core.mainline.reports import PutReport
-from kademlia_core.mainline.signing import SEED_SIZE, SigningKey
-from transfer.plain_file import read_file
+from kademlia_core import (
+    SEED_SIZE,
+    ImmutableItem,
+    ItemError,
+    Key,
+    MutableItem,
+    PointerError,
+    PointerLink,
+    PutReport,
+    SigningKey,
+    info_hash_in,
+    pointer_to,
+)
+from transfer import read_file
 
 SaltOption = Annotated[str, typer.Option("--salt", metavar="TEXT", help="Which of the owner's values.")]
 PublicKeyArgument = Annotated[

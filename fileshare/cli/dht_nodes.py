@@ -14,8 +14,8 @@ from fileshare.cli.options import BootstrapOption, JsonOption, parse_endpoint
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.units import count_text
-from kademlia_core.mainline.reports import AnnounceReport
-from transfer.address import Address
+from kademlia_core import AnnounceReport
+from transfer import Address
 
 PortOption = Annotated[int, typer.Option("--port", min=1, max=65535, help="TCP and uTP port that peers will call.")]
 

@@ -13,8 +13,8 @@ from fileshare.cli.options import BootstrapOption, JsonOption, parse_endpoint
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.units import count_text
-from kademlia_core.mainline.sampling import InfoHashSample
-from transfer.address import Address
+from kademlia_core import InfoHashSample
+from transfer import Address
 
 
 @exits

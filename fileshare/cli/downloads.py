@@ -8,8 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from bittorrent import NoPeersError, SeedGoal, SessionConfig
-from bittorrent.metainfo.selection import FileName
+from bittorrent import FileName, NoPeersError, SeedGoal, SessionConfig
 from fileshare.cli.errors import CommandError, InterruptedByUserError
 from fileshare.cli.follow import follow
 from fileshare.cli.job_reports import check_jobs, report_close, report_done, report_end, report_stop
@@ -22,7 +21,7 @@ from fileshare.cli.units import elapsed_text, rate_text, size_text
 from fileshare.service import EndReason, JobOptions, JobSnapshot, NetworkOptions, Service
 from fileshare.service.events import MetadataKnown, ServiceEvent, TorrentCompleted, TorrentEnded
 from fileshare.text import printable
-from transfer.errors import TransferError
+from transfer import TransferError
 
 
 class Downloads:

@@ -13,7 +13,7 @@ import typer
 from fileshare.cli.output import Output
 from fileshare.service.errors import ListenError, NoFreePortError, NotKeptError, SharingEndedError
 from fileshare.text import one_line
-from transfer.errors import TransferError
+from transfer import TransferError
 
 P = ParamSpec("P")
 

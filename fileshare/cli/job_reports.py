@@ -10,7 +10,7 @@ from fileshare.cli.transfers import transfer_fields
 from fileshare.cli.units import count_text, size_text
 from fileshare.service import EndReason, JobSnapshot
 from fileshare.text import one_line
-from transfer.errors import TransferError
+from transfer import TransferError
 
 
 def report_done(output: Output, job: JobSnapshot) -> None:

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from bittorrent.metainfo.selection import FileName
-from kademlia_core.mainline.config import PUBLIC_ROUTERS
-from transfer.address import Address, AddressError
+from bittorrent import FileName
+from kademlia_core import PUBLIC_ROUTERS
+from transfer import Address, AddressError
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object per line, for programs.")]
 ListenOption = Annotated[

@@ -15,8 +15,7 @@ from typing import TextIO
 
 from rich.console import Console, RenderableType
 
-from transfer.address import Address
-from transfer.errors import TransferError
+from transfer import Address, TransferError
 
 
 class OutputError(TransferError):

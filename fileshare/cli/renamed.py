@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bittorrent.metainfo.files import FileEntry
+from bittorrent import FileEntry, Metainfo
 from bittorrent.metainfo.paths import shorten
-from bittorrent.metainfo.torrent import Metainfo
 from fileshare.cli.output import Output
 from fileshare.cli.units import count_text
 

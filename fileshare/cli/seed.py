@@ -8,9 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bittorrent import SessionConfig
-from bittorrent.swarm.config import SwarmConfig
-from bittorrent.swarm.uploading.choker import ChokerConfig, SeedingPolicy
+from bittorrent import ChokerConfig, SeedingPolicy, SessionConfig, SwarmConfig
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import (
     AllowPrivateOption,

@@ -14,7 +14,7 @@ from fileshare.cli.service_view import ServiceView
 from fileshare.cli.units import size_text
 from fileshare.service import EndReason, JobOptions, JobSnapshot, NetworkOptions, Service, ServiceConfig
 from fileshare.service.events import ServiceEvent, ServiceOpened, TorrentCompleted, TorrentEnded
-from transfer.address import Address
+from transfer import Address
 
 
 class Seeding:

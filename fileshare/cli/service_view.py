@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from bittorrent import IpFilter
-from bittorrent.events import EventsLost
+from bittorrent import EventsLost, IpFilter
 from fileshare.cli.errors import error_text
 from fileshare.cli.output import Output
 from fileshare.cli.transfers import TransferView
@@ -28,7 +27,7 @@ from fileshare.service.events import (
     TorrentWarned,
 )
 from fileshare.text import one_line, printable
-from transfer.errors import TransferError
+from transfer import TransferError
 
 
 class ServiceView:

@@ -9,10 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bittorrent import Metainfo, SeedGoal
-from bittorrent.metainfo.files import FileEntry
-from bittorrent.metainfo.selection import Selection
-from bittorrent.pieces.geometry import Geometry
+from bittorrent import FileEntry, Geometry, Metainfo, SeedGoal, Selection
 from fileshare.cli.errors import CommandError, InterruptedByUserError, exits
 from fileshare.cli.follow import follow
 from fileshare.cli.job_reports import check_jobs
@@ -34,7 +31,7 @@ from fileshare.cli.transfers import unfinished_text
 from fileshare.cli.units import size_text
 from fileshare.service import JobOptions, NetworkOptions, Service
 from fileshare.service.events import FetchStarted, ServiceEvent
-from transfer.address import Address
+from transfer import Address
 
 EXAMPLE = "Example: kad stream film.torrent --file film.mkv -o ~/Downloads"
 

@@ -8,13 +8,8 @@ from typing import Annotated
 
 import typer
 
-from bittorrent.metainfo.magnet import Magnet
-from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.storage.check import verify_pieces
-from bittorrent.storage.files import FileStorage
+from bittorrent import Bitfield, FileStorage, Magnet, Metainfo, explain_absence, verify_pieces
 from bittorrent.storage.ownership import judge
-from bittorrent.storage.whereabouts import explain_absence
 from fileshare.cli import torrent_create
 from fileshare.cli.errors import CommandError, exits
 from fileshare.cli.options import JsonOption

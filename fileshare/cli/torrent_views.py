@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bittorrent.metainfo.magnet import Magnet
-from bittorrent.metainfo.torrent import Metainfo
+from bittorrent import Magnet, Metainfo
 from fileshare.cli.output import Output
 from fileshare.cli.renamed import called, quoted, readable
 from fileshare.cli.units import count_text, size_text

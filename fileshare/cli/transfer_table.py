@@ -11,8 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from bittorrent.stats import TorrentState, TorrentStats
-from bittorrent.swarm.explain import Explanation, SlowReason
+from bittorrent import Explanation, SlowReason, TorrentState, TorrentStats
 from fileshare.cli.output import Output
 from fileshare.cli.units import count_text, duration_text, rate_text, size_text
 from fileshare.cli.views import LiveTable, usable_width

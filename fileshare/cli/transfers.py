@@ -7,8 +7,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from bittorrent.stats import TorrentState, TorrentStats
-from bittorrent.swarm.explain import Explanation, SlowReason
+from bittorrent import Explanation, SlowReason, TorrentState, TorrentStats
 from fileshare.cli.output import Output
 from fileshare.cli.transfer_table import TransferTable
 from fileshare.cli.units import count_text, duration_text, rate_text, size_text

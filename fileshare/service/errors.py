@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transfer.address import Address
-from transfer.errors import TransferError
+from transfer import Address, TransferError
 
 
 class ServiceError(TransferError):

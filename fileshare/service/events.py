@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from bittorrent import IpFilter
-from bittorrent.events import EventsLost
+from bittorrent import EventsLost, IpFilter
 from fileshare.service.snapshots import JobSnapshot
 from kademlia_core import BootstrapError
-from transfer.address import Address
+from transfer import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

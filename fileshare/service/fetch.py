@@ -7,9 +7,8 @@ import os
 import re
 from collections.abc import Sequence
 
-from bittorrent.errors import MagnetError, MetainfoError
-from bittorrent.metainfo.magnet import Magnet
-from bittorrent.metainfo.torrent import DEFAULT_LIMITS, Metainfo, MetainfoLimits
+from bittorrent import Magnet, MagnetError, Metainfo, MetainfoError, MetainfoLimits
+from bittorrent.metainfo.torrent import DEFAULT_LIMITS
 from fileshare.service.errors import ServiceError
 from fileshare.service.sources import is_magnet
 
@@ -76,7 +75,7 @@ async def _fetch(url: str, max_bytes: int, *, allow_private: bool) -> bytes | Ma
     import aiohttp  # here: commands that fetch nothing start faster without it
     from yarl import URL
 
-    from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig, NotHttpError, RefusedError, read_body
+    from bittorrent import GuardedHttp, HttpConfig, NotHttpError, RefusedError, read_body
 
     if _NO_HOST.match(url):
         raise ServiceError(f"{url}: that URL names no server")

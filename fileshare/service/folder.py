@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bittorrent.errors import BitTorrentError
-from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.storage.places import content_path
+from bittorrent import BitTorrentError, Metainfo, content_path
 from fileshare.service.errors import ServiceError
-from transfer.errors import TransferError
+from transfer import TransferError
 
 Stamp = tuple[int, int, int]  # time of the last change in nanoseconds, size in bytes, number of the inode
 

@@ -10,7 +10,7 @@ from bittorrent import Metainfo
 from fileshare.service.events import FolderEmpty, FolderUnreadable
 from fileshare.service.folder import TorrentFolder
 from fileshare.service.options import JobOptions
-from transfer.errors import TransferError
+from transfer import TransferError
 
 
 class Sharing(Protocol):

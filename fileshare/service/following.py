@@ -15,8 +15,7 @@ from fileshare.service.events import MetadataKnown, ServiceEvent, TorrentComplet
 from fileshare.service.jobs import EndReason, JobState
 from fileshare.service.roster import Entry, Roster
 from fileshare.service.tracker_warnings import TrackerWarnings
-from transfer.aio.tasks import TaskSet
-from transfer.errors import LocalProtocolError, TransferError
+from transfer import LocalProtocolError, TaskSet, TransferError
 
 
 class End(Protocol):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from enum import Enum
 
 from bittorrent import SeedGoal, TorrentStats
-from transfer.errors import LocalProtocolError, TransferError
+from transfer import LocalProtocolError, TransferError
 
 
 class JobState(Enum):

@@ -11,15 +11,13 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from bittorrent.config import SessionConfig
-from bittorrent.dialling.ip_filter import IpFilter
+from bittorrent import IpFilter, SessionConfig
 from fileshare.service.errors import ListenError, NoFreePortError
-from kademlia_core.aio.mainline import MainlineNode
-from kademlia_core.mainline.config import MainlineConfig
-from transfer.address import Address
+from kademlia_core import MainlineConfig, MainlineNode
+from transfer import Address
 
 if TYPE_CHECKING:
-    from bittorrent.aio.session import Session
+    from bittorrent import Session
 
 T = TypeVar("T")
 
@@ -65,7 +63,7 @@ async def open_session(
     Raises:
         ListenError, NoFreePortError: their address cannot be bound.
     """
-    from bittorrent.aio.session import Session  # brings the HTTP client with it, which the other commands need not load
+    from bittorrent import Session
 
     async def bind(stack: AsyncExitStack, address: Address) -> tuple[Session, MainlineNode | None]:
         node = None

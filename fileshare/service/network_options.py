@@ -8,12 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bittorrent import IpFilter, RateLimits, SessionConfig
-from bittorrent.dialling.ip_filter import IpFilterError
+from bittorrent import IpFilter, IpFilterError, RateLimits, SessionConfig
 from fileshare.service.errors import ServiceError
 from fileshare.service.network import open_session
-from transfer.address import Address
-from transfer.plain_file import read_file
+from transfer import Address, read_file
 
 if TYPE_CHECKING:
     from bittorrent import Session

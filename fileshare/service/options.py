@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bittorrent import SeedGoal
-from bittorrent.metainfo.selection import FileName
-from transfer.address import Address
+from bittorrent import FileName, SeedGoal
+from transfer import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

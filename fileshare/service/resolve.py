@@ -11,7 +11,7 @@ from bittorrent import Magnet, Metainfo
 from fileshare.service.fetch import fetch_all
 from fileshare.service.sources import is_url, kept_torrent, parse_link, read_source
 from fileshare.text import one_line
-from transfer.errors import TransferError
+from transfer import TransferError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

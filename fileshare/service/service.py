@@ -11,9 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from bittorrent import Magnet, Metainfo, RateLimits, SeedGoal, SessionConfig
+from bittorrent import FileName, Magnet, Metainfo, RateLimits, SeedGoal, SessionConfig
 from bittorrent.aio.event_stream import EventSource, EventStream
-from bittorrent.metainfo.selection import FileName
 from fileshare.service.config import ServiceConfig
 from fileshare.service.dht_warning import warn_without_dht
 from fileshare.service.events import (
@@ -30,8 +29,7 @@ from fileshare.service.options import JobOptions
 from fileshare.service.resolve import OnDisk, Source
 from fileshare.service.snapshots import JobSnapshot
 from fileshare.service.torrents import Torrents
-from transfer.aio.tasks import TaskSet
-from transfer.errors import LocalProtocolError, TransferError
+from transfer import LocalProtocolError, TaskSet, TransferError
 
 if TYPE_CHECKING:
     from bittorrent import Session, Torrent

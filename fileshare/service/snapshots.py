@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bittorrent import Explanation, Metainfo, SeedGoal, TorrentStats
-from bittorrent.storage.places import content_path
+from bittorrent import Explanation, Metainfo, SeedGoal, TorrentStats, content_path
 from fileshare.service.jobs import EndReason, JobState
-from transfer.errors import TransferError
+from transfer import TransferError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

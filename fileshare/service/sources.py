@@ -6,10 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from bittorrent.errors import MagnetError
-from bittorrent.metainfo.magnet import Magnet, parse_info_hash
-from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.storage.resume import ResumeStore
+from bittorrent import Magnet, MagnetError, Metainfo, ResumeStore, parse_info_hash
 from fileshare.service.errors import NotKeptError, ServiceError
 from fileshare.text import one_line
 

@@ -19,8 +19,7 @@ from fileshare.service.resolve import OnDisk, Source, resolve
 from fileshare.service.roster import Entry, Roster
 from fileshare.service.snapshots import JobSnapshot
 from fileshare.service.sources import is_url
-from transfer.aio.tasks import TaskSet
-from transfer.errors import TransferError
+from transfer import TaskSet, TransferError
 
 if TYPE_CHECKING:
     from bittorrent import Session

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from bittorrent.tracker.messages import tracker_name
+from bittorrent import tracker_name
 from fileshare.service.events import TorrentWarned
 
 if TYPE_CHECKING:
