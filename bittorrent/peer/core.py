@@ -9,6 +9,7 @@ from bittorrent.errors import WireError
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.events import HandshakeReceived, PeerEvent, RequestRejected
 from bittorrent.peer.extensions import PeerExtensions
+from bittorrent.peer.outbox import Outbox
 from bittorrent.peer.remote import RemotePeer
 from bittorrent.peer.upload_requests import UploadRequests
 from bittorrent.pieces.bitfield import Bitfield
@@ -60,14 +61,13 @@ class PeerCore:
         self._geometry: Geometry | None = None
         self._input = FrameBuffer(max_frame_bytes=config.max_frame_bytes)
         self._scatter: BlockScatter | None = None
-        self._output: list[bytes | memoryview] = []
+        self._outbox = Outbox(now=now)
         self._events: deque[PeerEvent] = deque()
-        self._haves: list[int] = []  # announced, not written yet
         self._control = TokenBucket(rate_per_s=config.control_rate_per_s, burst=config.control_burst, now=now)
-        self.opened_at = self._received_at = self._sent_at = now
+        self.opened_at = self._received_at = now
         self._now = now
         if handshake is not None:
-            self._output.append(handshake.to_bytes())
+            self._outbox.put(handshake.to_bytes(), now=now)
 
     # Inputs
 
@@ -112,7 +112,7 @@ class PeerCore:
                 self.close("the peer did not finish its handshake in time")
         elif now >= self._received_at + self._config.silence_timeout_s:
             self.close("the peer was silent for too long")
-        elif now >= self._sent_at + self._config.keep_alive_s:
+        elif now >= self._outbox.put_at + self._config.keep_alive_s:
             self._send(wire.KeepAlive())
 
     def next_timer(self) -> float | None:
@@ -121,7 +121,7 @@ class PeerCore:
             return None
         if self.remote is None or self._ours is None:
             return self.opened_at + self._config.handshake_timeout_s
-        return min(self._received_at + self._config.silence_timeout_s, self._sent_at + self._config.keep_alive_s)
+        return min(self._received_at + self._config.silence_timeout_s, self._outbox.put_at + self._config.keep_alive_s)
 
     # Commands
 
@@ -210,7 +210,7 @@ class PeerCore:
     def announce_many(self, indices: Iterable[int]) -> None:
         """`announce_have` for each. A peer that does not read costs a number for each piece, and no more."""
         if not self.is_closed:
-            self._haves += indices
+            self._outbox.announce(indices)
 
     def confirm_have(self, index: int) -> None:
         """Tells the peer that we have a piece which it sent us; says nothing to a peer that has everything.
@@ -236,10 +236,7 @@ class PeerCore:
     def send_blocks(self, blocks: Iterable[tuple[Block, bytes | memoryview]]) -> None:
         """`send_block` for each."""
         if not self.is_closed:
-            self._sent_at = self._now
-            for (piece, begin, _), data in blocks:
-                self._output.append(wire.piece_header(piece, begin, len(data)))
-                self._output.append(data)
+            self._outbox.put_blocks(blocks, now=self._now)
 
     def request_metadata(self, requests: Iterable[MetadataRequest]) -> None:
         """Asks for metadata; not at all when the peer has switched it off."""
@@ -252,9 +249,7 @@ class PeerCore:
 
     def announce_lost(self, index: int) -> None:
         """Takes a `have` back; peers that do not understand that will be refused the piece (BEP 54)."""
-        if index in self._haves:
-            self._haves.remove(index)
-        else:
+        if not self._outbox.take_back(index):
             self._send_if(self.extended.dont_have(index))
 
     def announce_upload_only(self, upload_only: bool) -> None:
@@ -266,8 +261,7 @@ class PeerCore:
         """Ends the connection; the first reason stays."""
         if self.closed_because is None:
             self.closed_because = reason
-            self._output.clear()
-            self._haves.clear()
+            self._outbox.clear()
             self._events.clear()
             self.uploads.queue.clear()
 
@@ -284,10 +278,7 @@ class PeerCore:
 
     def chunks_to_send(self) -> list[bytes | memoryview]:
         """Everything that waits to be written, in order; empty when nothing does."""
-        if self._haves:
-            self._put_haves()
-        chunks, self._output = self._output, []
-        return chunks
+        return self._outbox.take(self.bits, now=self._now)
 
     def next_event(self) -> PeerEvent | None:
         """The oldest event not yet seen."""
@@ -306,7 +297,7 @@ class PeerCore:
 
     @property
     def has_output(self) -> bool:
-        return bool(self._output or self._haves)
+        return bool(self._outbox)
 
     @property
     def bits(self) -> Bitfield | None:
@@ -409,7 +400,7 @@ class PeerCore:
                 self._events.append(RequestRejected(block))
                 return
             case wire.Extended(number, payload):
-                is_read = sum(map(len, self._output)) < self._config.max_output_bytes
+                is_read = self._outbox.size_bytes < self._config.max_output_bytes
                 received = self.extended.receive(number, payload, is_read=is_read)
                 self._events += received.events
                 self._send_if(received.reply)
@@ -440,23 +431,13 @@ class PeerCore:
     def _send(self, message: wire.Message) -> None:
         self._put(wire.encode_message(message))
 
-    def _put_haves(self) -> None:
-        news, self._haves = self._haves, []
-        bits = self.bits
-        if bits:
-            held = set(bits) if len(news) > MANY else bits
-            news = [index for index in news if index not in held]
-        if news:
-            self._put(wire.encode_haves(news))
-
     def _send_if(self, message: wire.Message | None) -> None:
         if message is not None:
             self._send(message)
 
     def _put(self, data: bytes | memoryview) -> None:
         if not self.is_closed:
-            self._sent_at = self._now
-            self._output.append(data)
+            self._outbox.put(data, now=self._now)
 
 
 def _ignore_blocks(blocks: Sequence[tuple[Block, memoryview]]) -> None:
@@ -464,4 +445,3 @@ def _ignore_blocks(blocks: Sequence[tuple[Block, memoryview]]) -> None:
 
 
 LONG_BYTES = 4096  # of a message that is no block: a bitfield of thirty thousand pieces
-MANY = 1000  # haves at once, from where on a set is worth its price
