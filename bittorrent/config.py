@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from bittorrent.dialling.config import DiallingConfig
+from bittorrent.dialling.paths import PathConfig
+from bittorrent.dialling.reception import ReceptionConfig
 from bittorrent.dialling.turnover import TurnoverConfig
 from bittorrent.local_discovery import LocalDiscoveryConfig
 from bittorrent.peer.config import PeerConfig
@@ -41,6 +44,7 @@ class SessionConfig:
             there, and still the same.
         idle_file_look_interval_s: the same while it moves none.
         disk_threads: worker threads for hashing and files, at least one for each core.
+        paths: by which ways peers are called.
         unfinished: how blocks of unfinished pieces are kept for the next start.
     """
 
@@ -65,6 +69,7 @@ class SessionConfig:
     peer: PeerConfig = field(default_factory=PeerConfig)
     swarm: SwarmConfig = field(default_factory=SwarmConfig)
     local_discovery: LocalDiscoveryConfig = field(default_factory=LocalDiscoveryConfig)
+    paths: PathConfig = field(default_factory=PathConfig)
     turnover: TurnoverConfig = field(default_factory=TurnoverConfig)
     web_seed: WebSeedConfig = field(default_factory=WebSeedConfig)
     unfinished: UnfinishedConfig = field(default_factory=UnfinishedConfig)
@@ -76,3 +81,24 @@ class SessionConfig:
                 raise ValueError(f"{name} must be positive")
         if self.dht_first_interval_s > self.dht_interval_s:
             raise ValueError("dht_first_interval_s must not exceed dht_interval_s")
+
+    @property
+    def dialling(self) -> DiallingConfig:
+        """What of it one torrent goes by when it makes and takes connections."""
+        return DiallingConfig(
+            max_connections=self.max_connections_per_torrent,
+            max_dialling=self.max_dialling,
+            slow_dial_s=self.slow_dial_s,
+            paths=self.paths,
+            turnover=self.turnover,
+        )
+
+    @property
+    def reception(self) -> ReceptionConfig:
+        """What of it those go by who have not said which torrent they want."""
+        return ReceptionConfig(
+            max_waiting=self.max_handshaking,
+            max_per_host=self.max_connections_per_host,
+            max_per_network=self.max_handshaking_per_network,
+            timeout_s=self.peer.handshake_timeout_s,
+        )

@@ -24,7 +24,9 @@ from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.config import SessionConfig
 from bittorrent.dialling.connection_tally import ConnectionTally
 from bittorrent.dialling.ip_filter import IpFilter
+from bittorrent.dialling.paths import TCP
 from bittorrent.dialling.peer_list import PeerSource
+from bittorrent.dialling.reception import ReceptionCore
 from bittorrent.dialling.targets import TargetRule
 from bittorrent.errors import JobInterruptedError, StorageError
 from bittorrent.metainfo.magnet import Magnet
@@ -95,11 +97,17 @@ class Session:
         self._rng = rng or Random(SystemRandom().getrandbits(128))
         self._open_storage = open_storage
         self._transport = transport or TcpTransport()
+        self._transports = {TCP: self._transport}
         self._state_dir = Path(state_dir) if state_dir is not None else None
         self._claims = PathClaims()
-        self._tally = ConnectionTally(limit=self._config.max_connections, max_half_open=self._config.max_half_open)
+        self._tally = ConnectionTally(
+            limit=self._config.max_connections,
+            max_half_open=self._config.max_half_open,
+            max_per_host=self._config.max_connections_per_host,
+        )
+        self._guests = ReceptionCore(self._config.reception)
         self._targets = TargetRule(allow_private=self._config.allow_private)
-        self._ip_filter = ip_filter or IpFilter()
+        self._guests.ip_filter = ip_filter or IpFilter()
         self._limits = SwarmLimits()
         self._wants_local = local_discovery
         self.local_discovery_error: str | None = None
@@ -117,7 +125,7 @@ class Session:
     async def __aenter__(self) -> Self:
         if self._listener is not None:
             raise LocalProtocolError("a session can be entered only once; make a new one")
-        self._reception = Reception(self, self._config)
+        self._reception = Reception(self._guests, tally=self._tally, torrents=self.torrents, config=self._config.peer)
         self._listener = await self._transport.listen(self._reception.new_connection, Address(self._host, self._port))
         self._executor = ThreadPoolExecutor(
             max(self._config.disk_threads, os.cpu_count() or 1), thread_name_prefix="disk"
@@ -144,11 +152,11 @@ class Session:
     @property
     def ip_filter(self) -> IpFilter:
         """Hosts to have nothing to do with. A new list takes effect at once: connections with them end."""
-        return self._ip_filter
+        return self._guests.ip_filter
 
     @ip_filter.setter
     def ip_filter(self, blocked: IpFilter) -> None:
-        self._ip_filter = blocked
+        self._guests.ip_filter = blocked
         for torrent in self.torrents.values():
             torrent.swarm.set_ip_filter(blocked)
 
@@ -164,7 +172,7 @@ class Session:
     @property
     def connection_count(self) -> int:
         """Of all torrents, and those that have not said yet which torrent they want."""
-        return self._tally.in_use + (self._reception.waiting_count if self._reception is not None else 0)
+        return self._tally.in_use + len(self._guests)
 
     async def add(
         self,
@@ -263,7 +271,7 @@ class Session:
         return SessionStats(
             torrents=len(each),
             connections=self.connection_count,
-            refused_connections=self._reception.refused if self._reception is not None else 0,
+            refused_connections=self._guests.refused,
             downloaded_bytes=sum(stats.downloaded_bytes for stats in each),
             uploaded_bytes=sum(stats.uploaded_bytes for stats in each),
         )
@@ -332,10 +340,10 @@ class Session:
             http=self._http,
             executor=self._executor,
             open_storage=self._open_storage,
-            transport=self._transport,
+            transports=self._transports,
             claims=self._claims,
             tally=self._tally,
-            ip_filter=self._ip_filter,
+            ip_filter=self._guests.ip_filter,
             external=self._external,
             limits=self._limits,
             local=self._local,

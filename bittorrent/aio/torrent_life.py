@@ -21,7 +21,8 @@ from bittorrent.aio.storage.kept_state import Totals
 from bittorrent.aio.storage.piece_store import PieceStore
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.aio.wanted import Wanted
-from bittorrent.dialling.peer_list import PeerList, PeerSource
+from bittorrent.dialling.core import DiallingCore
+from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.errors import FilesChangedError, StorageError, TorrentStoppedError
 from bittorrent.events import (
     FileCompleted,
@@ -110,17 +111,22 @@ class TorrentLife:
         self._dht = None if self.metainfo is not None and self.metainfo.private else parts.dht
         self.swarm = Swarm(
             core=self.core,
-            peers=PeerList(rng=rng),
+            dialling=DiallingCore(
+                own_id=parts.peer_id,
+                own_host=parts.calls.own_host,
+                tally=parts.tally,
+                targets=parts.calls.rule,
+                rng=rng,
+                config=config.dialling,
+            ),
             handshake=Handshake(
                 info_hash=self.info_hash, peer_id=parts.peer_id, supports_dht=self._dht is not None, supports_fast=True
             ),
             config=config,
-            tally=parts.tally,
             on_event=self._handle,
             on_peer=self._note_peer,
             reads=self,
-            calls=parts.calls,
-            transport=parts.transport,
+            transports=parts.transports,
             tasks=self._tasks,
         )
         self.swarm.peers.set_filter(parts.ip_filter)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from bittorrent.aio.sources.tracker import TrackerClient
 from bittorrent.config import SessionConfig
 from bittorrent.dialling.connection_tally import ConnectionTally
 from bittorrent.dialling.ip_filter import IpFilter
+from bittorrent.dialling.paths import DialPath
 from bittorrent.metainfo.selection import FileName
 from bittorrent.rate_limits import SwarmLimits
 from bittorrent.storage.claims import PathClaims
@@ -60,6 +62,7 @@ class SessionParts:
         peer_id: ours.
         listen_port: where we accept peers.
         executor: runs what blocks.
+        transports: dial, one for each path by which peers are called.
         claims: who uses which place on disk.
         tally: the connections of all torrents.
         ip_filter: hosts to have nothing to do with, from the start.
@@ -76,7 +79,7 @@ class SessionParts:
     http: GuardedHttp
     executor: Executor
     open_storage: OpenStorage
-    transport: StreamTransport
+    transports: Mapping[DialPath, StreamTransport]
     claims: PathClaims
     tally: ConnectionTally
     ip_filter: IpFilter

@@ -252,6 +252,11 @@ class PeerList:
         peer = self._peers.get(address)
         return peer.sources if peer is not None else PeerSource(0)
 
+    def is_dialling(self, address: Address) -> bool:
+        """Whether an endpoint was handed out to be called, and no outcome was reported."""
+        peer = self._peers.get(address)
+        return peer is not None and peer.state is _State.DIALLING
+
     def connected_addresses(self) -> list[Address]:
         """The known endpoints that are connected (what PEX may tell others). Cost: O(known)."""
         return [address for address, peer in self._peers.items() if peer.state is _State.CONNECTED]

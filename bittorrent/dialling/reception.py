@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
+from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.shares import network_of, share_of
 
 
@@ -45,6 +46,7 @@ class ReceptionCore:
     """
 
     def __init__(self, config: ReceptionConfig) -> None:
+        self.ip_filter = IpFilter()  # hosts that do not even wait; may be set at any time
         self.refused = 0  # connections that had to leave
         self._config = config
         self._guests: dict[int, _Guest] = {}  # the oldest first
@@ -55,11 +57,15 @@ class ReceptionCore:
     # Inputs
 
     def arrive(self, number: int, host: str, *, connected: int, now: float) -> list[int]:
-        """A connection from `host` was accepted; returns who has to leave for it, which may be itself.
+        """A connection from `host` was accepted; returns who has to leave for it, which may be itself; it
+        alone if its host is on the list.
 
         Args:
             connected: how many connections of this host have finished their handshake.
         """
+        if self.ip_filter.blocks(host):
+            self.refused += 1
+            return [number]  # and nobody for it
         guest = _Guest(share_of(host), network_of(host), now)
         self._guests[number] = guest
         self._of_host[guest.host] += 1
@@ -91,10 +97,6 @@ class ReceptionCore:
         guest = self._remove(number)
         if guest is not None:
             self._remember(guest.host)
-
-    def turn_away(self) -> None:
-        """A connection has to leave for another reason than ours; it takes nobody's place."""
-        self.refused += 1
 
     # Clock
 

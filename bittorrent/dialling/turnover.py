@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
+from bittorrent.dialling.connected_peer import ConnectedPeer
 from bittorrent.shares import share_of
-from bittorrent.swarm.peer import SwarmPeer
 from transfer.address import Address
+
+P = TypeVar("P", bound=ConnectedPeer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,30 +34,28 @@ class TurnoverConfig:
     max_remembered: int = 1024
 
 
-class Turnover:
+class Turnover(Generic[P]):
     """Finds the connection that is worth least.
 
     A host that had to give way, or is here already, comes in again only at the cost of its own connections: it must not
     have every turn.
 
     Args:
-        peers: of the swarm, by number: live.
+        peers: that are connected, by any number: live.
         rank: the priority of an endpoint (BEP 40).
 
     Invariants:
         at most max_remembered hosts are remembered
     """
 
-    def __init__(
-        self, peers: Mapping[int, SwarmPeer], *, rank: Callable[[Address], int], config: TurnoverConfig
-    ) -> None:
+    def __init__(self, peers: Mapping[int, P], *, rank: Callable[[Address], int], config: TurnoverConfig) -> None:
         self._peers = peers
         self._rank = rank
         self._config = config
         self._turned_over_at = float("-inf")
         self._turned_out: OrderedDict[bytes, None] = OrderedDict()
 
-    def for_newcomer(self, newcomer: Address, *, is_host_full: bool, now: float) -> SwarmPeer | None:
+    def for_newcomer(self, newcomer: Address, *, is_host_full: bool, now: float) -> P | None:
         """Who gives way to an incoming connection; None: nobody, it has to go.
 
         Args:
@@ -62,14 +63,14 @@ class Turnover:
         """
         share = share_of(newcomer.host)
         had_its_turn = share in self._turned_out or any(
-            share_of(peer.core.address.host) == share for peer in self._peers.values()
+            share_of(peer.address.host) == share for peer in self._peers.values()
         )
         useless = [peer for peer in self._peers.values() if self._is_useless(peer, now)]
         if is_host_full or had_its_turn:  # and it must not make its own connections younger by replacing them
             useless = [
                 peer
                 for peer in useless
-                if share_of(peer.core.address.host) == share and (is_host_full or peer.core.is_interested)
+                if share_of(peer.address.host) == share and (is_host_full or peer.is_interested)
             ]
         victim = self._least(useless)
         if victim is None and not is_host_full:
@@ -77,18 +78,16 @@ class Turnover:
                 [
                     peer
                     for peer in self._peers.values()
-                    if peer.connected_at <= now - self._config.min_age_s
-                    and not peer.was_useful
-                    and not peer.core.is_closed
+                    if peer.connected_at <= now - self._config.min_age_s and not peer.was_useful and not peer.is_closed
                 ]
             )
-            if victim is not None and self._rank(victim.core.address) >= self._rank(newcomer):
+            if victim is not None and self._rank(victim.address) >= self._rank(newcomer):
                 if had_its_turn or not self._is_due(now=now):
                     return None
                 self._turned_over_at = now
         return self._remember(victim)
 
-    def for_call(self, *, now: float) -> SwarmPeer | None:
+    def for_call(self, *, now: float) -> P | None:
         """Who gives way to somebody that we want to call, because it may give us what these do not."""
         victim = self._least([peer for peer in self._peers.values() if self._is_useless(peer, now)])
         if victim is None and self._is_due(now=now):
@@ -96,8 +95,8 @@ class Turnover:
                 peer
                 for peer in self._peers.values()
                 if peer.connected_at <= now - self._config.min_age_s
-                and not peer.core.is_closed
-                and not peer.received_lately.bytes_per_s(peer.downloaded_bytes, now=now)
+                and not peer.is_closed
+                and not peer.received_bytes_per_s(now=now)
             ]
             victim = min(idle, key=lambda peer: (peer.downloaded_bytes, peer.uploaded_bytes), default=None)
             if victim is not None:
@@ -112,26 +111,23 @@ class Turnover:
         """Asserts what the class docstring promises."""
         assert len(self._turned_out) <= self._config.max_remembered
 
-    def _is_useless(self, peer: SwarmPeer, now: float) -> bool:
+    def _is_useless(self, peer: P, now: float) -> bool:
         """It has had its chance, and nobody loses anything with it."""
-        core = peer.core
-        if core.bits is None:  # the torrent is not known yet: nobody could want anything
+        if not peer.is_torrent_known or peer.is_closed or peer.am_interested:
             return False
-        if core.is_closed or core.am_interested:
-            return False
-        if peer.slot.stalled_s(now=now) >= self._config.stalled_after_s:
+        if peer.stalled_s(now=now) >= self._config.stalled_after_s:
             return True
-        if core.is_interested:
+        if peer.is_interested:
             return peer.is_idler(now=now)
         return not peer.was_useful and now - peer.connected_at >= self._config.useless_after_s
 
-    def _least(self, peers: list[SwarmPeer]) -> SwarmPeer | None:
-        return min(peers, key=lambda peer: self._rank(peer.core.address), default=None)
+    def _least(self, peers: list[P]) -> P | None:
+        return min(peers, key=lambda peer: self._rank(peer.address), default=None)
 
-    def _remember(self, victim: SwarmPeer | None) -> SwarmPeer | None:
+    def _remember(self, victim: P | None) -> P | None:
         if victim is not None:
-            victim.slot.excuse()
-            share = share_of(victim.core.address.host)
+            victim.excuse()
+            share = share_of(victim.address.host)
             self._turned_out[share] = None
             self._turned_out.move_to_end(share)
             if len(self._turned_out) > self._config.max_remembered:

@@ -89,6 +89,36 @@ class SwarmPeer:
             self.sender = self.sender._replace(listen_address=Address(self.core.address.host, port))
 
     @property
+    def address(self) -> Address:
+        """Its end of the connection, as we see it."""
+        return self.core.address
+
+    @property
+    def listen_address(self) -> Address:
+        """Where it says that it can be called; `address` as long as it has not said."""
+        return self.sender.listen_address
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether its connection ends already."""
+        return self.core.is_closed
+
+    @property
+    def is_torrent_known(self) -> bool:
+        """Whether it is known what the torrent is: before that nobody can want anything of it."""
+        return self.core.bits is not None
+
+    @property
+    def am_interested(self) -> bool:
+        """Whether it has something that is wanted here."""
+        return self.core.am_interested
+
+    @property
+    def is_interested(self) -> bool:
+        """Whether it wants something that is here."""
+        return self.core.is_interested
+
+    @property
     def reachable_at(self) -> Address | None:
         """Where others can connect to it; None when it did not say."""
         if self.is_dialled:
@@ -109,6 +139,18 @@ class SwarmPeer:
     def idle_s(self, *, now: float) -> float:
         """For how long it has taken nothing of what it may ask for."""
         return self.slot.idle_s(now=now, has_requests=bool(self.core.upload_queue))
+
+    def stalled_s(self, *, now: float) -> float:
+        """For how long it has read nothing although something was sent to it."""
+        return self.slot.stalled_s(now=now)
+
+    def received_bytes_per_s(self, *, now: float) -> float:
+        """How fast it sent us of the torrent of late. To be asked about once a second."""
+        return self.received_lately.bytes_per_s(self.downloaded_bytes, now=now)
+
+    def excuse(self) -> None:
+        """It has to go for others: nothing that it did shall count against its host."""
+        self.slot.excuse()
 
     def is_idler(self, *, now: float) -> bool:
         """Whether it makes nothing of its upload slot, or made nothing of the last one."""

@@ -42,10 +42,10 @@ class PeerConnection(ScatterProtocol):
 
     def __init__(self, owner: ConnectionOwner, *, handshake: Handshake | None, config: PeerConfig) -> None:
         self.owner = owner
-        self.number = 0  # the swarm's number for it; 0 before the swarm knows it
+        self.number = 0  # the number that `SwarmCore` gave it; 0 before that knows it
+        self.ticket = 0  # the number that `DiallingCore` gave it; 0 before that knows it
         self.is_writable = True
         self.is_serving = False  # the torrent reads blocks for it right now
-        self.dialled: Address | None = None  # the address it was dialled at, None for an incoming connection
         self.core: PeerCore
         self._handshake = handshake
         self._config = config

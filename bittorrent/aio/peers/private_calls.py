@@ -7,7 +7,7 @@ import socket
 
 from bittorrent.dialling.targets import TargetRule
 from transfer.address import Address
-from transfer.reach import Reach, reach_of
+from transfer.reach import Reach
 
 
 class PrivateCalls:
@@ -18,19 +18,18 @@ class PrivateCalls:
     """
 
     def __init__(self, rule: TargetRule, *, own_host: str) -> None:
-        self._rule = rule
-        self._own_host = own_host
+        self.rule = rule
+        self.own_host = own_host
 
     def believes(self, address: Address, *, teller: Reach) -> bool:
         """As `TargetRule.believes`."""
-        return self._rule.believes(address.host, teller=teller)
+        return self.rule.believes(address.host, teller=teller)
 
     async def allows(self, address: Address) -> bool:
         """Whether to call a peer. No packet is sent to find out."""
-        host = address.host
-        if self._rule.allows_peer(host, own=self._own_host):
+        if self.rule.allows_peer(address.host, own=self.own_host):
             return True
-        return reach_of(host) is Reach.NETWORK and self._rule.allows_peer(host, own=await own_address_towards(address))
+        return self.rule.allows_peer(address.host, own=await own_address_towards(address))
 
 
 async def own_address_towards(address: Address) -> str | None:

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import TYPE_CHECKING
 
 from bittorrent.aio.peers.peer_connection import PeerConnection
-from bittorrent.config import SessionConfig
-from bittorrent.dialling.reception import ReceptionConfig, ReceptionCore
-from bittorrent.shares import share_of
+from bittorrent.dialling.connection_tally import ConnectionTally
+from bittorrent.dialling.reception import ReceptionCore
+from bittorrent.peer.config import PeerConfig
 
 if TYPE_CHECKING:
-    from bittorrent.aio.session import Session
+    from bittorrent.aio.torrent import Torrent
 
 
 class Reception:
     """Owns the connections that somebody else opened, and hands each over to its torrent.
 
     Args:
-        session: whose torrents are asked for, and whose filter holds.
-        config: bounds.
+        core: decides who may wait.
+        tally: of the connections that wait no more.
+        torrents: that may be asked for, by info-hash: live.
+        config: of the peers.
     """
 
-    def __init__(self, session: Session, config: SessionConfig) -> None:
-        self._session = session
+    def __init__(
+        self, core: ReceptionCore, *, tally: ConnectionTally, torrents: Mapping[bytes, Torrent], config: PeerConfig
+    ) -> None:
+        self._core = core
+        self._tally = tally
+        self._torrents = torrents
         self._config = config
-        self._core = ReceptionCore(
-            ReceptionConfig(
-                max_waiting=config.max_handshaking,
-                max_per_host=config.max_connections_per_host,
-                max_per_network=config.max_handshaking_per_network,
-                timeout_s=config.peer.handshake_timeout_s,
-            )
-        )
         self._loop = asyncio.get_running_loop()
         self._numbers = count(1)
         self._open: dict[PeerConnection, int] = {}
@@ -44,19 +42,9 @@ class Reception:
         self._all_gone.set()
         self._closed = False
 
-    @property
-    def refused(self) -> int:
-        """Connections that were not handed over."""
-        return self._core.refused
-
-    @property
-    def waiting_count(self) -> int:
-        """Connections that have not finished their handshake."""
-        return len(self._core)
-
     def new_connection(self) -> PeerConnection:
         """The protocol factory of the listening socket."""
-        return PeerConnection(self, handshake=None, config=self._config.peer)
+        return PeerConnection(self, handshake=None, config=self._config)
 
     async def aclose(self) -> None:
         """Ends what waits, and takes nobody any more."""
@@ -74,11 +62,10 @@ class Reception:
         self._open[connection] = number
         self._by_number[number] = connection
         host = connection.core.address.host
-        if self._closed or self._session.ip_filter.blocks(host):
-            self._core.turn_away()
+        if self._closed:
             connection.abort()
             return
-        self._end(self._core.arrive(number, host, connected=self._connected(host), now=self._loop.time()))
+        self._end(self._core.arrive(number, host, connected=self._tally.of_host(host), now=self._loop.time()))
         self._arm()
 
     def connection_received(self, connection: PeerConnection, size: int) -> None:
@@ -88,25 +75,20 @@ class Reception:
         core.buffer_updated(size, now=self._loop.time())
         if core.remote is None and not core.is_closed:
             return
-        torrent = self._session.torrents.get(core.remote.info_hash) if core.remote is not None else None
+        torrent = self._torrents.get(core.remote.info_hash) if core.remote is not None else None
         is_welcome = not core.is_closed and torrent is not None and torrent.accepts_peers
         self._core.finish(number, is_welcome=is_welcome)
         if torrent is None or not is_welcome:
             connection.abort()
             return
         self._forget(connection)
-        is_host_full = self._connected(core.address.host) >= self._config.max_connections_per_host
-        torrent.swarm.adopt(connection, is_host_full=is_host_full)
+        torrent.swarm.adopt(connection)
 
     def connection_writable(self, connection: PeerConnection) -> None:
         """Nothing is written before the handshake."""
 
     def connection_lost(self, connection: PeerConnection) -> None:
         self._forget(connection)
-
-    def _connected(self, host: str) -> int:
-        share = share_of(host)
-        return sum(torrent.swarm.count_from(share) for torrent in self._session.torrents.values())
 
     def _end(self, numbers: Iterable[int]) -> None:
         for number in numbers:

@@ -149,8 +149,8 @@ class Sources:
         return self.discovery.explain_loneliness(
             self.named_peers.unresolved,
             unusable,
-            private=[*self.named_peers.private, *self._swarm.private],
-            turned_away_by=list(self._swarm.turned_away_by),
+            private=[*self.named_peers.private, *self._swarm.dialling.private],
+            turned_away_by=self._swarm.dialling.turned_away_by,
             has_met=has_met,
         )
 

@@ -1,0 +1,73 @@
+"""Makes calls. Whom to call and by which path, `DiallingCore` decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+
+from bittorrent.aio.peers.peer_connection import PeerConnection
+from bittorrent.aio.peers.private_calls import own_address_towards
+from bittorrent.dialling.core import DiallingCore
+from bittorrent.dialling.decisions import Call
+from bittorrent.dialling.paths import DialPath
+from transfer.aio.tasks import TaskSet
+from transfer.aio.transports import StreamTransport
+
+
+class Dialler:
+    """Carries out what the core says, each call in a task of its own.
+
+    Args:
+        core: is told what came of each call, unless a connection did: that is the owner's to tell.
+        transports: one for each path that the core may name.
+        new_connection: makes the protocol of a call.
+        on_outcome: called after each call.
+        timeout_s: for opening one connection.
+        tasks: where calls run.
+    """
+
+    def __init__(
+        self,
+        core: DiallingCore,
+        *,
+        transports: Mapping[DialPath, StreamTransport],
+        new_connection: Callable[[Call], PeerConnection],
+        on_outcome: Callable[[], None],
+        timeout_s: float,
+        tasks: TaskSet,
+    ) -> None:
+        self._core = core
+        self._transports = transports
+        self._new_connection = new_connection
+        self._on_outcome = on_outcome
+        self._timeout_s = timeout_s
+        self._tasks = tasks
+        self._loop = asyncio.get_running_loop()
+
+    def dial(self, *, wants_seeds: bool) -> None:
+        """Begins the calls that are due."""
+        for call in self._core.calls_to_make(wants_seeds=wants_seeds, now=self._loop.time()):
+            self._tasks.start(self._connect(call), name=f"dial {call.address}")
+
+    async def _connect(self, call: Call) -> None:
+        connection = self._new_connection(call)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                if await self._is_allowed(call):
+                    await self._transports[call.path].connect(lambda: connection, call.address)
+        except (OSError, TimeoutError):
+            if not connection.abandon():
+                self._core.unreachable(call.number, now=self._loop.time())
+        except asyncio.CancelledError:
+            connection.abandon()
+            raise
+        finally:
+            self._core.dropped(call.number)
+            self._on_outcome()
+
+    async def _is_allowed(self, call: Call) -> bool:
+        """Peers that strangers name must not lead us into private networks that we are not in."""
+        if not call.needs_route:
+            return True
+        own = await own_address_towards(call.address)
+        return self._core.allows(call.number, own=own, now=self._loop.time())

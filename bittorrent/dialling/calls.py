@@ -1,0 +1,131 @@
+"""Whom one torrent calls next, and by which path: what came of one call decides about the next. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from random import Random
+
+from bittorrent.dialling.config import DiallingConfig
+from bittorrent.dialling.paths import DialPath, PathBook, PathFailure, paths_left
+from bittorrent.dialling.peer_list import PeerList, PeerSource
+from bittorrent.dialling.targets import TargetRule
+from transfer.address import Address
+
+Order = tuple[DialPath, ...]
+"""The paths that are left to call a peer by, the present one first."""
+
+
+class Calls:
+    """Who has its turn. Every order that `next` hands out comes back as one of the outcomes.
+
+    Args:
+        own_host: where we listen.
+        targets: whom others may make us call.
+        rng: chooses among equals.
+
+    Invariants:
+        a peer that could not be met is called over the next path that is left, before anybody else; if none is left, it
+            is backed off, once
+    """
+
+    def __init__(self, *, own_host: str, targets: TargetRule, rng: Random, config: DiallingConfig) -> None:
+        self.peers = PeerList(rng=rng, config=config.peers)
+        self.private: dict[Address, None] = {}
+        self.turned_away_by: dict[Address, None] = {}
+        self._own_host = own_host
+        self._targets = targets
+        self._config = config
+        self._paths = PathBook(config.paths)
+        self._next_paths: dict[Address, Order] = {}  # of peers whose path has failed: the oldest first
+
+    def next(
+        self,
+        count: int,
+        *,
+        callers: Callable[[], Collection[Address]],
+        is_called: Callable[[Address], bool],
+        wants_seeds: bool,
+        now: float,
+    ) -> list[tuple[Address, Order]]:
+        """Up to `count` endpoints to call now.
+
+        Args:
+            callers: where those listen that are connected.
+            is_called: whether a connection that we made to an endpoint is still there.
+            wants_seeds: whether those that have everything are of use.
+        """
+        chosen: list[tuple[Address, Order]] = []
+        while self._next_paths and len(chosen) < count:
+            address = next(iter(self._next_paths))
+            order = self._next_paths.pop(address)
+            if self.peers.is_dialling(address) and not is_called(address):  # it may have been banned meanwhile
+                chosen.append((address, order))
+        if len(chosen) >= count:
+            return chosen
+        candidates = self.peers.candidates_to_connect(count - len(chosen), now=now, want_seeds=wants_seeds)
+        connected = callers() if candidates else ()
+        for address in candidates:
+            if address in connected:  # from another port
+                self.peers.disconnected(address, now=now)
+            elif not is_called(address):  # or else it was forgotten and named again meanwhile
+                chosen.append((address, self._paths.order_for(address)))
+        return chosen
+
+    def needs_route(self, address: Address) -> bool:
+        """Whether it depends on the way there whether an endpoint may be called."""
+        is_wanted_here = bool(self.peers.sources(address) & NEIGHBOURLY_SOURCES)
+        return not is_wanted_here and not self._targets.allows_peer(address.host, own=self._own_host)
+
+    def allows(self, address: Address, *, own: str | None, now: float) -> bool:
+        """Whether an endpoint may be called that we get to from this address of ours; if not, that is the outcome."""
+        if self._targets.allows_peer(address.host, own=own):
+            return True
+        self.note_private(address)
+        self.peers.failed(address, now=now)
+        return False
+
+    # Outcomes
+
+    def met(self, address: Address, order: Order, *, is_kept: bool) -> None:
+        """The handshake came."""
+        self._paths.worked(address, order[0])
+        if is_kept:
+            self.peers.connected(address)
+            self.turned_away_by.pop(address, None)
+
+    def missed(self, address: Address, order: Order, failure: PathFailure, *, now: float) -> None:
+        """No handshake came."""
+        self._paths.failed(address, order[0])
+        left = paths_left(order, failure)
+        if left and self.peers.is_dialling(address):
+            self._next_paths[address] = left
+        else:
+            self.peers.failed(address, now=now)
+
+    def note_turned_away(self, address: Address) -> None:
+        """The peer hung up on our handshake."""
+        if len(self.turned_away_by) < self._config.max_named:
+            self.turned_away_by[address] = None
+
+    def note_private(self, address: Address) -> None:
+        """An endpoint may not be called, because of where it is."""
+        if len(self.private) < self._config.max_named:
+            self.private[address] = None
+
+    # Views
+
+    @property
+    def is_path_waiting(self) -> bool:
+        """Whether a peer waits for its next path."""
+        return bool(self._next_paths)
+
+    def check_invariants(self) -> None:
+        """Asserts the bounds."""
+        self.peers.check_invariants()
+        self._paths.check_invariants()
+        assert max(len(self.private), len(self.turned_away_by)) <= self._config.max_named
+        assert len(self._next_paths) <= self._config.max_connections
+        assert all(self._next_paths.values())
+
+
+NEIGHBOURLY_SOURCES = PeerSource.MANUAL | PeerSource.LOCAL  # somebody here wants them to be called

@@ -1,0 +1,156 @@
+"""The connections of one torrent, from the call or the knock at the door to their end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from bittorrent.dialling.connected_peer import ConnectedPeer
+from bittorrent.dialling.connection_tally import ConnectionTally
+from bittorrent.dialling.paths import DialPath
+from transfer.address import Address
+
+
+class Stage(Enum):
+    """How far a connection is."""
+
+    CALLING = auto()  # we called, and nobody has accepted yet
+    GREETING = auto()  # it stands; the handshakes are not done
+    MET = auto()  # it takes part
+
+
+@dataclass(slots=True)
+class Connection:
+    """What is known of one.
+
+    Attributes:
+        address: whom we called, or who came.
+        order: the paths that are left to call this peer by, the present one first; none for somebody who came.
+        since: when the stage began.
+        is_leaving: it was told to end, and has not ended yet.
+        peer_id: which the other side gave itself, once that is known.
+        peer: who takes part, from MET on.
+    """
+
+    number: int
+    address: Address
+    order: tuple[DialPath, ...]
+    stage: Stage
+    since: float
+    is_leaving: bool = False
+    peer_id: bytes | None = None
+    peer: ConnectedPeer | None = None
+
+    @property
+    def is_called(self) -> bool:
+        """Whether we made it."""
+        return bool(self.order)
+
+    @property
+    def remote(self) -> Address:
+        """Its other end, as well as we know it."""
+        return self.peer.address if self.peer is not None else self.address
+
+
+class Connections:
+    """Keeps the connections by number, and the tally of the session up to date.
+
+    Invariants:
+        no endpoint is called twice at a time
+        the tally counts every connection once, the half-open ones as such, and those that were met for their host
+    """
+
+    def __init__(self, tally: ConnectionTally) -> None:
+        self.met: dict[int, ConnectedPeer] = {}  # who takes part and may stay, in the order in which they were met
+        self.half_open = 0  # how many are CALLING
+        self._tally = tally
+        self._all: dict[int, Connection] = {}
+        self._called: dict[Address, int] = {}
+        self._last = 0
+
+    def add(self, address: Address, stage: Stage, *, order: tuple[DialPath, ...] = (), since: float) -> Connection:
+        """A new one; numbers are never used twice."""
+        self._last += 1
+        made = self._all[self._last] = Connection(self._last, address, order, stage, since)
+        if order:
+            self._called[address] = made.number
+        self._count(1, half_open=stage is Stage.CALLING)
+        return made
+
+    def open(self, number: int, *, now: float) -> None:
+        """Somebody has accepted."""
+        connection = self._all[number]
+        connection.stage, connection.since = Stage.GREETING, now
+        self._count(0, half_open=-1)
+
+    def meet(self, number: int, peer: ConnectedPeer, *, now: float) -> None:
+        """The peer takes part."""
+        connection = self._all[number]
+        connection.stage, connection.since, connection.peer = Stage.MET, now, peer
+        self.met[number] = peer
+        self._tally.met(peer.address.host)
+
+    def leave(self, number: int) -> None:
+        """It was told to end: nobody counts on it any more."""
+        self._all[number].is_leaving = True
+        self.met.pop(number, None)
+
+    def remove(self, number: int) -> Connection | None:
+        """It is gone; None if it was before."""
+        connection = self._all.pop(number, None)
+        if connection is None:
+            return None
+        if connection.is_called:
+            del self._called[connection.address]
+        if connection.peer is not None:
+            self.met.pop(number, None)
+            self._tally.parted(connection.peer.address.host)
+        self._count(-1, half_open=-(connection.stage is Stage.CALLING))
+        return connection
+
+    # Views
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def __iter__(self) -> Iterator[Connection]:
+        return iter(self._all.values())
+
+    def __getitem__(self, number: int) -> Connection:
+        return self._all[number]
+
+    def get(self, number: int) -> Connection | None:
+        """The connection of this number, if it is not gone."""
+        return self._all.get(number)
+
+    def has_call_to(self, address: Address) -> bool:
+        """Whether there is a connection that we made to this endpoint."""
+        return address in self._called
+
+    def number_of(self, peer: ConnectedPeer) -> int:
+        """The number of a peer that takes part. Cost: O(met)."""
+        return next(number for number, other in self.met.items() if other is peer)
+
+    def numbers_where(self, is_meant: Callable[[Connection], bool]) -> list[int]:
+        """All that stand and are meant: first those that take part."""
+        greeting = (connection for connection in self._all.values() if connection.stage is Stage.GREETING)
+        standing = [*(self._all[number] for number in self.met), *greeting]
+        return [connection.number for connection in standing if is_meant(connection)]
+
+    def begun(self) -> Iterator[Connection]:
+        """Those that were not met yet."""
+        return (connection for connection in self._all.values() if connection.stage is not Stage.MET)
+
+    def check_invariants(self) -> None:
+        """Asserts what the class docstring promises, but for the tally, which may have others to count."""
+        assert self.half_open == sum(connection.stage is Stage.CALLING for connection in self._all.values())
+        called = {connection.address: number for number, connection in self._all.items() if connection.is_called}
+        assert called == self._called
+        assert len(called) == sum(connection.is_called for connection in self._all.values())
+        staying = (connection for connection in self._all.values() if not connection.is_leaving)
+        assert self.met == {one.number: one.peer for one in staying if one.peer is not None}
+
+    def _count(self, change: int, *, half_open: int) -> None:
+        self._tally.change(change, half_open=half_open)
+        self.half_open += half_open

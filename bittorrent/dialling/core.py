@@ -1,0 +1,347 @@
+"""Whom one torrent calls and by which path, whom it lets in, and who makes room. Pure: no socket, no task, no clock.
+
+The shell makes the calls it is told to make, reports of each connection how far it came, and ends those it is told to
+end. A connection is a number, from the call or from the moment it is let in:
+
+    calls_to_make -> CALLING --opened--> GREETING --met, joined--> MET
+                        |                   |                       |
+                   unreachable            ended                   ended
+                        |                   |
+                        +-- the next path, or the peer is backed off once
+
+    admit, or join -> GREETING --met, joined--> MET --ended
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+
+from bittorrent.dialling.calls import Calls
+from bittorrent.dialling.config import DiallingConfig
+from bittorrent.dialling.connected_peer import ConnectedPeer
+from bittorrent.dialling.connection_tally import ConnectionTally
+from bittorrent.dialling.connections import Connection, Connections, Stage
+from bittorrent.dialling.decisions import Admission, Call, Eviction, Meeting
+from bittorrent.dialling.ip_filter import IpFilter
+from bittorrent.dialling.paths import PathFailure
+from bittorrent.dialling.peer_list import PeerSource
+from bittorrent.dialling.targets import TargetRule
+from bittorrent.dialling.turnover import Turnover
+from transfer.address import Address
+
+
+class DiallingCore:
+    """The connection policy of one torrent.
+
+    Args:
+        own_id: our peer id.
+        own_host: where we listen; all addresses of this host (`0.0.0.0`) are one of it, too.
+        tally: the connections of the whole session.
+        targets: whom others may make us call.
+        rng: chooses among equals.
+
+    Attributes:
+        peers: the endpoints that are known.
+        last_met_at: when a peer was met that was news.
+
+    Invariants:
+        never more calls than `config.max_connections` and the tally leave room for, nor more of them in the making than
+            twice `config.max_dialling` and the tally allow
+        no endpoint is called that is banned, blocked, our own, connected, or being called
+        a newcomer comes in only where there is room, or somebody else leaves for it
+        whoever could not be met over one path is called over the next one that is left, and backed off once if none is
+        what is remembered is bounded by the config
+    """
+
+    def __init__(
+        self,
+        *,
+        own_id: bytes,
+        own_host: str,
+        tally: ConnectionTally,
+        targets: TargetRule,
+        rng: Random,
+        config: DiallingConfig,
+    ) -> None:
+        self._calls = Calls(own_host=own_host, targets=targets, rng=rng, config=config)
+        self.peers = self._calls.peers
+        self.last_met_at: float | None = None
+        self._own_id = own_id
+        self._tally = tally
+        self._config = config
+        self._connections = Connections(tally)
+        self._turnover = Turnover(self._connections.met, rank=self.peers.rank, config=config.turnover)
+        self._is_held = False
+        self._is_closed = False
+
+    # Commands
+
+    def hold(self) -> None:
+        """Makes and takes no connections until `resume`."""
+        self._is_held = True
+
+    def resume(self, *, now: float) -> None:
+        """Makes and takes connections again, and nobody has to wait."""
+        self._is_held = False
+        self.peers.call_again(now=now)
+
+    def close(self) -> None:
+        """Makes and takes no connections any more. Calls that were not accepted are given up: not their fault."""
+        self._is_closed = True
+        for number in [connection.number for connection in self._connections if connection.stage is Stage.CALLING]:
+            self._connections.remove(number)
+
+    def ban(self, address: Address) -> tuple[Eviction, ...]:
+        """Has nothing to do with a host any more."""
+        self.peers.ban(address)
+        return self._evict_banned("the peer is banned")
+
+    def set_filter(self, blocked: IpFilter) -> tuple[Eviction, ...]:
+        """Has nothing to do with the hosts on this list any more."""
+        self.peers.set_filter(blocked)
+        return self._evict_banned("the peer is on the list of blocked addresses")
+
+    def become_private(self) -> tuple[Eviction, ...]:
+        """The torrent is private (BEP 27): whom only strangers named is forgotten."""
+        strangers = set(self.peers.forget(PUBLIC_SOURCES))
+        return self._evict(
+            self._connections.numbers_where(lambda it: it.is_called and it.address in strangers),
+            "the torrent is private, and no tracker named this peer",
+        )
+
+    # Calls
+
+    def calls_to_make(self, *, wants_seeds: bool, now: float) -> list[Call]:
+        """Whom to call now. Each has to be reported: `opened` or `unreachable`, or `dropped`.
+
+        Args:
+            wants_seeds: whether those that have everything are of use.
+        """
+        room = self._room_to_call(now)
+        if room <= 0:
+            return []
+        chosen = self._calls.next(
+            room,
+            callers=lambda: {peer.listen_address for peer in self._connections.met.values()},
+            is_called=self._connections.has_call_to,
+            wants_seeds=wants_seeds,
+            now=now,
+        )
+        calls = []
+        for address, order in chosen:
+            number = self._connections.add(address, Stage.CALLING, order=order, since=now).number
+            calls.append(Call(number, address, order[0], self._calls.needs_route(address)))
+        return calls
+
+    def allows(self, number: int, *, own: str | None, now: float) -> bool:
+        """Whether a call may go on that needs a route; otherwise it is over.
+
+        Args:
+            own: the address of ours that packets to the peer leave from; None when there is no way there.
+        """
+        if self._calls.allows(self._connections[number].address, own=own, now=now):
+            return True
+        self._connections.remove(number)
+        return False
+
+    def opened(self, number: int, *, now: float) -> None:
+        """The peer has accepted our call; the handshakes follow."""
+        self._connections.open(number, now=now)
+
+    def unreachable(self, number: int, *, now: float) -> None:
+        """A call was refused, or nobody answered in time."""
+        connection = self._connections.remove(number)
+        if connection is not None:
+            self._calls.missed(connection.address, connection.order, PathFailure.NO_CONNECTION, now=now)
+
+    def dropped(self, number: int) -> None:
+        """A call was given up by us; nothing if it was reported before."""
+        connection = self._connections.get(number)
+        if connection is not None and connection.stage is Stage.CALLING:
+            self._connections.remove(number)
+
+    # Those who come
+
+    def admit(self, address: Address, *, since: float, now: float) -> Admission:
+        """Somebody has called us, and wants this torrent: the one door for all who come from outside.
+
+        Args:
+            since: when the connection was accepted.
+        """
+        if not self.takes_connections or self.peers.is_banned(address):
+            return Admission(None)
+        is_host_full = self._tally.is_host_full(address.host)
+        evicted: tuple[Eviction, ...] = ()
+        if is_host_full or self._is_full:
+            evicted = self._make_room(address, is_host_full=is_host_full, now=now)
+            if not evicted:
+                return Admission(None)
+        return Admission(self._connections.add(address, Stage.GREETING, since=since).number, evicted)
+
+    def join(self, address: Address, *, now: float) -> int:
+        """A connection that somebody in this process makes: it needs no place, and takes one."""
+        return self._connections.add(address, Stage.GREETING, since=now).number
+
+    # Those who stand
+
+    def met(self, number: int, peer_id: bytes, *, now: float) -> Meeting:
+        """Both handshakes are done.
+
+        Two peers that call each other must both keep the same connection: the one that the larger id opened.
+        """
+        connection = self._connections[number]
+        connection.peer_id = peer_id
+        is_kept, replaced = True, []
+        for other_number, peer in self._connections.met.items():
+            other = self._connections[other_number]
+            if peer.is_closed or other.peer_id != peer_id:
+                continue
+            ours_is_larger = self._own_id > peer_id
+            if connection.is_called == other.is_called or other.is_called == ours_is_larger:
+                is_kept = False
+                break
+            replaced.append(other_number)
+        if connection.is_called:
+            self._calls.met(connection.address, connection.order, is_kept=is_kept)
+        if is_kept:
+            self.last_met_at = now
+        else:
+            self._connections.leave(number)
+        return Meeting(is_kept, self._evict(replaced, REPLACED))
+
+    def joined(self, number: int, peer: ConnectedPeer, *, now: float) -> None:
+        """The peer takes part from now on: what it does decides whether it may stay."""
+        self._connections.meet(number, peer, now=now)
+
+    def ended(self, number: int, *, peer_id: bytes | None, was_turned_away: bool, is_seed: bool, now: float) -> None:
+        """A connection is gone.
+
+        Args:
+            peer_id: from its handshake, if that came.
+            was_turned_away: the peer hung up on our handshake.
+            is_seed: it has everything, as far as it said.
+        """
+        connection = self._connections.remove(number)
+        if connection is None or not connection.is_called:
+            return
+        address, peer = connection.address, connection.peer
+        if peer is not None:
+            self.peers.note_seed(address, is_seed)
+        if was_turned_away:
+            self._calls.note_turned_away(address)
+        if peer_id == self._own_id:
+            self.peers.add_own(address)
+        elif peer is not None and peer.was_useful:
+            self.peers.disconnected(address, now=now)
+        elif peer_id is None and self.takes_connections:
+            self._calls.missed(address, connection.order, PathFailure.NO_HANDSHAKE, now=now)
+        else:
+            self.peers.failed(address, now=now)
+
+    # Clock
+
+    def handle_timer(self, *, wants_seeds: bool, now: float) -> tuple[Eviction, ...]:
+        """Who ends so that somebody else can be called: strangers must not take every connection and give nothing."""
+        if not self._is_full or not wants_seeds:
+            return ()
+        dial_at = self.peers.next_timer()
+        if dial_at is None or dial_at > now:
+            return ()
+        victim = self._turnover.for_call(now=now)
+        return self._evict([self._connections.number_of(victim)], FULL) if victim is not None else ()
+
+    def next_timer(self, *, now: float) -> float:
+        """When to look after the calls that are under way, and for the next one. Cost: O(known)."""
+        soon, late = now + self._config.tick_s, now + self._config.idle_tick_s
+        if self._calls.is_path_waiting or any(True for _ in self._connections.begun()):
+            return soon
+        dial_at = self.peers.next_timer()
+        return late if dial_at is None else min(max(dial_at, soon), late)
+
+    # Views
+
+    def is_path_due(self, *, now: float) -> bool:
+        """Whether somebody is to be called over another path, at once."""
+        return self._calls.is_path_waiting and self._room_to_call(now) > 0
+
+    @property
+    def takes_connections(self) -> bool:
+        return not (self._is_closed or self._is_held)
+
+    @property
+    def connection_count(self) -> int:
+        """Of whatever stage."""
+        return len(self._connections)
+
+    @property
+    def half_open_count(self) -> int:
+        """Connections that are being opened."""
+        return self._connections.half_open
+
+    def is_called(self, number: int) -> bool:
+        """Whether we made a connection."""
+        return self._connections[number].is_called
+
+    @property
+    def private(self) -> list[Address]:
+        """Some endpoints that may not be called."""
+        return list(self._calls.private)
+
+    @property
+    def turned_away_by(self) -> list[Address]:
+        """Some endpoints that could be called and hung up on our handshake."""
+        return list(self._calls.turned_away_by)
+
+    def check_invariants(self) -> None:
+        """Asserts what can be seen of what the class docstring promises."""
+        self._calls.check_invariants()
+        self._connections.check_invariants()
+        self._turnover.check_invariants()
+        assert self._connections.half_open <= 2 * self._config.max_dialling
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._connections) >= self._config.max_connections or self._tally.room <= 0
+
+    def _room_to_call(self, now: float) -> int:
+        if not self.takes_connections:
+            return 0
+        config = self._config
+        begun = list(self._connections.begun())
+        slow = sum(now - connection.since >= config.slow_dial_s for connection in begun)  # they hold nobody up
+        return max(
+            0,
+            min(
+                config.max_connections - len(self._connections),
+                config.max_dialling - len(begun) + min(slow, config.max_dialling),
+                self._tally.room_to_dial,
+            ),
+        )
+
+    def _make_room(self, newcomer: Address, *, is_host_full: bool, now: float) -> tuple[Eviction, ...]:
+        """Who gives way to one more; nobody: there is no room for it."""
+        slow = [it for it in self._connections.begun() if self._gives_way(it, now)] if not is_host_full else []
+        if slow:
+            return self._evict([min(slow, key=lambda it: it.since).number], FULL)
+        victim = self._turnover.for_newcomer(newcomer, is_host_full=is_host_full, now=now)
+        return self._evict([self._connections.number_of(victim)], FULL) if victim is not None else ()
+
+    def _gives_way(self, connection: Connection, now: float) -> bool:
+        """Whether we called it, and it has said nothing for so long."""
+        is_slow = now - connection.since >= self._config.slow_dial_s
+        return connection.stage is Stage.GREETING and is_slow and not connection.is_leaving
+
+    def _evict_banned(self, reason: str) -> tuple[Eviction, ...]:
+        return self._evict(self._connections.numbers_where(lambda it: self.peers.is_banned(it.remote)), reason)
+
+    def _evict(self, numbers: Iterable[int], reason: str) -> tuple[Eviction, ...]:
+        evicted = tuple(Eviction(number, reason) for number in numbers)
+        for number, _ in evicted:
+            self._connections.leave(number)
+        return evicted
+
+
+FULL = "the torrent is full, and there are others who may be of more use"
+REPLACED = "replaced by a connection that the peer also keeps"
+PUBLIC_SOURCES = PeerSource.DHT | PeerSource.PEX | PeerSource.LOCAL
