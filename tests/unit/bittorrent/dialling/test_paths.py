@@ -1,0 +1,196 @@
+"""Toy paths to a peer: the next one where one fails, the right one the next time. No `if` names any of them."""
+
+from __future__ import annotations
+
+import pytest
+
+from bittorrent.dialling.connection_tally import ConnectionTally
+from bittorrent.dialling.decisions import Call
+from bittorrent.dialling.paths import TCP, DialPath, PathBook, PathConfig, PathFailure, paths_left
+from bittorrent.dialling.peer_list import PeerListConfig, PeerSource
+from tests.dialling_shell import BareShell, tally_of
+from transfer.address import Address
+
+UTP, UTP_MSE = DialPath(transport="utp"), DialPath(transport="utp", cover="mse")
+TCP_MSE = DialPath(transport="tcp", cover="mse")
+RELAY = DialPath(transport="relay")
+ALL = (UTP_MSE, UTP, TCP_MSE, TCP)
+PEER = Address("8.8.0.1", 6881)
+
+
+def shell(*paths: DialPath, tally: ConnectionTally | None = None) -> BareShell:
+    made = BareShell(paths=PathConfig(paths=paths), tally=tally)
+    made.core.peers.add(PEER, PeerSource.TRACKER, now=0.0)
+    return made
+
+
+def the_call(shell: BareShell) -> Call:
+    (call,) = shell.dial()
+    return call
+
+
+def backoff_s(shell: BareShell) -> float:
+    assert shell.dial() == []
+    due = shell.core.peers.next_timer()
+    assert due is not None
+    return due - shell.now
+
+
+def test_utp_is_tried_first_and_then_tcp_and_what_worked_comes_first_the_next_time() -> None:
+    bare = shell(UTP, TCP)
+    first = the_call(bare)
+    assert (first.address, first.path) == (PEER, UTP)
+    bare.refuse(first)
+    assert bare.core.is_path_due(now=bare.now)
+    second = the_call(bare)
+    assert (second.address, second.path) == (PEER, TCP)
+    peer = bare.greet(bare.accept(second), b"x" * 20)
+    assert peer is not None
+    peer.downloaded_bytes = 1
+    bare.lose(second.number)
+    bare.now += 1000.0
+    again = the_call(bare)
+    assert again.path == TCP, "it worked the last time"
+    bare.refuse(again)
+    assert the_call(bare).path == UTP, "it does not any more, and the other may"
+
+
+def test_encrypted_first_then_plain_for_a_peer_that_hangs_up_on_what_it_does_not_understand() -> None:
+    bare = shell(TCP_MSE, TCP)
+    encrypted = the_call(bare)
+    assert encrypted.path == TCP_MSE
+    bare.lose(bare.accept(encrypted), was_turned_away=True)
+    assert bare.core.turned_away_by == [PEER]
+    plain = the_call(bare)
+    assert plain.path == TCP
+    assert bare.greet(bare.accept(plain), b"x" * 20) is not None
+    assert bare.core.turned_away_by == [], "it was met after all"
+    bare.lose(plain.number)
+    bare.now += 1000.0
+    assert the_call(bare).path == TCP
+
+
+def test_no_cover_helps_where_there_is_no_connection() -> None:
+    bare = shell(*ALL)
+    bare.refuse(the_call(bare))
+    third = the_call(bare)
+    assert third.path == TCP_MSE, "both of uTP are out"
+    bare.lose(bare.accept(third))
+    assert the_call(bare).path == TCP, "somebody answers TCP, and says nothing"
+
+
+def test_a_peer_that_fails_over_all_paths_is_backed_off_once() -> None:
+    bare = shell(*ALL, RELAY)
+    for expected in (UTP_MSE, TCP_MSE, RELAY):
+        call = the_call(bare)
+        assert call.path == expected
+        bare.refuse(call)
+    assert backoff_s(bare) == PeerListConfig().backoff_s
+    bare.now += PeerListConfig().backoff_s
+    for expected in (*ALL, RELAY):
+        call = the_call(bare)
+        assert call.path == expected, "another round is all of them"
+        bare.lose(bare.accept(call), was_turned_away=True)
+    assert backoff_s(bare) == 2 * PeerListConfig().backoff_s
+
+
+def test_one_path_is_one_call() -> None:
+    bare = shell(TCP)
+    bare.refuse(the_call(bare))
+    assert backoff_s(bare) == PeerListConfig().backoff_s
+
+
+def test_the_handshake_is_what_counts_and_not_what_becomes_of_the_connection() -> None:
+    bare = shell(UTP, TCP)
+    bare.refuse(the_call(bare))
+    number = bare.accept(the_call(bare))
+    assert bare.greet(number, b"x" * 20) is not None
+    bare.lose(number)  # of no use
+    assert not bare.core.is_path_due(now=bare.now), "another path leads to the same peer"
+    assert backoff_s(bare) == PeerListConfig().backoff_s
+    bare.now += 10.0
+    assert the_call(bare).path == TCP
+
+
+def test_another_path_waits_for_room_as_every_call_does_and_goes_before_others() -> None:
+    tally = tally_of(max_half_open=1)
+    bare, other = shell(UTP, TCP, tally=tally), BareShell(tally=tally)
+    bare.refuse(the_call(bare))
+    other.core.peers.add(Address("8.8.0.2", 1), PeerSource.TRACKER, now=0.0)
+    blocking = the_call(other)
+    assert not bare.core.is_path_due(now=bare.now)
+    assert bare.dial() == []
+    assert bare.core.next_timer(now=bare.now) == bare.now + 1.0, "it is looked after"
+    other.refuse(blocking)
+    bare.core.peers.add(Address("8.8.0.3", 1), PeerSource.MANUAL, now=0.0)
+    assert the_call(bare).path == TCP
+
+
+@pytest.mark.parametrize("reason", ["banned", "private", "own"])
+def test_another_path_is_not_called_by_who_is_not_to_be_called_any_more(reason: str) -> None:
+    bare = BareShell(paths=PathConfig(paths=(UTP, TCP)))
+    bare.core.peers.add(PEER, PeerSource.DHT, now=0.0)
+    bare.refuse(the_call(bare))
+    match reason:
+        case "banned":
+            bare.core.ban(PEER)
+        case "private":
+            bare.core.become_private()
+        case _:
+            bare.core.peers.add_own(PEER)
+    assert bare.dial() == []
+    bare.core.check_invariants()
+
+
+def test_who_was_put_out_by_us_is_not_called_by_another_path_for_it() -> None:
+    bare = shell(UTP, TCP)
+    number = bare.accept(the_call(bare))
+    bare.core.hold()
+    bare.lose(number)
+    bare.core.resume(now=bare.now)
+    assert the_call(bare).path == UTP
+
+
+def test_a_call_that_was_given_up_says_nothing_about_its_path() -> None:
+    bare = shell(UTP, TCP)
+    call = the_call(bare)
+    bare.core.dropped(call.number)
+    assert bare.tally.half_open == bare.tally.in_use == 0
+    assert not bare.core.is_path_due(now=0.0)
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    book = PathBook(PathConfig(paths=(UTP, TCP), max_remembered=3))
+    peers = [Address("8.8.0.1", port) for port in range(1, 6)]
+    for peer in peers:
+        book.worked(peer, TCP)
+        book.check_invariants()
+    book.worked(peers[2], TCP)
+    book.worked(PEER, TCP)
+    assert len(book) == 3
+    assert [book.order_for(peer)[0] for peer in peers] == [UTP, UTP, TCP, UTP, TCP]
+
+
+def test_a_path_that_failed_is_forgotten_and_no_other() -> None:
+    book = PathBook(PathConfig(paths=(UTP, TCP)))
+    book.worked(PEER, TCP)
+    book.failed(PEER, UTP)
+    assert book.order_for(PEER) == (TCP, UTP)
+    book.failed(PEER, TCP)
+    assert book.order_for(PEER) == (UTP, TCP)
+
+
+def test_what_is_left_of_an_order() -> None:
+    assert paths_left(ALL, PathFailure.NO_HANDSHAKE) == ALL[1:]
+    assert paths_left(ALL, PathFailure.NO_CONNECTION) == (TCP_MSE, TCP)
+    assert paths_left((TCP,), PathFailure.NO_HANDSHAKE) == ()
+
+
+def test_paths_are_named_for_people() -> None:
+    assert [str(path) for path in ALL] == ["utp/mse", "utp/plain", "tcp/mse", "tcp/plain"]
+
+
+@pytest.mark.parametrize("wrong", [{"paths": ()}, {"paths": (TCP, TCP)}, {"max_remembered": 0}])
+def test_a_config_out_of_range_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match="must"):
+        PathConfig(**wrong)  # type: ignore[arg-type]
