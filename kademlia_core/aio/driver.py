@@ -1,4 +1,4 @@
-"""One core on one UDP socket: datagrams, the clock, and what the core reports."""
+"""One core on one UDP port: datagrams, the clock, and what the core reports."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from transfer.address import Address
-from transfer.aio.datagrams import BatchProtocol, bind_datagrams, send_all
+from transfer.aio.datagram_port import DatagramPort
+from transfer.aio.datagrams import BatchProtocol, send_all
+from transfer.datagrams.demultiplexer import Claim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,20 +41,29 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
         self._closed = self._loop.create_future()
+        self._port: DatagramPort | None = None
+        self._owns_port = False
         self._transport: asyncio.DatagramTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._is_full = False
         self._clock_gap_s = time.time() - self._loop.time()
 
-    async def open(self, local: Address) -> None:
-        """Binds the socket.
+    async def open(self, place: Address | DatagramPort, first_bytes: bytes) -> None:
+        """Binds a port at an address, or joins one, which stays its owner's to close.
+
+        Args:
+            first_bytes: what the datagrams of the dialect begin with.
 
         Raises:
-            OSError: the address cannot be bound.
+            OSError: the address cannot be bound, or the port is closed.
         """
-        # One byte more than the core takes, so that it notices what was cut.
-        await bind_datagrams(self, local, max_bytes=self.core.config.max_datagram_bytes + 1)
+        self._owns_port = not isinstance(place, DatagramPort)
+        if not isinstance(place, DatagramPort):
+            # One byte more than the core takes, so that it notices what was cut.
+            place = await DatagramPort.bind(place, max_bytes=self.core.config.max_datagram_bytes + 1)
+        self._port = place
+        place.join(self, Claim(first_bytes=first_bytes, takes_all_alone=self._owns_port))
 
     def close(self) -> None:
         self._stop()
@@ -62,6 +73,14 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
     async def wait_closed(self) -> None:
         if self._transport is not None:
             await self._closed
+            if self._port is not None and self._owns_port:
+                await self._port.wait_closed()
+
+    @property
+    def port(self) -> DatagramPort:
+        """Its UDP socket, which others may share."""
+        assert self._port is not None
+        return self._port
 
     @property
     def now(self) -> float:
@@ -109,6 +128,8 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        if self._port is not None and self._owns_port:
+            self._port.close()
         if not self._closed.done():
             self._closed.set_result(None)
 
@@ -134,3 +155,21 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
         if self.is_open:
             self.is_open = False
             self._on_lost(self)
+
+
+def places_of(
+    host: str | tuple[str, ...], port: int, datagrams: DatagramPort | tuple[DatagramPort, ...]
+) -> tuple[Address | DatagramPort, ...]:
+    """Where a node has its sockets: bound ports if any are given, or else addresses to bind.
+
+    Raises:
+        ValueError: not one, or one of each address family; or both kinds.
+    """
+    ports = (datagrams,) if isinstance(datagrams, DatagramPort) else datagrams
+    hosts = (host,) if isinstance(host, str) else host
+    if ports and port:
+        raise ValueError("a node takes a port number to bind, or ports that are bound, not both")
+    locals_ = [each.address for each in ports] or [Address(each, port) for each in hosts]
+    if not locals_ or len({local.is_ipv6 for local in locals_}) < len(locals_):
+        raise ValueError("host must name one address, or one of each family")
+    return ports or tuple(locals_)

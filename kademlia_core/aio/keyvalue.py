@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kademlia_core.aio.node import Node
 from kademlia_core.key import Key
+from kademlia_core.keyvalue import codec
 from kademlia_core.keyvalue.config import KEY_BITS, MAX_VALUE_BYTES, KeyValueConfig
 from kademlia_core.keyvalue.core import KeyValueCore
 from kademlia_core.keyvalue.records import Record, RecordStore
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from kademlia_core.contact import Contact
     from kademlia_core.lookup_stats import LookupStats
     from transfer.address import Address
+    from transfer.aio.datagram_port import DatagramPort
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class KeyValueNode(Node[KeyValueCore]):
     Args:
         host: where to bind, as for `MainlineNode`.
         port: see `host`.
+        datagrams: see `host`.
         bootstrap: other nodes of this network; none for the first.
         config: its `network` keeps networks apart.
         records: makes the store of each address family's node from its key; in memory if not given.
@@ -46,11 +49,14 @@ class KeyValueNode(Node[KeyValueCore]):
         state_file: see `node_id`.
     """
 
+    _first_bytes = codec.FIRST_BYTES
+
     def __init__(
         self,
         *,
         host: str | tuple[str, ...] = "0.0.0.0",
         port: int = 0,
+        datagrams: DatagramPort | tuple[DatagramPort, ...] = (),
         bootstrap: Iterable[tuple[str, int]] = (),
         node_id: Key | None = None,
         config: KeyValueConfig | None = None,
@@ -63,6 +69,7 @@ class KeyValueNode(Node[KeyValueCore]):
         super().__init__(
             host=host,
             port=port,
+            datagrams=datagrams,
             bootstrap=bootstrap,
             config=config,
             rng=rng,

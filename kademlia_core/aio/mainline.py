@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kademlia_core.aio.item_commands import ItemCommands
 from kademlia_core.aio.peer_commands import PeerCommands
 from kademlia_core.aio.sample_commands import SampleCommands
+from kademlia_core.mainline import krpc
 from kademlia_core.mainline.config import KEY_BITS, PUBLIC_ROUTERS, MainlineConfig
 from kademlia_core.mainline.core import MainlineCore, MainlineStats
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from kademlia_core.key import Key
     from transfer.address import Address
+    from transfer.aio.datagram_port import DatagramPort
 
 
 class MainlineNode(PeerCommands, ItemCommands, SampleCommands):
@@ -29,6 +31,8 @@ class MainlineNode(PeerCommands, ItemCommands, SampleCommands):
         host: IP address to bind: "0.0.0.0" or an address of this machine; an IPv6 one makes it a node of the IPv6 DHT.
             A tuple of one of each makes it a node of both.
         port: UDP port, 0 for any free one.
+        datagrams: a bound port to share instead of binding one, or a tuple of one of each address family. They stay
+            the caller's to close, after the node; `host` and `port` are without meaning then.
         bootstrap: where to enter the network; names are resolved. Default: the well-known public routers.
         node_id: a key of 160 bits; random when not given.
         rng: source of all randomness; the operating system's when not given.
@@ -36,11 +40,14 @@ class MainlineNode(PeerCommands, ItemCommands, SampleCommands):
             bootstrap address. A damaged file is replaced, with a warning in the log.
     """
 
+    _first_bytes = krpc.FIRST_BYTES
+
     def __init__(
         self,
         *,
         host: str | tuple[str, ...] = "0.0.0.0",
         port: int = 0,
+        datagrams: DatagramPort | tuple[DatagramPort, ...] = (),
         bootstrap: Iterable[tuple[str, int]] = PUBLIC_ROUTERS,
         node_id: Key | None = None,
         config: MainlineConfig | None = None,
@@ -51,6 +58,7 @@ class MainlineNode(PeerCommands, ItemCommands, SampleCommands):
         super().__init__(
             host=host,
             port=port,
+            datagrams=datagrams,
             bootstrap=bootstrap,
             config=config,
             rng=rng,

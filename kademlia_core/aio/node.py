@@ -8,7 +8,7 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, Self
 
-from kademlia_core.aio.driver import CoreDriver, CoreT
+from kademlia_core.aio.driver import CoreDriver, CoreT, places_of
 from kademlia_core.aio.lookups import RunningSearch
 from kademlia_core.aio.names import resolve
 from kademlia_core.aio.state_file import StateFile
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from kademlia_core.node.queries import DirectQuery
     from kademlia_core.node.searches import Search
     from kademlia_core.node.snapshot import NetworkSnapshot
+    from transfer.aio.datagram_port import DatagramPort
 
 
 class Node(Generic[CoreT]):
@@ -47,16 +48,14 @@ class Node(Generic[CoreT]):
         *,
         host: str | tuple[str, ...],
         port: int,
+        datagrams: DatagramPort | tuple[DatagramPort, ...] = (),
         bootstrap: Iterable[tuple[str, int]],
         config: NodeConfig,
         rng: random.Random | None,
         node_id: Key | None,
         state_file: Path | str | None,
     ) -> None:
-        hosts = (host,) if isinstance(host, str) else host
-        self._locals = tuple(Address(each, port) for each in hosts)
-        if not hosts or len({local.is_ipv6 for local in self._locals}) < len(hosts):
-            raise ValueError("host must name one address, or one of each family")
+        self._places = places_of(host, port, datagrams)
         self._bootstrap = tuple(map(_endpoint, bootstrap))
         self._config = config
         self._rng = rng or random.SystemRandom()
@@ -184,6 +183,16 @@ class Node(Generic[CoreT]):
         return tuple(sorted((driver.address for driver in self._open_drivers), key=lambda address: address.is_ipv6))
 
     @property
+    def datagrams(self) -> tuple[DatagramPort, ...]:
+        """The UDP sockets of this node, IPv4 first. Others may join them for as long as the node is open.
+
+        Raises:
+            NodeClosedError: the node is not open.
+        """
+        ports = (driver.port for driver in self._open_drivers)
+        return tuple(sorted(ports, key=lambda port: port.address.is_ipv6))
+
+    @property
     def node_id(self) -> Key:
         """The key of this node, in the IPv4 network if there are two.
 
@@ -193,6 +202,8 @@ class Node(Generic[CoreT]):
         return min(self._open_drivers, key=lambda driver: driver.core.is_ipv6).core.node_id
 
     # For derived classes.
+
+    _first_bytes: bytes  # what the datagrams of the dialect begin with, so that others may share the socket
 
     def _make_core(self, local: Address, node_id: Key | None) -> CoreT:
         raise NotImplementedError
@@ -389,12 +400,13 @@ class Node(Generic[CoreT]):
 
     async def _open_sockets(self) -> None:
         missing: OSError | None = None
-        for local in self._locals:
+        for place in self._places:
+            local = place if isinstance(place, Address) else place.address
             saved = self._saved.get(local.is_ipv6)
             node_id = self._node_id or (saved.node_id if saved is not None else None)
             driver = CoreDriver(self._make_core(local, node_id), on_event=self._report, on_lost=self._lose)
             try:
-                await driver.open(local)
+                await driver.open(place, self._first_bytes)
             except OSError as error:
                 if error.errno not in NO_SUCH_FAMILY:
                     raise

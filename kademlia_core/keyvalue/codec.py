@@ -207,5 +207,6 @@ def _bytes(values: dict[bytes, Any], name: bytes) -> bytes:
     return value
 
 
+FIRST_BYTES = b"d"  # every message is a bencoded dictionary
 MAX_TRANSACTION_ID_BYTES = 16
 _LIMITS = bencode.BencodeLimits(size_bytes=4096, depth=4, tokens=128)

@@ -25,8 +25,9 @@ from kademlia_core.node import messages
 from transfer.address import Address
 from transfer.wire import bencode
 
-__all__ = ["MAX_TRANSACTION_ID_BYTES", "KrpcError", "decode", "encode", "join_nodes", "split_nodes"]
+__all__ = ["FIRST_BYTES", "MAX_TRANSACTION_ID_BYTES", "KrpcError", "decode", "encode", "join_nodes", "split_nodes"]
 
+FIRST_BYTES = b"d"  # every message is a bencoded dictionary
 MAX_TRANSACTION_ID_BYTES = 128  # ours have 4, libtorrent's 2; the bound keeps echoes small
 
 

@@ -26,9 +26,21 @@ class BatchProtocol(asyncio.DatagramProtocol):
         self.datagrams_received([(data, addr)])
 
 
+class BatchTransport(asyncio.DatagramTransport):
+    """A datagram transport that takes many datagrams in one go."""
+
+    def send_all(self, datagrams: Iterable[tuple[bytes, Any]]) -> None:
+        """`sendto` for each."""
+        raise NotImplementedError
+
+    def sendto(self, data: Any, addr: Any = None) -> None:
+        """Sends or drops; an address is needed. Other errors go to `error_received`."""
+        self.send_all([(data, addr)])
+
+
 def send_all(transport: asyncio.DatagramTransport, datagrams: Iterable[tuple[bytes, Any]]) -> None:
     """Sends many, to a transport of any kind."""
-    if isinstance(transport, DatagramSocket):
+    if isinstance(transport, BatchTransport):
         transport.send_all(datagrams)
     else:
         for data, address in datagrams:
@@ -44,7 +56,7 @@ async def bind_datagrams(
         max_bytes: the protocol does not care for longer datagrams: it gets them whole or cut to this size.
 
     Raises:
-        OSError: the address is in use, or not of this host.
+        OSError: the address is in use, or not of this host. Its text is one line that names the address.
     """
     loop = asyncio.get_running_loop()
     *_, name = (await resolve(local.host, local.port, purpose="listening", kind=socket.SOCK_DGRAM))[0]
@@ -56,14 +68,18 @@ async def bind_datagrams(
         sock.setblocking(False)
         if sock.family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # or the port would be taken in IPv4 as well
-        sock.bind(name)
+        try:
+            sock.bind(name)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise OSError(error.errno, f"cannot bind UDP on {name[0]} port {name[1]}: {reason}") from None
         return DatagramSocket(loop, sock, protocol, max_bytes=max_bytes)
     except BaseException:
         sock.close()
         raise
 
 
-class DatagramSocket(asyncio.DatagramTransport):
+class DatagramSocket(BatchTransport):
     """What asyncio's datagram transport does, with two differences.
 
     It reads up to `MAX_BATCH` datagrams at a time; going round the event loop for each takes longer than many protocols
@@ -90,10 +106,6 @@ class DatagramSocket(asyncio.DatagramTransport):
         protocol.connection_made(self)
         if not self._is_closing:
             loop.add_reader(sock, self._readable)
-
-    def sendto(self, data: Any, addr: Any = None) -> None:
-        """Sends or drops; an address is needed. Other errors go to `error_received`."""
-        self.send_all([(data, addr)])
 
     def send_all(self, datagrams: Iterable[tuple[bytes, Any]]) -> None:
         """`sendto` for each."""

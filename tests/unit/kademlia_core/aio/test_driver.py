@@ -39,7 +39,7 @@ def test_only_the_earliest_deadline_wakes_a_core() -> None:
 
         driver = CoreDriver(Alarm(), on_event=note_event, on_lost=lost.append)
         with simulation.host("11.0.0.1"):
-            await driver.open(Address("11.0.0.1", 6881))
+            await driver.open(Address("11.0.0.1", 6881), b"d")
         for driver.core.due in (1000.0, 500.0, 100.0, 50.0):
             driver.drive()
         await asyncio.sleep(900.0)

@@ -1,0 +1,1 @@
+"""Several protocols on one UDP socket."""
