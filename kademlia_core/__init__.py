@@ -11,16 +11,19 @@ from typing import TYPE_CHECKING
 from transfer.public import public_names
 
 if TYPE_CHECKING:
-    from kademlia_core.aio.following import ItemFollower
     from kademlia_core.aio.keeping import Keeper
     from kademlia_core.aio.keyvalue import KeyValueNode, SetReport
-    from kademlia_core.aio.lookups import ItemLookup, PeerLookup
-    from kademlia_core.aio.mainline import MainlineNode
-    from kademlia_core.aio.walking import InfoHashWalk, NodeSample
+    from kademlia_core.aio.mainline.following import ItemFollower
+    from kademlia_core.aio.mainline.lookups import ItemLookup, PeerLookup
+    from kademlia_core.aio.mainline.node import MainlineNode
+    from kademlia_core.aio.mainline.walking import InfoHashWalk, NodeSample
     from kademlia_core.any_lookup import AnyLookup, new_lookup
     from kademlia_core.bucket import NodeState
     from kademlia_core.config import LookupConfig, RoutingTableConfig
     from kademlia_core.contact import Contact
+    from kademlia_core.datagram.amplification import AmplificationConfig
+    from kademlia_core.datagram.config import NodeConfig
+    from kademlia_core.datagram.stats import NodeStats
     from kademlia_core.density import NetworkSize
     from kademlia_core.disjoint import DisjointLookup
     from kademlia_core.distance import nearest
@@ -62,9 +65,6 @@ if TYPE_CHECKING:
     from kademlia_core.mainline.sampling import InfoHashSample
     from kademlia_core.mainline.scrape import ScrapeReport
     from kademlia_core.mainline.signing import SEED_SIZE, SigningKey
-    from kademlia_core.node.amplification import AmplificationConfig
-    from kademlia_core.node.config import NodeConfig
-    from kademlia_core.node.stats import NodeStats
     from kademlia_core.routing_table import RoutingTable, Sighting
     from transfer.external_address import ExternalAddressConfig
     from transfer.limits.source_limiter import RateLimitConfig
@@ -143,7 +143,7 @@ __all__ = [
 _MODULES = {
     "PUBLIC_ROUTERS": "kademlia_core.mainline.config",
     "SEED_SIZE": "kademlia_core.mainline.signing",
-    "AmplificationConfig": "kademlia_core.node.amplification",
+    "AmplificationConfig": "kademlia_core.datagram.amplification",
     "AnnounceReport": "kademlia_core.mainline.reports",
     "AnyLookup": "kademlia_core.any_lookup",
     "BadSignatureError": "kademlia_core.mainline.item_errors",
@@ -154,11 +154,11 @@ _MODULES = {
     "ExternalAddressConfig": "transfer.external_address",
     "ImmutableItem": "kademlia_core.mainline.items",
     "InfoHashSample": "kademlia_core.mainline.sampling",
-    "InfoHashWalk": "kademlia_core.aio.walking",
+    "InfoHashWalk": "kademlia_core.aio.mainline.walking",
     "InvalidKeyError": "kademlia_core.errors",
     "ItemError": "kademlia_core.mainline.item_errors",
-    "ItemFollower": "kademlia_core.aio.following",
-    "ItemLookup": "kademlia_core.aio.lookups",
+    "ItemFollower": "kademlia_core.aio.mainline.following",
+    "ItemLookup": "kademlia_core.aio.mainline.lookups",
     "ItemStoreConfig": "kademlia_core.mainline.config",
     "KademliaError": "kademlia_core.errors",
     "Keeper": "kademlia_core.aio.keeping",
@@ -170,17 +170,17 @@ _MODULES = {
     "LookupStats": "kademlia_core.lookup_stats",
     "MainlineConfig": "kademlia_core.mainline.config",
     "MainlineCore": "kademlia_core.mainline.core",
-    "MainlineNode": "kademlia_core.aio.mainline",
+    "MainlineNode": "kademlia_core.aio.mainline.node",
     "MainlineStats": "kademlia_core.mainline.core",
     "MutableItem": "kademlia_core.mainline.items",
     "NetworkSize": "kademlia_core.density",
     "NoAnswerError": "kademlia_core.errors",
     "NodeClosedError": "kademlia_core.errors",
-    "NodeConfig": "kademlia_core.node.config",
-    "NodeSample": "kademlia_core.aio.walking",
+    "NodeConfig": "kademlia_core.datagram.config",
+    "NodeSample": "kademlia_core.aio.mainline.walking",
     "NodeState": "kademlia_core.bucket",
-    "NodeStats": "kademlia_core.node.stats",
-    "PeerLookup": "kademlia_core.aio.lookups",
+    "NodeStats": "kademlia_core.datagram.stats",
+    "PeerLookup": "kademlia_core.aio.mainline.lookups",
     "PeerStoreConfig": "kademlia_core.mainline.config",
     "PointerError": "kademlia_core.mainline.pointer",
     "PointerLink": "kademlia_core.mainline.pointer",

@@ -9,9 +9,10 @@ from kademlia_core.disjoint import DisjointLookup
 from kademlia_core.lookup import LookupCore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
     from kademlia_core.contact import Contact
+    from kademlia_core.endpoint import Endpoint
     from kademlia_core.key import Key
     from kademlia_core.lookup_stats import LookupStats
 
@@ -56,9 +57,12 @@ def new_lookup(
     config: LookupConfig | None = None,
     own_key: Key | None = None,
     is_trusted: Callable[[Contact], bool] | None = None,
+    group_of: Callable[[Endpoint], Hashable | None] | None = None,
     radius: int = 0,
 ) -> AnyLookup:
     """A `DisjointLookup` when `config.paths` asks for several, else a `LookupCore`; the arguments are theirs."""
     config = config or LookupConfig()
     kind = LookupCore if config.paths == 1 else DisjointLookup
-    return kind(target, contacts, config=config, own_key=own_key, is_trusted=is_trusted, radius=radius)
+    return kind(
+        target, contacts, config=config, own_key=own_key, is_trusted=is_trusted, group_of=group_of, radius=radius
+    )

@@ -5,9 +5,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from transfer.subnet import subnet_of
-
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from kademlia_core.config import RoutingTableConfig
     from kademlia_core.contact import Contact
 
@@ -23,14 +23,14 @@ class NodeState(Enum):
 class Entry:
     """A node that has answered us at least once, and when it last showed life."""
 
-    __slots__ = ("bucket", "contact", "failures", "is_verified", "seen_at", "subnet", "value")
+    __slots__ = ("bucket", "contact", "failures", "group", "is_verified", "seen_at", "value")
 
     bucket: Bucket
 
-    def __init__(self, contact: Contact, now: float, *, is_verified: bool = False) -> None:
+    def __init__(self, contact: Contact, *, group: Hashable | None, is_verified: bool, now: float) -> None:
         self.contact = contact
         self.value = contact.key.value
-        self.subnet = subnet_of(contact.address.host)
+        self.group = group
         self.is_verified = is_verified
         self.seen_at = now
         self.failures = 0

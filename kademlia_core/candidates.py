@@ -7,15 +7,15 @@ from enum import IntEnum
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from transfer.subnet import subnet_of
+from kademlia_core.endpoint import group_of as default_group_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
     from kademlia_core.config import LookupConfig
     from kademlia_core.contact import Contact
+    from kademlia_core.endpoint import Endpoint
     from kademlia_core.key import Key
-    from transfer.address import Address
 
 
 class State(IntEnum):
@@ -46,16 +46,16 @@ class Candidate:
 
     # fmt: off
     __slots__ = (
-        "contact", "depth", "distance", "is_borrowed", "is_silent", "is_trusted",
-        "sent_at", "sources", "state", "subnet",
+        "contact", "depth", "distance", "group", "is_borrowed", "is_silent", "is_trusted",
+        "sent_at", "sources", "state",
     )
     # fmt: on
 
-    def __init__(self, contact: Contact, distance: int, depth: int, subnet: bytes | None, is_trusted: bool) -> None:
+    def __init__(self, contact: Contact, distance: int, depth: int, group: Hashable | None, is_trusted: bool) -> None:
         self.contact = contact
         self.distance = distance
         self.depth = depth
-        self.subnet = subnet
+        self.group = group
         self.is_trusted = is_trusted
         self.sources: list[Source] = []
         self.sent_at = 0.0
@@ -85,7 +85,7 @@ class Candidate:
 class CandidateList:
     """Candidates in order of distance to `target`.
 
-    Invariants: each contact occurs once; no address occurs under more than `max_keys_per_address` keys; at most
+    Invariants: each contact occurs once; no endpoint occurs under more than `max_keys_per_address` keys; at most
     `max_unqueried` candidates have not been queried. Beyond that doubtful ones are forgotten first, then the farthest.
     """
 
@@ -96,6 +96,7 @@ class CandidateList:
         config: LookupConfig,
         own_key: Key | None,
         is_trusted: Callable[[Contact], bool] | None,
+        group_of: Callable[[Endpoint], Hashable | None] | None,
         radius: int,
     ) -> None:
         self.unqueried = 0
@@ -103,10 +104,11 @@ class CandidateList:
         self._config = config
         self._own_key = own_key
         self._is_trusted = is_trusted
+        self._group_of = group_of or default_group_of
         self._radius = radius
         self._ordered: list[Candidate] = []
         self._by_contact: dict[Contact, Candidate] = {}
-        self._keys_at: dict[Address, int] = {}
+        self._keys_at: dict[Endpoint, int] = {}
 
     def __iter__(self) -> Iterator[Candidate]:
         return iter(self._ordered)
@@ -128,21 +130,21 @@ class CandidateList:
             if source is not None and is_open and known.sources[-1] is not source:  # twice in one answer counts once
                 known.sources.append(source)
             return
-        key, address = contact.key, contact.address
+        key, endpoint = contact.key, contact.endpoint
         if key.bits != self._target.bits or key == self._own_key:
             return
-        if self._keys_at.get(address, 0) >= self._config.max_keys_per_address:
+        if self._keys_at.get(endpoint, 0) >= self._config.max_keys_per_address:
             return
         distance = key ^ self._target
         if self.unqueried >= self._config.max_unqueried and not self._forget_farther_than(distance):
             return
         is_trusted = self._is_trusted is None or self._is_trusted(contact)
-        candidate = Candidate(contact, distance, depth, _subnet_of(address.host), is_trusted)
+        candidate = Candidate(contact, distance, depth, self._group_of(endpoint), is_trusted)
         if source is not None:
             candidate.sources.append(source)
         insort(self._ordered, candidate, key=BY_DISTANCE)
         self._by_contact[contact] = candidate
-        self._keys_at[address] = self._keys_at.get(address, 0) + 1  # forgetting one may have changed it
+        self._keys_at[endpoint] = self._keys_at.get(endpoint, 0) + 1  # forgetting one may have changed it
         self.unqueried += 1
 
     def front(self, worst: State) -> Iterator[Candidate]:
@@ -189,23 +191,23 @@ class CandidateList:
     def _forget(self, index: int) -> None:
         contact = self._ordered.pop(index).contact
         del self._by_contact[contact]
-        self._keys_at[contact.address] -= 1
-        if not self._keys_at[contact.address]:
-            del self._keys_at[contact.address]
+        self._keys_at[contact.endpoint] -= 1
+        if not self._keys_at[contact.endpoint]:
+            del self._keys_at[contact.endpoint]
         self.unqueried -= 1
 
 
 def front(ordered: Iterable[Candidate], worst: State, *, config: LookupConfig, radius: int) -> Iterator[Candidate]:
     """The leading candidates, closest first: `k` of them, then up to `max_extra` closer than `radius`.
 
-    Others farther away come before contacts of a subnet that has `max_per_subnet` in the front, before the untrusted
+    Others farther away come before contacts of a group that has `max_per_subnet` in the front, before the untrusted
     once there are `max_untrusted`, and before those named only by sources of too many silent ones. When there are no
     others, those who gave way follow last.
     """
     spare: list[Candidate] = []
-    subnets: dict[bytes, int] = {}
+    groups: dict[Hashable, int] = {}
     count, untrusted = 0, 0
-    k, most, most_untrusted, most_in_subnet = (
+    k, most, most_untrusted, most_in_group = (
         config.k,
         config.k + config.max_extra,
         config.max_untrusted,
@@ -222,24 +224,17 @@ def front(ordered: Iterable[Candidate], worst: State, *, config: LookupConfig, r
         if not candidate.is_trusted and untrusted >= most_untrusted:
             spare.append(candidate)
             continue
-        subnet = candidate.subnet
-        if subnet is not None:
-            there = subnets.get(subnet, 0)
-            if there >= most_in_subnet:
+        group = candidate.group
+        if group is not None:
+            there = groups.get(group, 0)
+            if there >= most_in_group:
                 spare.append(candidate)
                 continue
-            subnets[subnet] = there + 1
+            groups[group] = there + 1
         untrusted += not candidate.is_trusted
         count += 1
         yield candidate
     yield from spare[: max(k - count, 0)]
-
-
-def _subnet_of(host: str) -> bytes | None:
-    try:
-        return subnet_of(host)
-    except ValueError:  # a name: other networks than mainline may use them
-        return None
 
 
 BY_DISTANCE = attrgetter("distance")

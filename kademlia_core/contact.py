@@ -6,29 +6,43 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn, final
 
 from kademlia_core.key import Key
-from transfer.address import Address, is_plausible_from, is_usable_peer
+from transfer.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from kademlia_core.endpoint import Endpoint
+
 
 @final
 class Contact:
-    """A node's key and the endpoint it answers at. Immutable.
+    """A node's key and the endpoint it answers at, of which most know only its hash. Immutable.
 
     Not a dataclass, because a busy node makes hundreds of thousands of these a second, and a frozen one takes twice
     the time to fill. The hash and the compact form are worked out when they are first asked for, and kept.
     """
 
-    __slots__ = ("_compact", "_hash", "address", "key")
-    __match_args__ = ("key", "address")
+    __slots__ = ("_compact", "_hash", "endpoint", "key")
+    __match_args__ = ("key", "endpoint")
 
     key: Key
-    address: Address
+    endpoint: Endpoint
 
-    def __init__(self, key: Key, address: Address) -> None:
+    def __init__(self, key: Key, endpoint: Endpoint) -> None:
         _SET_KEY(self, key)
-        _SET_ADDRESS(self, address)
+        _SET_ENDPOINT(self, endpoint)
+
+    @property
+    def address(self) -> Address:
+        """The endpoint, where nodes talk in datagrams.
+
+        Raises:
+            TypeError: the endpoint is of another kind.
+        """
+        endpoint = self.endpoint
+        if not isinstance(endpoint, Address):
+            raise TypeError(f"the endpoint of {self} is no address")
+        return endpoint
 
     @staticmethod
     @lru_cache(maxsize=4096)
@@ -44,9 +58,10 @@ class Contact:
         return contact
 
     def compact(self) -> bytes:
-        """The key and then the compact endpoint: BEP 5's "compact node info" when the key has 160 bits.
+        """The key and then the compact address: BEP 5's "compact node info" when the key has 160 bits.
 
         Raises:
+            TypeError: the endpoint is no address.
             AddressError: the host is a name, not an IP address, or the port is out of range.
         """
         try:
@@ -60,20 +75,20 @@ class Contact:
         try:
             return self._hash
         except AttributeError:
-            value = hash((self.key.value, self.address))
+            value = hash((self.key.value, self.endpoint))
             _SET_HASH(self, value)
             return value
 
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return isinstance(other, Contact) and self.address == other.address and self.key == other.key
+        return isinstance(other, Contact) and self.endpoint == other.endpoint and self.key == other.key
 
     def __repr__(self) -> str:
-        return f"Contact(key={self.key!r}, address={self.address!r})"
+        return f"Contact(key={self.key!r}, endpoint={self.endpoint!r})"
 
     def __str__(self) -> str:
-        return f"{self.key.hex()} at {self.address}"
+        return f"{self.key.hex()} at {self.endpoint}"
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError("a Contact is immutable")
@@ -81,24 +96,15 @@ class Contact:
     def __delattr__(self, name: str) -> NoReturn:
         raise AttributeError("a Contact is immutable")
 
-    def __reduce__(self) -> tuple[type[Contact], tuple[Key, Address]]:
-        return Contact, (self.key, self.address)  # the hash of a host name differs from process to process
+    def __reduce__(self) -> tuple[type[Contact], tuple[Key, Endpoint]]:
+        return Contact, (self.key, self.endpoint)  # the hash of a host name differs from process to process
 
     _compact: bytes
     _hash: int
 
 
-def credible(contacts: tuple[Contact, ...], teller: Address) -> tuple[Contact, ...]:
-    """Those whose addresses can be used, and can be known to whoever told of them."""
-    return tuple(
-        contact
-        for contact in contacts
-        if is_usable_peer(contact.address) and is_plausible_from(contact.address, teller)
-    )
-
-
 # The slots' own setters pass by the `__setattr__` that refuses, quicker than `object.__setattr__`, which takes a name.
 _SET_KEY: Callable[[Contact, Key], None] = Contact.__dict__["key"].__set__
-_SET_ADDRESS: Callable[[Contact, Address], None] = Contact.__dict__["address"].__set__
+_SET_ENDPOINT: Callable[[Contact, Endpoint], None] = Contact.__dict__["endpoint"].__set__
 _SET_COMPACT: Callable[[Contact, bytes], None] = Contact.__dict__["_compact"].__set__
 _SET_HASH: Callable[[Contact, int], None] = Contact.__dict__["_hash"].__set__

@@ -15,11 +15,11 @@ from kademlia_core.lookup import LookupCore
 from kademlia_core.lookup_stats import LookupStats, merged_stats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Hashable, Iterable, Iterator
 
     from kademlia_core.contact import Contact
+    from kademlia_core.endpoint import Endpoint
     from kademlia_core.key import Key
-    from transfer.address import Address
 
 
 class DisjointLookup:
@@ -44,6 +44,7 @@ class DisjointLookup:
         config: LookupConfig | None = None,
         own_key: Key | None = None,
         is_trusted: Callable[[Contact], bool] | None = None,
+        group_of: Callable[[Endpoint], Hashable | None] | None = None,
         radius: int = 0,
     ) -> None:
         """A lookup that has not begun. The arguments are those of `LookupCore`; `contacts` are dealt out in order."""
@@ -55,7 +56,9 @@ class DisjointLookup:
         )
         self._radius = radius
         self._paths = [
-            LookupCore(target, (), config=path_config, own_key=own_key, is_trusted=is_trusted, radius=radius)
+            LookupCore(
+                target, (), config=path_config, own_key=own_key, is_trusted=is_trusted, group_of=group_of, radius=radius
+            )
             for _ in range(paths)
         ]
         self._rtts_s: list[float] = []
@@ -63,7 +66,7 @@ class DisjointLookup:
             path.share_rtts(self._rtts_s)
         self._dealt: set[Contact] = set()
         self._asked: dict[Contact, _Asked] = {}
-        self._keys_at: dict[Address, int] = {}
+        self._keys_at: dict[Endpoint, int] = {}
         self._responses = 0
         self._finished = False
         self._began_at: float | None = None
@@ -191,9 +194,9 @@ class DisjointLookup:
         """Whether `path` shall query the contact it has named; if not, it is told what is known of it."""
         asked = self._asked.get(contact)
         if asked is None:
-            keys_there = self._keys_at.get(contact.address, 0)
+            keys_there = self._keys_at.get(contact.endpoint, 0)
             if keys_there < self.config.max_keys_per_address:
-                self._keys_at[contact.address] = keys_there + 1
+                self._keys_at[contact.endpoint] = keys_there + 1
                 self._asked[contact] = _Asked(path, now)
                 return True
             path.borrow(contact, sent_at=now)

@@ -21,9 +21,10 @@ from kademlia_core.config import LookupConfig
 from kademlia_core.lookup_stats import LookupStats
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Hashable, Iterable
 
     from kademlia_core.contact import Contact
+    from kademlia_core.endpoint import Endpoint
     from kademlia_core.key import Key
 
 
@@ -47,6 +48,7 @@ class LookupCore:
         config: LookupConfig | None = None,
         own_key: Key | None = None,
         is_trusted: Callable[[Contact], bool] | None = None,
+        group_of: Callable[[Endpoint], Hashable | None] | None = None,
         radius: int = 0,
     ) -> None:
         """A lookup that has not begun.
@@ -55,13 +57,14 @@ class LookupCore:
             contacts: where to start.
             own_key: is never queried.
             is_trusted: asked once for each contact; those turned down get `untrusted_share` of the result at most.
+            group_of: says of an endpoint whose it is, for `max_per_subnet`; by default, the subnet of an address.
             radius: contacts closer to `target` than this count even beyond the k closest. One that is
                 expected to hold a few honest contacts keeps Sybils that crowd around `target` from hiding them.
         """
         self.target = target
         self.config = config or LookupConfig()
         self.candidates = CandidateList(
-            target, config=self.config, own_key=own_key, is_trusted=is_trusted, radius=radius
+            target, config=self.config, own_key=own_key, is_trusted=is_trusted, group_of=group_of, radius=radius
         )
         self._max_awaited = self.config.alpha * (AGGRESSIVE_WINDOWS if self.config.aggressive else 1)
         self._waiting: dict[Contact, Candidate] = {}  # in the order of sending, so the first is the next to be slow

@@ -5,22 +5,23 @@ Source: the Kademlia paper, sections 2.2 and 2.4; BEP 5, "Routing Table".
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kademlia_core.bucket import Bucket, Entry, NodeState
 from kademlia_core.config import RoutingTableConfig
 from kademlia_core.distance import random_key_sharing
+from kademlia_core.endpoint import group_of as default_group_of
 from kademlia_core.errors import InvalidKeyError
+from kademlia_core.shares import GroupShares
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Hashable, Iterator
     from random import Random
 
     from kademlia_core.contact import Contact
+    from kademlia_core.endpoint import Endpoint
     from kademlia_core.key import Key
-    from transfer.address import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,14 +37,14 @@ class RoutingTable:
     """Nodes that have answered us, dense near `own_key` and sparse far away.
 
     Only an answer brings a node in: what others tell about it, and what it claims itself in a query, is a hint to ping
-    it first. So whatever `closest` returns has proved its address.
+    it first. So whatever `closest` returns has proved its endpoint.
 
     Invariants:
         * bucket i holds keys that share exactly i leading bits with `own_key`, the last one all that share more;
         * no bucket holds more entries than its size, nor more than `replacements` replacements;
-        * a key and an address occur once in the whole table, `own_key` never;
+        * a key and an endpoint occur once in the whole table, `own_key` never;
         * a bucket has replacements only while it is full;
-        * no subnet exceeds its shares.
+        * no group of endpoints exceeds its shares.
     """
 
     def __init__(
@@ -53,31 +54,34 @@ class RoutingTable:
         config: RoutingTableConfig | None = None,
         now: float = 0.0,
         is_verified: Callable[[Contact], bool] | None = None,
+        group_of: Callable[[Endpoint], Hashable | None] | None = None,
     ) -> None:
         """
         Args:
             is_verified: which contacts cannot have chosen their key, like those whose key BEP 42 derives from their
                 address. In a full bucket they take the place of others, so that whoever invents keys near a victim's
                 does not keep honest nodes out. Asked once for each contact that enters.
+            group_of: says of an endpoint whose it is, for the shares; by default, the subnet of an address.
         """
         self.own_key = own_key
         self.config = config = config or RoutingTableConfig()
         self._is_verified = is_verified if config.prefer_verified else None
+        self._group_of = group_of or default_group_of
         self._buckets = [Bucket(capacity=config.bucket_size, changed_at=now)]
-        self._by_address: dict[Address, Entry] = {}
-        self._subnets: Counter[bytes] = Counter()
+        self._by_endpoint: dict[Endpoint, Entry] = {}
+        self._shares = GroupShares(config)
         self._size = 0
 
     def on_response(self, contact: Contact, *, now: float) -> bool:
-        """A node answered a query from this address with this key. Returns whether it is in the table now.
+        """A node answered a query from this endpoint with this key. Returns whether it is in the table now.
 
-        A key that is already there under another address moves only when its holder is no longer good: otherwise
+        A key that is already there under another endpoint moves only when its holder is no longer good: otherwise
         anybody could take over a node's place by claiming its key.
         """
         entry = self._find(contact)
         if entry is not None:
             return entry.bucket.answered(entry, now)
-        key, address = contact.key, contact.address
+        key, endpoint = contact.key, contact.endpoint
         if key == self.own_key:
             return False
         holder = self._buckets[self._index_of(key)].find(key.value)
@@ -85,7 +89,7 @@ class RoutingTable:
             if holder.state(now, self.config) is NodeState.GOOD:
                 return False
             self._remove(holder, now)
-        predecessor = self._by_address.get(address)
+        predecessor = self._by_endpoint.get(endpoint)
         if predecessor is not None:
             self._remove(predecessor, now)
         return self._insert(self._new_entry(contact, now), now)
@@ -123,8 +127,8 @@ class RoutingTable:
         held += [entry for bucket in self._buckets for entry in bucket.replacements.values()]
         self.own_key = own_key
         self._buckets = [Bucket(capacity=self.config.bucket_size, changed_at=now)]
-        self._by_address.clear()
-        self._subnets.clear()
+        self._by_endpoint.clear()
+        self._shares.clear()
         self._size = 0
         for entry in held:
             if entry.contact.key != own_key:
@@ -285,19 +289,16 @@ class RoutingTable:
         config, last = self.config, len(self._buckets) - 1
         entries = [entry for bucket in self._buckets for entry in bucket.entries.values()]
         held = entries + [entry for bucket in self._buckets for entry in bucket.replacements.values()]
-        assert len({entry.contact.key for entry in held}) == len(held) == len(self._by_address)
-        assert {entry.contact.address: entry for entry in held} == self._by_address
+        assert len({entry.contact.key for entry in held}) == len(held) == len(self._by_endpoint)
+        assert {entry.contact.endpoint: entry for entry in held} == self._by_endpoint
         assert len(entries) == self._size
-        assert self._subnets == Counter(entry.subnet for entry in entries if entry.subnet is not None)
-        assert all(count <= config.max_per_subnet for count in self._subnets.values())
+        self._shares.check_invariants(self._buckets)
         for index, bucket in enumerate(self._buckets):
             bucket.check_invariants()
             assert bucket.capacity == (config.bucket_size if self._can_split(index) else config.size_of_bucket(index))
             assert len(bucket.replacements) <= config.replacements
             assert not bucket.replacements or bucket.is_full
             for pool in (bucket.entries, bucket.replacements):
-                shares = Counter(entry.subnet for entry in pool.values() if entry.subnet is not None)
-                assert all(count <= config.max_per_subnet_in_bucket for count in shares.values())
                 for entry in pool.values():
                     shared = entry.contact.key.shared_prefix_length(self.own_key)
                     assert entry.contact.key != self.own_key
@@ -330,11 +331,16 @@ class RoutingTable:
         return shared if shared < last else last
 
     def _find(self, contact: Contact) -> Entry | None:
-        entry = self._by_address.get(contact.address)
+        entry = self._by_endpoint.get(contact.endpoint)
         return entry if entry is not None and entry.contact.key == contact.key else None
 
     def _new_entry(self, contact: Contact, now: float) -> Entry:
-        return Entry(contact, now, is_verified=self._is_verified is not None and self._is_verified(contact))
+        return Entry(
+            contact,
+            group=self._group_of(contact.endpoint),
+            is_verified=self._is_verified is not None and self._is_verified(contact),
+            now=now,
+        )
 
     def _insert(self, entry: Entry, now: float) -> bool:
         index = self._index_of(entry.contact.key)
@@ -342,7 +348,7 @@ class RoutingTable:
             self._split()
             index = self._index_of(entry.contact.key)
         bucket = self._buckets[index]
-        if not bucket.is_full and self._has_share(entry, bucket):
+        if not bucket.is_full and self._shares.has_place_for(entry, bucket):
             self._place(entry, bucket, now)
             return True
         if self._displace(entry, bucket, now):
@@ -358,7 +364,7 @@ class RoutingTable:
         if entry.is_verified:
             leaving += bucket.unverified(now, self.config)
         for other in leaving:
-            if self._has_share(entry, bucket, leaving=other):
+            if self._shares.has_place_for(entry, bucket, leaving=other):
                 self._drop_entry(other, bucket, now)
                 self._place(entry, bucket, now)
                 if other.failures < self.config.bad_after_failures and bucket.is_full:
@@ -367,9 +373,9 @@ class RoutingTable:
         return False
 
     def _reserve(self, entry: Entry, bucket: Bucket) -> None:
-        """Keeps `entry` for when a place becomes free, if its subnet has a share of the reserve."""
+        """Keeps `entry` for when a place becomes free, if its group has a share of the reserve."""
         config = self.config
-        if not config.replacements or _count(entry.subnet, bucket.replacements) >= config.max_per_subnet_in_bucket:
+        if not config.replacements or not self._shares.has_reserve_for(entry, bucket):
             return
         if len(bucket.replacements) >= config.replacements:
             last = bucket.last_replacement()
@@ -377,7 +383,7 @@ class RoutingTable:
                 return
             self._drop_replacement(last, bucket)
         bucket.reserve(entry)
-        self._by_address[entry.contact.address] = entry
+        self._by_endpoint[entry.contact.endpoint] = entry
 
     def _can_split(self, index: int) -> bool:
         return index == len(self._buckets) - 1 and len(self._buckets) < self.own_key.bits
@@ -401,23 +407,12 @@ class RoutingTable:
         if not self._can_split(index + 1):
             new.enlarge(config.size_of_bucket(index + 1), cell_size=config.bucket_size, free_bits=0)
 
-    def _has_share(self, entry: Entry, bucket: Bucket, *, leaving: Entry | None = None) -> bool:
-        """Whether the subnet of `entry` may have one more contact in the bucket and the table, when `leaving` left."""
-        subnet = entry.subnet
-        if subnet is None:
-            return True
-        freed = 1 if leaving is not None and leaving.subnet == subnet else 0
-        if self._subnets[subnet] - freed >= self.config.max_per_subnet:
-            return False
-        return _count(subnet, bucket.entries) - freed < self.config.max_per_subnet_in_bucket
-
     def _place(self, entry: Entry, bucket: Bucket, now: float) -> None:
         bucket.add(entry)
         bucket.changed_at = now
-        self._by_address[entry.contact.address] = entry
+        self._by_endpoint[entry.contact.endpoint] = entry
         self._size += 1
-        if entry.subnet is not None:
-            self._subnets[entry.subnet] += 1
+        self._shares.take(entry)
 
     def _remove(self, entry: Entry, now: float) -> None:
         bucket = entry.bucket
@@ -430,26 +425,18 @@ class RoutingTable:
     def _drop_entry(self, entry: Entry, bucket: Bucket, now: float) -> None:
         bucket.remove(entry)
         bucket.changed_at = now
-        del self._by_address[entry.contact.address]
+        del self._by_endpoint[entry.contact.endpoint]
         self._size -= 1
-        if entry.subnet is not None:
-            self._subnets[entry.subnet] -= 1
-            if not self._subnets[entry.subnet]:
-                del self._subnets[entry.subnet]
+        self._shares.release(entry)
 
     def _drop_replacement(self, entry: Entry, bucket: Bucket) -> None:
         del bucket.replacements[entry.value]
-        del self._by_address[entry.contact.address]
+        del self._by_endpoint[entry.contact.endpoint]
 
     def _promote(self, bucket: Bucket, now: float) -> None:
-        """Fills free places from the replacements, newest first; one whose subnet has no share left is forgotten."""
+        """Fills free places from the replacements, newest first; one whose group has no share left is forgotten."""
         while bucket.replacements and not bucket.is_full:
             entry = bucket.next_replacement()
             self._drop_replacement(entry, bucket)
-            if self._has_share(entry, bucket):
+            if self._shares.has_place_for(entry, bucket):
                 self._place(entry, bucket, now)
-
-
-def _count(subnet: bytes | None, pool: dict[int, Entry]) -> int:
-    """How many of `pool` belong to `subnet`; private ones are not counted."""
-    return sum(entry.subnet == subnet for entry in pool.values()) if subnet is not None else 0

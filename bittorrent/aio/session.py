@@ -46,7 +46,7 @@ from transfer.errors import LocalProtocolError
 from transfer.external_address import ExternalAddress
 
 if TYPE_CHECKING:
-    from kademlia_core.aio.mainline import MainlineNode
+    from kademlia_core import MainlineNode
 
 
 class Session:

@@ -24,7 +24,7 @@ from transfer.aio.transports import StreamTransport
 from transfer.external_address import ExternalAddress
 
 if TYPE_CHECKING:
-    from kademlia_core.aio.mainline import MainlineNode
+    from kademlia_core import MainlineNode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

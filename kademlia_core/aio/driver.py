@@ -14,8 +14,8 @@ from transfer.datagrams.demultiplexer import Claim
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kademlia_core.node.core import NodeCore
-    from kademlia_core.node.events import Event
+    from kademlia_core.datagram.core import NodeCore
+    from kademlia_core.engine.events import Event
 
 CoreT = TypeVar("CoreT", bound="NodeCore")
 
@@ -145,7 +145,7 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
         """The loop's clock stands still while a machine sleeps, on Linux at least, and nobody else tells."""
         gap_s = time.time() - self._loop.time()
         if gap_s - self._clock_gap_s > self.core.config.max_sleep_s:
-            self.core.wake(now=now)
+            self.core.engine.wake(now=now)
         self._clock_gap_s = gap_s
 
     def _stop(self) -> None:

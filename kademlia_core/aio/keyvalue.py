@@ -8,12 +8,12 @@ from hashlib import sha1
 from typing import TYPE_CHECKING
 
 from kademlia_core.aio.node import Node
+from kademlia_core.datagram.stats import NodeStats
 from kademlia_core.key import Key
 from kademlia_core.keyvalue import codec
 from kademlia_core.keyvalue.config import KEY_BITS, MAX_VALUE_BYTES, KeyValueConfig
 from kademlia_core.keyvalue.core import KeyValueCore
 from kademlia_core.keyvalue.records import Record, RecordStore
-from kademlia_core.node.stats import NodeStats
 
 if TYPE_CHECKING:
     import random
@@ -89,8 +89,8 @@ class KeyValueNode(Node[KeyValueCore]):
             TypeError: `value` is not bytes.
             ValueError: the value is too long, or the version not from 0 to 2**64 - 1.
             BootstrapError, NodeClosedError: as `wait_joined`.
-            LimitExceededError: too many searches are running.
-        Cancellation: ends the search; nodes that have been told remember it.
+            LimitExceededError: too many lookups are running.
+        Cancellation: ends the lookup; nodes that have been told remember it.
         """
         if not isinstance(value, bytes):
             raise TypeError(f"a value is bytes, not {type(value).__name__}; encode it first")
@@ -101,8 +101,8 @@ class KeyValueNode(Node[KeyValueCore]):
             raise ValueError(f"a version is from 0 to 2**64 - 1, not {version}")
         lifetime_s = int(self._keyvalue_config.records.lifetime_s)
         record = Record(key_of(key), value, version, lifetime_s)
-        running = await self._run(lambda core, now: core.set(record, now=now))
-        kept_by = tuple(contact for search in running.searches for contact in search.accepted())
+        running = await self._networks.run(lambda core, now: core.set(record, now=now))
+        kept_by = tuple(contact for lookup in running.lookups for contact in lookup.accepted())
         return SetReport(kept_by, running.statistics())
 
     async def get(self, key: str | bytes | Key) -> bytes | None:
@@ -110,11 +110,11 @@ class KeyValueNode(Node[KeyValueCore]):
 
         Raises:
             BootstrapError, NodeClosedError: as `wait_joined`.
-            LimitExceededError: too many searches are running.
-        Cancellation: ends the search.
+            LimitExceededError: too many lookups are running.
+        Cancellation: ends the lookup.
         """
         target = key_of(key)
-        running = await self._run(lambda core, now: core.get(target, now=now))
+        running = await self._networks.run(lambda core, now: core.get(target, now=now))
         newest: Record | None = None
         while (record := await running.next_found()) is not None:
             if newest is None or record.replaces(newest):
@@ -125,7 +125,7 @@ class KeyValueNode(Node[KeyValueCore]):
         """Raises:
         NodeClosedError: the node is not open.
         """
-        return NodeStats.summed(driver.core.stats(now=driver.now) for driver in self._open_drivers)
+        return NodeStats.summed(driver.core.stats(now=driver.now) for driver in self._networks.open_drivers)
 
     def _make_core(self, local: Address, node_id: Key | None) -> KeyValueCore:
         return KeyValueCore(

@@ -1,4 +1,4 @@
-"""Searches as asyncio sees them: something to wait for, and a stream of finds that ends."""
+"""Lookups as asyncio sees them: something to wait for, and a stream of finds that ends."""
 
 from __future__ import annotations
 
@@ -8,30 +8,28 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from kademlia_core.errors import NodeClosedError
 from kademlia_core.lookup_stats import LookupStats, merged_stats
-from kademlia_core.mainline.items import MutableItem
-from transfer.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from types import TracebackType
 
     from kademlia_core.aio.driver import CoreDriver
-    from kademlia_core.node.searches import Search
+    from kademlia_core.engine.lookup import EngineLookup
 
 FoundT = TypeVar("FoundT")
 
 
-class RunningSearch:
-    """One search, or one for each address family, together with whoever waits. Finds wait here until they are fetched.
+class RunningLookup:
+    """One lookup, or one for each address family, together with whoever waits. Finds wait here until they are fetched.
 
     A harvest reports each find once and bounds their number, which bounds the queue.
     """
 
-    def __init__(self, parts: Iterable[tuple[Search, CoreDriver[Any]]]) -> None:
-        """Each search with the driver that runs it."""
+    def __init__(self, parts: Iterable[tuple[EngineLookup, CoreDriver[Any]]]) -> None:
+        """Each lookup with the driver that runs it."""
         self.parts = tuple(parts)
-        self.searches = tuple(search for search, _ in self.parts)
-        self._awaited = set(self.searches)
+        self.lookups = tuple(lookup for lookup, _ in self.parts)
+        self._awaited = set(self.lookups)
         self._found: deque[Any] = deque()
         self._wake = asyncio.Event()
         self._is_closed = False
@@ -40,8 +38,8 @@ class RunningSearch:
         self._found += found
         self._wake.set()
 
-    def finish(self, search: Search) -> None:
-        self._awaited.discard(search)
+    def finish(self, lookup: EngineLookup) -> None:
+        self._awaited.discard(lookup)
         self._wake.set()
 
     def close(self) -> None:
@@ -58,7 +56,7 @@ class RunningSearch:
             self._wake.clear()
             await self._wake.wait()
         if self._is_closed:
-            raise NodeClosedError("the node was closed during a search")
+            raise NodeClosedError("the node was closed during a lookup")
 
     async def next_found(self) -> Any:
         """The next find, or None after the last one.
@@ -68,7 +66,7 @@ class RunningSearch:
         """
         while not self._found:
             if self._is_closed:
-                raise NodeClosedError("the node was closed during a search")
+                raise NodeClosedError("the node was closed during a lookup")
             if not self._awaited:
                 return None
             self._wake.clear()
@@ -76,8 +74,8 @@ class RunningSearch:
         return self._found.popleft()
 
     def statistics(self) -> LookupStats:
-        """Of all searches together; hops and duration are the largest."""
-        stats = [search.stats for search in self.searches]
+        """Of all lookups together; hops and duration are the largest."""
+        stats = [lookup.stats for lookup in self.lookups]
         return merged_stats(
             stats,
             hops=max((each.hops for each in stats), default=0),
@@ -87,26 +85,26 @@ class RunningSearch:
 
 
 class Lookup(Generic[FoundT]):
-    """A search whose finds come one by one: enter it, iterate over it, leave it. Leaving cancels what is in flight.
+    """A lookup whose finds come one by one: enter it, iterate over it, leave it. Leaving cancels what is in flight.
 
     Iteration ends when the closest nodes have been asked.
     """
 
     def __init__(
         self,
-        start: Callable[[], Awaitable[RunningSearch]],
-        cancel: Callable[[RunningSearch], None],
+        start: Callable[[], Awaitable[RunningLookup]],
+        cancel: Callable[[RunningLookup], None],
     ) -> None:
         self._start = start
         self._cancel = cancel
-        self._running: RunningSearch | None = None
+        self._running: RunningLookup | None = None
 
     async def __aenter__(self) -> Self:
         """Waits until the node has joined the network, and begins.
 
         Raises:
             BootstrapError: joining has failed.
-            LimitExceededError: too many searches are running.
+            LimitExceededError: too many lookups are running.
             NodeClosedError: the node is not open.
         """
         if self._running is not None:
@@ -139,14 +137,3 @@ class Lookup(Generic[FoundT]):
     def statistics(self) -> LookupStats:
         """What the lookup has cost so far; all zero before it has begun."""
         return self._running.statistics() if self._running is not None else LookupStats()
-
-
-class PeerLookup(Lookup[Address]):
-    """A search for peers. Iteration yields each peer once, in order of arrival."""
-
-
-class ItemLookup(Lookup[MutableItem]):
-    """A search for a mutable item. Iteration yields ever newer versions, all signed by their owner.
-
-    With nodes in both address families' networks, one may bring a version that is no newer than one of the other.
-    """

@@ -8,6 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from kademlia_core.contact import Contact
+from kademlia_core.datagram.messages import ErrorReply, MessageError
+from kademlia_core.engine.requests import FindNode, Ping, Request
 from kademlia_core.key import Key
 from kademlia_core.keyvalue.config import KEY_BITS, MAX_VALUE_BYTES
 from kademlia_core.keyvalue.messages import (
@@ -15,19 +17,18 @@ from kademlia_core.keyvalue.messages import (
     ERROR_PROTOCOL,
     ERROR_TOO_BIG,
     FindValue,
+    Query,
     Response,
     Store,
 )
 from kademlia_core.keyvalue.records import Record
-from kademlia_core.node import messages
-from kademlia_core.node.messages import ErrorReply, FindNode, MessageError, Ping, Query, Request
 from transfer.address import COMPACT_IPV4_SIZE, COMPACT_IPV6_SIZE, Address
 from transfer.wire import bencode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kademlia_core.node.messages import Message
+    from kademlia_core.keyvalue.messages import Message
 
 
 class CodecError(MessageError):
@@ -63,9 +64,7 @@ def decode(data: bytes, network: bytes) -> Message:
         raise CodecError("neither query, response nor error")
     try:
         sender = _key(arguments, b"id")
-        return Query(
-            transaction_id, sender, _request(method, arguments), message.get(b"ro") == 1, b"", _want(arguments)
-        )
+        return Query(transaction_id, sender, _request(method, arguments), message.get(b"ro") == 1, _want(arguments))
     except CodecError as error_:
         raise CodecError(error_.reason, transaction_id=transaction_id, code=error_.code) from None
 
@@ -82,7 +81,7 @@ def encode(message: Message, network: bytes) -> bytes:
                 arguments[b"want"] = list(message.want)
             if message.is_read_only:
                 envelope[b"ro"] = 1
-        case messages.Response():
+        case Response():
             envelope[b"r"] = _values(message)
         case ErrorReply():
             envelope[b"e"] = [message.code, message.text]
@@ -131,15 +130,15 @@ def _response(transaction_id: bytes, values: dict[bytes, Any]) -> Response:
     return Response(
         transaction_id,
         _key(values, b"id"),
+        token or None,
         _split(nodes, COMPACT_IPV4_SIZE),
         _split(nodes6, COMPACT_IPV6_SIZE),
-        token or None,
         Address.from_compact(seen_at) if seen_at else None,
-        record=_record(_key(values, b"target"), values) if target is not None else None,
+        _record(_key(values, b"target"), values) if target is not None else None,
     )
 
 
-def _values(message: messages.Response) -> dict[bytes, Any]:
+def _values(message: Response) -> dict[bytes, Any]:
     values: dict[bytes, Any] = {b"id": bytes(message.sender)}
     if message.nodes:
         values[b"nodes"] = _join(message.nodes)
@@ -149,7 +148,7 @@ def _values(message: messages.Response) -> dict[bytes, Any]:
         values[b"token"] = message.token
     if message.external_address is not None:
         values[b"ip"] = message.external_address.compact()
-    if isinstance(message, Response) and message.record is not None:
+    if message.record is not None:
         values[b"target"] = bytes(message.record.key)
         _put_record(message.record, values)
     return values

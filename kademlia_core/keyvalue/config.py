@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kademlia_core.node.config import NodeConfig
+from kademlia_core.datagram.config import NodeConfig
 
 KEY_BITS = 160
 MAX_VALUE_BYTES = 1000  # a value travels in one datagram, beside a key and a token
@@ -47,12 +47,14 @@ class KeyValueConfig(NodeConfig):
         republish_s: a record that nobody has stored here for so long is stored again with the nodes that are closest
             now (the paper: an hour).
         enough_answers: nodes that must have answered a `get` with a value before it ends early; the newest counts.
+        is_read_only: asks but does not answer, and tells others to keep it out of their tables.
     """
 
     records: RecordStoreConfig = field(default_factory=RecordStoreConfig)
     network: bytes = b"kademlia"
     republish_s: float = 3600.0
     enough_answers: int = 3
+    is_read_only: bool = False
 
     def __post_init__(self) -> None:
         NodeConfig.__post_init__(self)

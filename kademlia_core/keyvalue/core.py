@@ -4,22 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kademlia_core.datagram.core import NodeCore
+from kademlia_core.engine.joining import JoinState
 from kademlia_core.key import Key
 from kademlia_core.keyvalue.config import KEY_BITS, KeyValueConfig
 from kademlia_core.keyvalue.dialect import KeyValueDialect
 from kademlia_core.keyvalue.messages import FindValue, Response, Store
 from kademlia_core.keyvalue.records import MemoryRecordStore, Record, RecordStore
-from kademlia_core.node.core import NodeCore
-from kademlia_core.node.joining import JoinState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from random import Random
 
     from kademlia_core.contact import Contact
-    from kademlia_core.node import messages
-    from kademlia_core.node.messages import Request
-    from kademlia_core.node.searches import Search
+    from kademlia_core.engine.lookup import EngineLookup
+    from kademlia_core.engine.requests import Answer, Request
 
 
 class KeyValueCore(NodeCore):
@@ -49,26 +48,26 @@ class KeyValueCore(NodeCore):
         self.records = records if records is not None else MemoryRecordStore(node_id, config.records)
         dialect = KeyValueDialect(config, self.records)
         super().__init__(dialect, rng=rng, now=now, node_id=node_id, config=config, is_ipv6=is_ipv6)
-        self._republishing: Search | None = None
+        self._republishing: EngineLookup | None = None
         self._republish_at = now + config.upkeep_interval_s
 
-    def get(self, key: Key, *, now: float) -> Search:
-        """Looks for the value of `key`: a `Found` for each newer record, then `SearchFinished`.
+    def get(self, key: Key, *, now: float) -> EngineLookup:
+        """Looks for the value of `key`: a `Found` for each newer record, then `LookupFinished`.
 
         Raises:
-            LimitExceededError: too many searches are running.
+            LimitExceededError: too many lookups are running.
         """
         harvest = RecordHarvest(key, self.config.enough_answers)
-        return self.search(FindValue(key), key, harvest=harvest, found=self._own(key, harvest, now), now=now)
+        return self.engine.look_up(FindValue(key), key, harvest=harvest, found=self._own(key, harvest, now), now=now)
 
-    def set(self, record: Record, *, now: float) -> Search:
-        """Stores with the nodes closest to the key, and here; `SearchFinished` follows.
+    def set(self, record: Record, *, now: float) -> EngineLookup:
+        """Stores with the nodes closest to the key, and here; `LookupFinished` follows.
 
         Raises:
-            LimitExceededError: too many searches are running.
+            LimitExceededError: too many lookups are running.
         """
         self.records.put(record, host=OWN_HOST, now=now)
-        return self.search(FindValue(record.key), record.key, placement=RecordPlacement(record), now=now)
+        return self.engine.look_up(FindValue(record.key), record.key, placement=RecordPlacement(record), now=now)
 
     def handle_timer(self, *, now: float) -> None:
         super().handle_timer(now=now)
@@ -77,12 +76,12 @@ class KeyValueCore(NodeCore):
         # One after the other, as fast as it takes for all of them to have their turn.
         self._republish_at = now + min(self.config.upkeep_interval_s, self.config.republish_s / (len(self.records) + 1))
         is_idle = self._republishing is None or self._republishing.is_finished
-        if is_idle and self.has_room and self.join_state is JoinState.JOINED:
+        if is_idle and self.engine.has_room and self.engine.join_state is JoinState.JOINED:
             due = self.records.next_due(since=now - self.config.republish_s, now=now)
             if due is not None and len(self.table):
                 self.records.touch(due.key, now=now)
                 placement = RecordPlacement(due)
-                self._republishing = self.search(FindValue(due.key), due.key, placement=placement, now=now)
+                self._republishing = self.engine.look_up(FindValue(due.key), due.key, placement=placement, now=now)
 
     def next_timer(self) -> float:
         return min(super().next_timer(), self._republish_at)
@@ -100,11 +99,11 @@ class RecordHarvest:
         self._missing = enough
         self._newest: Record | None = None
 
-    def on_response(self, contact: Contact, response: messages.Response) -> tuple[Record, ...]:
-        if not isinstance(response, Response) or response.record is None or response.record.key != self._key:
+    def on_response(self, contact: Contact, answer: Answer) -> tuple[Record, ...]:
+        if not isinstance(answer, Response) or answer.record is None or answer.record.key != self._key:
             return ()
         self._missing -= 1
-        return self.add(response.record)
+        return self.add(answer.record)
 
     def add(self, record: Record) -> tuple[Record, ...]:
         if self._newest is not None and self._newest.replaces(record):

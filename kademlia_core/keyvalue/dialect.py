@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kademlia_core.datagram.messages import ErrorReply
+from kademlia_core.engine.requests import FindNode, Ping
 from kademlia_core.keyvalue import codec
 from kademlia_core.keyvalue.config import KEY_BITS
 from kademlia_core.keyvalue.messages import (
@@ -11,20 +13,20 @@ from kademlia_core.keyvalue.messages import (
     ERROR_PROTOCOL,
     ERROR_REFUSED,
     FindValue,
+    Query,
     Response,
     Store,
 )
-from kademlia_core.node.messages import ErrorReply, FindNode, Ping
 
 if TYPE_CHECKING:
-    from random import Random
-
     from kademlia_core.contact import Contact
+    from kademlia_core.datagram.dialect import NodeView
+    from kademlia_core.datagram.messages import MessageError
+    from kademlia_core.engine.requests import Request
     from kademlia_core.key import Key
     from kademlia_core.keyvalue.config import KeyValueConfig
+    from kademlia_core.keyvalue.messages import Message
     from kademlia_core.keyvalue.records import Record, RecordStore
-    from kademlia_core.node.dialect import NodeView
-    from kademlia_core.node.messages import Message, Query
     from transfer.address import Address
 
 
@@ -42,6 +44,7 @@ class KeyValueDialect:
     def __init__(self, config: KeyValueConfig, records: RecordStore) -> None:
         self.records = records
         self._network = config.network
+        self._is_read_only = config.is_read_only
 
     def decode(self, data: bytes) -> Message:
         """Raises:
@@ -52,7 +55,16 @@ class KeyValueDialect:
     def encode(self, message: Message) -> bytes:
         return codec.encode(message, self._network)
 
-    def answer(self, query: Query, source: Address, view: NodeView, *, now: float) -> Response | ErrorReply:
+    def query(self, transaction_id: bytes, request: Request, view: NodeView) -> Query:
+        want = BOTH_FAMILIES if view.families.has_sibling else ()
+        return Query(transaction_id, view.node_id, request, self._is_read_only, want)
+
+    def is_contact(self, query: Query) -> bool:
+        return not query.is_read_only
+
+    def answer(self, query: Query, source: Address, view: NodeView, *, now: float) -> Response | ErrorReply | None:
+        if self._is_read_only:
+            return None
         request = query.request
         match request:
             case Ping():
@@ -81,16 +93,21 @@ class KeyValueDialect:
         """There is none: a private network has no floods to endure."""
         return None
 
-    def node_id_for(self, host: str, rng: Random) -> Key | None:
-        """Any key will do."""
+    def refuse(self, error: MessageError) -> ErrorReply | None:
+        if self._is_read_only or error.transaction_id is None:
+            return None
+        return ErrorReply(error.transaction_id, error.code, error.reason)
+
+    def contacts_in(self, response: Response, teller: Address, view: NodeView, *, now: float) -> tuple[Contact, ...]:
+        return view.families.usable(response.nodes, response.nodes6, teller, now=now)
+
+    def receive_response(self, response: Response, source: Address, view: NodeView, *, now: float) -> Key | None:
+        """Any key will do, wherever this node is."""
         return None
 
     def is_trusted(self, contact: Contact) -> bool:
         """Whoever knows the network's name."""
         return True
-
-    def moved(self, own_key: Key) -> None:
-        """Never: any key will do."""
 
     def expire(self, *, now: float) -> None:
         self.records.expire(now=now)
@@ -109,5 +126,8 @@ class KeyValueDialect:
         token: bytes | None = None,
         record: Record | None = None,
     ) -> Response:
-        nodes, nodes6 = view.nodes_for(near, query) if near is not None else ((), ())
-        return Response(query.transaction_id, view.node_id, nodes, nodes6, token, source, record=record)
+        nodes, nodes6 = view.nodes_for(near, query.want) if near is not None else ((), ())
+        return Response(query.transaction_id, view.node_id, token, nodes, nodes6, source, record)
+
+
+BOTH_FAMILIES = (4, 6)

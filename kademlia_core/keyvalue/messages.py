@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from kademlia_core.node import messages
-from kademlia_core.node.messages import Request
+from kademlia_core.datagram import messages
+from kademlia_core.datagram.messages import ErrorReply
+from kademlia_core.engine.requests import Request
 
 if TYPE_CHECKING:
+    from kademlia_core.contact import Contact
     from kademlia_core.key import Key
     from kademlia_core.keyvalue.records import Record
+    from transfer.address import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +32,36 @@ class Store(Request):
 
 
 @dataclass(slots=True)
-class Response(messages.Response):
-    """An answer in a key-value network; `record` is there when a value was asked for and is kept."""
+class Query(messages.Query):
+    """A query in a key-value network.
 
+    Whoever is `is_read_only` does not answer queries and must not enter a table. `want` names the address families
+    (4, 6) of the nodes wished for in the answer; empty means the family of the datagram.
+    """
+
+    is_read_only: bool = False
+    want: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
+class Response(messages.Response):
+    """An answer in a key-value network.
+
+    `nodes` and `nodes6` are IPv4 and IPv6 contacts. `external_address` is where the responder saw the query come from.
+    `record` is there when a value was asked for and is kept.
+    """
+
+    nodes: tuple[Contact, ...] = ()
+    nodes6: tuple[Contact, ...] = ()
+    external_address: Address | None = None
     record: Record | None = None
+
+    def shortened(self) -> Response:
+        """Nodes and token, with which whoever asks gets on."""
+        return Response(self.transaction_id, self.sender, self.token, self.nodes, self.nodes6, self.external_address)
+
+
+Message: TypeAlias = Query | Response | ErrorReply
 
 
 ERROR_METHOD_UNKNOWN = 204

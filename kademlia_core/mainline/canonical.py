@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from kademlia_core.key import Key
 from kademlia_core.mainline.messages import FindNode, GetPeers, Ping, Query, Response
-from kademlia_core.node import messages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kademlia_core.contact import Contact
-    from kademlia_core.node.messages import Request
+    from kademlia_core.engine.requests import Request
+    from kademlia_core.mainline.messages import Message
 
 
 def read_query(data: bytes) -> Query | None:
@@ -65,9 +65,9 @@ def end_of_id(data: bytes, at: int) -> int:
     return end
 
 
-def write(message: messages.Message) -> bytes | None:
+def write(message: Message) -> bytes | None:
     """The datagram for a message, if it is one of the usual ones."""
-    if isinstance(message, messages.Response):
+    if isinstance(message, Response):
         return _write_response(message)
     return _write_query(message) if isinstance(message, Query) else None
 
@@ -98,13 +98,12 @@ def _write_query(query: Query) -> bytes | None:
     )
 
 
-def _write_response(response: messages.Response) -> bytes | None:
+def _write_response(response: Response) -> bytes | None:
+    if response.filters is not None or response.item is not None or response.sample is not None:
+        return None
     peers = b""
-    if isinstance(response, Response):
-        if response.filters is not None or response.item is not None or response.sample is not None:
-            return None
-        if response.peers:
-            peers = b"6:valuesl%be" % b"".join([_string(b"", peer.compact()) for peer in response.peers])
+    if response.peers:
+        peers = b"6:valuesl%be" % b"".join([_string(b"", peer.compact()) for peer in response.peers])
     seen_at, token = response.external_address, response.token
     return b"d%b1:rd2:id20:%b%b%b%b%be%b%b1:y1:re" % (
         _string(b"2:ip", seen_at.compact()) if seen_at is not None else b"",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kademlia_core.config import RoutingTableConfig
+from kademlia_core.datagram.config import NodeConfig
 from kademlia_core.mainline.items import MAX_SALT_BYTES, MAX_VALUE_BYTES
-from kademlia_core.node.config import NodeConfig
 from transfer.address import Address
+from transfer.external_address import ExternalAddressConfig
 
 PUBLIC_ROUTERS: tuple[Address, ...] = (
     Address("router.bittorrent.com", 6881),
@@ -155,8 +156,11 @@ class MainlineConfig(NodeConfig):
         item_store: see `peer_store`.
         sampling: how the info-hashes announced to us are told, and others asked for theirs (BEP 51).
         repetition: how often announces and items are repeated, and followed items looked at.
-        max_peers_per_search: peers one search reports; further ones are dropped.
+        external_address: when the nodes that answer agree on where we are, and the key becomes one that suits (BEP 42).
+        max_peers_per_lookup: peers one lookup reports; further ones are dropped.
         allow_private: believe nodes anywhere that name peers in private networks and on this machine.
+        version: four bytes that name this implementation in each message, as BEP 5 describes.
+        is_read_only: asks but does not answer, and tells others to keep it out of their tables (BEP 43).
     """
 
     routing_table: RoutingTableConfig = field(
@@ -166,10 +170,13 @@ class MainlineConfig(NodeConfig):
     item_store: ItemStoreConfig = field(default_factory=ItemStoreConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     repetition: RepetitionConfig = field(default_factory=RepetitionConfig)
-    max_peers_per_search: int = 10_000
+    external_address: ExternalAddressConfig = field(default_factory=ExternalAddressConfig)
+    max_peers_per_lookup: int = 10_000
     allow_private: bool = False
+    version: bytes = b"KC\x00\x01"
+    is_read_only: bool = False
 
     def __post_init__(self) -> None:
         NodeConfig.__post_init__(self)
-        if self.max_peers_per_search < 1:
-            raise ValueError("max_peers_per_search must be at least 1")
+        if self.max_peers_per_lookup < 1:
+            raise ValueError("max_peers_per_lookup must be at least 1")

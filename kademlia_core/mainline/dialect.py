@@ -29,15 +29,17 @@ from kademlia_core.mainline.peer_answers import PeerAnswers
 from kademlia_core.mainline.peer_store import PeerStore
 from kademlia_core.mainline.quick_answers import QuickAnswers
 from kademlia_core.mainline.sampling import InfoHashSampler
+from transfer.external_address import ExternalAddress
 
 if TYPE_CHECKING:
     from random import Random
 
     from kademlia_core.contact import Contact
+    from kademlia_core.datagram.dialect import NodeView
+    from kademlia_core.datagram.messages import MessageError
     from kademlia_core.key import Key
     from kademlia_core.mainline.config import MainlineConfig
-    from kademlia_core.node import messages
-    from kademlia_core.node.dialect import NodeView
+    from kademlia_core.mainline.messages import Request
     from transfer.address import Address
 
 
@@ -47,14 +49,28 @@ class MainlineDialect:
     key_bits = KEY_BITS
     max_answer_contacts = 8  # BEP 5's k: also with larger buckets an answer stays within one datagram
 
-    def __init__(self, config: MainlineConfig, *, own_key: Key, rng: Random, now: float) -> None:
+    def __init__(
+        self,
+        config: MainlineConfig,
+        *,
+        own_key: Key,
+        rng: Random,
+        now: float,
+        is_ipv6: bool = False,
+        keeps_id: bool = False,
+    ) -> None:
+        """`keeps_id` says that `own_key` stays even if the network would have another one at this address."""
         self.peers = PeerStore(config.peer_store, rng=rng)
         self.items = ItemStore(config.item_store, own_key, now=now)
+        self.external = ExternalAddress(config.external_address, is_ipv6=is_ipv6)
+        self._keeps_id = keeps_id
+        self._rng = rng
         self._peer_answers = PeerAnswers(self.peers)
         self._item_answers = ItemAnswers(self.items)
         self._quick_answers = QuickAnswers(self.peers, config.version)
         self._sampler = InfoHashSampler(self.peers, config.sampling)
         self._version = config.version
+        self._is_read_only = config.is_read_only
 
     def decode(self, data: bytes) -> Message:
         """Raises:
@@ -62,10 +78,19 @@ class MainlineDialect:
         """
         return canonical.read_query(data) or krpc.decode(data)
 
-    def encode(self, message: messages.Message) -> bytes:
+    def encode(self, message: Message) -> bytes:
         return canonical.write(message) or krpc.encode(message)
 
-    def answer(self, query: Query, source: Address, view: NodeView, *, now: float) -> Response | ErrorReply:
+    def query(self, transaction_id: bytes, request: Request, view: NodeView) -> Query:
+        want = BOTH_FAMILIES if view.families.has_sibling else ()
+        return Query(transaction_id, view.node_id, request, self._is_read_only, self._version, want)
+
+    def is_contact(self, query: Query) -> bool:
+        return not query.is_read_only
+
+    def answer(self, query: Query, source: Address, view: NodeView, *, now: float) -> Response | ErrorReply | None:
+        if self._is_read_only:
+            return None
         exchange = Exchange(query, source, view, self._version)
         request = query.request
         match request:
@@ -88,19 +113,31 @@ class MainlineDialect:
         return exchange.refuse(ERROR_METHOD_UNKNOWN, "Method Unknown")
 
     def quick_answer(self, data: bytes, source: Address, view: NodeView, *, now: float) -> tuple[Key, bytes] | None:
-        return self._quick_answers.answer(data, source, view, now=now)
+        return None if self._is_read_only else self._quick_answers.answer(data, source, view, now=now)
 
-    def node_id_for(self, host: str, rng: Random) -> Key | None:
-        """BEP 42's key for an address."""
-        return node_id_for(host, rng)
+    def refuse(self, error: MessageError) -> ErrorReply | None:
+        if self._is_read_only or error.transaction_id is None:
+            return None
+        return ErrorReply(error.transaction_id, error.code, error.reason, self._version)
+
+    def contacts_in(self, response: Response, teller: Address, view: NodeView, *, now: float) -> tuple[Contact, ...]:
+        return view.families.usable(response.nodes, response.nodes6, teller, now=now)
+
+    def receive_response(self, response: Response, source: Address, view: NodeView, *, now: float) -> Key | None:
+        """Once the network agrees on where we are, our key has to suit that place (BEP 42)."""
+        seen_at = response.external_address
+        if seen_at is None or not self.external.on_vote(source, seen_at, now=now):
+            return None
+        host = self.external.agreed
+        if host is None or self._keeps_id or is_valid_for(view.node_id, host):
+            return None
+        own_key = node_id_for(host, self._rng)
+        self.items.move(own_key)  # peers are kept whatever our key is; of items, others are far away now
+        return own_key
 
     def is_trusted(self, contact: Contact) -> bool:
         """BEP 42: the key proves that its holder has the address, at least."""
         return is_valid_for(contact.key, contact.address.host)
-
-    def moved(self, own_key: Key) -> None:
-        """Peers are kept whatever our key is; of items, others are far away now."""
-        self.items.move(own_key)
 
     def expire(self, *, now: float) -> None:
         self.peers.expire(now=now)
@@ -110,6 +147,7 @@ class MainlineDialect:
         """Asserts what the stores promise."""
         self.peers.check_invariants()
         self.items.check_invariants()
+        self.external.check_invariants()
 
     def _sample(self, exchange: Exchange, request: SampleInfoHashes, *, now: float) -> Response:
         nodes = exchange.nodes_near(request.target)
@@ -117,4 +155,5 @@ class MainlineDialect:
         return exchange.respond(nodes, sample=self._sampler.sample(room_bytes=room_bytes, now=now))
 
 
+BOTH_FAMILIES = (4, 6)
 SAMPLE_NAMES_BYTES = len(b"8:intervali21600e3:numi4294967295e7:samples1000:")

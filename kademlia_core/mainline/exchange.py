@@ -11,11 +11,11 @@ from kademlia_core.mainline.messages import ErrorReply, Response
 
 if TYPE_CHECKING:
     from kademlia_core.contact import Contact
+    from kademlia_core.datagram.dialect import NodeView
     from kademlia_core.key import Key
     from kademlia_core.mainline.messages import Query, StoredItem
     from kademlia_core.mainline.peer_store import SwarmFilters
     from kademlia_core.mainline.sampling import InfoHashSample
-    from kademlia_core.node.dialect import NodeView
     from transfer.address import Address
 
 Nodes: TypeAlias = "tuple[tuple[Contact, ...], tuple[Contact, ...]]"
@@ -36,7 +36,7 @@ class Exchange:
 
     def nodes_near(self, target: Key, *, room_bytes: int = MAX_REPLY_BYTES) -> Nodes:
         """The IPv4 and the IPv6 contacts to name, in no order; the farthest are left out for want of room."""
-        nodes, nodes6 = self.view.nodes_for(target, self.query)
+        nodes, nodes6 = self.view.nodes_for(target, self.query.want)
         if self.view.is_ipv6:
             nodes6 = _closest(nodes6, target, _nodes_in(room_bytes, NODE6_BYTES))
             room_bytes -= _size(nodes6, NODE6_BYTES)

@@ -21,7 +21,6 @@ from kademlia_core.mainline.krpc_fields import (
 from kademlia_core.mainline.krpc_queries import decode_request, decode_want, encode_request, encode_want
 from kademlia_core.mainline.krpc_responses import decode_response, encode_response
 from kademlia_core.mainline.messages import ERROR_GENERIC, ErrorReply, Message, PutItem, Query, Response
-from kademlia_core.node import messages
 from transfer.address import Address
 from transfer.wire import bencode
 
@@ -54,7 +53,7 @@ def decode(data: bytes) -> Message:
     raise KrpcError("neither query, response nor error")
 
 
-def encode(message: messages.Message) -> bytes:
+def encode(message: Message) -> bytes:
     """The datagram for a message: canonical bencoding, around the raw bytes of a value."""
     envelope: dict[bytes, Any] = {b"t": message.transaction_id}
     if message.version:
@@ -69,11 +68,11 @@ def encode(message: messages.Message) -> bytes:
                 envelope[b"ro"] = 1
             envelope |= {b"y": b"q", b"q": method}
             return _enclose(envelope, b"a", body, request.item.value if isinstance(request, PutItem) else None)
-        case messages.Response():
+        case Response():
             if message.external_address is not None:
                 envelope[b"ip"] = message.external_address.compact()
             envelope[b"y"] = b"r"
-            item = message.item if isinstance(message, Response) else None
+            item = message.item
             return _enclose(envelope, b"r", encode_response(message), item.value if item is not None else None)
         case ErrorReply():
             envelope |= {b"y": b"e", b"e": [message.code, message.text]}

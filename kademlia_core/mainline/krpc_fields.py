@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from kademlia_core.contact import Contact
+from kademlia_core.datagram.messages import MessageError
 from kademlia_core.key import Key
 from kademlia_core.mainline.messages import ERROR_PROTOCOL
-from kademlia_core.node.messages import MessageError
 from transfer.address import COMPACT_IPV4_SIZE, COMPACT_IPV6_SIZE, Address
 from transfer.wire import bencode
 

@@ -23,7 +23,6 @@ from kademlia_core.mainline.peer_store import SwarmFilters
 from kademlia_core.mainline.sampling import InfoHashSample
 
 if TYPE_CHECKING:
-    from kademlia_core.node import messages
     from transfer.address import Address
 
 
@@ -58,7 +57,7 @@ def decode_response(
     )
 
 
-def encode_response(message: messages.Response) -> dict[bytes, Any]:
+def encode_response(message: Response) -> dict[bytes, Any]:
     """The values of a response, except for the raw value of an item."""
     values: dict[bytes, Any] = {b"id": bytes(message.sender)}
     if message.nodes:
@@ -67,8 +66,6 @@ def encode_response(message: messages.Response) -> dict[bytes, Any]:
         values[b"nodes6"] = join_nodes(message.nodes6)
     if message.token is not None:
         values[b"token"] = message.token
-    if not isinstance(message, Response):
-        return values
     if message.peers:
         values[b"values"] = [peer.compact() for peer in message.peers]
     if message.filters is not None:

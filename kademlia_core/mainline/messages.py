@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from kademlia_core.node import messages
-from kademlia_core.node.messages import ErrorReply, FindNode, Message, Ping, Query, Request
+from kademlia_core.datagram import messages
+from kademlia_core.engine.requests import FindNode, Ping, Request
 
 if TYPE_CHECKING:
+    from kademlia_core.contact import Contact
     from kademlia_core.key import Key
     from kademlia_core.mainline.items import ImmutableItem, MutableItem
     from kademlia_core.mainline.peer_store import SwarmFilters
@@ -105,17 +106,56 @@ class StoredItem:
 
 
 @dataclass(slots=True)
+class Query(messages.Query):
+    """A query on the mainline.
+
+    `is_read_only` nodes (BEP 43) do not answer queries and must not enter a table. `want` names the address families
+    (4, 6) of the nodes wished for in the answer; empty means the family of the datagram (BEP 32).
+    """
+
+    is_read_only: bool = False
+    version: bytes = b""
+    want: tuple[int, ...] = ()
+
+
+@dataclass(slots=True)
 class Response(messages.Response):
     """An answer on the mainline; what its method does not give is empty or None.
 
-    `peers` share the info-hash asked for, and `filters` count them.
+    `nodes` and `nodes6` are IPv4 and IPv6 contacts. `external_address` is where the responder saw the query come from
+    (BEP 42). `peers` share the info-hash asked for, and `filters` count them.
     """
 
+    nodes: tuple[Contact, ...] = ()
+    nodes6: tuple[Contact, ...] = ()
+    external_address: Address | None = None
+    version: bytes = b""
     peers: tuple[Address, ...] = ()
     filters: SwarmFilters | None = None
     item: StoredItem | None = None
     sample: InfoHashSample | None = None
 
+    def shortened(self) -> Response:
+        """Nodes and token, with which whoever asks gets on."""
+        return Response(
+            self.transaction_id,
+            self.sender,
+            self.token,
+            self.nodes,
+            self.nodes6,
+            self.external_address,
+            self.version,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReply(messages.ErrorReply):
+    """A refusal on the mainline."""
+
+    version: bytes = b""
+
+
+Message: TypeAlias = Query | Response | ErrorReply
 
 # BEP 5 defines the first four, BEP 44 the others.
 ERROR_GENERIC = 201

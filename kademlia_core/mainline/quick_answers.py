@@ -20,8 +20,8 @@ from kademlia_core.mainline.canonical import (
 )
 
 if TYPE_CHECKING:
+    from kademlia_core.datagram.dialect import NodeView
     from kademlia_core.mainline.peer_store import PeerStore
-    from kademlia_core.node.dialect import NodeView
     from transfer.address import Address
 
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kademlia_core.contact import Contact
+    from kademlia_core.engine.lookup import EngineLookup
     from kademlia_core.lookup_stats import LookupStats
-    from kademlia_core.node.searches import Search
     from transfer.address import Address
 
 ItemT = TypeVar("ItemT", ImmutableItem, MutableItem)
@@ -61,13 +61,11 @@ class PutReport(Generic[ItemT]):
     lookup: LookupStats
 
 
-def acceptances_of(searches: Iterable[Search]) -> tuple[Contact, ...]:
-    """The nodes that took what searches placed with them."""
-    return tuple(contact for search in searches for contact in search.accepted())
+def acceptances_of(lookups: Iterable[EngineLookup]) -> tuple[Contact, ...]:
+    """The nodes that took what lookups placed with them."""
+    return tuple(contact for lookup in lookups for contact in lookup.accepted())
 
 
-def refusals_of(searches: Iterable[Search]) -> tuple[Refusal, ...]:
-    """The nodes that did not want what searches placed with them."""
-    return tuple(
-        Refusal(contact, error.code, error.text) for search in searches for contact, error in search.refusals()
-    )
+def refusals_of(lookups: Iterable[EngineLookup]) -> tuple[Refusal, ...]:
+    """The nodes that did not want what lookups placed with them."""
+    return tuple(Refusal(contact, error.code, error.text) for lookup in lookups for contact, error in lookup.refusals())

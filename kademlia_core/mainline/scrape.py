@@ -11,9 +11,9 @@ from transfer.address import is_usable_peer
 
 if TYPE_CHECKING:
     from kademlia_core.contact import Contact
+    from kademlia_core.engine.requests import Answer
     from kademlia_core.lookup_stats import LookupStats
     from kademlia_core.mainline.peer_store import SwarmFilters
-    from kademlia_core.node import messages
 
 
 class ScrapeHarvest:
@@ -32,13 +32,13 @@ class ScrapeHarvest:
         self._unsorted: dict[str, None] = {}  # hosts of peers that came without filters
         self.counted_by = 0
 
-    def on_response(self, contact: Contact, response: messages.Response) -> tuple[object, ...]:
-        if isinstance(response, Response):
-            if response.filters is not None:
-                self.add(response.filters)
-            elif response.peers:
+    def on_response(self, contact: Contact, answer: Answer) -> tuple[object, ...]:
+        if isinstance(answer, Response):
+            if answer.filters is not None:
+                self.add(answer.filters)
+            elif answer.peers:
                 self.counted_by += 1
-                for peer in response.peers:
+                for peer in answer.peers:
                     if is_usable_peer(peer) and len(self._unsorted) < self._max_peers:
                         self._unsorted[peer.host] = None
         return ()

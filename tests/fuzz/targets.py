@@ -25,15 +25,17 @@ from bittorrent.wire.extended import UT_METADATA, ExtendedHandshake
 from bittorrent.wire.metadata import MetadataRequest, decode_metadata, encode_metadata
 from bittorrent.wire.pex import PexFlags, PexMessage, decode_pex, encode_pex
 from kademlia_core import Contact, Key
+from kademlia_core.datagram.messages import ErrorReply
+from kademlia_core.datagram.snapshot import NetworkSnapshot, SnapshotError, decode_snapshot, encode_snapshot
+from kademlia_core.engine.requests import FindNode, Ping
 from kademlia_core.keyvalue import codec as keyvalue
-from kademlia_core.keyvalue.messages import FindValue, Store
+from kademlia_core.keyvalue.messages import FindValue, Message, Query, Store
 from kademlia_core.keyvalue.messages import Response as KeyValueResponse
 from kademlia_core.keyvalue.records import Record
 from kademlia_core.mainline import krpc
 from kademlia_core.mainline.config import MAX_REPLY_BYTES, MainlineConfig, PeerStoreConfig
 from kademlia_core.mainline.core import MainlineCore
-from kademlia_core.node.messages import ErrorReply, FindNode, Message, Ping, Query
-from kademlia_core.node.snapshot import NetworkSnapshot, SnapshotError, decode_snapshot, encode_snapshot
+from kademlia_core.mainline.messages import Query as KrpcQuery
 from tests.fuzz.swarm_target import run_swarm, swarm_seeds
 from tests.fuzz.test_krpc_fuzz import SEEDS as KRPC_SEEDS
 from tests.fuzz.test_metainfo_fuzz import TORRENTS
@@ -77,7 +79,7 @@ def decoder(
 
 def _shape(value: object) -> str:
     """The kinds of a value's parts, not what they are."""
-    if isinstance(value, Query):
+    if isinstance(value, Query | KrpcQuery):
         return f"{type(value.request).__name__} {value.want} {value.is_read_only}"
     fields = getattr(value, "__dataclass_fields__", {})
     return " ".join(name for name in fields if getattr(value, name, None) not in (None, (), b"", 0, ""))
@@ -90,7 +92,7 @@ def run_node(data: bytes) -> str:
     keeps its bounds.
     """
     core = MainlineCore(rng=Random(1), now=0.0, config=_NODE_CONFIG)
-    core.join((Address("192.0.2.1", 1),), now=0.0)
+    core.engine.join((Address("192.0.2.1", 1),), now=0.0)
     now, at = 0.0, 0
     asked: list[tuple[bytes, Address]] = []
     while at < len(data):
@@ -107,10 +109,10 @@ def run_node(data: bytes) -> str:
             case 5:
                 now += size * size / 16
                 core.handle_timer(now=now)
-            case 6 if core.stats(now=now).searches < 2:
+            case 6 if core.stats(now=now).lookups < 2:
                 core.find_peers(Key.from_bytes((body + bytes(20))[:20]), now=now)
             case 7:
-                core.add_node(source, now=now)
+                core.engine.add_node(source, now=now)
             case _:
                 pass
         replies = 0
@@ -132,7 +134,7 @@ def run_node(data: bytes) -> str:
         stats.errors_received,
         stats.timeouts,
         stats.dropped_limit,
-        stats.searches,
+        stats.lookups,
     )
     return " ".join(str(count.bit_length()) for count in counts)
 
@@ -240,7 +242,7 @@ def _keyvalue_seeds() -> list[bytes]:
     record = Record(key, b"value", 7, 60)
     messages: list[Message] = [
         *(Query(b"aa", key, each) for each in (Ping(), FindNode(key), FindValue(key), Store(record, b"token"))),
-        KeyValueResponse(b"aa", key, (Contact(key, address),), (), b"token", address, record=record),
+        KeyValueResponse(b"aa", key, b"token", (Contact(key, address),), (), address, record),
         ErrorReply(b"aa", 203, "no"),
     ]
     return [keyvalue.encode(message, b"n") for message in messages]
@@ -252,7 +254,7 @@ _NODE_CONFIG = MainlineConfig(
     rate_limit=RateLimitConfig(max_hosts=2, per_host_burst=5),
     max_hints=3,
     max_pending_queries=10,
-    max_searches=3,
+    max_lookups=3,
 )
 _BODIES: list[dict[bytes, bencode.Encodable]] = [
     {},

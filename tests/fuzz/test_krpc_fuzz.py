@@ -12,7 +12,7 @@ from kademlia_core.mainline import krpc
 from kademlia_core.mainline.bloom import BloomFilter
 from kademlia_core.mainline.config import MAX_REPLY_BYTES, ItemStoreConfig, MainlineConfig, PeerStoreConfig
 from kademlia_core.mainline.core import MainlineCore
-from kademlia_core.mainline.item_search import ImmutableHarvest, Republication
+from kademlia_core.mainline.item_lookup import ImmutableHarvest, Republication
 from kademlia_core.mainline.items import ImmutableItem, MutableItem
 from kademlia_core.mainline.messages import (
     AnnouncePeer,
@@ -29,7 +29,7 @@ from kademlia_core.mainline.messages import (
     StoredItem,
     UnknownRequest,
 )
-from kademlia_core.mainline.peer_search import Announcement
+from kademlia_core.mainline.peer_lookup import Announcement
 from kademlia_core.mainline.peer_store import SwarmFilters
 from kademlia_core.mainline.sampling import InfoHashSample
 from kademlia_core.mainline.scrape import ScrapeHarvest
@@ -53,12 +53,19 @@ SEEDS: list[Message] = [
     Query(b"aa", KEY, PutItem(ImmutableItem(b"li1e3:abcd1:ai-1eee"), b"token")),
     Query(b"aa", KEY, PutItem(ITEM, b"token", cas=2)),
     Response(
-        b"aa", KEY, CONTACTS, peers=(Address("192.0.2.1", 1),), token=b"t", external_address=Address("192.0.2.1", 2)
+        b"aa",
+        KEY,
+        nodes=CONTACTS,
+        peers=(Address("192.0.2.1", 1),),
+        token=b"t",
+        external_address=Address("192.0.2.1", 2),
     ),
     Response(b"aa", KEY, nodes6=(Contact(OTHER, Address("2001:db8::1", 6881)),), peers=(Address("2001:db8::2", 1),)),
     ErrorReply(b"aa", 203, "Protocol Error"),
-    Response(b"aa", KEY, CONTACTS, item=StoredItem(ITEM.value, ITEM.seq, ITEM.public_key, ITEM.signature), token=b"t"),
-    Response(b"aa", KEY, CONTACTS, sample=InfoHashSample((KEY, OTHER), 7, 60)),
+    Response(
+        b"aa", KEY, nodes=CONTACTS, item=StoredItem(ITEM.value, ITEM.seq, ITEM.public_key, ITEM.signature), token=b"t"
+    ),
+    Response(b"aa", KEY, nodes=CONTACTS, sample=InfoHashSample((KEY, OTHER), 7, 60)),
     Response(b"aa", KEY, filters=SwarmFilters(BloomFilter(["192.0.2.1"]), BloomFilter()), token=b"t"),
 ]
 ANSWERS = [number for number, seed in enumerate(SEEDS) if not isinstance(seed, Query)]
@@ -111,14 +118,14 @@ class Wire:
             rate_limit=RateLimitConfig(max_hosts=2),
             max_hints=4,
             max_pending_queries=12,
-            max_searches=3,
+            max_lookups=3,
             item_store=ItemStoreConfig(max_items=5, max_items_per_source=3, max_sources=3),
         )
         self.now = 0.0
         self.core = MainlineCore(rng=Random(1), now=self.now, config=config)
         self.queries: list[tuple[bytes, Address]] = []
         self.token = b""
-        self.core.join((Address("192.0.2.1", 1), Address("192.0.2.2", 2)), now=self.now)
+        self.core.engine.join((Address("192.0.2.1", 1), Address("192.0.2.2", 2)), now=self.now)
         self.core.find_peers(OTHER, announcement=Announcement(OTHER, 7000), now=self.now)
         self.republication = Republication(ITEM)
         self.core.get_item(self.republication.harvest, placement=self.republication, now=self.now)
@@ -230,7 +237,7 @@ def test_a_node_survives_any_sequence_of_datagrams(script: list[tuple[str, objec
                 wire.drain()
                 if wire.now >= end:
                     break
-        elif kind == "search" and wire.core.stats(now=wire.now).searches < 3:
+        elif kind == "search" and wire.core.stats(now=wire.now).lookups < 3:
             assert isinstance(what, bytes)
             wire.search(what)
             wire.drain()

@@ -84,14 +84,14 @@ async def test_libtorrent_refuses_what_it_must_in_the_same_words(ours: MainlineN
     """Each refusal of BEP 44, told by libtorrent and understood by us."""
     await ours.put_mutable(OWNER, "present", cas=0)
     current = MutableItem.sign(OWNER, "next", seq=2)
-    (driver,) = ours._open_drivers
+    (driver,) = ours._networks.drivers
 
     async def put(item: MutableItem, cas: int | None = None) -> int:
         """The code of the error reply; 0 for none."""
-        offer = await ours._send(driver, foreign.address, GetItem(item.target))
+        offer = await ours._networks.send(driver, foreign.address, GetItem(item.target))
         assert offer.response is not None
         assert offer.response.token is not None
-        outcome = await ours._send(driver, foreign.address, PutItem(item, offer.response.token, cas))
+        outcome = await ours._networks.send(driver, foreign.address, PutItem(item, offer.response.token, cas))
         return outcome.error.code if outcome.error is not None else 0
 
     assert await put(current, cas=7) == 301
@@ -206,13 +206,13 @@ async def test_we_count_libtorrents_seeds(ours: MainlineNode, reader: MainlineNo
 
 async def test_answers_of_libtorrent_hold_what_its_source_says(ours: MainlineNode, foreign: LibtorrentPeer) -> None:
     report = await ours.put_mutable(OWNER, bytes(990))
-    (driver,) = ours._open_drivers
-    outcome = await ours._send(driver, foreign.address, GetItem(report.item.target))
+    (driver,) = ours._networks.drivers
+    outcome = await ours._networks.send(driver, foreign.address, GetItem(report.item.target))
     assert isinstance(outcome.response, Response)
     assert outcome.response.item is not None
     assert outcome.response.item.value == report.item.value
     assert len(outcome.response.nodes) == 1, "libtorrent names nodes beside the longest item"
-    told = await ours._send(driver, foreign.address, GetItem(report.item.target, seq=report.item.seq))
+    told = await ours._networks.send(driver, foreign.address, GetItem(report.item.target, seq=report.item.seq))
     assert isinstance(told.response, Response)
     assert told.response.item is not None
     assert (told.response.item.seq, told.response.item.value) == (report.item.seq, None)

@@ -7,11 +7,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from kademlia_core import Contact, Key
+from kademlia_core.datagram.messages import ErrorReply
+from kademlia_core.engine.requests import FindNode, Ping
 from kademlia_core.keyvalue import codec
 from kademlia_core.keyvalue.config import RecordStoreConfig
-from kademlia_core.keyvalue.messages import FindValue, Response, Store
+from kademlia_core.keyvalue.messages import FindValue, Message, Query, Response, Store
 from kademlia_core.keyvalue.records import RECORD_OVERHEAD_BYTES, MemoryRecordStore, Record
-from kademlia_core.node.messages import ErrorReply, FindNode, Message, Ping, Query
 from transfer.address import Address
 from transfer.wire import bencode
 
@@ -25,21 +26,18 @@ requests = st.one_of(
     st.just(Ping()), st.builds(FindNode, keys), st.builds(FindValue, keys), st.builds(Store, records, tokens)
 )
 messages: st.SearchStrategy[Message] = st.one_of(
-    st.builds(
-        Query, ids, keys, requests, st.booleans(), want=st.sampled_from([(), (4,), (6,), (4, 6)]), version=st.just(b"")
-    ),
+    st.builds(Query, ids, keys, requests, st.booleans(), want=st.sampled_from([(), (4,), (6,), (4, 6)])),
     st.builds(
         Response,
         ids,
         keys,
+        st.none() | tokens,
         st.lists(st.builds(Contact, keys, ipv4), max_size=8).map(tuple),
         st.lists(st.builds(Contact, keys, ipv6), max_size=8).map(tuple),
-        st.none() | tokens,
         st.none() | ipv4 | ipv6,
-        version=st.just(b""),
         record=st.none() | records,
     ),
-    st.builds(ErrorReply, ids, st.integers(0, 999), st.text(max_size=30), version=st.just(b"")),
+    st.builds(ErrorReply, ids, st.integers(0, 999), st.text(max_size=30)),
 )
 
 

@@ -9,13 +9,13 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from kademlia_core import Contact, Key
+from kademlia_core.datagram.amplification import AmplificationConfig
+from kademlia_core.datagram.dialect import NodeView
 from kademlia_core.mainline import krpc
 from kademlia_core.mainline.config import MainlineConfig
 from kademlia_core.mainline.core import MainlineCore
 from kademlia_core.mainline.dialect import MainlineDialect
 from kademlia_core.mainline.messages import AnnouncePeer, FindNode, GetPeers, Ping, Query, Response
-from kademlia_core.node.amplification import AmplificationConfig
-from kademlia_core.node.dialect import NodeView
 from tests.property.test_canonical import usual_queries
 from tests.property.test_krpc import messages
 from transfer.address import Address

@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 from hypothesis import example, given, settings
 
 from kademlia_core import Contact, Key
+from kademlia_core.datagram.amplification import AmplificationConfig
 from kademlia_core.mainline import krpc
 from kademlia_core.mainline.config import MAX_REPLY_BYTES, MainlineConfig
 from kademlia_core.mainline.core import MainlineCore
@@ -25,7 +26,6 @@ from kademlia_core.mainline.messages import (
     SampleInfoHashes,
 )
 from kademlia_core.mainline.signing import SigningKey
-from kademlia_core.node.amplification import AmplificationConfig
 from transfer.address import Address
 
 KEY, TARGET = Key(1, 160), Key.from_bytes(b"t" * 20)
@@ -62,7 +62,7 @@ def ask(core: MainlineCore, request: Request, source: Address, **details: object
     replies = [(data, krpc.decode(data)) for data, _ in core.datagrams_to_send()]
     ((data, reply),) = [(data, reply) for data, reply in replies if not isinstance(reply, Query)]
     assert not isinstance(reply, ErrorReply), reply
-    return data, reply  # type: ignore[return-value]
+    return data, reply
 
 
 def announce(core: MainlineCore, info_hash: Key, source: Address) -> None:

@@ -17,10 +17,10 @@ from random import Random
 from typing import Any
 
 from kademlia_core.contact import Contact
+from kademlia_core.engine.events import JoinWanted
 from kademlia_core.key import Key
 from kademlia_core.keyvalue.core import KeyValueCore
 from kademlia_core.mainline.core import MainlineCore
-from kademlia_core.node.events import JoinWanted
 from transfer.address import Address
 
 DELAY_S = 0.05
@@ -53,14 +53,14 @@ class Islands:
 
     def start(self, address: Address, bootstrap: tuple[Address, ...], **options: Any) -> None:
         """A node comes, or comes back without knowing anything."""
-        self._new(address, bootstrap, options).join(bootstrap, alone=not bootstrap, now=self.now)
+        self._new(address, bootstrap, options).engine.join(bootstrap, alone=not bootstrap, now=self.now)
         self.drive(address)
 
     def restore(
         self, address: Address, bootstrap: tuple[Address, ...], contacts: tuple[Contact, ...], **options: Any
     ) -> None:
         """A node comes back that knew `contacts`."""
-        self._new(address, bootstrap, options).restore(contacts, now=self.now)
+        self._new(address, bootstrap, options).engine.restore(contacts, now=self.now)
         self.drive(address)
 
     def stop(self, address: Address) -> None:
@@ -99,7 +99,7 @@ class Islands:
             origin = self.rng.choice(sorted(self.cores))
             core = self.cores[origin]
             target = Key.random(160, self.rng)
-            search = core.find_node(target, now=self.now)
+            search = core.engine.find_node(target, now=self.now)
             self.drive(origin)
             self.run_until(self.now + 20.0)
             others = [other.node_id for address, other in self.cores.items() if address != origin]
@@ -124,7 +124,7 @@ class Islands:
 
     def _join(self, address: Address, core: Any) -> None:
         if self._lives(address, core):
-            core.join(self._bootstrap[address], alone=not self._bootstrap[address], now=self.now)
+            core.engine.join(self._bootstrap[address], alone=not self._bootstrap[address], now=self.now)
             self.asked.update(self._bootstrap[address])
             self.drive(address)
 
@@ -188,7 +188,7 @@ def play(seed: int) -> Islands:
 
 def hint(network: Islands, caller: Address, called: Address) -> None:
     if caller in network.cores and caller != called:
-        network.cores[caller].add_node(called, now=network.now)
+        network.cores[caller].engine.add_node(called, now=network.now)
         network.drive(caller)
 
 

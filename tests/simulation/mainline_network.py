@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kademlia_core.aio.mainline import MainlineNode
+from kademlia_core import MainlineNode
 from kademlia_core.errors import BootstrapError
 from transfer.address import Address
 from transfer.simulation import Link, Simulation, scenario

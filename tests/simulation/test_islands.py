@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from kademlia_core import Contact, Key
+from kademlia_core.engine.joining import JoinState
 from kademlia_core.keyvalue.core import KeyValueCore
 from kademlia_core.mainline.config import MainlineConfig
 from kademlia_core.mainline.core import MainlineCore
-from kademlia_core.node.joining import JoinState
 from tests.simulation.islands import Islands, place, play
 from transfer.address import Address
 
@@ -52,10 +52,10 @@ def test_one_lost_datagram_and_one_caller_isolate_nobody(make: type) -> None:
     network.loss_rate = 0.0
     network.side = {FIRST: 1}  # the router is away, and somebody calls
     network.start(THIRD, (SECOND,))
-    network.cores[THIRD].add_node(SECOND, now=network.now)
+    network.cores[THIRD].engine.add_node(SECOND, now=network.now)
     network.drive(THIRD)
     network.run_until(60.0)
-    assert network.cores[SECOND].join_state is JoinState.JOINED
+    assert network.cores[SECOND].engine.join_state is JoinState.JOINED
     network.side.clear()
     network.run_until(360.0)
     assert sizes(network) == [2, 2, 2]
@@ -78,7 +78,7 @@ def test_a_larger_network_is_whole_again_by_its_lost_nodes() -> None:
     """Each knows so many that it does not ask its bootstrap node for an hour."""
     network = Islands(3)
     addresses = grown(network, 60, config=WIDE)
-    assert all(core._joining._entrances.is_wide for core in network.cores.values())
+    assert all(core.engine._joining._entrances.is_wide for core in network.cores.values())
     network.side = {address: number % 2 for number, address in enumerate(addresses)}
     network.run_until(network.now + 3600.0)
     network.side.clear()
@@ -92,7 +92,7 @@ def test_all_bootstrap_nodes_down_at_first_and_nodes_that_name_each_other() -> N
     for address, bootstrap in ((SECOND, (FIRST,)), (THIRD, (FIRST,))):
         network.start(address, bootstrap)
     network.run_until(7200.0)
-    assert [core.join_state for core in network.cores.values()] == [JoinState.FAILED] * 2
+    assert [core.engine.join_state for core in network.cores.values()] == [JoinState.FAILED] * 2
     network.start(FIRST, (SECOND,))
     network.run_until(7200.0 + 300.0)
     assert sizes(network) == [2, 2, 2]
@@ -118,7 +118,7 @@ def test_islands_that_no_bootstrap_address_joins_are_joined_by_a_single_hint() -
         network.start(address, (places[number % 2],) if number > 1 else ())
     network.run_until(600.0)
     assert sizes(network) == [4] * 10
-    network.cores[places[4]].add_node(places[7], now=network.now)
+    network.cores[places[4]].engine.add_node(places[7], now=network.now)
     network.drive(places[4])
     network.run_until(900.0)
     assert sizes(network) == [9] * 10
@@ -179,7 +179,7 @@ def test_a_table_that_has_become_narrow_is_reason_to_ask_again_soon() -> None:
     network = Islands(14)
     addresses = grown(network, 40, config=WIDE)
     survivor = addresses[20]
-    assert network.cores[survivor]._joining._entrances.is_wide
+    assert network.cores[survivor].engine._joining._entrances.is_wide
     for address in addresses[1:]:
         if address != survivor:
             network.stop(address)
@@ -211,4 +211,4 @@ def test_after_sleep_a_node_asks_its_bootstrap_address_at_once() -> None:
     network.run_until(network.now)
     assert network.asked[FIRST] == 1
     network.run_until(network.now + 1.0)
-    assert core.join_state is JoinState.JOINED
+    assert core.engine.join_state is JoinState.JOINED

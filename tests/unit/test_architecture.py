@@ -192,7 +192,7 @@ def test_an_impure_core_would_be_found(source: str, found: str) -> None:
         "import random\ndef f(rng: random.Random) -> None: rng.shuffle([])",
         "from random import Random\ndef f(rng: Random) -> float: return rng.random()",
         "from random import Random\nr = Random(5)",
-        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from kademlia_core.aio.mainline import MainlineNode",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from kademlia_core import MainlineNode",
         "def f(time: float, select: int) -> float: return time.real + select.real",
         "import struct, hashlib, re",
         "from datetime import datetime\nx = datetime.fromtimestamp(5)",

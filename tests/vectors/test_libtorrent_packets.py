@@ -195,7 +195,7 @@ def test_answers_are_understood(packet: str, transaction_id: str, token: str | N
     assert krpc.decode(bytes.fromhex(packet)) == Response(
         bytes.fromhex(transaction_id),
         SENDER,
-        (NODE,) if rest else (),
+        nodes=(NODE,) if rest else (),
         token=None if token is None else bytes.fromhex(token),
         external_address=ASKER,
         version=VERSION,

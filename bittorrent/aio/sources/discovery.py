@@ -20,7 +20,7 @@ from transfer.aio.tasks import TaskSet
 from transfer.errors import LimitExceededError
 
 if TYPE_CHECKING:
-    from kademlia_core.aio.mainline import MainlineNode
+    from kademlia_core import MainlineNode
 
 
 class Discovery:

@@ -23,7 +23,7 @@ from bittorrent.metainfo.torrent import Metainfo
 from transfer.aio.tasks import TaskSet
 
 if TYPE_CHECKING:
-    from kademlia_core.aio.mainline import MainlineNode
+    from kademlia_core import MainlineNode
 
 
 class Sources:

@@ -14,7 +14,7 @@ from transfer.aio.tasks import TaskSet
 from transfer.reach import Reach, reach_of
 
 if TYPE_CHECKING:
-    from kademlia_core.aio.mainline import MainlineNode
+    from kademlia_core import MainlineNode
 
 
 class TorrentNodes:

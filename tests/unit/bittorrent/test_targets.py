@@ -9,7 +9,7 @@ from bittorrent.swarm.peer_exchange import PeerExchange, PeerExchangeConfig
 from bittorrent.wire.pex import PexFlags, PexMessage
 from kademlia_core import Contact, Key
 from kademlia_core.mainline.messages import Response
-from kademlia_core.mainline.peer_search import PeerHarvest
+from kademlia_core.mainline.peer_lookup import PeerHarvest
 from transfer.address import Address
 from transfer.reach import Reach
 

@@ -22,7 +22,7 @@ def test_equal_are_those_with_the_same_key_and_address() -> None:
         Contact(KEY, Address("10.0.0.1", 1)),
         Contact(Key(5, 8), ADDRESS),
     }
-    assert repr(contact) == f"Contact(key={KEY!r}, address={ADDRESS!r})"
+    assert repr(contact) == f"Contact(key={KEY!r}, endpoint={ADDRESS!r})"
 
 
 def test_it_cannot_be_changed() -> None:

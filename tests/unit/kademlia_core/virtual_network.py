@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from kademlia_core.engine.events import Event, JoinWanted
 from kademlia_core.mainline.config import MainlineConfig
 from kademlia_core.mainline.core import MainlineCore
-from kademlia_core.node.events import Event, JoinWanted
 from transfer.address import Address
 
 DELAY_S = 0.05
@@ -40,7 +40,7 @@ class VirtualNetwork:
         return address
 
     def join(self, address: Address, *bootstrap: Address) -> None:
-        self.cores[address].join(bootstrap, alone=not bootstrap, now=self.now)
+        self.cores[address].engine.join(bootstrap, alone=not bootstrap, now=self.now)
         self._collect(address)
 
     def send(self, data: bytes, source: Address, destination: Address) -> None:

@@ -16,7 +16,7 @@ from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainf
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.errors import NoPeersError
 from bittorrent.stats import TorrentState
-from kademlia_core.aio.mainline import MainlineNode
+from kademlia_core import MainlineNode
 from kademlia_core.errors import BootstrapError
 from kademlia_core.mainline.reports import AnnounceReport
 from transfer.address import Address

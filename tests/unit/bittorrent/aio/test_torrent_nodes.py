@@ -12,8 +12,7 @@ from aiohttp import web
 
 from bittorrent import Metainfo, Session, SessionConfig, create_metainfo
 from bittorrent.errors import NoPeersError
-from kademlia_core import LookupConfig
-from kademlia_core.aio.mainline import MainlineNode
+from kademlia_core import LookupConfig, MainlineNode
 from kademlia_core.mainline.config import MainlineConfig
 from tests.unit.bittorrent.aio.test_discovery import (
     ENTRY,

@@ -6,8 +6,8 @@ import asyncio
 from random import Random
 
 from kademlia_core.aio.driver import CoreDriver
+from kademlia_core.engine.events import Event
 from kademlia_core.mainline.core import MainlineCore
-from kademlia_core.node.events import Event
 from transfer.address import Address
 from transfer.simulation import Simulation, run
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from kademlia_core import BootstrapError, Contact, ItemFollower, ItemLookup, Keeper, MutableItem, RepetitionConfig
-from kademlia_core.aio.lookups import RunningSearch
+from kademlia_core.aio.lookups import RunningLookup
 from kademlia_core.key import Key
 from transfer.address import Address
 from transfer.simulation import Simulation, run
@@ -43,9 +43,9 @@ def test_a_keeper_speaks_again() -> None:
 def test_a_follower_looks_again() -> None:
     config = RepetitionConfig(poll_s=300.0, poll_max_s=3600.0)
 
-    async def start() -> RunningSearch:
+    async def start() -> RunningLookup:
         check_connection()
-        running = RunningSearch(())
+        running = RunningLookup(())
         running.add((ITEM,))
         return running
 

@@ -9,7 +9,7 @@ import pytest
 
 from kademlia_core import Contact, Key, LookupConfig, MainlineConfig, MainlineNode
 from kademlia_core.aio.state_file import StateFile
-from kademlia_core.node.snapshot import NetworkSnapshot
+from kademlia_core.datagram.snapshot import NetworkSnapshot
 from transfer.address import Address
 
 FAST = MainlineConfig(
@@ -101,7 +101,7 @@ async def test_a_node_that_has_lost_its_socket_still_knows_whom_to_save(tmp_path
         ) as node,
     ):
         await node.wait_joined()
-        (driver,) = node._drivers
+        (driver,) = node._networks.drivers
         driver.close()  # as when the network interface goes away
-        (saved,) = node._snapshots(node._drivers)
+        (saved,) = node._memory.note(driver.core for driver in node._networks.drivers)
         assert [contact.key for contact in saved.contacts] == [other.node_id]

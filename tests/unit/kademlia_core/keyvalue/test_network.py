@@ -9,11 +9,11 @@ import pytest
 
 from kademlia_core import Key, LookupConfig
 from kademlia_core.aio.keyvalue import KeyValueNode, key_of
+from kademlia_core.engine.events import Found
 from kademlia_core.keyvalue.config import KeyValueConfig, RecordStoreConfig
 from kademlia_core.keyvalue.core import KeyValueCore
 from kademlia_core.keyvalue.messages import Store
 from kademlia_core.keyvalue.records import Record
-from kademlia_core.node.events import Found
 from tests.unit.kademlia_core.virtual_network import VirtualNetwork
 from transfer.address import Address
 
@@ -60,7 +60,7 @@ class World:
         if not search.is_finished:
             self.network.run(8.0)  # with hardly k nodes alive, the dead ones are waited for
         assert search.is_finished
-        found = [e.found[0] for e in self.network.events[address] if isinstance(e, Found) and e.search is search]
+        found = [e.found[0] for e in self.network.events[address] if isinstance(e, Found) and e.lookup is search]
         newest = found[-1] if found else None
         assert newest is None or isinstance(newest, Record)
         return newest
@@ -129,7 +129,7 @@ def test_a_value_survives_its_keepers() -> None:
 def test_a_store_without_the_receivers_token_is_refused() -> None:
     world = World(2)
     first, second = world.addresses
-    query = world.core(first).query(second, Store(Record(KEY, b"spam", 9, DAY), b"guess"), now=world.network.now)
+    query = world.core(first).engine.query(second, Store(Record(KEY, b"spam", 9, DAY), b"guess"), now=world.network.now)
     world.network.run(1.0)
     assert query.error is not None
     assert (query.error.code, query.error.text) == (203, "invalid token")
@@ -182,14 +182,14 @@ def test_senseless_knobs_are_refused(make: object) -> None:
 
 
 def test_no_room_for_another_search_puts_off_the_care_for_records() -> None:
-    world = World(2, KeyValueConfig(max_searches=1, republish_s=100.0, query_timeout_s=5.0))
+    world = World(2, KeyValueConfig(max_lookups=1, republish_s=100.0, query_timeout_s=5.0))
     address, other = world.addresses
     core = world.core(address)
     core.records.put(Record(KEY, b"hello", 1, DAY), host="10.9.9.9", now=world.network.now)
     world.network.run(99.0)
     del world.network.cores[other]
     for _ in range(4):
-        core.find_node(KEY, now=world.network.now)  # awaits the dead
+        core.engine.find_node(KEY, now=world.network.now)  # awaits the dead
         world.network.run(5.1)
     world.network.run(5.1)
     assert core.records.next_due(since=105.0, now=world.network.now) is None  # it was seen to

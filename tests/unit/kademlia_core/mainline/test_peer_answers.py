@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from kademlia_core import Key
+from kademlia_core.datagram.amplification import AmplificationConfig
 from kademlia_core.mainline.bloom import BloomFilter
 from kademlia_core.mainline.config import MainlineConfig
 from kademlia_core.mainline.messages import AnnouncePeer, GetPeers, SampleInfoHashes
 from kademlia_core.mainline.peer_store import SwarmFilters
 from kademlia_core.mainline.sampling import InfoHashSample
-from kademlia_core.node.amplification import AmplificationConfig
 from tests.unit.kademlia_core.mainline.asking import answer
 from tests.unit.kademlia_core.virtual_network import VirtualNetwork, joined
 from transfer.address import Address
