@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bittorrent.aio.stream import FileStream
     from bittorrent.aio.torrent import Torrent
     from bittorrent.config import SessionConfig
+    from bittorrent.creating.create import create_metainfo
     from bittorrent.dialling.ip_filter import IpFilter, IpFilterError
     from bittorrent.errors import (
         BitTorrentError,
@@ -46,8 +47,8 @@ if TYPE_CHECKING:
         TorrentStopped,
         TrackerWarned,
     )
+    from bittorrent.files.entry import FileEntry
     from bittorrent.lifecycle.seed_goal import SeedGoal
-    from bittorrent.metainfo.files import FileEntry
     from bittorrent.metainfo.magnet import Magnet, parse_info_hash
     from bittorrent.metainfo.selection import FileName, Selection
     from bittorrent.metainfo.torrent import Metainfo, MetainfoLimits
@@ -56,7 +57,8 @@ if TYPE_CHECKING:
     from bittorrent.picker.picker import PiecePicker
     from bittorrent.picker.read_ahead import StreamConfig
     from bittorrent.pieces.bitfield import Bitfield
-    from bittorrent.pieces.geometry import Block, Geometry
+    from bittorrent.pieces.block import Block
+    from bittorrent.pieces.geometry import Geometry
     from bittorrent.rate_limits import RateLimits
     from bittorrent.stats import (
         FileStats,
@@ -70,7 +72,6 @@ if TYPE_CHECKING:
         TrackerStats,
     )
     from bittorrent.storage.check import verify_pieces
-    from bittorrent.storage.create import create_metainfo
     from bittorrent.storage.files import FileStorage
     from bittorrent.storage.fsspec_storage import FsspecStorage
     from bittorrent.storage.memory import MemoryStorage
@@ -168,13 +169,13 @@ __all__ = [
 _MODULES = {
     "BitTorrentError": "bittorrent.errors",
     "Bitfield": "bittorrent.pieces.bitfield",
-    "Block": "bittorrent.pieces.geometry",
+    "Block": "bittorrent.pieces.block",
     "ChokerConfig": "bittorrent.swarm.uploading.choker",
     "EventsLost": "bittorrent.events",
     "Explanation": "bittorrent.swarm.explain",
     "FileBacked": "bittorrent.storage.ports",
     "FileCompleted": "bittorrent.events",
-    "FileEntry": "bittorrent.metainfo.files",
+    "FileEntry": "bittorrent.files.entry",
     "FileName": "bittorrent.metainfo.selection",
     "FileStats": "bittorrent.stats",
     "FileStorage": "bittorrent.storage.files",
@@ -238,7 +239,7 @@ _MODULES = {
     "WebSeedError": "bittorrent.errors",
     "WireError": "bittorrent.errors",
     "content_path": "bittorrent.storage.places",
-    "create_metainfo": "bittorrent.storage.create",
+    "create_metainfo": "bittorrent.creating.create",
     "create_torrent": "bittorrent.aio.storage.create",
     "explain_absence": "bittorrent.storage.whereabouts",
     "parse_info_hash": "bittorrent.metainfo.magnet",

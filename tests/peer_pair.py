@@ -9,7 +9,8 @@ from typing import TypeVar
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
 from bittorrent.peer.events import HandshakeReceived, PeerEvent
-from bittorrent.pieces.geometry import Block, Geometry
+from bittorrent.pieces.block import Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.wire import messages as wire
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address

@@ -83,7 +83,7 @@ class SwarmNet:
 
     def kept(self, index: int, *numbers: int, wrong: Iterable[int] = ()) -> UnfinishedPiece:
         """What an earlier run may have kept of a piece; the blocks in `wrong` are not what they should be."""
-        start, buffer = self.geometry.piece_offset(index), bytearray(self.geometry.piece_size(index))
+        start, buffer = self.geometry.offset_of(index), bytearray(self.geometry.piece_size(index))
         for number in numbers:
             _, begin, length = self.geometry.block(index, number)
             buffer[begin : begin + length] = self.content[start + begin : start + begin + length]
@@ -198,7 +198,7 @@ class Host:
                 self.ends[peer.number].pump()
 
     def _store(self, piece: PieceCompleted) -> None:
-        offset = self.net.geometry.piece_offset(piece.index)
+        offset = self.net.geometry.offset_of(piece.index)
         if piece.buffer == self.net.content[offset : offset + len(piece.buffer)]:
             self.core.piece_verified(piece, now=self.net.now)
         else:
@@ -212,7 +212,7 @@ class Host:
         if self.never_answers:
             return
         for block in self.core.uploads_from(number, 1 << 30):
-            offset = self.net.geometry.piece_offset(block.piece) + block.begin
+            offset = self.net.geometry.offset_of(block.piece) + block.begin
             data = self.net.content[offset : offset + block.length]
             if self.corrupts(block.piece, block.begin):
                 data = bytes([data[0] ^ 1]) + data[1:]

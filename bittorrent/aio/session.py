@@ -32,7 +32,6 @@ from bittorrent.errors import JobInterruptedError, StorageError
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.selection import FileName, Selection
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.pieces.geometry import Geometry
 from bittorrent.rate_limits import RateLimits, SwarmLimits
 from bittorrent.stats import SessionStats, TorrentState
 from bittorrent.storage.claims import PathClaims, Places, group_places
@@ -362,7 +361,7 @@ class Session:
         Raises:
             SelectionError: a file is wanted that the torrent does not have.
         """
-        Selection(metainfo.files, Geometry(metainfo.total_bytes, metainfo.piece_length)).numbers_of(wanted)
+        Selection(metainfo.files, metainfo.geometry).numbers_of(wanted)
         made_by = self._open_storage.func if isinstance(self._open_storage, partial) else self._open_storage
         if not isinstance(made_by, type) or not issubclass(made_by, FileStorage):
             return {}

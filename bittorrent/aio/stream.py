@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from itertools import takewhile
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from bittorrent.errors import SelectionError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
 from bittorrent.metainfo.selection import FileName
 from bittorrent.picker.read_ahead import ReadAhead, StreamConfig
-from bittorrent.pieces.geometry import Block, Geometry
 from transfer.errors import LocalProtocolError
 
 if TYPE_CHECKING:
@@ -54,12 +54,10 @@ class FileStream:
         if len(numbers) > 1:
             raise SelectionError(f"{self._name} means {len(numbers)} files; name one of them")
         self._entry = metainfo.files[numbers.pop()]
-        geometry = Geometry(metainfo.total_bytes, metainfo.piece_length)
-        self._ahead = ReadAhead(geometry, offset=self._entry.offset, size=self._entry.length, config=self._config)
-        if self._entry.length:
-            for index in range(
-                self._entry.offset // metainfo.piece_length, -(-self._entry.end // metainfo.piece_length)
-            ):
+        entry, self._geometry = self._entry, metainfo.geometry
+        self._ahead = ReadAhead(self._geometry, offset=entry.offset, size=entry.length, config=self._config)
+        if entry.length:
+            for index in self._geometry.pieces_of(entry.offset, entry.length):
                 self._check_wanted(index)
             self._set_deadlines(is_urgent=True)
         return self
@@ -132,17 +130,10 @@ class FileStream:
     async def _read_disk(self, size: int) -> bytes:
         """What is here from the position on, as far as there is no gap."""
         entry, ahead = self._need_open()
-        metainfo, content = self._life.metainfo, self._life.content
-        assert metainfo is not None
+        content = self._life.content
         assert content is not None
-        start, end = entry.offset + ahead.position, min(entry.offset + ahead.position + size, entry.end)
-        blocks: list[Block] = []
-        at = start
-        while at < end and self._has(at // metainfo.piece_length):
-            index, begin = divmod(at, metainfo.piece_length)
-            length = min(metainfo.piece_length - begin, end - at)
-            blocks.append(Block(index, begin, length))
-            at += length
+        start, length = entry.offset + ahead.position, min(size, entry.length - ahead.position)
+        blocks = list(takewhile(lambda part: self._has(part.piece), self._geometry.parts_of(start, length)))
         return b"".join(await content.disk.read(blocks))
 
     def _set_deadlines(self, *, is_urgent: bool = False) -> None:

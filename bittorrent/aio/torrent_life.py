@@ -39,7 +39,7 @@ from bittorrent.events import (
 from bittorrent.metainfo.file_progress import FileProgress
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.pieces.geometry import Block, geometry_of
+from bittorrent.pieces.block import Block
 from bittorrent.rate_limits import SwarmLimits
 from bittorrent.stats import TorrentState
 from bittorrent.storage.resume import ResumeStore
@@ -268,7 +268,7 @@ class TorrentLife:
         if self.options.seed_only and not have.is_full:
             raise await self.guard.incomplete_error(have)
         self.checked_pieces = metainfo.piece_count
-        geometry = await self.jobs.compute(lambda: geometry_of(metainfo))
+        geometry = metainfo.geometry
         store = self._store = PieceStore(
             content,
             self.core,

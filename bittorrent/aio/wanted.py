@@ -10,7 +10,6 @@ from bittorrent.aio.storage.content import Content
 from bittorrent.errors import SelectionError
 from bittorrent.metainfo.selection import FileName, Selection
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.pieces.geometry import Geometry
 from bittorrent.pieces.priority import DEFAULT_PRIORITY
 
 
@@ -32,8 +31,7 @@ class Wanted:
     def selection(self, metainfo: Metainfo) -> Selection:
         """The selection as it is now; before the first look at the files it can be changed freely."""
         if self._selection is None:
-            geometry = Geometry(metainfo.total_bytes, metainfo.piece_length)
-            self._selection = Selection(metainfo.files, geometry)
+            self._selection = Selection(metainfo.files, metainfo.geometry)
             if self._asked_for:
                 self._selection.set_files(self._selection.only(self._asked_for))
         return self._selection

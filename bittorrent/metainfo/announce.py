@@ -9,7 +9,7 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from bittorrent.metainfo.paths import has_unsafe_characters
+from bittorrent.files.paths import has_unsafe_characters
 from transfer.address import Address, is_host
 
 if TYPE_CHECKING:

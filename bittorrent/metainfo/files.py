@@ -1,54 +1,20 @@
-"""The files of a version 1 torrent (BEP 3, padding and symbolic links of BEP 47) and where each lies in its bytes."""
+"""The files as a version 1 torrent lists them (BEP 3; padding and symbolic links of BEP 47)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bittorrent.errors import MetainfoError
-from bittorrent.metainfo.names import SYSTEM_RULES, NameRules, clean_name, safe_name, safe_top_name
-from bittorrent.metainfo.path_plan import PathPlan, shorten_path
+from bittorrent.files.entry import MAX_TOTAL_BYTES, FileEntry
+from bittorrent.files.names import SYSTEM_RULES, NameRules, clean_name, safe_name, safe_top_name
+from bittorrent.files.path_plan import PathPlan, shorten_path
 from transfer.wire.bencode import BencodeError
 from transfer.wire.bencode_parts import BencodedList, no_pause
 
 if TYPE_CHECKING:
     from transfer.wire.bencode import Value
-
-MAX_TOTAL_BYTES = 2**63 - 1  # what a file offset can hold
-
-
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """One file. `path` is relative to the download directory; with several files it begins with the torrent's name.
-
-    `offset` is where the file begins in the concatenation of all files, which is what pieces are cut from. Padding
-    (`is_padding`) only fills a piece up: its bytes are zeros, it is never on disk and not shown, its path says nothing.
-    A symbolic link has no bytes; `link_to` is the path of a file or folder of the same torrent. `original` is the path
-    as the torrent has it, where that could not be taken as it is; otherwise empty.
-    """
-
-    path: tuple[str, ...]
-    length: int
-    offset: int
-    is_padding: bool = False
-    is_executable: bool = False
-    is_hidden: bool = False
-    link_to: tuple[str, ...] = ()
-    original: tuple[bytes, ...] = ()
-
-    @property
-    def end(self) -> int:
-        """The offset behind the last byte."""
-        return self.offset + self.length
-
-    def __str__(self) -> str:
-        return "/".join(self.path)
-
-
-def pieces_of(entry: FileEntry, piece_length: int) -> range:
-    """The pieces that have bytes of a file."""
-    return range(entry.offset // piece_length, -(-entry.end // piece_length) if entry.length else 0)
 
 
 def parse_name(info: dict[bytes, Value], info_hash: bytes, rules: NameRules = SYSTEM_RULES) -> tuple[str, bytes]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote, unquote_plus
 
 from bittorrent.errors import MagnetError
-from bittorrent.metainfo.paths import has_unsafe_characters, shorten, without_unsafe_characters
+from bittorrent.files.paths import has_unsafe_characters, shorten, without_unsafe_characters
 from transfer.address import Address, AddressError
 
 MAX_LINK_CHARACTERS = 64 << 10

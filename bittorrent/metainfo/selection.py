@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TypeAlias
 
 from bittorrent.errors import SelectionError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
 from bittorrent.pieces.geometry import Geometry
 from bittorrent.pieces.priority import DEFAULT_PRIORITY, MAX_PRIORITY
 
@@ -76,7 +76,8 @@ class Selection:
             effective = before = before if entry.is_padding else priority
             if not effective:
                 continue
-            first, last = (entry.offset // self._geometry.piece_length, (entry.end - 1) // self._geometry.piece_length)
+            pieces = self._geometry.pieces_of(entry.offset, entry.length)
+            first, last = pieces[0], pieces[-1]
             for edge in (first, last):
                 found[edge] = max(found[edge], effective)
             found[first + 1 : last] = bytes([effective]) * max(0, last - first - 1)  # of these no other file has a byte

@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bittorrent.errors import MetainfoError, StorageError
+from bittorrent.files.entry import FileEntry
+from bittorrent.files.names import SYSTEM_RULES, NameRules
+from bittorrent.files.paths import without_unsafe_characters
 from bittorrent.metainfo.announce import parse_nodes, parse_trackers, parse_web_seeds
-from bittorrent.metainfo.files import FileEntry, parse_files, parse_name
+from bittorrent.metainfo.files import parse_files, parse_name
 from bittorrent.metainfo.magnet import Magnet
-from bittorrent.metainfo.names import SYSTEM_RULES, NameRules
-from bittorrent.metainfo.paths import without_unsafe_characters
+from bittorrent.pieces.geometry import Geometry
 from transfer.address import Address
 from transfer.plain_file import read_file
 from transfer.wire import bencode
@@ -53,7 +55,8 @@ class Metainfo:
     `name` and the paths of `files` are fit for the disk; where that is another name than the torrent has, it is in
     `original_name` and `FileEntry.original`. `info_hash` is the SHA-1 of `info_bytes`, the info dictionary exactly as
     it came. `files` are in torrent order, padding and symbolic links included (`visible_files` leaves them out).
-    `trackers` are tiers (BEP 12). `source`, in the info dictionary, is how private trackers tell their torrents apart.
+    `geometry` says how their bytes are cut into pieces and blocks. `trackers` are tiers (BEP 12). `source`, in the info
+    dictionary, is how private trackers tell their torrents apart.
     The text of `comment`, `created_by` and `source` is fit for a terminal: control characters are gone, but for the
     line ends of the comment.
 
@@ -76,6 +79,11 @@ class Metainfo:
     creation_date: int | None = None
     source: str | None = None
     original_name: bytes | None = None
+    geometry: Geometry = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        padding = ((entry.offset, entry.length) for entry in self.files if entry.is_padding)
+        object.__setattr__(self, "geometry", Geometry.of(self.total_bytes, self.piece_length, padding=padding))
 
     @classmethod
     def from_bytes(
@@ -240,7 +248,7 @@ class Metainfo:
 
     @property
     def piece_count(self) -> int:
-        return len(self.piece_hashes) // HASH_SIZE
+        return self.geometry.piece_count
 
     @property
     def visible_files(self) -> tuple[FileEntry, ...]:
@@ -256,17 +264,6 @@ class Metainfo:
         if not 0 <= index < self.piece_count:
             raise IndexError(f"piece {index} of {self.piece_count}")
         return self.piece_hashes[index * HASH_SIZE : (index + 1) * HASH_SIZE]
-
-    def piece_span(self, index: int) -> tuple[int, int]:
-        """Offset and length of a piece; the last one may be shorter than the others.
-
-        Raises:
-            IndexError: no such piece.
-        """
-        if not 0 <= index < self.piece_count:
-            raise IndexError(f"piece {index} of {self.piece_count}")
-        offset = index * self.piece_length
-        return offset, min(self.piece_length, self.total_bytes - offset)
 
     def magnet(self) -> Magnet:
         """What identifies this torrent and where to ask for it, without the metadata."""

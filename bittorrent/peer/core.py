@@ -13,7 +13,8 @@ from bittorrent.peer.outbox import Outbox
 from bittorrent.peer.remote import RemotePeer
 from bittorrent.peer.upload_requests import UploadRequests
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import Block, Geometry
+from bittorrent.pieces.block import Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import ExtendedHandshake
 from bittorrent.wire.frames import FrameBuffer

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 from bittorrent.wire.handshake import Handshake
 from bittorrent.wire.metadata import MetadataData, MetadataReject
 from bittorrent.wire.pex import PexMessage

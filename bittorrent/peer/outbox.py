@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 from bittorrent.wire import messages as wire
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bittorrent.pieces.geometry import BLOCK_SIZE
+from bittorrent.pieces.block import BLOCK_SIZE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 
 
 class UploadRequests:

@@ -10,7 +10,8 @@ from bittorrent.picker.open_pieces import PieceProgress
 from bittorrent.picker.peers import PeerPieces, PeerView
 from bittorrent.picker.pieces import PieceTable
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE
+from bittorrent.pieces.geometry import Geometry
 
 
 class PieceChoice:

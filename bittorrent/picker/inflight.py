@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, KeysView, Sequence
 
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 
 
 class InFlight:

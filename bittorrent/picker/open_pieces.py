@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block
+from bittorrent.pieces.block import BLOCK_SIZE, Block
 
 
 class PieceProgress:

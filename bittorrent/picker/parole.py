@@ -10,7 +10,7 @@ from bittorrent.picker.inflight import InFlight
 from bittorrent.picker.open_pieces import PieceProgress
 from bittorrent.picker.peers import PeerView
 from bittorrent.picker.pieces import PieceTable
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 
 
 class ParoleTurns:

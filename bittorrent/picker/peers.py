@@ -6,7 +6,7 @@ from collections.abc import ItemsView, Mapping
 
 from bittorrent.picker.availability import Availability
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 from transfer.errors import LocalProtocolError
 
 

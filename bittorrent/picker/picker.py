@@ -18,7 +18,8 @@ from bittorrent.picker.peers import PeerPieces
 from bittorrent.picker.pieces import PieceTable
 from bittorrent.picker.requests import BlockRequests
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import Block, Geometry
+from bittorrent.pieces.block import Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.pieces.priority import MAX_PRIORITY
 
 

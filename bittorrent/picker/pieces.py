@@ -6,7 +6,8 @@ from bittorrent.picker.availability import Availability
 from bittorrent.picker.config import PieceState
 from bittorrent.picker.open_pieces import OpenPieces, PieceProgress
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 from transfer.errors import LocalProtocolError
 
 

@@ -87,7 +87,7 @@ class ReadAhead:
         """The piece that is read next; None at the end."""
         if self.position >= self.size:
             return None
-        return (self._offset + self.position) // self._geometry.piece_length
+        return self._geometry.piece_at(self._offset + self.position)
 
     @property
     def window_bytes(self) -> int:
@@ -102,8 +102,8 @@ class ReadAhead:
         if first is None:
             return {}
         start = self._offset + self.position
-        last = (start + self.window_bytes - 1) // self._geometry.piece_length
+        pieces = self._geometry.pieces_of(start, self.window_bytes)
         found = {first: now}
-        for index in range(first + 1, last + 1):
-            found[index] = now + (index * self._geometry.piece_length - start) / self._rate
+        for index in pieces[1:]:
+            found[index] = now + (self._geometry.offset_of(index) - start) / self._rate
         return found

@@ -11,7 +11,8 @@ from bittorrent.picker.open_pieces import PieceProgress
 from bittorrent.picker.parole import ParoleTurns
 from bittorrent.picker.peers import PeerPieces, PeerView
 from bittorrent.picker.pieces import PieceTable
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 
 
 class BlockRequests:

@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
 
 from bittorrent.pieces.bitfield import Bitfield
-
-if TYPE_CHECKING:
-    from bittorrent.metainfo.torrent import Metainfo
-
-BLOCK_SIZE = 16384  # BEP 3: peers drop a connection that asks for more
-
-
-class Block(NamedTuple):
-    """A request's three numbers, as they stand on the wire: piece index, offset in the piece, length in bytes."""
-
-    piece: int
-    begin: int
-    length: int
+from bittorrent.pieces.block import BLOCK_SIZE, Block
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +17,7 @@ class Geometry:
     last of it. Nothing at all (`total_bytes` 0) has no pieces.
 
     `zero_blocks` are blocks of padding, which nobody needs to send: for each piece that has some a set of block numbers
-    as an integer (block `n` is bit `n`), never all of the piece's. `zero_blocks_of` makes it.
+    as an integer (block `n` is bit `n`), never all of the piece's. `Geometry.of` makes it.
     """
 
     total_bytes: int
@@ -43,10 +30,62 @@ class Geometry:
             raise ValueError(f"no torrent has {self.total_bytes} bytes in pieces of {self.piece_length}")
         object.__setattr__(self, "piece_count", -(-self.total_bytes // self.piece_length))
 
-    def piece_offset(self, index: int) -> int:
-        """Where piece `index` begins in the torrent's bytes."""
+    @classmethod
+    def of(cls, total_bytes: int, piece_length: int, *, padding: Iterable[tuple[int, int]] = ()) -> Geometry:
+        """The pieces and blocks of a torrent.
+
+        Args:
+            padding: (offset, length) of each range that is padding.
+        """
+        zeros = zero_blocks_of(padding, total_bytes=total_bytes, piece_length=piece_length)
+        return cls(total_bytes, piece_length, zeros)
+
+    # Places: offsets in the torrent's bytes
+
+    def offset_of(self, index: int, begin: int = 0) -> int:
+        """Where byte `begin` of piece `index` is."""
         self._check(index)
-        return index * self.piece_length
+        return index * self.piece_length + begin
+
+    def piece_span(self, index: int) -> tuple[int, int]:
+        """Where piece `index` begins, and its bytes."""
+        size = self.piece_size(index)
+        return index * self.piece_length, size
+
+    def piece_at(self, offset: int) -> int:
+        """The piece that has the byte at an offset."""
+        return offset // self.piece_length
+
+    def pieces_of(self, offset: int, length: int) -> range:
+        """The pieces that have bytes of a range: none when it is empty."""
+        return range(offset // self.piece_length, -(-(offset + length) // self.piece_length) if length else 0)
+
+    def parts_of(self, offset: int, length: int) -> Iterator[Block]:
+        """A range cut at the borders of pieces. These parts may be longer than what peers ask each other for."""
+        end = offset + length
+        while offset < end:
+            index, begin = divmod(offset, self.piece_length)
+            size = min(self.piece_length - begin, end - offset)
+            yield Block(index, begin, size)
+            offset += size
+
+    def runs(self, blocks: Iterable[Block]) -> Iterator[tuple[int, list[int]]]:
+        """Where blocks that follow each other begin, and their lengths."""
+        piece_length = self.piece_length
+        start = end = -1
+        lengths: list[int] = []
+        for piece, begin, length in blocks:
+            offset = piece * piece_length + begin
+            if offset != end:
+                if lengths:
+                    yield start, lengths
+                start, lengths = offset, []
+            lengths.append(length)
+            end = offset + length
+        if lengths:
+            yield start, lengths
+
+    # Sizes
 
     def piece_size(self, index: int) -> int:
         """The bytes of piece `index`: `piece_length`, or what is left for the last one."""
@@ -103,14 +142,6 @@ class Geometry:
     def _check(self, index: int) -> None:
         if not 0 <= index < self.piece_count:
             raise IndexError(f"piece {index} is not one of {self.piece_count}")
-
-
-def geometry_of(metainfo: Metainfo) -> Geometry:
-    """The pieces and blocks of a torrent."""
-    total_bytes, piece_length = metainfo.total_bytes, metainfo.piece_length
-    padding = ((entry.offset, entry.length) for entry in metainfo.files if entry.is_padding)
-    zeros = zero_blocks_of(padding, total_bytes=total_bytes, piece_length=piece_length)
-    return Geometry(total_bytes, piece_length, zeros)
 
 
 def zero_blocks_of(padding: Iterable[tuple[int, int]], *, total_bytes: int, piece_length: int) -> dict[int, int]:

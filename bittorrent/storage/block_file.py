@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 from bittorrent.errors import StorageError
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.pieces.unfinished import KeepingStep, UnfinishedPiece
 from bittorrent.storage.descriptors import read_at, write_at
 from bittorrent.storage.safe_folder import not_a_file
@@ -203,7 +204,7 @@ class BlockFile:
                 run = []
             if not run:
                 first = record
-            offset = index * self._geometry.piece_length + begin
+            offset = self._geometry.offset_of(index, begin)
             head = _HEAD.pack(offset, length, self._checksum(offset, data))
             run.append(head + data + bytes(BLOCK_SIZE - length))
         if run:

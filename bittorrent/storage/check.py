@@ -25,7 +25,7 @@ def verify_pieces(
     buffer = memoryview(bytearray(min(_CHUNK_SIZE, metainfo.piece_length)))
     zero_hashes: dict[int, bytes] = {}
     for index in range(metainfo.piece_count) if pieces is None else pieces:
-        offset, length = metainfo.piece_span(index)
+        offset, length = metainfo.geometry.piece_span(index)
         if storage.is_hole(offset, length):
             # A file may well consist of zeros and be stored as a hole, so the hash has to rule that out.
             if length not in zero_hashes:

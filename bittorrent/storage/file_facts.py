@@ -8,7 +8,7 @@ import stat
 from collections.abc import Sequence
 
 from bittorrent.errors import StorageError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
 from bittorrent.storage.ports import FileStamp
 from bittorrent.storage.safe_folder import not_a_file
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from bittorrent.errors import FilesChangedError, MetainfoError, StorageError
-from bittorrent.metainfo.files import FileEntry
-from bittorrent.metainfo.paths import check_path
+from bittorrent.files.entry import FileEntry
+from bittorrent.files.paths import check_path
+from bittorrent.files.spans import FileSpans, check_inside
 from bittorrent.storage.file_access import FileAccess
 from bittorrent.storage.file_facts import check_case, stamp_of
 from bittorrent.storage.ownership import foreign_error
@@ -56,12 +56,10 @@ class FileStorage:
         "_compared",
         "_held",
         "_left",
-        "_numbers",
         "_part",
         "_parted",
         "_places",
         "_spans",
-        "_starts",
         "_wanted",
         "total_bytes",
     )
@@ -75,13 +73,10 @@ class FileStorage:
         config: FileStorageConfig = DEFAULT_CONFIG,
     ) -> None:
         self._places = PlacedFiles(files, SafeFolder(root, writable=writable))
-        # A file without bytes lies in no range, so only `prepare` knows it.
-        self._numbers = tuple(number for number, entry in enumerate(files) if entry.length)
-        self._spans = tuple(files[number] for number in self._numbers)
-        self._starts = tuple(entry.offset for entry in self._spans)
+        self._spans = FileSpans.of(files)
         if not config.case_sensitive_names:
             check_case(files)
-        self.total_bytes = self._spans[-1].end if self._spans else 0
+        self.total_bytes = self._spans.total_bytes
         self._access = FileAccess(self._places, open_files=config.open_files)
         self._left: frozenset[int] = frozenset()  # by number: somebody else's
         self._compared: frozenset[int] = frozenset()
@@ -134,8 +129,8 @@ class FileStorage:
         self._places.end_preparation()
 
     def exists_any(self) -> bool:
-        places = (self._places.paths[number] for number in self._numbers if not self._places.files[number].is_padding)
-        return any(map(os.path.lexists, places)) or bool(self._part)
+        with_bytes = [number for number in self._spans.numbers if not self._places.files[number].is_padding]
+        return any(os.path.lexists(self._places.paths[number]) for number in with_bytes) or bool(self._part)
 
     def is_hole(self, offset: int, length: int) -> bool:
         """As the port says. Padding alone is no hole."""
@@ -190,7 +185,7 @@ class FileStorage:
             self._part = PartFile(os.path.join(self._places.folder.root, part_file))
             self._part.load()
         self._wanted = list(wanted)
-        for number in self._numbers:
+        for number in self._spans.numbers:
             if self._places.files[number].is_padding:
                 continue
             is_parted = not wanted[number] and (number in self._left or not self._places.is_usable(number))
@@ -206,7 +201,7 @@ class FileStorage:
 
     def allocate(self) -> None:
         self._check_writable()
-        for number in self._numbers:
+        for number in self._spans.numbers:
             entry = self._places.files[number]
             if self._wanted[number] and not entry.is_padding:
                 self._access.reserve(number, entry.length)
@@ -324,17 +319,8 @@ class FileStorage:
     def _pieces_of(self, offset: int, length: int) -> Iterator[tuple[int, int, int]]:
         """Cuts a range at file borders: (number of the file, position in it, length), in order."""
         self._check_open()
-        if offset < 0 or length < 0 or offset + length > self.total_bytes:
-            raise LocalProtocolError(f"{length} bytes at {offset} are not inside the {self.total_bytes} of the torrent")
-        index = bisect_right(self._starts, offset) - 1
-        while length > 0:
-            entry = self._spans[index]
-            position = offset - entry.offset
-            size = min(length, entry.length - position)
-            yield self._numbers[index], position, size
-            offset += size
-            length -= size
-            index += 1
+        check_inside(offset, length, self.total_bytes)
+        return self._spans.cut(offset, length)
 
     def _is_plain(self, number: int) -> bool:
         """Whether the bytes of a file are where it is, and nowhere else."""

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from bittorrent.errors import MissingDataError, StorageError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
+from bittorrent.files.spans import FileSpans, check_inside
 from transfer.errors import LocalProtocolError
 
 
@@ -29,14 +30,17 @@ class FsspecStorage:
         fs: an `fsspec.AbstractFileSystem`; made by `fsspec.filesystem("s3", …)`, not an asynchronous one.
     """
 
-    __slots__ = ("_closed", "_fs", "_parts", "_root", "_spans", "_whole", "_writable", "total_bytes")
+    __slots__ = ("_closed", "_files", "_fs", "_parts", "_root", "_spans", "_whole", "_writable", "total_bytes")
 
     def __init__(self, files: Sequence[FileEntry], root: str | os.PathLike[str], *, fs: Any, writable: bool) -> None:
         self._fs = fs
         self._root = str(root).rstrip("/")
         self._writable = writable
-        self._spans = [entry for entry in files if entry.length and not entry.is_padding]
-        self._parts: dict[FileEntry, list[tuple[int, int]]] = {entry: [] for entry in self._spans}  # (start, end)
+        self._files = files
+        self._spans = FileSpans.without_padding(files)
+        self._parts: dict[FileEntry, list[tuple[int, int]]] = {
+            files[number]: [] for number in self._spans.numbers
+        }  # (start, end)
         self._whole: set[FileEntry] = set()
         self._closed = False
         self.total_bytes = files[-1].end if files else 0
@@ -86,7 +90,7 @@ class FsspecStorage:
 
     def prepare(self) -> None:
         self._check(0, 0)
-        for entry in self._spans:
+        for entry in self._parts:
             path = self._path(entry)
             if self._call("use", path, self._fs.exists, path):
                 size = self._call("use", path, self._fs.size, path)
@@ -115,7 +119,7 @@ class FsspecStorage:
     def flush(self) -> None:
         """As the port says; files that are whole by now are put together."""
         self._check(0, 0)
-        for entry in self._spans:
+        for entry in self._parts:
             if entry not in self._whole and self._is_covered(entry):
                 self._put_together(entry)
 
@@ -192,10 +196,8 @@ class FsspecStorage:
         return f"{self._parts_folder(entry)}/{start}"
 
     def _ranges(self, offset: int, length: int) -> Iterator[tuple[FileEntry, int, int]]:
-        for entry in self._spans:
-            start, end = max(offset, entry.offset), min(offset + length, entry.end)
-            if start < end:
-                yield entry, start - entry.offset, end - start
+        for number, start, size in self._spans.cut(offset, length):
+            yield self._files[number], start, size
 
     def _cat(self, path: str, first: int, last: int) -> bytes:
         """Part of an object. By name, since s3fs has the version in front of the range."""
@@ -215,5 +217,4 @@ class FsspecStorage:
     def _check(self, offset: int, length: int) -> None:
         if self._closed:
             raise LocalProtocolError("this storage is closed")
-        if offset < 0 or length < 0 or offset + length > self.total_bytes:
-            raise LocalProtocolError(f"{length} bytes at {offset} are not inside the {self.total_bytes} of the torrent")
+        check_inside(offset, length, self.total_bytes)

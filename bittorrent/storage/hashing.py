@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from bittorrent.errors import StorageError
+from bittorrent.files.spans import FileSpans
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.storage.descriptors import HAS_POSITIONED_CALLS, DescriptorCache, read_at
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def hash_pieces(
     Cost: as fast as SHA-1 on each thread for what is in the page cache.
     """
     source = _Source(files, piece_length)
-    count = -(-source.total_bytes // piece_length)
+    count = source.geometry.piece_count
     smallest = -(-count // _MAX_JOBS)
     batch = max(1, smallest, (_JOB_BYTES if executor is None else _THREAD_JOB_BYTES) // piece_length)
     starts = range(0, count, batch)
@@ -74,7 +76,8 @@ def hash_pieces(
     for start, digests in zip(starts, results, strict=True):
         hashes += digests
         if progress is not None:
-            progress(min(source.total_bytes, (start + batch) * piece_length), source.total_bytes)
+            last = min(start + batch, count) - 1
+            progress(sum(source.geometry.piece_span(last)), source.geometry.total_bytes)
     source.check_unchanged()
     return bytes(hashes)
 
@@ -83,37 +86,26 @@ class _Source:
     """Files read as one; shared by threads."""
 
     def __init__(self, files: Sequence[SourceFile], piece_length: int) -> None:
-        self._files = [file for file in files if file.length]
-        self._all = files
-        self._starts: list[int] = []
-        self.total_bytes = 0
-        for file in self._files:
-            self._starts.append(self.total_bytes)
-            self.total_bytes += file.length
-        self._piece_length = piece_length
+        self._files = files
+        ends = accumulate(file.length for file in files)
+        self._spans = FileSpans((end - file.length, file.length) for end, file in zip(ends, files, strict=True))
+        self.geometry = Geometry.of(self._spans.total_bytes, piece_length)
         self._open: DescriptorCache[str] = DescriptorCache(_open, limit=_OPEN_FILES if HAS_POSITIONED_CALLS else 0)
 
     def hash(self, pieces: range) -> bytes:
         """The digests of some pieces. Blocks; the interpreter is free meanwhile."""
-        buffer = memoryview(bytearray(min(_READ_BYTES, self._piece_length)))
+        buffer = memoryview(bytearray(min(_READ_BYTES, self.geometry.piece_length)))
         digests = bytearray()
         for index in pieces:
             hasher = hashlib.sha1(usedforsecurity=False)
-            at = index * self._piece_length
-            end = min(at + self._piece_length, self.total_bytes)
-            number = bisect_right(self._starts, at) - 1
-            while at < end:
-                file, start = self._files[number], self._starts[number]
-                size = min(end - at, start + file.length - at)
-                self._feed(hasher.update, file, at - start, size, buffer)
-                at += size
-                number += 1
+            for number, position, size in self._spans.cut(*self.geometry.piece_span(index)):
+                self._feed(hasher.update, self._files[number], position, size, buffer)
             digests += hasher.digest()
         return bytes(digests)
 
     def check_unchanged(self) -> None:
         """Whoever writes to a file while it is read gets a torrent of neither its old nor its new content."""
-        for file in self._all:
+        for file in self._files:
             if not file.is_on_disk:
                 continue
             try:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from hashlib import blake2b
 
 from bittorrent.errors import StorageError
-from bittorrent.metainfo.paths import STATE_FOLDER
+from bittorrent.files.paths import STATE_FOLDER
 from bittorrent.storage.durable import make_folders, remove_folder_if_empty
 
 

@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator, Sequence
 
 from bittorrent.errors import MissingDataError, StorageError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
+from bittorrent.files.spans import FileSpans, check_inside
 from transfer.errors import LocalProtocolError
 
 
@@ -30,7 +31,7 @@ class MemoryStorage:
         max_bytes: int = 1 << 30,
     ) -> None:
         self.files = tuple(files)
-        self._spans = [entry for entry in files if entry.length and not entry.is_padding]
+        self._spans = FileSpans.without_padding(files)
         self._buffers: dict[FileEntry, bytearray] = {}
         self._writable = writable
         self._max_bytes = max_bytes
@@ -103,13 +104,10 @@ class MemoryStorage:
 
     def _parts(self, offset: int, length: int) -> Iterator[tuple[FileEntry, int, int]]:
         """(file, position in it, length) for the files, without padding, that a range reaches into."""
-        for entry in self._spans:
-            start, end = max(offset, entry.offset), min(offset + length, entry.end)
-            if start < end:
-                yield entry, start - entry.offset, end - start
+        for number, start, size in self._spans.cut(offset, length):
+            yield self.files[number], start, size
 
     def _check(self, offset: int, length: int) -> None:
         if self._closed:
             raise LocalProtocolError("this storage is closed")
-        if offset < 0 or length < 0 or offset + length > self.total_bytes:
-            raise LocalProtocolError(f"{length} bytes at {offset} are not inside the {self.total_bytes} of the torrent")
+        check_inside(offset, length, self.total_bytes)

@@ -6,7 +6,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bittorrent.errors import StorageError
-from bittorrent.metainfo.files import pieces_of
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.storage.file_facts import ADVICE
@@ -38,17 +37,16 @@ def judge(metainfo: Metainfo, have: Bitfield, found: Mapping[int, int]) -> Verdi
         have: the pieces that are right.
         found: the sizes of the files in question, by their number.
     """
+    geometry = metainfo.geometry
     foreign: list[int] = []
     unclear: list[int] = []
     for number, size in found.items():
         entry = metainfo.files[number]
-        pieces = pieces_of(entry, metainfo.piece_length)
+        pieces = geometry.pieces_of(entry.offset, entry.length)
         if have.count_between(pieces.start, pieces.stop):
             continue
-        has_own_piece = any(
-            metainfo.piece_span(index)[0] >= entry.offset and sum(metainfo.piece_span(index)) <= entry.end
-            for index in pieces[:2]
-        )
+        spans = map(geometry.piece_span, pieces[:2])
+        has_own_piece = any(entry.offset <= begin and begin + length <= entry.end for begin, length in spans)
         is_possible = size == entry.length and not has_own_piece and have.count > 0
         (unclear if is_possible else foreign).append(number)
     return Verdict(tuple(foreign), tuple(unclear))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from bittorrent.errors import FilesChangedError, JobInterruptedError, MissingDataError, StorageError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
 from bittorrent.storage.durable import data_extents, make_folders
 from bittorrent.storage.file_facts import check_status, mode_of
 from bittorrent.storage.known_files import KnownFiles

@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from bittorrent.metainfo.files import FileEntry
-from bittorrent.metainfo.names import is_state_folder
+from bittorrent.files.entry import FileEntry
+from bittorrent.files.names import is_state_folder
 from bittorrent.metainfo.torrent import Metainfo
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
 
 
 class Storage(Protocol):

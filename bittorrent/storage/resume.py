@@ -15,7 +15,7 @@ from contextlib import suppress
 from hashlib import blake2b
 
 from bittorrent.errors import MetainfoError, ResumeError, StorageError
-from bittorrent.metainfo.paths import STATE_FOLDER
+from bittorrent.files.paths import STATE_FOLDER
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.durable import remove_file, remove_folder_if_empty, write_durably
 from bittorrent.storage.resume_state import MAX_STATE_BYTES, ResumeState

@@ -8,8 +8,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from bittorrent.errors import MetainfoError, ResumeError
-from bittorrent.metainfo.files import pieces_of
-from bittorrent.metainfo.paths import check_path
+from bittorrent.files.paths import check_path
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.bitfield import Bitfield, BitfieldError
 from bittorrent.storage.ports import FileStamp
@@ -132,7 +131,7 @@ class ResumeState:
             if is_same and (stamp is not None or (part_is_same and stamps[-1] is not None)):
                 continue
             is_empty = is_same and part_is_same
-            for index in pieces_of(entry, metainfo.piece_length):
+            for index in metainfo.geometry.pieces_of(entry.offset, entry.length):
                 (nothing if is_empty else changed).set(index)
         for index in (*changed, *nothing):
             have.clear(index)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from bittorrent.errors import MetainfoError, StorageError
-from bittorrent.metainfo.names import STATE_FOLDER
+from bittorrent.files.names import STATE_FOLDER
 from bittorrent.metainfo.torrent import DEFAULT_LIMITS
 from bittorrent.storage.hashing import SourceFile
 

@@ -22,7 +22,8 @@ from bittorrent.peer.events import (
 )
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.pieces.unfinished import UnfinishedPiece
 from bittorrent.rate_limits import SwarmLimits
 from bittorrent.swarm.config import SwarmConfig

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bittorrent.metainfo.paths import without_unsafe_characters
+from bittorrent.files.paths import without_unsafe_characters
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.pieces.bitfield import Bitfield

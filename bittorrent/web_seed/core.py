@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +10,11 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from bittorrent.errors import WebSeedError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
+from bittorrent.files.spans import FileSpans
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.urls import escaped_url
 
 
@@ -78,7 +79,7 @@ class WebFiles:
     missing, as other clients do.
     """
 
-    __slots__ = ("_base", "_files", "_single", "_spans", "_starts", "url")
+    __slots__ = ("_base", "_files", "_single", "_spans", "url")
 
     def __init__(self, url: str, metainfo: Metainfo) -> None:
         self.url = url
@@ -86,21 +87,14 @@ class WebFiles:
         is_single = len(metainfo.files) == 1 and len(metainfo.files[0].path) == 1
         self._single = base if is_single and not base.endswith("/") else None
         self._base = base if base.endswith("/") else base + "/"
-        self._spans = tuple((number, entry) for number, entry in enumerate(metainfo.files) if entry.length)
-        self._starts = tuple(entry.offset for _, entry in self._spans)
+        self._spans = FileSpans.of(metainfo.files)
         self._files = metainfo.files
 
     def ranges(self, offset: int, length: int) -> Iterator[WebRange]:
         """The parts of files that a range of the torrent consists of, in order."""
-        index = bisect_right(self._starts, offset) - 1
-        while length > 0:
-            number, entry = self._spans[index]
-            start = offset - entry.offset
-            size = min(length, entry.length - start)
+        for number, start, size in self._spans.cut(offset, length):
+            entry = self._files[number]
             yield WebRange(None if entry.is_padding else self._url(entry), start, size, entry.length, number)
-            offset += size
-            length -= size
-            index += 1
 
     def probe(self, number: int) -> WebRange:
         """One byte of a file, to see whether the server has it, in the right size."""
@@ -114,12 +108,12 @@ class WebFiles:
         return self._base + "/".join(quote(element, safe="") for element in entry.original or entry.path)
 
 
-def take_run(queue: deque[Block], *, piece_length: int, max_bytes: int) -> list[Block]:
+def take_run(queue: deque[Block], geometry: Geometry, *, max_bytes: int) -> list[Block]:
     """Takes the first block off a queue, and all around it that are next to each other in the torrent, wherever in the
     queue they are; in the order of the torrent. Cost: O(queue)."""
-    starts = {block.piece * piece_length + block.begin: block for block in queue}
+    starts = {geometry.offset_of(block.piece, block.begin): block for block in queue}
     ends = {start + block.length: start for start, block in starts.items()}
-    first = start = queue[0].piece * piece_length + queue[0].begin
+    first = start = geometry.offset_of(queue[0].piece, queue[0].begin)
     end = first + queue[0].length
     while start in ends and end - ends[start] <= max_bytes:
         start = ends[start]

@@ -7,10 +7,10 @@ the file again after a while, with growing patience: it may have been repaired.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable
 
 from bittorrent.errors import WebSeedError
+from bittorrent.files.spans import FileSpans
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.web_seed.core import WebSeedConfig
@@ -26,10 +26,9 @@ class ServedFiles:
     def __init__(self, metainfo: Metainfo, config: WebSeedConfig) -> None:
         self.have = Bitfield.full(metainfo.piece_count)
         self._entries = metainfo.files
-        self._piece_length = metainfo.piece_length
+        self._geometry = metainfo.geometry
         self._config = config
-        self._numbers = [n for n, entry in enumerate(metainfo.files) if entry.length and not entry.is_padding]
-        self._starts = [metainfo.files[n].offset for n in self._numbers]
+        self._spans = FileSpans.without_padding(metainfo.files)
         self._bad: dict[int, _BadFile] = {}
         self._strikes: dict[int, int] = {}  # failures in a row that may be the server's
         self._failures: dict[
@@ -54,7 +53,7 @@ class ServedFiles:
             return []
         if not error.is_final:
             self._strikes[number] = self._strikes.get(number, 0) + 1
-            if self._strikes[number] < MAX_STRIKES or len(self._numbers) == 1:
+            if self._strikes[number] < MAX_STRIKES or len(self._spans.numbers) == 1:
                 return []
         self._bad[number] = bad = _BadFile(str(error), is_passing=not error.is_final)
         self._put_off(number, bad, now)
@@ -124,7 +123,7 @@ class ServedFiles:
         Args:
             is_needed: whether one of these pieces is wanted and not here.
         """
-        good = (number for number in self._numbers if number not in self._bad)
+        good = (number for number in self._spans.numbers if number not in self._bad)
         found = min(
             good,
             key=lambda number: (
@@ -165,7 +164,7 @@ class ServedFiles:
     @property
     def is_hopeless(self) -> bool:
         """Nor ever: the only file of the torrent is another one there."""
-        return len(self._numbers) == 1 and bool(self._spoilt_files)
+        return len(self._spans.numbers) == 1 and bool(self._spoilt_files)
 
     @property
     def problem(self) -> str | None:
@@ -176,7 +175,7 @@ class ServedFiles:
         if self.is_useless and len(reasons) == 1:
             return next(iter(reasons))
         number, bad = next(iter(self._bad.items()))
-        more = f" (and {len(self._bad) - 1} more of {len(self._numbers)} files)" if len(self._bad) > 1 else ""
+        more = f" (and {len(self._bad) - 1} more of {len(self._spans.numbers)} files)" if len(self._bad) > 1 else ""
         return f"{self._entries[number]}: {bad.reason}{more}"
 
     def check_invariants(self) -> None:
@@ -202,17 +201,10 @@ class ServedFiles:
 
     def _pieces_of(self, number: int) -> range:
         entry = self._entries[number]
-        return range(entry.offset // self._piece_length, (entry.end - 1) // self._piece_length + 1)
+        return self._geometry.pieces_of(entry.offset, entry.length)
 
     def _files_in(self, piece: int) -> list[int]:
-        start, end = piece * self._piece_length, (piece + 1) * self._piece_length
-        at = max(0, bisect_right(self._starts, start) - 1)
-        found = []
-        while at < len(self._numbers) and self._starts[at] < end:
-            if self._entries[self._numbers[at]].end > start:
-                found.append(self._numbers[at])
-            at += 1
-        return found
+        return [number for number, _, _ in self._spans.cut(*self._geometry.piece_span(piece))]
 
 
 class _BadFile:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from bittorrent.errors import WireError
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 
 
 class FrameBuffer:

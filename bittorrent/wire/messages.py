@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bittorrent.errors import WireError
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 
 
 @dataclass(frozen=True, slots=True)

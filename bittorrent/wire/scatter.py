@@ -39,7 +39,7 @@ import struct
 from collections.abc import Sequence
 from typing import Protocol
 
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block
+from bittorrent.pieces.block import BLOCK_SIZE, Block
 from bittorrent.wire.frames import PIECE, PIECE_HEADER_SIZE, FrameBuffer
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bittorrent import FileEntry, Metainfo
-from bittorrent.metainfo.paths import shorten
+from bittorrent.files.paths import shorten
 from fileshare.cli.output import Output
 from fileshare.cli.units import count_text
 

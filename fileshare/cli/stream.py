@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from bittorrent import FileEntry, Geometry, Metainfo, SeedGoal, Selection
+from bittorrent import FileEntry, Metainfo, SeedGoal, Selection
 from fileshare.cli.errors import CommandError, InterruptedByUserError, exits
 from fileshare.cli.follow import follow
 from fileshare.cli.job_reports import check_jobs
@@ -195,7 +195,7 @@ class Streaming:
         if self._file is None:
             numbers = {max(range(len(metainfo.files)), key=lambda n: _rank(metainfo.files[n]))}
         else:
-            selection = Selection(metainfo.files, Geometry(metainfo.total_bytes, metainfo.piece_length))
+            selection = Selection(metainfo.files, metainfo.geometry)
             name = self._file
             numbers = selection.numbers_of([int(name) if name.isascii() and name.isdigit() else name])
         if len(numbers) > 1:

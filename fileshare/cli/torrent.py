@@ -84,7 +84,7 @@ def verify(
             for index, is_right in verify_pieces(metainfo, storage):
                 if not is_right:
                     bad.append(index)
-                count.show(sum(metainfo.piece_span(index)), metainfo.total_bytes)
+                count.show(sum(metainfo.geometry.piece_span(index)), metainfo.total_bytes)
         needs_overwrite = bool(bad) and _needs_overwrite(metainfo, storage, bad)
     finally:
         storage.close()
@@ -131,7 +131,7 @@ def _files_with(metainfo: Metainfo, pieces: list[int]) -> list[str]:
     """The files, in order, that have bytes in any of the ascending `pieces`."""
     found = []
     for entry in metainfo.visible_files:
-        first, last = entry.offset // metainfo.piece_length, (entry.end - 1) // metainfo.piece_length
-        if entry.length and any(first <= index <= last for index in pieces):
+        of_file = metainfo.geometry.pieces_of(entry.offset, entry.length)
+        if any(index in of_file for index in pieces):
             found.append(str(entry))
     return found

@@ -14,9 +14,9 @@ from typing import Annotated
 import typer
 
 from bittorrent import StorageError, create_metainfo
-from bittorrent.metainfo.names import cut_to, safe_name
+from bittorrent.creating.create import MIN_PIECE_LENGTH
+from bittorrent.files.names import cut_to, safe_name
 from bittorrent.metainfo.torrent import DEFAULT_LIMITS
-from bittorrent.storage.create import MIN_PIECE_LENGTH
 from bittorrent.storage.hashing import SourceFile
 from bittorrent.storage.scan import scan_files
 from fileshare.cli.errors import CommandError, exits

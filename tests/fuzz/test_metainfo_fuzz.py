@@ -178,7 +178,7 @@ def load(data: bytes) -> None:
         return
     assert metainfo.total_bytes > 0
     assert len(metainfo.piece_hashes) == 20 * metainfo.piece_count
-    assert metainfo.piece_span(metainfo.piece_count - 1)[0] < metainfo.total_bytes
+    assert metainfo.geometry.piece_span(metainfo.piece_count - 1)[0] < metainfo.total_bytes
     assert Metainfo.from_bytes(metainfo.to_bytes()) == metainfo
     if metainfo.total_bytes < 1000:
         write_everything(metainfo)

@@ -14,7 +14,8 @@ from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
 from bittorrent.peer.events import MetadataArrived
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import UT_METADATA, ExtendedHandshake
 from bittorrent.wire.handshake import Handshake

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bittorrent.aio.session import Session
-from bittorrent.storage.create import create_metainfo
+from bittorrent.creating.create import create_metainfo
 from tests.interop.kad import ANY, ROOT, Kad
 from transfer.address import Address
 

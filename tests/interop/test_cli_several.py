@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bittorrent.storage.create import create_metainfo
+from bittorrent.creating.create import create_metainfo
 from tests.interop.kad import ANY, KAD, ROOT, Kad, needs_posix, run
 
 SIZES = {"small": 200_000, "large": 1_500_000}

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from bittorrent.storage.create import create_metainfo
+from bittorrent.creating.create import create_metainfo
 from tests.interop.kad import ANY, DEADLINE_S, KAD, ROOT, Kad, needs_posix
 
 pytestmark = needs_posix

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from bittorrent.creating.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.storage.create import create_metainfo
 from tests.interop.kad import ANY, Kad, needs_posix, run
 from tests.interop.ports import free_port
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from bittorrent.storage.create import create_metainfo
+from bittorrent.creating.create import create_metainfo
 from tests.interop.kad import DEADLINE_S, ROOT, needs_posix
 
 COLUMNS, LINES = 80, 24

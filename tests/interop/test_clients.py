@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bittorrent import Metainfo, Session, SessionConfig, create_metainfo
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
 from tests.interop.aria2 import Aria2
 from tests.interop.clients import CLIENTS, Client
 from tests.interop.content import MIB, digests, make_file, make_many_files

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from bittorrent.creating.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.storage.create import create_metainfo
 from tests.interop.content import MIB, digests, make_file
 from tests.interop.kad import ANY, Kad, needs_posix
 from tests.interop.libtorrent_peer import LibtorrentPeer

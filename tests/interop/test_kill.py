@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from bittorrent.creating.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.storage.create import create_metainfo
 from tests.interop.content import MIB, digests, make_file
 from tests.interop.programs import end_process
 from tests.interop.scripted_seed import ScriptedSeed

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bittorrent import Metainfo, Session
-from bittorrent.metainfo.names import NameRules
+from bittorrent.files.names import NameRules
 from bittorrent.storage.files import FileStorage
 from tests.interop.libtorrent_peer import LibtorrentPeer
 from transfer.wire import bencode

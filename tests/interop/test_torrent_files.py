@@ -9,10 +9,10 @@ from pathlib import Path
 import libtorrent as lt
 import pytest
 
+from bittorrent.creating.create import create_metainfo
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.check import verify_pieces
-from bittorrent.storage.create import create_metainfo
 from bittorrent.storage.files import FileStorage
 from tests.interop.require import require_program
 

@@ -10,8 +10,8 @@ import pytest
 
 from bittorrent.aio.session import Session
 from bittorrent.config import SessionConfig
+from bittorrent.creating.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.storage.create import create_metainfo
 from kademlia_core import MainlineNode
 from tests.interop.aria2 import Aria2
 from tests.interop.content import MIB, digests, make_file, make_folder

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bittorrent.errors import MissingDataError, StorageError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
 from bittorrent.storage.files import FileStorage, FileStorageConfig
 
 PART = ".kad/x.parts"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bittorrent.errors import WireError
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 from bittorrent.wire import messages as wire
 from bittorrent.wire.frames import LARGEST_CAPACITY_BYTES, FrameBuffer
 

@@ -10,11 +10,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bittorrent.creating.create import create_metainfo
 from bittorrent.errors import MetainfoError
+from bittorrent.files.paths import check_element, has_unsafe_characters
 from bittorrent.metainfo.magnet import Magnet
-from bittorrent.metainfo.paths import check_element, has_unsafe_characters
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.storage.create import create_metainfo
 from transfer.address import Address
 from transfer.wire import bencode
 
@@ -76,7 +76,7 @@ def test_a_torrent_survives_the_way_through_bytes(
     )
     assert Metainfo.from_bytes(metainfo.to_bytes()) == metainfo
     assert Magnet.parse(metainfo.magnet_link()).info_hash == metainfo.info_hash
-    assert sum(metainfo.piece_span(index)[1] for index in range(count)) == length
+    assert sum(metainfo.geometry.piece_span(index)[1] for index in range(count)) == length
 
 
 @given(

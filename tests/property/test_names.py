@@ -7,9 +7,9 @@ from typing import Any
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bittorrent.metainfo.names import MAX_ELEMENT_BYTES, NameRules, safe_name
-from bittorrent.metainfo.path_plan import MAX_PATH_BYTES
-from bittorrent.metainfo.paths import check_path, has_unsafe_characters
+from bittorrent.files.names import MAX_ELEMENT_BYTES, NameRules, safe_name
+from bittorrent.files.path_plan import MAX_PATH_BYTES
+from bittorrent.files.paths import check_path, has_unsafe_characters
 from bittorrent.metainfo.torrent import Metainfo
 from transfer.wire import bencode
 

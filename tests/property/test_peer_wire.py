@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bittorrent.errors import WireError
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import MAX_EXTENSIONS, ExtendedHandshake
 from bittorrent.wire.frames import FrameBuffer

@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from bittorrent.picker.config import PickerConfig, PieceState
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import Block, Geometry
+from bittorrent.pieces.block import Block
+from bittorrent.pieces.geometry import Geometry
 
 MAX_PEERS = 6
 KEPT = 0  # who sent what was kept from an earlier run

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bittorrent.errors import MissingDataError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.check import verify_pieces
 from bittorrent.storage.files import FileStorage, FileStorageConfig
@@ -114,12 +114,12 @@ def test_a_check_finds_what_was_written_and_nothing_else(
     with tempfile.TemporaryDirectory() as folder:
         storage = FileStorage(metainfo.files, folder)
         for index in chosen:
-            offset, length = metainfo.piece_span(index)
+            offset, length = metainfo.geometry.piece_span(index)
             storage.write(offset, content[offset : offset + length])
             model.write(offset, content[offset : offset + length])
         results = dict(verify_pieces(metainfo, storage))
         storage.close()
     for index in range(metainfo.piece_count):
-        offset, length = metainfo.piece_span(index)
+        offset, length = metainfo.geometry.piece_span(index)
         assert results[index] == (model.read(offset, length) == content[offset : offset + length])
         assert results[index] or index not in chosen

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bittorrent.peer.pipeline import PipelineConfig
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE
+from bittorrent.pieces.block import BLOCK_SIZE
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.uploading.choker import ChokerConfig
 from tests.swarm_net import Host, SwarmNet

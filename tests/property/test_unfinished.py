@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE
+from bittorrent.pieces.block import BLOCK_SIZE
 from bittorrent.pieces.unfinished import UnfinishedPiece
 from bittorrent.storage.block_file import BlockFile
 from bittorrent.swarm.downloading.keeping import BlockKeeping, UnfinishedConfig
@@ -146,7 +146,7 @@ class Run:
 
     def _check(self, found: list[UnfinishedPiece]) -> None:
         for piece in found:
-            offset = self.net.geometry.piece_offset(piece.index)
+            offset = self.net.geometry.offset_of(piece.index)
             for block in piece.held_blocks(self.net.geometry):
                 right = self.net.content[offset + block.begin : offset + block.begin + block.length]
                 assert self.story.liars or piece.buffer[block.begin : block.begin + block.length] == right

@@ -12,7 +12,7 @@ from bittorrent.aio.torrent import Torrent
 from bittorrent.events import PeerDisconnected
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.peer.config import PeerConfig
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block
+from bittorrent.pieces.block import BLOCK_SIZE, Block
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import ExtendedHandshake
 from bittorrent.wire.handshake import Handshake

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import Any
 
 from bittorrent.dialling.peer_list import PeerSource
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block
+from bittorrent.pieces.block import BLOCK_SIZE, Block
 from bittorrent.wire import messages as wire
 from bittorrent.wire.handshake import Handshake
 from tests.simulation.content_sessions import PORT, add, session_on, until

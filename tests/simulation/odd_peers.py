@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from enum import Enum, auto
 from typing import Any, Self
 
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import UT_METADATA, ExtendedHandshake
 from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake

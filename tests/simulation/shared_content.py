@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bittorrent.errors import MissingDataError, StorageError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.ports import OpenStorage
 from transfer.simulation import Disk, DiskStorage

@@ -8,7 +8,8 @@ import pytest
 
 from bittorrent.peer.config import PeerConfig
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.rate_limits import RateLimits
 from bittorrent.stats import TorrentState
 from bittorrent.swarm.config import SwarmConfig

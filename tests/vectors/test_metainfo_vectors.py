@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bittorrent.creating.create import create_metainfo
 from bittorrent.errors import MetainfoError
-from bittorrent.metainfo.names import NameRules
+from bittorrent.files.names import NameRules
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.storage.create import create_metainfo
 from transfer.address import Address
 
 PIECE = bytes.fromhex("829ebc8c26bec74a579b7ddc4134752cb7bc9187")
@@ -321,7 +321,7 @@ def test_leaves_of_grass() -> None:
     assert metainfo.name == "Leaves of Grass by Walt Whitman.epub"
     assert (metainfo.total_bytes, metainfo.piece_length, metainfo.piece_count) == (362017, 16384, 23)
     assert metainfo.piece_hash(0).hex() == "1f9c3f59beec079715ec53324bde8569e4a0b4eb"
-    assert metainfo.piece_span(22) == (360448, 1569)
+    assert metainfo.geometry.piece_span(22) == (360448, 1569)
     assert metainfo.magnet_link().startswith(
         "magnet:?xt=urn:btih:d2474e86c95b19b8bcfdb92bc12c9d44667cfa36&dn=Leaves%20of"
     )

@@ -6,7 +6,7 @@ import pytest
 
 from bittorrent.dialling.peer_priority import crc32c, peer_priority
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 from bittorrent.swarm.uploading.allowed_fast import allowed_fast_set
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import ExtendedHandshake

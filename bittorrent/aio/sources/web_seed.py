@@ -20,7 +20,7 @@ from bittorrent.errors import WebSeedError
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
-from bittorrent.pieces.geometry import Block, Geometry
+from bittorrent.pieces.block import Block
 from bittorrent.web_seed.core import WebFiles, WebRange, WebSeedConfig, WebSeedSchedule, check_answer, take_run
 from bittorrent.web_seed.files import ServedFiles
 from bittorrent.wire.handshake import Handshake
@@ -59,7 +59,7 @@ class WebSeed:
     ) -> None:
         self.address = Address(url, 0)  # a URL is no IP address: nobody takes it for an endpoint to pass on
         self._files = WebFiles(url, metainfo)
-        self._geometry = Geometry(metainfo.total_bytes, metainfo.piece_length)
+        self._geometry = metainfo.geometry
         self._handshake = Handshake(
             info_hash=metainfo.info_hash,
             peer_id=peer_id,
@@ -235,7 +235,7 @@ class WebSeed:
                 self._changed.clear()
                 await self._changed.wait()
                 continue
-            run = take_run(queue, piece_length=self._geometry.piece_length, max_bytes=self._config.max_request_bytes)
+            run = take_run(queue, self._geometry, max_bytes=self._config.max_request_bytes)
             try:
                 await self._fetch(run, connection)
                 self._schedule.succeeded()
@@ -291,7 +291,7 @@ class WebSeed:
     async def _fetch(self, run: list[Block], connection: PeerConnection) -> None:
         """Answers the requests of a run in order, and takes them out of it."""
         first = run[0]
-        offset = first.piece * self._geometry.piece_length + first.begin
+        offset = self._geometry.offset_of(first.piece, first.begin)
         buffer = bytearray()
         for part in self._files.ranges(offset, sum(block.length for block in run)):
             async with aclosing(self._read_part(part)) as chunks:

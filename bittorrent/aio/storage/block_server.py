@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from bittorrent.aio.peers.peer_connection import PeerConnection
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 from bittorrent.swarm.core import SwarmCore
 from transfer.aio.tasks import TaskSet
 

@@ -14,7 +14,6 @@ from bittorrent.aio.storage.disk import Disk, DiskJobs
 from bittorrent.aio.storage.file_watch import FileWatch
 from bittorrent.aio.storage.kept_state import KeptState, Totals
 from bittorrent.errors import StorageError
-from bittorrent.metainfo.files import pieces_of
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.storage.claims import PathClaims
@@ -185,7 +184,8 @@ class Content:
             return range(self._metainfo.piece_count)
         unwanted = {number for number, priority in enumerate(self.priorities) if not priority}
         chosen = {number for number in numbers if number < len(files)} | (unwanted if len(files) in numbers else set())
-        return sorted({index for number in chosen for index in pieces_of(files[number], self._metainfo.piece_length)})
+        geometry, entries = self._metainfo.geometry, [files[number] for number in chosen]
+        return sorted({index for entry in entries for index in geometry.pieces_of(entry.offset, entry.length)})
 
     async def lost_in_holes(self, have: Bitfield) -> list[int]:
         """The pieces of `have` that were written, and of which the disk has nothing. Zeros may well be stored so, and

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from bittorrent.creating.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.storage.create import create_metainfo
 
 
 async def create_torrent(

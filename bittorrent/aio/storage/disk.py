@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from itertools import accumulate
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from bittorrent.errors import JobInterruptedError
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 from bittorrent.storage.check import verify_pieces
 from bittorrent.storage.ports import CachedReads, FileBacked, Interruptible, Storage
 
@@ -173,7 +173,7 @@ class Disk:
         if self._gate is not None or storage is None:
             return None
         found: list[memoryview] = []
-        for start, lengths in self._runs(blocks):
+        for start, lengths in self._metainfo.geometry.runs(blocks):
             data = storage.read_cached(start, sum(lengths))
             if data is None:
                 return None
@@ -247,7 +247,7 @@ class Disk:
             return False
         with self._turn:
             self.begin_writing()
-            self._storage.write(self._metainfo.piece_span(index)[0], buffer)
+            self._storage.write(self._metainfo.geometry.offset_of(index), buffer)
         return True
 
     def begin_writing(self) -> None:
@@ -262,25 +262,9 @@ class Disk:
 
     def _read(self, blocks: Sequence[Block]) -> list[memoryview]:
         found: list[memoryview] = []
-        for start, lengths in self._runs(blocks):
+        for start, lengths in self._metainfo.geometry.runs(blocks):
             found += _cut(memoryview(self._storage.read(start, sum(lengths))), lengths)
         return found
-
-    def _runs(self, blocks: Sequence[Block]) -> Iterator[tuple[int, list[int]]]:
-        """Where blocks that are neighbours begin, and their lengths."""
-        piece_length = self._metainfo.piece_length
-        start = end = -1
-        lengths: list[int] = []
-        for piece, begin, length in blocks:
-            offset = piece * piece_length + begin
-            if offset != end:
-                if lengths:
-                    yield start, lengths
-                start, lengths = offset, []
-            lengths.append(length)
-            end = offset + length
-        if lengths:
-            yield start, lengths
 
 
 def _cut(data: memoryview, lengths: Sequence[int]) -> list[memoryview]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from bittorrent.aio.storage.disk import Disk, DiskJobs
-from bittorrent.metainfo.files import pieces_of
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.storage.ownership import Verdict, judge
@@ -54,11 +53,9 @@ class FileWatch:
 
     async def lost_in_holes(self, have: Bitfield) -> list[int]:
         """The pieces of `have` that were written, and of which the disk has nothing."""
-        length = self._metainfo.piece_length
+        geometry = self._metainfo.geometry
         holes = await self._disk.run(self._watched.holes)
-        pieces = {
-            index: None for start, size in holes for index in range(start // length, -(-(start + size) // length))
-        }
+        pieces = dict.fromkeys(index for start, size in holes for index in geometry.pieces_of(start, size))
         hollow = [index for index in pieces if index in have]
         right = await self._disk.verify(hollow) if hollow else ()
         return [index for index in hollow if index not in right]
@@ -94,9 +91,9 @@ class FileWatch:
             return ()
         await self.look_again(unknown)
         new = await self.met() - known
-        pieces = {
-            index for number in new for index in pieces_of(self._metainfo.files[number], self._metainfo.piece_length)
-        }
+        entries = [self._metainfo.files[number] for number in new]
+        geometry = self._metainfo.geometry
+        pieces = {index for entry in entries for index in geometry.pieces_of(entry.offset, entry.length)}
         right = await self._disk.verify(sorted(pieces))
         found = await self._disk.run(lambda: self._watched.holding(new))
         foreign = judge(self._metainfo, right, found).foreign

@@ -11,7 +11,7 @@ from pathlib import Path
 from bittorrent.aio.storage.disk import Disk, DiskJobs
 from bittorrent.aio.storage.file_watch import FileWatch
 from bittorrent.errors import StorageError
-from bittorrent.metainfo.paths import STATE_FOLDER
+from bittorrent.files.paths import STATE_FOLDER
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.storage.durable import remove_file

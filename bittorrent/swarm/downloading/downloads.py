@@ -9,7 +9,8 @@ from random import Random
 from bittorrent.picker.config import STORE, BlockReceived, PickerConfig, PieceState
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.pieces.unfinished import UnfinishedPiece
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.downloading.assembly import Blame, PieceAssembly

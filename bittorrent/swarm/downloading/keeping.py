@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 
 from bittorrent.picker.config import PieceState
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.pieces.unfinished import KeepingStep, UnfinishedPiece
 from bittorrent.swarm.peer import NOBODY, Sender
 

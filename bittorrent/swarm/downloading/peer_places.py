@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from bittorrent.picker.picker import PiecePicker
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 from bittorrent.swarm.downloading.assembly import PieceAssembly
 from bittorrent.swarm.peer import SwarmPeer
 

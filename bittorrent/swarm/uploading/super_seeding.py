@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from random import Random
 
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import Block, Geometry
+from bittorrent.pieces.block import Block
+from bittorrent.pieces.geometry import Geometry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import Block, Geometry
+from bittorrent.pieces.block import Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.shares import share_of
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.peer import SwarmPeer

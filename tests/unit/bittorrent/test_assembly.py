@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.swarm.downloading.assembly import MAX_FREE_BUFFERS, MAX_SUSPECTS, Blame, PieceAssembly
 from bittorrent.swarm.peer import Sender
 from transfer.address import Address

@@ -5,7 +5,8 @@ from __future__ import annotations
 from random import Random
 
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.lately import LOOKS, MovedLately
 from bittorrent.swarm.uploading.choker import ChokerConfig

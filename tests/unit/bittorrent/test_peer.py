@@ -22,7 +22,8 @@ from bittorrent.peer.events import (
 from bittorrent.peer.extensions import OURS
 from bittorrent.peer.remote_pieces import MAX_PIECE_INDEX
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import (
     EXTENDED_HANDSHAKE,

@@ -9,7 +9,8 @@ import pytest
 
 from bittorrent.peer.extensions import OURS
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.swarm.events import PeersNamed
 from bittorrent.swarm.peer_exchange import PeerExchange, PeerExchangeConfig
 from bittorrent.wire import messages as wire

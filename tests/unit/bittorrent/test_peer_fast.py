@@ -7,7 +7,8 @@ import pytest
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.events import ChokeChanged, FastAllowed, PeerHas, PeerHasMany, PieceSuggested, RequestRejected
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.wire import messages as wire
 from tests.peer_pair import Victim
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bittorrent.peer.pipeline import PipelineConfig, RequestPipeline
-from bittorrent.pieces.geometry import BLOCK_SIZE
+from bittorrent.pieces.block import BLOCK_SIZE
 
 CONFIG = PipelineConfig(first=4, least=2, most=100, queue_time_s=3.0, growth=1.1, snub_timeout_s=30.0)
 

@@ -7,7 +7,8 @@ from random import Random
 import pytest
 
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.swarm.uploading.super_seeding import SuperSeeding, SuperSeedingConfig
 from bittorrent.wire import messages as wire
 from tests.swarm_net import Host, SwarmNet

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.rate_limits import RateLimits
 from bittorrent.swarm.downloading.downloads import LEAST_REQUESTS
 from bittorrent.swarm.peer import MAX_UNEXPECTED_BLOCKS

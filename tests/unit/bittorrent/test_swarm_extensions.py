@@ -6,7 +6,8 @@ import pytest
 
 from bittorrent.peer.extensions import OURS
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import LT_DONTHAVE, UPLOAD_ONLY, ExtendedHandshake
 from tests.swarm_victim import Actor, SwarmVictim

@@ -7,7 +7,8 @@ from random import Random
 import pytest
 
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.core import SwarmCore
 from bittorrent.swarm.uploading.choker import ChokerConfig

@@ -8,7 +8,8 @@ from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
 from bittorrent.peer.pipeline import PipelineConfig
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.core import SwarmCore
 from bittorrent.swarm.events import PieceCompleted

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bittorrent.picker.config import PieceState
-from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.pieces.unfinished import KeepingStep, UnfinishedPiece
 from bittorrent.swarm.downloading.keeping import BlockKeeping, UnfinishedConfig
 from bittorrent.swarm.peer import NOBODY, Sender

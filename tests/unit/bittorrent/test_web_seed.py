@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from bittorrent.errors import WebSeedError
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.web_seed.core import WebFiles, WebRange, WebSeedConfig, WebSeedSchedule, check_answer, take_run
 from transfer.wire import bencode
 
@@ -104,18 +105,21 @@ def test_ranges_cover_exactly_what_was_asked(sizes: list[tuple[int, bool]], data
     assert at == start + length
 
 
+GEOMETRY = Geometry(32 * 21, 32)
+
+
 def test_requests_that_follow_each_other_become_one() -> None:
     blocks = [Block(1, 0, 16), Block(1, 16, 16), Block(2, 0, 16), Block(2, 16, 8), Block(5, 0, 16), Block(4, 0, 16)]
     queue = deque(blocks)
-    assert take_run(queue, piece_length=32, max_bytes=1000) == blocks[:4]
-    assert take_run(queue, piece_length=32, max_bytes=1000) == blocks[4:5]
-    assert take_run(queue, piece_length=32, max_bytes=1000) == blocks[5:]
+    assert take_run(queue, GEOMETRY, max_bytes=1000) == blocks[:4]
+    assert take_run(queue, GEOMETRY, max_bytes=1000) == blocks[4:5]
+    assert take_run(queue, GEOMETRY, max_bytes=1000) == blocks[5:]
     assert not queue
     queue = deque(blocks)
-    assert take_run(queue, piece_length=32, max_bytes=1) == blocks[:1]
-    assert take_run(queue, piece_length=32, max_bytes=32) == blocks[1:3]
+    assert take_run(queue, GEOMETRY, max_bytes=1) == blocks[:1]
+    assert take_run(queue, GEOMETRY, max_bytes=32) == blocks[1:3]
     queue = deque([blocks[2], blocks[4], blocks[1], blocks[3], blocks[0]])
-    assert take_run(queue, piece_length=32, max_bytes=1000) == blocks[:4]
+    assert take_run(queue, GEOMETRY, max_bytes=1000) == blocks[:4]
     assert list(queue) == [blocks[4]]
 
 
@@ -126,7 +130,7 @@ def test_every_request_is_taken_once_and_the_first_at_once(numbers: set[int], mo
     queue, taken = deque(blocks), []
     while queue:
         first = queue[0]
-        run = take_run(queue, piece_length=32, max_bytes=most * 16)
+        run = take_run(queue, GEOMETRY, max_bytes=most * 16)
         assert first in run
         assert len(run) <= most
         places = [block.piece * 32 + block.begin for block in run]

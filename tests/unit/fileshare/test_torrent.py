@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from bittorrent.creating.create import create_metainfo
 from bittorrent.metainfo.selection import Selection
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.geometry import Geometry
-from bittorrent.storage.create import create_metainfo
 from bittorrent.storage.resume import ResumeStore
 from fileshare.cli.app import app
 from transfer.wire import bencode

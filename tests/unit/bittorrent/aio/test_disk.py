@@ -16,7 +16,7 @@ import pytest
 from bittorrent import Metainfo, create_metainfo
 from bittorrent.aio.storage.disk import Disk, DiskJobs
 from bittorrent.errors import MissingDataError, StorageError
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 from bittorrent.storage.files import FileStorage
 from transfer.errors import LocalProtocolError
 

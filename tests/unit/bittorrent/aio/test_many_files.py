@@ -18,8 +18,9 @@ import pytest
 from bittorrent import Magnet, Metainfo, Session
 from bittorrent.aio.storage.disk import DiskJobs
 from bittorrent.errors import JobInterruptedError
+from bittorrent.files.entry import FileEntry
 from bittorrent.metainfo.file_progress import FileProgress
-from bittorrent.metainfo.files import FileEntry, _Listing
+from bittorrent.metainfo.files import _Listing
 from bittorrent.metainfo.selection import Selection
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.geometry import Geometry

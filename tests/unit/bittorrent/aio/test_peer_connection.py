@@ -11,7 +11,7 @@ import pytest
 
 from bittorrent.aio.peers.peer_connection import LEAST_WATERMARK_BYTES, MOST_WATERMARK_BYTES, PeerConnection
 from bittorrent.peer.config import PeerConfig
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake
 from transfer.address import Address
 

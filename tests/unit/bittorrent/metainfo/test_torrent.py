@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from bittorrent.errors import MetainfoError, StorageError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
+from bittorrent.files.names import NameRules
 from bittorrent.metainfo.magnet import Magnet
-from bittorrent.metainfo.names import NameRules
 from bittorrent.metainfo.torrent import Metainfo, MetainfoLimits
 from transfer.address import Address
 from transfer.wire import bencode
@@ -63,17 +63,17 @@ def test_several_files_lie_one_after_the_other_below_the_name() -> None:
 def test_pieces() -> None:
     metainfo = Metainfo.from_bytes(torrent(SINGLE))
     assert [metainfo.piece_hash(index) for index in range(3)] == [HASHES[:20], HASHES[20:40], HASHES[40:]]
-    assert [metainfo.piece_span(index) for index in range(3)] == [(0, 40), (40, 40), (80, 20)]
+    assert [metainfo.geometry.piece_span(index) for index in range(3)] == [(0, 40), (40, 40), (80, 20)]
     for index in (-1, 3):
         with pytest.raises(IndexError):
             metainfo.piece_hash(index)
         with pytest.raises(IndexError):
-            metainfo.piece_span(index)
+            metainfo.geometry.piece_span(index)
 
 
 def test_the_last_piece_may_be_full() -> None:
     metainfo = Metainfo.from_bytes(torrent(changed(SINGLE, length=120)))
-    assert metainfo.piece_span(2) == (80, 40)
+    assert metainfo.geometry.piece_span(2) == (80, 40)
 
 
 def test_the_info_hash_is_that_of_the_bytes_as_they_came() -> None:

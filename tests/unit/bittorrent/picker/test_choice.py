@@ -8,7 +8,8 @@ import pytest
 
 from bittorrent.picker.config import PickerConfig, PieceState
 from bittorrent.picker.picker import PiecePicker
-from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE
+from bittorrent.pieces.geometry import Geometry
 
 NOW = 10.0
 FAST, SLOW = 1e6, 1e3

@@ -9,7 +9,8 @@ import pytest
 from bittorrent.picker.config import PickerConfig, PieceState
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 from transfer.errors import LocalProtocolError
 
 NOW = 10.0

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bittorrent.errors import StorageError
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.pieces.unfinished import KeepingStep
 from bittorrent.storage.block_file import MAGIC, BlockFile
 

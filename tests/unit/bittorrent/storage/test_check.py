@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bittorrent.creating.create import create_metainfo
 from bittorrent.errors import StorageError
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.check import verify_piece, verify_pieces
-from bittorrent.storage.create import create_metainfo
 from bittorrent.storage.files import FileStorage
 
 KIB = 1 << 10

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bittorrent.errors import MissingDataError, StorageError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
 from bittorrent.storage import durable, relocation
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.ports import FileBacked

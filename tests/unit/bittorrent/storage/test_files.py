@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bittorrent.errors import MissingDataError, StorageError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
 from bittorrent.storage.descriptors import HAS_CACHED_READS
 from bittorrent.storage.files import FileStorage, FileStorageConfig
 from bittorrent.storage.ports import Storage

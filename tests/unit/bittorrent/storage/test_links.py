@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bittorrent.errors import StorageError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
 from bittorrent.storage.files import FileStorage
 
 FILES = (FileEntry(("t", "a"), 10, 0), FileEntry(("t", "d", "b"), 10, 10), FileEntry(("t", "empty"), 0, 20))

@@ -10,7 +10,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from bittorrent.errors import MissingDataError, StorageError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.fsspec_storage import FsspecStorage
 from bittorrent.storage.memory import MemoryStorage

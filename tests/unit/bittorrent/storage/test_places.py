@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bittorrent.errors import StorageError
-from bittorrent.metainfo.names import NameRules
+from bittorrent.files.names import NameRules
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.places import content_path, find_places

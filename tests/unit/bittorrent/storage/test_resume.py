@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from bittorrent.creating.create import create_metainfo
 from bittorrent.errors import StorageError
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.storage.create import create_metainfo
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.storage.resume_state import ResumeState
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bittorrent.creating.create import create_metainfo
 from bittorrent.errors import ResumeError
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.storage.create import create_metainfo
 from bittorrent.storage.ports import FileStamp
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.storage.resume_state import VERSION, ResumeState

@@ -7,7 +7,7 @@ import struct
 import pytest
 
 from bittorrent.errors import WireError
-from bittorrent.pieces.geometry import Block
+from bittorrent.pieces.block import Block
 from bittorrent.wire import messages as wire
 
 

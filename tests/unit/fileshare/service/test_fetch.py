@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from bittorrent.creating.create import create_metainfo
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo, MetainfoLimits
-from bittorrent.storage.create import create_metainfo
 from fileshare.service.errors import ServiceError
 from fileshare.service.fetch import fetch_all, fetch_torrent
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bittorrent.storage.create import create_metainfo
+from bittorrent.creating.create import create_metainfo
 from fileshare.service.folder import Changes, TorrentFolder
 
 

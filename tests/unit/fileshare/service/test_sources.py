@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from bittorrent.creating.create import create_metainfo
 from bittorrent.errors import MagnetError, StorageError
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.storage.create import create_metainfo
 from bittorrent.storage.resume import ResumeStore
 from fileshare.cli.errors import error_text
 from fileshare.service.errors import NotKeptError, ServiceError

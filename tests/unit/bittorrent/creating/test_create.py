@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from bittorrent.creating.create import choose_piece_length, create_metainfo
 from bittorrent.errors import MetainfoError, StorageError
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.check import verify_pieces
-from bittorrent.storage.create import choose_piece_length, create_metainfo
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.hashing import SourceFile, hash_pieces
 from bittorrent.storage.places import content_path

@@ -7,8 +7,8 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bittorrent.files.entry import FileEntry
 from bittorrent.metainfo.file_progress import FileProgress
-from bittorrent.metainfo.files import FileEntry
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.geometry import Geometry
 
@@ -41,7 +41,7 @@ def test_counts_as_one_would_by_hand(lengths: list[int], piece_length: int, seed
 
 
 def bytes_of(geometry: Geometry, index: int) -> range:
-    return range(geometry.piece_offset(index), geometry.piece_offset(index) + geometry.piece_size(index))
+    return range(geometry.offset_of(index), geometry.offset_of(index) + geometry.piece_size(index))
 
 
 def test_padding_completes_nothing() -> None:

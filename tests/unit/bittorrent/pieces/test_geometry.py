@@ -6,14 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bittorrent.pieces.geometry import BLOCK_SIZE, Block, Geometry, zero_blocks_of
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.geometry import Geometry, zero_blocks_of
 
 
 def test_last_piece_and_last_block_are_shorter() -> None:
     geometry = Geometry(3 * 40_000 + 17_000, 40_000)
     assert geometry.piece_count == 4
     assert [geometry.piece_size(index) for index in range(4)] == [40_000, 40_000, 40_000, 17_000]
-    assert geometry.piece_offset(3) == 120_000
+    assert geometry.offset_of(3) == 120_000
     assert geometry.blocks(0) == [Block(0, 0, 16384), Block(0, 16384, 16384), Block(0, 32768, 7232)]
     assert geometry.blocks(3) == [Block(3, 0, 16384), Block(3, 16384, 616)]
     assert geometry.block(3, 1) == Block(3, 16384, 616)
@@ -31,7 +32,7 @@ def test_blocks_cover_everything_once(total: int, piece_length: int) -> None:
         blocks = geometry.blocks(index)
         assert blocks == [geometry.block(index, number) for number in range(geometry.block_count(index))]
         for block in blocks:
-            assert geometry.piece_offset(index) + block.begin == at
+            assert geometry.offset_of(index) + block.begin == at
             assert 0 < block.length <= BLOCK_SIZE
             at += block.length
     assert at == total
@@ -52,7 +53,7 @@ def test_impossible_sizes_are_refused(total: int, piece_length: int) -> None:
 @pytest.mark.parametrize("index", [-1, 2])
 def test_an_index_outside_is_an_error(index: int) -> None:
     geometry = Geometry(30_000, 20_000)
-    for call in (geometry.piece_size, geometry.piece_offset, geometry.block_count, geometry.blocks):
+    for call in (geometry.piece_size, geometry.offset_of, geometry.block_count, geometry.blocks):
         with pytest.raises(IndexError, match="is not one of 2"):
             call(index)
 
@@ -105,3 +106,30 @@ def test_blocks_of_padding_are_not_asked_for(sizes: list[tuple[int, bool]], piec
             is_zero = any(at <= start and start + block.length <= end for at, end in short)
             assert block in needed or is_zero
             assert not is_zero or block not in needed or len(needed) == 1
+
+
+@given(st.integers(1, 200), st.integers(1, 70), st.data())
+def test_places_agree_with_a_list_of_bytes(total: int, piece_length: int, data: st.DataObject) -> None:
+    """The slow model: each byte of the torrent with its piece, and its place in it."""
+    geometry = Geometry.of(total, piece_length)
+    model = [(at // piece_length, at % piece_length) for at in range(total)]
+    for at, (index, begin) in enumerate(model):
+        assert geometry.piece_at(at) == index
+        assert geometry.offset_of(index, begin) == at
+    offset = data.draw(st.integers(0, total))
+    length = data.draw(st.integers(0, total - offset))
+    inside = model[offset : offset + length]
+    assert list(geometry.pieces_of(offset, length)) == list(dict.fromkeys(index for index, _ in inside))
+    parts = list(geometry.parts_of(offset, length))
+    assert [(index, begin + at) for index, begin, size in parts for at in range(size)] == inside
+    assert len({part.piece for part in parts}) == len(parts), "a part is all of a range that a piece has"
+    for index in range(geometry.piece_count):
+        begin, size = geometry.piece_span(index)
+        assert {index} == {model[at][0] for at in range(begin, begin + size)}
+
+
+def test_blocks_that_follow_each_other_are_one_run() -> None:
+    geometry = Geometry(100, 32)
+    blocks = [Block(0, 16, 16), Block(1, 0, 16), Block(1, 16, 8), Block(1, 24, 4), Block(3, 0, 4), Block(2, 0, 1)]
+    assert list(geometry.runs(blocks)) == [(16, [16, 16, 8, 4]), (96, [4]), (64, [1])]
+    assert list(geometry.runs([])) == []

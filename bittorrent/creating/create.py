@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from bittorrent.errors import MetainfoError, StorageError
+from bittorrent.files.names import is_state_folder
+from bittorrent.files.paths import shorten
 from bittorrent.metainfo.announce import parse_nodes, parse_trackers, parse_url
-from bittorrent.metainfo.names import is_state_folder
-from bittorrent.metainfo.paths import shorten
 from bittorrent.metainfo.torrent import DEFAULT_LIMITS, HASH_SIZE, Metainfo
 from bittorrent.storage.hashing import SourceFile, hash_pieces
 from bittorrent.storage.scan import scan_files

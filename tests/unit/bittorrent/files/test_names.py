@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bittorrent.metainfo.names import NameRules, clean_name, cut_to, is_state_folder, safe_name, safe_top_name
+from bittorrent.files.names import NameRules, clean_name, cut_to, is_state_folder, safe_name, safe_top_name
 
 POSIX = NameRules(is_windows=False, ignores_case=False)
 WINDOWS = NameRules(is_windows=True, ignores_case=True)

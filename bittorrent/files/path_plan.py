@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bittorrent.metainfo.names import MAX_ELEMENT_BYTES, SYSTEM_RULES, NameRules, cut_to, split_extension
+from bittorrent.files.names import MAX_ELEMENT_BYTES, SYSTEM_RULES, NameRules, cut_to, split_extension
 
 MAX_PATH_BYTES = 3072  # of PATH_MAX, which is 4096 on Linux; the rest is for the download directory
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bittorrent.metainfo.names import NameRules
-from bittorrent.metainfo.path_plan import MAX_PATH_BYTES, PathPlan, shorten_path
+from bittorrent.files.names import NameRules
+from bittorrent.files.path_plan import MAX_PATH_BYTES, PathPlan, shorten_path
 
 POSIX = NameRules(is_windows=False, ignores_case=False)
 MAC = NameRules(is_windows=False, ignores_case=True)

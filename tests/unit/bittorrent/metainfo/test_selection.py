@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bittorrent.errors import SelectionError
-from bittorrent.metainfo.files import FileEntry
+from bittorrent.files.entry import FileEntry
 from bittorrent.metainfo.selection import Selection
 from bittorrent.pieces.geometry import Geometry
 

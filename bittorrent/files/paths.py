@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from bittorrent.errors import MetainfoError
-from bittorrent.metainfo.names import STATE_FOLDER as STATE_FOLDER
-from bittorrent.metainfo.names import SYSTEM_RULES, NameRules, is_state_folder, safe_name
-from bittorrent.metainfo.path_plan import MAX_PATH_BYTES
+from bittorrent.files.names import STATE_FOLDER as STATE_FOLDER
+from bittorrent.files.names import SYSTEM_RULES, NameRules, is_state_folder, safe_name
+from bittorrent.files.path_plan import MAX_PATH_BYTES
 
 
 def check_path(elements: Sequence[str], rules: NameRules = SYSTEM_RULES) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bittorrent.errors import MetainfoError
-from bittorrent.metainfo.names import NameRules
-from bittorrent.metainfo.path_plan import MAX_PATH_BYTES
-from bittorrent.metainfo.paths import check_element, check_path, shorten, without_unsafe_characters
+from bittorrent.files.names import NameRules
+from bittorrent.files.path_plan import MAX_PATH_BYTES
+from bittorrent.files.paths import check_element, check_path, shorten, without_unsafe_characters
 
 POSIX = NameRules(is_windows=False, ignores_case=False)
 WINDOWS = NameRules(is_windows=True, ignores_case=True)

@@ -1,0 +1,1 @@
+"""Making torrents of what is on a disk."""

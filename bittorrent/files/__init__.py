@@ -1,0 +1,1 @@
+"""The files that a torrent consists of: names, paths, and where each lies in its bytes."""
