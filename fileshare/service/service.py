@@ -281,7 +281,8 @@ class Service:
         self._following.reconsider(entry)
 
     def set_limits(self, limits: RateLimits, *, info_hash: bytes | None = None) -> None:
-        """How fast everything together may be, or one torrent within that.
+        """How fast everything together may be, or one torrent within that. Peers of the local network and on this
+        machine share in the first; the second holds for them and for those elsewhere, unless it names both.
 
         Raises:
             UnknownTorrentError: there is none.
@@ -289,7 +290,13 @@ class Service:
         if info_hash is None:
             self.session.set_rate_limits(limits, counts_local=True)
         else:
-            self.torrent(info_hash).set_rate_limits(limits)
+            down, up = limits.local_download_bytes_per_s, limits.local_upload_bytes_per_s
+            within = replace(
+                limits,
+                local_download_bytes_per_s=down or limits.download_bytes_per_s,
+                local_upload_bytes_per_s=up or limits.upload_bytes_per_s,
+            )
+            self.torrent(info_hash).set_rate_limits(within)
 
     def set_goal(self, info_hash: bytes, goal: SeedGoal | None) -> None:
         """How long a torrent is shared: see `JobOptions.goal`.
