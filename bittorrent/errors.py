@@ -1,4 +1,4 @@
-"""Every error of this package, sorted by who is at fault and what to do next."""
+"""Every error of this package, sorted by which side is at fault and what to do next."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class WebSeedError(BitTorrentError, ConnectionError):
 
 
 class NoPeersError(BitTorrentError, ConnectionError):
-    """No source of peers named anybody who has what is wanted."""
+    """No source of peers named one that has what is wanted."""
 
 
 class MetadataError(BitTorrentError, ConnectionError):
@@ -99,7 +99,7 @@ class MetadataError(BitTorrentError, ConnectionError):
 
 
 class TorrentStoppedError(BitTorrentError, RuntimeError):
-    """The torrent was stopped or removed while somebody waited for it."""
+    """The torrent was stopped or removed while the caller waited for it."""
 
 
 _ADVICE = {

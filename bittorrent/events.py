@@ -71,7 +71,7 @@ class TrackerWarned:
 
 @dataclass(frozen=True, slots=True)
 class TorrentStopped:
-    """The last event. `error` says why; `TorrentStoppedError` if somebody wanted it."""
+    """The last event. `error` says why; `TorrentStoppedError` if the user wanted it."""
 
     error: BaseException
 

@@ -17,7 +17,7 @@ class LocalDiscoveryError(DecodeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Announcement:
-    """Somebody shares torrents.
+    """A client of the local network shares torrents.
 
     Attributes:
         port: where it accepts peers.
@@ -77,7 +77,7 @@ class LocalDiscoveryConfig:
         min_interval_s: between two datagrams about the same torrent, whatever happens (BEP 14: a minute).
         rate_per_s: datagrams read, from everybody together: there is no end to what a network can shout.
         burst: see `rate_per_s`.
-        host_rate_per_s: of them, from one host: who shouts must not keep us from hearing the others.
+        host_rate_per_s: of them, from one host: one that shouts must not keep us from hearing the others.
         host_burst: see `host_rate_per_s`.
         group: where to call.
     """
@@ -97,7 +97,7 @@ class LocalDiscoveryConfig:
 
 
 class LocalDiscoveryCore:
-    """Announces torrents in turn, and reports who shares the same.
+    """Announces torrents in turn, and reports the clients that share the same.
 
     Args:
         cookie: tells our announcements from those of others; of letters and digits.
@@ -124,7 +124,7 @@ class LocalDiscoveryCore:
     # Inputs
 
     def receive_datagram(self, data: bytes, source: Address, *, now: float) -> list[tuple[bytes, Address]]:
-        """The torrents of ours that somebody else shares, and where it accepts peers. Never raises for what came."""
+        """The torrents of ours that another client shares, and where it accepts peers. Never raises for what came."""
         if not self._limiter.admit(source.host, now=now):
             return []
         try:

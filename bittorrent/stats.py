@@ -65,7 +65,7 @@ class TorrentStats:
         peers: connected, and endpoints known.
         known_peers: see `peers`.
         eta_s: seconds left at the present rate, None when that means nothing.
-        sources: who gave verified pieces, most first.
+        sources: the peers and servers that gave verified pieces, most first.
         lookup: None until the DHT named a peer.
         is_paused: nothing is moved until it is resumed.
     """

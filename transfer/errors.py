@@ -1,4 +1,4 @@
-"""The root of every error this library raises, sorted by who is at fault and what to do next."""
+"""The root of every error this library raises, sorted by which side is at fault and what to do next."""
 
 
 class TransferError(Exception):

@@ -1,4 +1,4 @@
-"""What address the Internet sees us at, by a vote of those who answer us (BEP 42, "Bootstrapping")."""
+"""What address the Internet sees us at, by a vote of the nodes that answer us (BEP 42, "Bootstrapping")."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ExternalAddressConfig:
 class ExternalAddress:
     """The address that more than two thirds of the networks heard from lately name, and at least `quorum` of them.
 
-    A network is a /24 or a /48 and has one vote, its latest: however many nodes somebody runs in one of them, they
+    A network is a /24 or a /48 and has one vote, its latest: however many nodes run in one of them, they
     count as one. Votes are taken only from nodes that answer our queries, whose choice is ours. To be believed, liars
     have to be two thirds of the networks we ask, and agree. A plain majority would not do: a node hears hundreds of
     thousands of votes, and if three in ten of all networks lie, one in 4000 runs of 64 has a majority of liars. Two

@@ -1,4 +1,4 @@
-"""Reading small files that are somebody else's to make: what lies there may be a pipe, a device or a folder."""
+"""Reading small files that others make: what lies there may be a pipe, a device or a folder."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import stat
 
 
 def read_file(path: str | os.PathLike[str], max_bytes: int, *, may_be_pipe: bool = False) -> bytes:
-    """At most `max_bytes` of a file, without waiting for anybody who might write to it.
+    """At most `max_bytes` of a file, without waiting for a program that might write to it.
 
     Args:
-        may_be_pipe: for what a user names: a pipe is read to its end if somebody has opened it to write (what a shell
+        may_be_pipe: for what a user names: a pipe is read to its end if a program has opened it to write (what a shell
             makes of `<(command)`), and so are devices. A pipe that nobody writes to is empty.
 
     Raises:

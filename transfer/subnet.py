@@ -28,7 +28,7 @@ def subnet_of(host: str) -> bytes | None:
 
 @lru_cache(maxsize=4096)
 def subscriber_of(host: str) -> bytes:
-    """Whom shares are counted for: an IPv4 address, or the /64 that an IPv6 subscriber picks addresses from at will.
+    """The subscriber that shares are counted for: an IPv4 address, or a /64, of which one subscriber has all addresses.
 
     Raises:
         AddressError: `host` is not an IP address.

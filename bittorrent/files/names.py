@@ -46,7 +46,7 @@ def safe_name(raw: bytes, rules: NameRules = SYSTEM_RULES) -> str:
 
 
 def clean_name(raw: bytes, rules: NameRules = SYSTEM_RULES) -> str:
-    """As `safe_name`, but empty where nothing is left: for those who know a better name then."""
+    """As `safe_name`, but empty where nothing is left: for callers that know a better name then."""
     if _PLAIN.fullmatch(raw) and raw not in _DOTS:
         name = raw.decode()
     else:

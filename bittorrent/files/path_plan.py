@@ -10,7 +10,9 @@ MAX_PATH_BYTES = 3072  # of PATH_MAX, which is 4096 on Linux; the rest is for th
 
 
 class PathPlan:
-    """Files that share a path, with another file or with a folder, are told apart by a number before the extension:
+    """Gives each file a path of its own.
+
+    Files that share a path, with another file or with a folder, are told apart by a number before the extension:
     `a.bin`, `a.1.bin`, `a.2.bin`. The first file with a path keeps it; folders keep theirs always.
 
     First all are added; then, unless `is_clear`, each is asked for. Cost: a step for each element of a path.
@@ -109,8 +111,10 @@ class _Folder:
 
 
 def shorten_path(path: Sequence[str]) -> tuple[str, ...]:
-    """A path without the folders that make it longer than systems can open: the innermost, so that files that are
-    close stay close."""
+    """A path without the folders that make it longer than systems can open.
+
+    Those are the innermost, so that files that are close stay close.
+    """
     sizes = [len(element.encode()) + 1 for element in path]
     total, limit = sum(sizes) - 1, MAX_PATH_BYTES - _NUMBER_BYTES
     if total <= limit:

@@ -1,4 +1,4 @@
-"""The files of a torrent at one moment, made one by one as somebody looks at them."""
+"""The files of a torrent at one moment, made one by one as the caller looks at them."""
 
 from __future__ import annotations
 

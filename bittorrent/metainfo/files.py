@@ -42,9 +42,10 @@ def parse_files(
     rules: NameRules = SYSTEM_RULES,
     pause: Callable[[], None] = no_pause,
 ) -> tuple[FileEntry, ...]:
-    """All files in the order of the torrent, padding and symbolic links included, so that their numbers are those that
-    others use (BEP 53). Paths are made safe, and each file gets its own (`PathPlan`). A link that leads to nothing in
-    the torrent, or is in the way of a file, counts as padding of no length.
+    """All files in the order of the torrent, padding and symbolic links included.
+
+    So their numbers are those that others use (BEP 53). Paths are made safe, and each file gets its own (`PathPlan`). A
+    link that leads to nothing in the torrent, or is in the way of a file, counts as padding of no length.
 
     Args:
         listed: the list `files`, where that is one.

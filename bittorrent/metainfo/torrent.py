@@ -171,10 +171,10 @@ class Metainfo:
         rules: NameRules = SYSTEM_RULES,
         pause: Callable[[], None] = no_pause,
     ) -> Metainfo:
-        """A torrent from its info dictionary alone, as peers send it for a magnet link (BEP 9). `rules` and `pause` are
-        as for `from_bytes`.
+        """A torrent from its info dictionary alone, as peers send it for a magnet link (BEP 9).
 
-        That it is the wanted one is for the caller to check: `info_hash` is computed from `info_bytes`, not compared.
+        `rules` and `pause` are as for `from_bytes`. That it is the wanted one is for the caller to check: `info_hash`
+        is computed from `info_bytes`, not compared.
 
         Raises:
             MetainfoError: not exactly one usable info dictionary.

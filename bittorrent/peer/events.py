@@ -26,8 +26,10 @@ class ExtensionsReceived:
 
 @dataclass(frozen=True, slots=True)
 class ChokeChanged:
-    """The peer choked us (without the fast extension it forgot our requests, with it it will answer them) or unchoked
-    us."""
+    """The peer choked or unchoked us.
+
+    A peer that chokes forgets our requests; with the fast extension it answers or rejects each of them (BEP 6).
+    """
 
     is_choked: bool
 

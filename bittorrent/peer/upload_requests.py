@@ -54,8 +54,11 @@ class UploadRequests:
         return dropped
 
     def allow(self, pieces: Iterable[tuple[int, int]]) -> None:
-        """Pieces, with their sizes, that the peer may fetch while choked (BEP 6). Each of them a few times: a request
-        may be repeated after a bad hash, but a slot that is never taken away must not be made of it."""
+        """Pieces, with their sizes, that the peer may fetch while choked (BEP 6).
+
+        Each of them a few times: a request may be repeated after a bad hash, but a slot that is never taken away must
+        not be made of it.
+        """
         for index, size in pieces:
             self._allowed[index] = COPIES_WHILE_CHOKED * size
 

@@ -18,13 +18,13 @@ class SwarmConfig:
         max_unverified_bytes: pieces handed to the disk and not reported back; above it nothing new is requested, so
             a slow disk slows the network down instead of filling the memory.
         max_buffered_bytes: about how much memory unfinished pieces may take.
-        critical_queue_s: while somebody waits for certain pieces, no more than this is requested ahead from a peer, in
+        critical_queue_s: while a reader waits for certain pieces, no more than this is requested ahead from a peer, in
             time at its rate: what is needed next must not stand behind what is needed later.
         metadata_sources: peers asked for a magnet link's metadata at a time, for one piece each.
-        max_contributions: peers remembered in the statistics of who sent what.
+        max_contributions: peers remembered in the statistics of what each sent.
         suggested_pieces: so many of the pieces that were read last are suggested to others (BEP 6): they are in memory,
-            so a seed on a slow disk reads less. Off by default, as in libtorrent: who obeys fetches what others fetch
-            too, instead of what is rare.
+            so a seed on a slow disk reads less. Off by default, as in libtorrent: peers that obey fetch what
+            others fetch too, instead of what is rare.
         allowed_fast_pieces: pieces that a peer with fewer than that may fetch while choked (BEP 6: 10).
     """
 

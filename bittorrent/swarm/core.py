@@ -1,4 +1,4 @@
-"""All peers of one torrent together: whom to ask for what, whom to serve, whom to distrust. Pure; no sockets, no disk.
+"""All peers of one torrent together: what to ask of which, which to serve, which to distrust. No sockets, no disk.
 
 The shell reads from and writes to the connections, hashes and stores finished pieces, and reads blocks for uploads;
 every decision about it is made here, by the parts this file composes.
@@ -229,7 +229,7 @@ class SwarmCore:
         self._begun(now).piece_verified(completed)
 
     def piece_failed(self, completed: PieceCompleted, *, now: float) -> None:
-        """The piece has another hash: it is fetched again, and whoever must have lied is dropped."""
+        """The piece has another hash: it is fetched again, and each peer that must have lied is dropped."""
         self._begun(now).piece_failed(completed)
 
     def piece_found(self, index: int, *, now: float) -> None:
@@ -333,7 +333,7 @@ class SwarmCore:
 
     @property
     def contributions(self) -> dict[Address, Contribution]:
-        """Who gave verified pieces: live."""
+        """The peers that gave verified pieces: live."""
         return self._trade.downloads.contributions.by_source if self._trade is not None else {}
 
     @property
@@ -414,7 +414,7 @@ class SwarmCore:
             self._events.append(SeenAs(peer.core.address, unpacked_ip(host)))
 
     def _rechoke_soon(self) -> None:
-        """Somebody became interested or left: a free slot is given away at once, not at the end of the round."""
+        """A peer became interested or left: a free slot is given away at once, not at the end of the round."""
         self._is_rechoke_due = self._trade is not None
 
     def _rechoke(self) -> None:

@@ -64,7 +64,7 @@ class SwarmExchange:
             self._events.append(PeersNamed(tuple(named)))
 
     def handle_timer(self, *, now: float, is_seed: Callable[[int], bool]) -> None:
-        """Tells whoever has waited for a minute. About once a second."""
+        """Tells the peers that have waited for a minute. About once a second."""
         if not self._is_telling:
             return
         due = [number for number, account in self._accounts.items() if account.is_due(now=now)]

@@ -119,7 +119,7 @@ def _reason(
         return SlowReason.NO_PEERS
     if core.was_rate_limited(now=now):
         return SlowReason.RATE_LIMITED
-    # Whoever sends anything decides; of those who do not, the ones that are nearest to it.
+    # The peers that send anything decide; of those that do not, the ones that are nearest to it.
     sending = [reason for reason in _SENDING if peers[reason]]
     if sending:
         return max(sending, key=lambda reason: peers[reason])

@@ -8,8 +8,8 @@ from collections import deque
 class MovedLately:
     """The growth of a total over the last `window_s` seconds or a little longer, from looks at it now and then.
 
-    Whoever is slow sends a block in many seconds, so a shorter memory takes it for somebody who gives nothing. And it
-    is what came in the whole time that counts, not the pace while it came: who has just arrived is not overrated.
+    A slow peer sends a block in many seconds, so a shorter memory would take it for one that gives nothing. And it
+    is what came in the whole time that counts, not the pace while it came: a peer that has just come is not overrated.
 
     Invariants:
         the looks are in order of time, at most LOOKS + 2 of them

@@ -1,4 +1,4 @@
-"""The metadata of a magnet link in a swarm: who is asked, and what becomes of the answers (BEP 9)."""
+"""The metadata of a magnet link in a swarm: which peers are asked, and what becomes of the answers (BEP 9)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bittorrent.wire.metadata import MetadataData, MetadataReject
 
 
 class SwarmMetadata:
-    """Asks whoever offers the metadata until one copy is right.
+    """Asks the peers that offer the metadata until one copy is right.
 
     Args:
         peers: of the swarm, by number: live.
@@ -39,7 +39,7 @@ class SwarmMetadata:
 
     @property
     def exchange(self) -> MetadataExchange:
-        """What has come, and from whom the rest is expected."""
+        """What has come, and which peers the rest is expected from."""
         return self._exchange
 
     def extensions_changed(self, peer: SwarmPeer, *, now: float) -> None:
@@ -53,7 +53,7 @@ class SwarmMetadata:
         self._exchange.forget(number)
 
     def receive(self, peer: SwarmPeer, message: MetadataData | MetadataReject, *, now: float) -> None:
-        """An answer came. Whoever sends a wrong copy is banned."""
+        """An answer came. A peer that sends a wrong copy is banned."""
         if self.info_bytes is not None:
             return
         try:

@@ -1,4 +1,4 @@
-"""From whom to fetch the metadata of a magnet link, and when to give up on somebody (BEP 9)."""
+"""Which peers to fetch the metadata of a magnet link from, and when to give up on one (BEP 9)."""
 
 from __future__ import annotations
 
@@ -26,16 +26,17 @@ class MetadataExchange:
     """Fetches the metadata from several peers at a time, a piece from each, until a copy is right.
 
     A peer has one request at a time: rtorrent 0.9.8 answers only the first of several. All peers that say the same size
-    work on one copy, so what has come stays, whoever goes. Should that have the wrong hash, nobody knows who spoilt it:
-    from then on each of them makes a copy of its own, beginning with what it has sent, and who lies is found out.
+    work on one copy, so what has come stays, whichever goes. Should that have the wrong hash, it is not known
+    which peer spoilt it: from then on each makes a copy of its own, beginning with what it has sent, and a liar is
+    found out.
 
     Args:
         info_hash: what the metadata must hash to.
         max_sources: peers that are asked at a time.
         timeout_s: silence after which another peer is asked; after the second time in a row the connection is worn out.
-        turn_s: how long one source may take while others wait: whoever sends a piece now and then must not keep out
-            those who would send all at once.
-        retry_s: when to ask somebody again who refused.
+        turn_s: how long one source may take while others wait: one that sends a piece now and then must not keep out
+            those that would send all at once.
+        retry_s: when to ask a peer again that refused.
 
     Invariants:
         at most max_sources peers are asked; no peer is in two of asked, waiting and refused
@@ -60,7 +61,7 @@ class MetadataExchange:
         self._active: dict[int, _Source] = {}
         self._refused: dict[int, tuple[_Source, float]] = {}  # and when to ask again
         self._copies: dict[tuple[int, int | None], MetadataCopy] = {}  # by size, and by peer where that is mistrusted
-        self._mistrusted: set[int] = set()  # sizes of copies that somebody spoilt
+        self._mistrusted: set[int] = set()  # sizes of copies that were spoilt
 
     # Inputs
 
@@ -142,7 +143,7 @@ class MetadataExchange:
     # Outputs
 
     def requests_to_send(self, *, now: float) -> list[tuple[int, MetadataRequest]]:
-        """What to ask whom, new sources included."""
+        """What to ask of which source, new ones included."""
         while self._waiting and len(self._active) < self._max_sources:
             peer = next(iter(self._waiting))
             source = self._active[peer] = self._waiting.pop(peer)
@@ -239,4 +240,4 @@ class MetadataExchange:
 NOBODY = 0  # the number of no peer
 MOST_STRIKES = 2
 MOST_REJECTS = 3  # in a row: it has nothing for us
-MOST_MISTRUSTED = 256  # sizes: each costs those who lie about it their connections
+MOST_MISTRUSTED = 256  # sizes: each costs those that lie about it their connections

@@ -15,7 +15,7 @@ from transfer.address import Address
 
 
 class Sender(NamedTuple):
-    """Who sent a block: still known when the connection is gone. `address` is its endpoint as we see it."""
+    """The peer that sent a block: still known when the connection is gone. `address` is its endpoint as we see it."""
 
     number: int
     address: Address
@@ -128,7 +128,7 @@ class SwarmPeer:
 
     @property
     def was_useful(self) -> bool:
-        """Whether blocks were moved, either way: somebody to come back to."""
+        """Whether blocks were moved, either way: a peer to come back to."""
         return self.downloaded_bytes + self.uploaded_bytes > 0
 
     @property

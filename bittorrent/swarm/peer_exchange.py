@@ -61,7 +61,7 @@ class PeerExchange:
         """The news since the last message; None without any.
 
         Args:
-            connected: whoever could be reached by others, now.
+            connected: the peers that others could reach, now.
             own: the peer's own endpoint, which it knows.
         """
         fitting = {

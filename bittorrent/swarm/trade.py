@@ -78,7 +78,7 @@ class SwarmTrade:
         return True
 
     def drop_if_useless(self, peer: SwarmPeer) -> None:
-        """Two who want nothing, of each other or of anybody (BEP 21), need no connection."""
+        """Two peers that want nothing, of each other or of any (BEP 21), need no connection."""
         if self.picker.is_finished:
             if self.picker.is_seed(peer.number):
                 peer.core.close("both sides have what they want")
@@ -123,12 +123,12 @@ class SwarmTrade:
             self.downloads.request_from(peer)
 
     def piece_failed(self, completed: PieceCompleted) -> None:
-        """The piece has another hash: it is fetched again, and whoever must have lied is dropped."""
+        """The piece has another hash: it is fetched again, and each peer that must have lied is dropped."""
         self.downloads.piece_failed(completed)
         self.downloads.request_from_all()
 
     def note_finished(self) -> None:
-        """If nothing is wanted any more, everybody hears of it, and who wants nothing either may go."""
+        """If nothing is wanted any more, each peer hears of it, and those that want nothing either may go."""
         if self.picker.is_finished:
             for peer in self._peers.values():
                 peer.core.set_interested(False)
@@ -137,7 +137,7 @@ class SwarmTrade:
                 self._touch(peer)
 
     def _tell_all(self, index: int, satisfied: Iterable[int]) -> None:
-        """We have one piece more: news for who lacks it, and the last thing that we wanted from the `satisfied`."""
+        """We have one piece more: news for peers that lack it, and all that we wanted from the `satisfied`."""
         for peer in self._peers.values():
             bits = peer.core.bits
             if bits is None or index not in bits:

@@ -173,8 +173,11 @@ class AnnounceSchedule:
 
 
 class _Tier:
-    """`position` is the tracker to try next, `asked` the one that an announcement is under way to; `failures` counts
-    how often in a row all of them failed."""
+    """One tier of trackers (BEP 12).
+
+    `position` is the tracker to try next, `asked` the one that an announcement is under way to; `failures` counts how
+    often in a row all of them failed.
+    """
 
     __slots__ = (
         "asked",

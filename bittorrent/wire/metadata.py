@@ -84,7 +84,7 @@ def answer_request(info_bytes: bytes | None, index: int) -> MetadataData | Metad
 
 
 class MetadataCopy:
-    """The pieces of one copy of the metadata, and who sent which.
+    """The pieces of one copy of the metadata, and which peer sent which.
 
     Args:
         size: of the whole, in bytes.

@@ -10,14 +10,14 @@ class RateLimiter:
     moves again, so the average holds whatever the size of a block. Up to one second's worth is saved up.
 
     Limiters with the same parent get equal parts of its rate while they ask; what one of them leaves, the others take.
-    (First come, first served would give nearly all of it to whoever moves most already, because it asks most often.)
+    (First come, first served would give nearly all to the swarm that moves most already: it asks most often.)
 
     Args:
         rate_bytes_per_s: on average; None for no limit of its own.
         parent: a limit that this one shares with others.
 
     Invariants:
-        tokens never exceed one second's worth; the parts of those who ask only divide them
+        tokens never exceed one second's worth; the parts of those that ask only divide them
     """
 
     __slots__ = ("_claims", "_parent", "_part", "_rate_bytes_per_s", "_spare", "_tokens", "_updated_at")
@@ -28,7 +28,7 @@ class RateLimiter:
         self._tokens = 0.0
         self._spare = 0.0  # of the tokens, what nobody has claimed
         self._part = 0.0  # what each claim has earned, since whenever
-        self._claims: dict[RateLimiter, _Claim] = {}  # who asked last is last
+        self._claims: dict[RateLimiter, _Claim] = {}  # the one that asked last is last
         self._updated_at = float("-inf")
         self.set_rate(rate_bytes_per_s)
 
@@ -58,9 +58,9 @@ class RateLimiter:
         """How many bytes may move now, infinite without a limit; 0 or less while a debt is paid off.
 
         Args:
-            by: who asks, when it is a limiter below this one.
+            by: the limiter below this one that asks, if it is one.
 
-        Cost: O(1), amortised over those who asked lately.
+        Cost: O(1), amortised over those that asked lately.
         """
         by = by or self
         own = float("inf")
@@ -93,7 +93,7 @@ class RateLimiter:
         return own if self._parent is None else max(own, self._parent.wait_s(size_bytes, now=now, by=by))
 
     def _claim(self, by: RateLimiter, rate: float, now: float) -> _Claim:
-        """The part of one who asks, up to date."""
+        """The part of one that asks, up to date."""
         self._refill(rate, now)
         claim = self._claims.pop(by, None) or _Claim(self._part)
         self._claims[by] = claim
@@ -108,7 +108,7 @@ class RateLimiter:
             earned = (now - self._updated_at) * rate
             self._tokens = min(rate, self._tokens + earned)
             self._updated_at = now
-            owed = min(earned, max(0.0, -self._spare))  # by somebody who asks no more
+            owed = min(earned, max(0.0, -self._spare))  # by one that asks no more
             self._spare += owed
             if self._claims:
                 self._part += (earned - owed) / len(self._claims)
@@ -133,7 +133,7 @@ class RateLimiter:
 
 
 class _Claim:
-    """What one of those who ask may move; `seen` is how much of `_part` is in it already."""
+    """What one of those that ask may move; `seen` is how much of `_part` is in it already."""
 
     __slots__ = ("asked_at", "seen", "tokens")
 
@@ -143,4 +143,4 @@ class _Claim:
         self.asked_at = 0.0
 
 
-ASKS_FOR_S = 1.5  # who has not asked for longer wants nothing: swarms ask about once a second
+ASKS_FOR_S = 1.5  # one that has not asked for longer wants nothing: swarms ask about once a second

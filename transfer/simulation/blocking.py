@@ -1,8 +1,8 @@
 """Functions in executors that block: another thread runs the loop meanwhile, and never two threads run at once.
 
 A function begins in the thread of the loop, on the loop's own stack. When it blocks, that stack has to stay, so the
-loop goes on in a thread that is started for it: it takes the baton. Whoever runs the loop looks after each event
-whether something that is blocked can go on; if so the baton goes there. The first thread, once its function has
+loop goes on in a thread that is started for it: it takes the baton. After each event the thread that runs the loop
+looks whether something that is blocked can go on; if so the baton goes there. The first thread, once its function has
 returned, is the loop again, and helpers end.
 """
 
@@ -69,7 +69,7 @@ class BlockedFunctions:
         self._loop._thread_id = None
 
     def _look(self) -> None:
-        """The first thread runs the loop: whoever can go on goes on before the next event."""
+        """The first thread runs the loop: each thread that can go on does so before the next event."""
         while (ready := self._ready()) is not None:
             self._hand_over(ready)
 

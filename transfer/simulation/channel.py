@@ -202,7 +202,7 @@ class Channel:
         self._turn_at = None
 
     def _queue_at(self, pipe: Pipe) -> None:
-        """One segment a turn: whoever has just sent goes behind everybody who waits."""
+        """One segment a turn: a stream that has just sent goes behind all that wait."""
         self._waiting = True
         if pipe is self._turn_at:
             pipe.queue.appendleft(self)
@@ -216,7 +216,7 @@ class Channel:
         self._network.loop.scheduler.schedule(at_us, Resume(self))
 
     def bounce(self, kind: Kind, data: bytes) -> None:
-        """A segment found the receiver switched off: it is sent again until somebody answers or time is up."""
+        """A segment found the receiver switched off: it is sent again until it is answered or time is up."""
         if not self._closed:
             self._queue.appendleft((kind, data))
             if not self._waiting:

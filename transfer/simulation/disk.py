@@ -140,7 +140,7 @@ class Disk:
                 del self._files[name]
 
     def restart(self) -> None:
-        """The power is back. Whoever held something open before holds nothing now."""
+        """The power is back. What was open before is not any more."""
         self._is_on = True
         self.boots += 1
 

@@ -98,7 +98,7 @@ class Host:
         return self.loopback if (is_loopback(ip) or self.is_group(ip)) and ip not in self.addresses else self.realm
 
     def is_group(self, ip: str) -> bool:
-        """Whether a datagram to `ip` goes to everybody who listens: multicast, or a broadcast to all or to its /24."""
+        """Whether a datagram to `ip` goes to all that listen: multicast, or a broadcast to all or to its /24."""
         if ":" in ip or not ip.endswith(".255") or ip == "255.255.255.255":
             return ip == "255.255.255.255" or is_multicast(ip)
         network = ip.rpartition(".")[0]

@@ -300,8 +300,10 @@ class SimulationLoop(NetworkCalls, ExceptionReports):
             self.scheduler.pass_time(span_us)
 
     def check_may_block(self, call: str) -> None:
-        """Raises:
-        NotSimulatedError: outside an executor a blocking call would hold up the loop for ever.
+        """Lets a blocking call pass where it holds up nothing.
+
+        Raises:
+            NotSimulatedError: outside an executor a blocking call would hold up the loop for ever.
         """
         if not self._inline.is_in_function:
             instead = "use asyncio's calls, or make it in asyncio.to_thread() or loop.run_in_executor()"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def send_to_group(
     network: Network, host: Host, source: Endpoint, group: Endpoint, data: bytes, *, hears_itself: bool
 ) -> None:
-    """Sends one copy to each host of the sender's local network on which somebody might hear it."""
+    """Sends one copy to each host of the sender's local network on which a socket might hear it."""
     network.datagrams += 1
     kind = "multicast" if is_multicast(group[0]) else "broadcast"
     now_us = network.loop.scheduler.now_us
@@ -63,7 +63,7 @@ def send_to_group(
 
 
 class Copy:
-    """A datagram to a group on its way to one host; there it goes to everybody who hears it by then."""
+    """A datagram to a group on its way to one host; there it goes to every socket that hears it by then."""
 
     __slots__ = ("_data", "_group", "_host", "_network", "_source", "_through_access")
     _cancelled = False

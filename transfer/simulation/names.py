@@ -18,8 +18,10 @@ class NameTable:
         self._table: dict[str, tuple[str, ...]] = {"localhost": ("127.0.0.1", "::1")}
 
     def __setitem__(self, name: str, addresses: str | Iterable[str]) -> None:
-        """Raises:
-        ValueError: not an IP address.
+        """Gives a name one or several addresses.
+
+        Raises:
+            ValueError: not an IP address.
         """
         listed = (addresses,) if isinstance(addresses, str) else addresses
         self._table[_normal(name)] = tuple(canonical_ip(address) for address in listed)

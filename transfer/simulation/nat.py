@@ -9,7 +9,7 @@ from transfer.simulation.host import Endpoint, Realm
 
 
 class NatKind(Enum):
-    """Who may send to a port that the box has opened.
+    """Which hosts may send to a port that the box has opened.
 
     RFC 4787 calls the first three endpoint-independent mappings with, in this order, endpoint-independent,
     address-dependent, and address-and-port-dependent filtering; the last is address-and-port-dependent in both.

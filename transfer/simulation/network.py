@@ -220,7 +220,7 @@ class Route:
 
 
 class Arrival:
-    """A datagram under way; it goes to whoever has bound its target by then."""
+    """A datagram under way; it goes to the socket that has bound its target by then."""
 
     __slots__ = ("_data", "_host", "_network", "_realm", "_source", "_target", "_through_access")
     _cancelled = False

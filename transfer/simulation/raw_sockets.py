@@ -89,8 +89,10 @@ class RawSocket:
     # Commands.
 
     def bind(self, address: Any) -> None:
-        """Raises:
-        OSError: in use, not of this host, or bound already.
+        """As `socket.bind`.
+
+        Raises:
+            OSError: in use, not of this host, or bound already.
         """
         if self.local is not None:
             raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
@@ -178,8 +180,10 @@ class RawSocket:
         return found
 
     def connected_flow(self) -> Flow:
-        """Raises:
-        OSError: not connected.
+        """The flow of a connected socket.
+
+        Raises:
+            OSError: not connected.
         """
         if self.flow is None:
             handshake = self.take_handshake()

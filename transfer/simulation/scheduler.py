@@ -112,7 +112,7 @@ class Scheduler:
     def run_until(self, is_done: Callable[[], bool]) -> None:
         """Runs one event after the other until `is_done`, from within an event that waits for it.
 
-        Whoever runs further out has counted what is ready; `is_shared` tells that it may be less.
+        The loop further out has counted what is ready; `is_shared` tells that it may be less.
         """
         ready = self.ready
         while not is_done():

@@ -37,7 +37,7 @@ class Watch:
 
 
 class Inbox(asyncio.DatagramProtocol):
-    """Datagrams until somebody receives them; more than a receive buffer holds are dropped."""
+    """Datagrams until the program receives them; more than a receive buffer holds are dropped."""
 
     def __init__(self, owner: RawSocket) -> None:
         self.datagrams: deque[tuple[bytes, Any]] = deque()

@@ -15,7 +15,7 @@ from transfer.simulation.unsupported import unsupported
 
 
 class SocketOptions:
-    """Options of one socket. Those that say who hears a datagram have an effect; the others are remembered.
+    """Options of one socket. Those that say which sockets hear a datagram have an effect; the others are remembered.
 
     Attributes:
         groups: the multicast groups joined: (address, whether on the loopback interface alone).

@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class SimulationFuture(asyncio.Future[T]):
-    """A future that is numbered when somebody first asks for its hash."""
+    """A future that is numbered when its hash is first asked for."""
 
     __slots__ = ("_number",)
     _number: int

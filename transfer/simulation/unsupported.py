@@ -31,8 +31,10 @@ class UnsupportedCalls(asyncio.AbstractEventLoop):
 
 
 def unsupported(call: str, instead: str) -> NoReturn:
-    """Raises:
-    NotSimulatedError: always.
+    """Refuses a call by name.
+
+    Raises:
+        NotSimulatedError: always.
     """
     raise NotSimulatedError(call, instead)
 

@@ -1,4 +1,4 @@
-"""Bencode (BEP 3): the one seam between this library and a codec that somebody else keeps well.
+"""Bencode (BEP 3): the one seam between this library and a codec that others keep well.
 
 Whatever codec does the work, a value is accepted or refused by the rules below alone:
 

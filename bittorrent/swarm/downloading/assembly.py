@@ -131,8 +131,10 @@ class PieceAssembly:
         self.buffered_bytes += len(buffer)
 
     def unfinished(self) -> Iterator[tuple[int, memoryview, Mapping[int, Sender]]]:
-        """The pieces under construction, oldest first: index, bytes, and the sender of each block that is here (by its
-        offset, in the order in which they came)."""
+        """The pieces under construction, oldest first: index, bytes, and the sender of each block that is here.
+
+        Senders are listed by the offset of the block, in the order in which the blocks came.
+        """
         for index, senders in self._senders.items():
             yield index, self._views[index], senders
 
@@ -173,7 +175,7 @@ class Blame:
     def piece_failed(
         self, index: int, buffer: bytearray, senders: dict[int, Sender], geometry: Geometry
     ) -> list[Sender]:
-        """Who certainly lied about this piece; the others are under suspicion until a good copy comes."""
+        """The senders that certainly lied about this piece; the others are under suspicion until a good copy comes."""
         by_number = {sender.number: sender for sender in senders.values()}
         if len(by_number) == 1:
             return list(by_number.values())
@@ -186,7 +188,7 @@ class Blame:
         return []
 
     def piece_verified(self, index: int, buffer: bytearray) -> list[Sender]:
-        """Who sent blocks of this piece earlier that differ from the good ones, each once."""
+        """The senders of earlier blocks of this piece that differ from the good ones, each once."""
         liars: dict[int, Sender] = {}
         for begin, length, digest, sender in self._failed.pop(index, ()):
             if _digest(memoryview(buffer)[begin : begin + length]) != digest:

@@ -1,4 +1,4 @@
-"""Who gave us verified pieces: remembered when the connection is gone, and bounded."""
+"""The peers that gave us verified pieces: remembered when the connection is gone, and bounded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Contributions:
         self._max_sources = max_sources
 
     def credit(self, senders: Iterable[Sender], size_bytes: int) -> None:
-        """Puts a verified piece down to whoever sent most of its blocks in this run."""
+        """Puts a verified piece down to the peer that sent most of its blocks in this run."""
         counts: dict[Address, int] = {}
         for sender in senders:
             if sender is not NOBODY:

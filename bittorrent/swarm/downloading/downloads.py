@@ -1,4 +1,4 @@
-"""The taking side of a swarm: which blocks to ask from whom, and what becomes of those that come."""
+"""The taking side of a swarm: which blocks to ask of which peer, and what becomes of those that come."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ class SwarmDownloads:
         limiter = peer.download_limiter
         if limiter.is_limited:
             if wanted <= 0 or not self.picker.is_interesting(peer.number):
-                return  # who wants nothing must not claim a part of what others may have
+                return  # a torrent that wants nothing must not claim a part of what others may have
             allowance = limiter.allowance(now=self.now)
             if wanted * BLOCK_SIZE > allowance:
                 self.limited_at = self.now
@@ -169,7 +169,7 @@ class SwarmDownloads:
         self._drop_given_up()
 
     def set_deadlines(self, reader: int, deadlines: Mapping[int, float], *, is_urgent: bool) -> None:
-        """When somebody needs which pieces, instead of what it said before.
+        """When a reader needs which pieces, instead of what it said before.
 
         Args:
             is_urgent: it is waiting now, so what else was asked for is taken back, but for what is nearly here.
@@ -205,7 +205,7 @@ class SwarmDownloads:
         self._is_told = False
         if self.downloaded_bytes != self._told_at_bytes and self._assembly.buffered_bytes:
             self._tell_unfinished()
-        # Who is known to give is asked first: what others let go of would only go to the next who gives nothing.
+        # Peers known to give are asked first: what others let go of would only go to the next that gives nothing.
         for peer in sorted(self._peers.values(), key=_record):
             self._request_from(peer)
 
@@ -244,7 +244,7 @@ class SwarmDownloads:
         return satisfied
 
     def piece_failed(self, completed: PieceCompleted) -> None:
-        """The piece has another hash: it is fetched again, and whoever must have lied is dropped.
+        """The piece has another hash: it is fetched again, and each peer that must have lied is dropped.
 
         Nobody must have, if blocks of it were kept from an earlier run: it loses those alone.
         """
@@ -359,7 +359,7 @@ class SwarmDownloads:
             peer.pipeline.nothing_owed()
 
     def _punish(self, liar: Sender, index: int) -> None:
-        """Who lied is banned; a server may have another version of one file, and the torrent's of all others."""
+        """Bans a peer that lied; a server may have another version of one file, and the torrent's of all others."""
         if is_ip_address(liar.address.host):
             self._ban(liar)
             return

@@ -1,6 +1,6 @@
-"""Whom to unchoke: tit for tat while leeching, turns while seeding, and an optimistic slot for newcomers (BEP 3).
+"""Which peers to unchoke: tit for tat while leeching, turns while seeding, an optimistic slot for newcomers (BEP 3).
 
-A slot is worth its requests: a peer that takes nothing for a while rests, and loses its slot to anybody who waits.
+A slot is worth its requests: a peer that takes nothing for a while rests, and loses its slot to any peer that waits.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 
 class SeedingPolicy(Enum):
-    """Who gets the regular slots of somebody who wants nothing in return."""
+    """Which peers get the regular slots of a client that wants nothing in return."""
 
     ROUND_ROBIN = "round robin"  # everybody in turn
-    FASTEST_UPLOAD = "fastest upload"  # whoever takes most: the bytes leave soonest
-    ANTI_LEECH = "anti leech"  # who has hardly begun or is nearly done: both soon give to others
+    FASTEST_UPLOAD = "fastest upload"  # the peers that take most: the bytes leave soonest
+    ANTI_LEECH = "anti leech"  # peers that have hardly begun or are nearly done: both soon give to others
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,11 +27,11 @@ class ChokerConfig:
     Attributes:
         slots: how many interested peers are unchoked at once, the optimistic ones included.
         optimistic_slots: how many of them are given without anything in return; more when regular ones are left over,
-            because those who would get them snub us: so that better peers are found soon (BEP 3, "anti-snubbing").
+            because the peers that would get them snub us: so that better peers are found soon (BEP 3, "anti-snubbing").
         rechoke_interval_s: how often slots are given anew (BEP 3: 10 s, so that TCP gets up to speed).
         optimistic_interval_s: how often the optimistic ones move on (BEP 3: 30 s).
-        rate_window_s: over how long it is measured who sends what (BEP 3: 20 s).
-        seeding_policy: who gets the regular slots while we seed.
+        rate_window_s: over how long it is measured what each peer sends (BEP 3: 20 s).
+        seeding_policy: which peers get the regular slots while we seed.
         seed_turn_s: how long a peer keeps its slot while we seed and others wait.
         new_peer_s: for how long a peer counts as new.
         new_peer_weight: how much likelier a new peer gets an optimistic slot (BEP 3: three times): it has nothing to
@@ -119,7 +119,7 @@ class ChokerCore:
     Only interested peers take slots. An uninterested peer is choked at the next round, so it has to ask again.
 
     Invariants: after a round no more peers are unchoked than there are slots, and all of them are interested; between
-    two rounds only those who rest are choked, and only if somebody else gets their slot.
+    two rounds only peers that rest are choked, and only if another gets the slot.
     """
 
     def __init__(self, *, rng: Random, config: ChokerConfig = DEFAULT_CONFIG) -> None:
@@ -132,9 +132,9 @@ class ChokerCore:
         self._turn_ended: dict[int, float] = {}
 
     def decide(self, peers: Sequence[ChokeCandidate], *, now: float, seeding: bool) -> ChokeDecision:
-        """Who is to be unchoked and choked now.
+        """Which peers are to be unchoked and choked now.
 
-        To be called when `next_timer` is due, about once a second, and whenever somebody becomes interested or leaves:
+        To be called when `next_timer` is due, about once a second, and whenever a peer becomes interested or leaves:
         between two rounds only empty slots are given away, and those of peers that rest.
 
         Args:
@@ -174,7 +174,7 @@ class ChokerCore:
 
     @property
     def optimistic(self) -> tuple[int, ...]:
-        """Who has an optimistic slot."""
+        """The peers that have an optimistic slot."""
         return tuple(self._optimistic)
 
     def _give_all(self, interested: Sequence[ChokeCandidate], *, now: float, seeding: bool) -> set[int]:
@@ -202,10 +202,10 @@ class ChokerCore:
             chosen.add(peer.peer)
 
     def _resting(self, unchoked: Sequence[ChokeCandidate]) -> list[ChokeCandidate]:
-        """Who takes nothing, and gives nothing either.
+        """The peers that take nothing, and give nothing either.
 
-        Who is slow is not idle. While there are peers that have yet to show that they want anything at all, nobody who
-        has asked is put back.
+        A slow peer is not idle. While there are peers that have yet to show that they want anything at all, no peer
+        that has asked is put back.
         """
         config = self._config
         is_line_busy = any(peer.idle_s < config.idle_slot_s for peer in unchoked)
@@ -218,12 +218,12 @@ class ChokerCore:
         ]
 
     def _keep(self, resting: Sequence[ChokeCandidate], room: int) -> set[int]:
-        """Who of those that rest stays unchoked while there is room: who asked for more, and who has rested least."""
+        """Which of those that rest stay unchoked while there is room: those that asked for more, or rested least."""
         order = sorted(resting, key=lambda peer: (not peer.has_requests, peer.idle_s, peer.peer))
         return {peer.peer for peer in order[: max(0, room)]}
 
     def _ranking(self, peers: Sequence[ChokeCandidate], *, now: float, seeding: bool) -> list[ChokeCandidate]:
-        """The peers that may have a regular slot, best first. Who has a slot stays ahead of an equal who has none."""
+        """The peers that may have a regular slot, best first. One with a slot stays ahead of an equal without."""
         able = peers if seeding else [peer for peer in peers if not peer.is_snubbed]
         draw = self._draw(able)
         places: dict[int, tuple[float, ...]]
@@ -243,9 +243,9 @@ class ChokerCore:
         return sorted(able, key=lambda peer: places[peer.peer])
 
     def _draw(self, peers: Sequence[ChokeCandidate]) -> dict[int, int]:
-        """Decides between equals: who came last, who came first, and so on in turn.
+        """Decides between equals: the peer that came last, the one that came first, and so on in turn.
 
-        A crowd that asks for nothing must not keep a newcomer waiting, nor newcomers those who have waited for long.
+        A crowd that asks for nothing must not keep a newcomer waiting, nor newcomers the peers that wait for long.
         """
         line = list(peers)
         self._rng.shuffle(line)
@@ -266,7 +266,7 @@ class ChokerCore:
                 return -abs(peer.progress - 0.5), not peer.is_unchoked
 
     def _turn(self, peer: ChokeCandidate, *, now: float) -> tuple[int, float]:
-        """Place in the queue while seeding: whose turn it is; who waits, longest first; whose turn is over."""
+        """Place in the queue while seeding: peers in their turn; those that wait, longest first; those after it."""
         if not peer.is_unchoked:
             return 1, self._turn_ended.get(peer.peer, float("-inf"))
         is_over = now - self._turn_began.setdefault(peer.peer, now) >= self._config.seed_turn_s

@@ -6,7 +6,7 @@ from __future__ import annotations
 class SlotUse:
     """Told of every step of a slot; says for how long it has lain idle, and whether the last one was of any use.
 
-    Only what gets through counts: who asks and takes it back at once, or asks and does not read, takes nothing. Who is
+    Only what gets through counts: a peer that cancels at once, or asks and does not read, takes nothing. A peer that is
     slow takes something all the time.
 
     Args:
@@ -60,7 +60,7 @@ class SlotUse:
         self._began_at = None
 
     def note_idle(self, *, now: float) -> None:
-        """The peer made nothing of a slot, or others of its host did: for a while it comes after those who may."""
+        """The peer made nothing of a slot, or others of its host did: for a while it comes after those that may."""
         self._idled_until = now + IDLE_MEMORY_S
 
     def blocks_taken(self, count: int, *, now: float) -> None:

@@ -19,9 +19,9 @@ class SuperSeedingConfig:
         offers: pieces that one peer is offered and has not fetched: two, so that it never waits for the next one.
         first_unconfirmed: pieces that one peer may have fetched while nobody else was seen to have
             them: at first, and at most. Each that it passes on allows one more, so that the best peers never wait, and
-            who passes nothing on gets no more than the first few.
+            a peer that passes nothing on gets no more than the first few.
         max_unconfirmed: see `first_unconfirmed`.
-        stale_s: a piece on offer that has not moved for so long is offered to somebody else too.
+        stale_s: a piece on offer that has not moved for so long is offered to another peer, too.
         confirm_timeout_s: after so long a piece counts as passed on: others may have no use for it, or not tell.
     """
 
@@ -45,7 +45,7 @@ class SuperSeeding:
     """Sends each piece once before any piece twice, as far as peers allow: a full copy leaves the seed soonest.
 
     A peer is told of a few pieces at a time, those that the fewest have. It is told of more when it has fetched them,
-    as long as others turn up with what it got. That shows who passes pieces on; who does not has to wait.
+    as long as others turn up with what it got. That shows which peers pass pieces on; the others have to wait.
 
     Invariants:
         `_order` counts for each piece the peers that announced it or fetched it from us
@@ -60,7 +60,7 @@ class SuperSeeding:
         self._config = config
         self._order = _CopyOrder(geometry.piece_count)
         self._peers: dict[int, _Peer] = {}
-        self._offered: dict[int, float] = {}  # pieces on offer to somebody, and when they last moved
+        self._offered: dict[int, float] = {}  # pieces on offer, and when they last moved
 
     # What is seen
 
@@ -75,7 +75,7 @@ class SuperSeeding:
         self._order.shift(gone.counted, -1)
 
     def peer_has(self, peer: int, index: int) -> list[int]:
-        """A peer announced a piece; returns who gave it away, it seems, and may be offered more."""
+        """A peer announced a piece; returns the peer that gave it away, it seems, and may be offered more."""
         known = self._peers[peer]
         bit = self._order.bit(index)
         known.has |= bit
@@ -114,7 +114,7 @@ class SuperSeeding:
         return True
 
     def choked(self, peer: int) -> None:
-        """A peer may not fetch any more what it was offered: somebody else may be offered it."""
+        """A peer may not fetch any more what it was offered: another may be offered it."""
         known = self._peers[peer]
         withdrawn, known.on_offer = known.on_offer, {}
         known.dormant |= withdrawn
@@ -204,7 +204,7 @@ class SuperSeeding:
             self._order.shift(news, 1)
 
     def _withdraw(self, indices: Iterable[int]) -> None:
-        """Somebody does not fetch these any more."""
+        """A peer does not fetch these any more."""
         for index in indices:
             if not any(index in peer.on_offer for peer in self._peers.values()):
                 self._offered.pop(index, None)

@@ -1,4 +1,4 @@
-"""The giving side of a swarm: whom to unchoke, and which of their requests to serve."""
+"""The giving side of a swarm: which peers to unchoke, and which of their requests to serve."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from transfer.address import is_ip_address
 
 
 class SwarmUploads:
-    """Gives slots away and takes requests off the queues of those who have one.
+    """Gives slots away and takes requests off the queues of the peers that have one.
 
     Args:
         peers: of the swarm, by number: live.
@@ -64,7 +64,7 @@ class SwarmUploads:
         return self._have if self._super is None else Bitfield(self._have.size)
 
     def add_peer(self, peer: SwarmPeer) -> None:
-        """A peer takes part from now on. Who left with an unused slot does not come back as a newcomer."""
+        """A peer takes part from now on. One that left with an unused slot is no newcomer when it comes back."""
         if share_of(peer.core.address.host) in self._left_idle:
             peer.slot.note_idle(now=self.now)
         if self._super is not None:
@@ -99,7 +99,7 @@ class SwarmUploads:
             allowance = peer.upload_limiter.allowance(now=self.now)
             if allowance <= 0:
                 peer.slot.held_back(now=self.now)
-                return []  # the requests wait: somebody asks again within a second
+                return []  # the requests wait: the shell asks again within a second
             max_bytes = min(max_bytes, int(allowance))
         queue = peer.core.upload_queue
         blocks: list[Block] = []
@@ -200,7 +200,7 @@ class SwarmUploads:
             self._super.check_invariants()
 
     def _note_read(self, pieces: Iterable[int]) -> None:
-        """These are in memory now: who may ask and has yet to ask for them had better do it soon."""
+        """These are in memory now: unchoked peers that lack them had better ask soon."""
         for piece in pieces:
             if piece not in self._read_lately:
                 self._read_lately[piece] = True
@@ -228,7 +228,7 @@ class SwarmUploads:
         return piece in self._have and (self._super is None or self._super.is_told(peer.number, piece))
 
     def _is_worth_a_slot(self, peer: SwarmPeer) -> bool:
-        """Whoever super-seeds gives slots to those who lack something: of what, they have not been told yet."""
+        """While super-seeding, peers that lack something get slots: they have not been told yet what there is."""
         return peer.core.is_interested or (self._super is not None and self._super.wants_more(peer.number))
 
     def _offer(self, peer: SwarmPeer) -> None:

@@ -14,7 +14,7 @@ from transfer.simulation.errors import NotSimulatedError
 from transfer.simulation.process.inside import World, inside
 from transfer.simulation.process.replacing import Replacement, replaced_in_type, replacement
 
-EPOCH_S = 1_577_836_800  # 2020-01-01 00:00:00 UTC: when virtual time begins for those who ask for a date
+EPOCH_S = 1_577_836_800  # 2020-01-01 00:00:00 UTC: when virtual time begins for programs that ask for a date
 
 
 def date_s(world: World) -> float:

@@ -1,4 +1,4 @@
-"""Who and where a program is: its process number, its machine's name, the identifiers made of them."""
+"""Which program this is, and where: its process number, its machine's name, the identifiers made of them."""
 
 from __future__ import annotations
 
