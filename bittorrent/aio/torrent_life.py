@@ -229,7 +229,9 @@ class TorrentLife:
 
     async def _run(self) -> None:
         resume = ResumeStore(self.options.download_dir, state_dir=self.options.state_dir)
-        metainfo = self.metainfo or await self.jobs.run_long(lambda pause: resume.load(self.info_hash, pause=pause))
+        metainfo = self.metainfo or await self.jobs.run_long(
+            lambda pause: resume.load(self.info_hash, partial(Metainfo.from_file, pause=pause))
+        )
         if metainfo is None:
             kept = self._kept_metadata = self._keep_metadata(resume)
             await kept.load()

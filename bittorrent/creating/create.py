@@ -10,7 +10,9 @@ from bittorrent.errors import MetainfoError, StorageError
 from bittorrent.files.names import is_state_folder
 from bittorrent.files.paths import shorten
 from bittorrent.metainfo.announce import parse_nodes, parse_trackers, parse_url
-from bittorrent.metainfo.torrent import DEFAULT_LIMITS, HASH_SIZE, Metainfo
+from bittorrent.metainfo.torrent import DEFAULT_LIMITS, Metainfo
+from bittorrent.pieces.geometry import Geometry
+from bittorrent.pieces.hasher import SHA1_SIZE, Sha1Hasher
 from bittorrent.storage.hashing import SourceFile, hash_pieces
 from bittorrent.storage.scan import scan_files
 from transfer.wire import bencode
@@ -91,7 +93,7 @@ def create_metainfo(
     info: dict[bytes, Encodable] = {
         b"name": os.fsencode(name),
         b"piece length": piece_length,
-        b"pieces": hash_pieces(files, piece_length, executor=executor, progress=progress),
+        b"pieces": hash_pieces(files, piece_length, Sha1Hasher(), executor=executor, progress=progress),
     }
     if files[0].path:
         info[b"files"] = [_listed(file) for file in files]
@@ -177,7 +179,7 @@ def _check_piece_length(piece_length: int, total_bytes: int) -> None:
         raise MetainfoError(f"the piece length must be a power of two from {MIN_PIECE_LENGTH} on, not {piece_length}")
     if piece_length > DEFAULT_LIMITS.piece_length_bytes:
         raise MetainfoError(f"the piece length must be at most {DEFAULT_LIMITS.piece_length_bytes}, not {piece_length}")
-    hashes_size = -(-total_bytes // piece_length) * HASH_SIZE
+    hashes_size = Geometry.of(total_bytes, piece_length).piece_count * SHA1_SIZE
     if hashes_size > DEFAULT_LIMITS.size_bytes // 2:
         raise MetainfoError(
             f"pieces of {piece_length} bytes would make a torrent of {hashes_size} bytes; use larger ones"

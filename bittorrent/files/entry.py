@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_FILES = 500_000
 MAX_TOTAL_BYTES = 2**63 - 1  # what a file offset can hold
 
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bittorrent.errors import MetainfoError, StorageError
-from bittorrent.files.entry import FileEntry
+from bittorrent.files.entry import MAX_FILES, FileEntry
 from bittorrent.files.names import SYSTEM_RULES, NameRules
 from bittorrent.files.paths import without_unsafe_characters
 from bittorrent.metainfo.announce import parse_nodes, parse_trackers, parse_web_seeds
 from bittorrent.metainfo.files import parse_files, parse_name
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.pieces.geometry import Geometry
+from bittorrent.pieces.hasher import SHA1_SIZE, PieceHasher, Sha1Hasher
 from transfer.address import Address
 from transfer.plain_file import read_file
 from transfer.wire import bencode
@@ -24,15 +25,13 @@ from transfer.wire.bencode_parts import BencodedParts, no_pause
 if TYPE_CHECKING:
     from transfer.wire.bencode import Encodable, Value
 
-HASH_SIZE = 20
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetainfoLimits:
     """Bounds on a torrent from outside. Beyond the first three it is refused; surplus sources of peers are dropped."""
 
     size_bytes: int = 32 << 20
-    files: int = 500_000
+    files: int = MAX_FILES
     piece_length_bytes: int = 256 << 20
     trackers: int = 500
     nodes: int = 200
@@ -55,8 +54,8 @@ class Metainfo:
     `name` and the paths of `files` are fit for the disk; where that is another name than the torrent has, it is in
     `original_name` and `FileEntry.original`. `info_hash` is the SHA-1 of `info_bytes`, the info dictionary exactly as
     it came. `files` are in torrent order, padding and symbolic links included (`visible_files` leaves them out).
-    `geometry` says how their bytes are cut into pieces and blocks. `trackers` are tiers (BEP 12). `source`, in the info
-    dictionary, is how private trackers tell their torrents apart.
+    `geometry` says how their bytes are cut into pieces and blocks, `hasher` which pieces are right.
+    `trackers` are tiers (BEP 12). `source`, in the info dictionary, is how private trackers tell their torrents apart.
     The text of `comment`, `created_by` and `source` is fit for a terminal: control characters are gone, but for the
     line ends of the comment.
 
@@ -70,6 +69,7 @@ class Metainfo:
     total_bytes: int
     piece_length: int
     piece_hashes: bytes
+    hasher: PieceHasher = field(repr=False, compare=False)
     private: bool = False
     trackers: tuple[tuple[str, ...], ...] = ()
     nodes: tuple[Address, ...] = ()
@@ -227,6 +227,7 @@ class Metainfo:
         total_bytes = files[-1].end if files else 0
         if total_bytes == 0:
             raise MetainfoError("the torrent contains no data: all its files are empty")
+        piece_hashes = _parse_piece_hashes(info, total_bytes, piece_length)
         return cls(
             info_hash=info_hash,
             info_bytes=info_bytes,
@@ -235,7 +236,8 @@ class Metainfo:
             files=files,
             total_bytes=total_bytes,
             piece_length=piece_length,
-            piece_hashes=_parse_piece_hashes(info, total_bytes, piece_length),
+            piece_hashes=piece_hashes,
+            hasher=Sha1Hasher(piece_hashes),
             private=info.get(b"private") == 1,
             trackers=trackers,
             nodes=nodes,
@@ -261,9 +263,7 @@ class Metainfo:
         Raises:
             IndexError: no such piece.
         """
-        if not 0 <= index < self.piece_count:
-            raise IndexError(f"piece {index} of {self.piece_count}")
-        return self.piece_hashes[index * HASH_SIZE : (index + 1) * HASH_SIZE]
+        return Sha1Hasher(self.piece_hashes).expected(index)
 
     def magnet(self) -> Magnet:
         """What identifies this torrent and where to ask for it, without the metadata."""
@@ -326,11 +326,11 @@ def _parse_piece_hashes(info: dict[bytes, Value], total_bytes: int, piece_length
     pieces = info.get(b"pieces")
     if not isinstance(pieces, bytes):
         raise MetainfoError("the torrent has no piece hashes")
-    expected = -(-total_bytes // piece_length)
-    if len(pieces) != expected * HASH_SIZE:
+    expected = Geometry.of(total_bytes, piece_length).piece_count
+    if len(pieces) != expected * SHA1_SIZE:
         raise MetainfoError(
             f"the torrent has {len(pieces)} bytes of piece hashes; {total_bytes} bytes in pieces of {piece_length}"
-            f" need {expected * HASH_SIZE}"
+            f" need {expected * SHA1_SIZE}"
         )
     return pieces
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from bittorrent.errors import StorageError
 from bittorrent.files.spans import FileSpans
 from bittorrent.pieces.geometry import Geometry
+from bittorrent.pieces.hasher import PieceHasher
 from bittorrent.storage.descriptors import HAS_POSITIONED_CALLS, DescriptorCache, read_at
 
 if TYPE_CHECKING:
@@ -47,11 +47,12 @@ class SourceFile:
 def hash_pieces(
     files: Sequence[SourceFile],
     piece_length: int,
+    hasher: PieceHasher,
     *,
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> bytes:
-    """The SHA-1 of each piece of the concatenated files, one after the other.
+    """The digest of each piece of the concatenated files, one after the other.
 
     Args:
         executor: hashes in its threads, all at once; without one everything happens in the caller's.
@@ -60,9 +61,9 @@ def hash_pieces(
     Raises:
         StorageError: a file cannot be read, or is not as it was when it was found.
 
-    Cost: as fast as SHA-1 on each thread for what is in the page cache.
+    Cost: as fast as the hash on each thread for what is in the page cache.
     """
-    source = _Source(files, piece_length)
+    source = _Source(files, piece_length, hasher)
     count = source.geometry.piece_count
     smallest = -(-count // _MAX_JOBS)
     batch = max(1, smallest, (_JOB_BYTES if executor is None else _THREAD_JOB_BYTES) // piece_length)
@@ -85,7 +86,8 @@ def hash_pieces(
 class _Source:
     """Files read as one; shared by threads."""
 
-    def __init__(self, files: Sequence[SourceFile], piece_length: int) -> None:
+    def __init__(self, files: Sequence[SourceFile], piece_length: int, hasher: PieceHasher) -> None:
+        self._hasher = hasher
         self._files = files
         ends = accumulate(file.length for file in files)
         self._spans = FileSpans((end - file.length, file.length) for end, file in zip(ends, files, strict=True))
@@ -97,10 +99,10 @@ class _Source:
         buffer = memoryview(bytearray(min(_READ_BYTES, self.geometry.piece_length)))
         digests = bytearray()
         for index in pieces:
-            hasher = hashlib.sha1(usedforsecurity=False)
+            running = self._hasher.begin(index)
             for number, position, size in self._spans.cut(*self.geometry.piece_span(index)):
-                self._feed(hasher.update, self._files[number], position, size, buffer)
-            digests += hasher.digest()
+                self._feed(running.update, self._files[number], position, size, buffer)
+            digests += running.digest()
         return bytes(digests)
 
     def check_unchanged(self) -> None:
@@ -116,7 +118,7 @@ class _Source:
                 raise _changed(file)
 
     def _feed(
-        self, update: Callable[[memoryview], None], file: SourceFile, position: int, size: int, buffer: memoryview
+        self, update: Callable[[memoryview], object], file: SourceFile, position: int, size: int, buffer: memoryview
     ) -> None:
         if not file.is_on_disk:
             while size:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bittorrent.errors import StorageError
-from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.files.file_set import FileSet
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.storage.file_facts import ADVICE
 from bittorrent.storage.ports import FileStamp
@@ -26,7 +26,7 @@ class Verdict:
     unclear: tuple[int, ...]
 
 
-def judge(metainfo: Metainfo, have: Bitfield, found: Mapping[int, int]) -> Verdict:
+def judge(torrent: FileSet, have: Bitfield, found: Mapping[int, int]) -> Verdict:
     """Decides whose files are.
 
     One right piece makes a file ours: an earlier run or another program fetched it. Without any, a file is somebody
@@ -37,11 +37,11 @@ def judge(metainfo: Metainfo, have: Bitfield, found: Mapping[int, int]) -> Verdi
         have: the pieces that are right.
         found: the sizes of the files in question, by their number.
     """
-    geometry = metainfo.geometry
+    geometry = torrent.geometry
     foreign: list[int] = []
     unclear: list[int] = []
     for number, size in found.items():
-        entry = metainfo.files[number]
+        entry = torrent.files[number]
         pieces = geometry.pieces_of(entry.offset, entry.length)
         if have.count_between(pieces.start, pieces.stop):
             continue

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bittorrent.files.entry import FileEntry
+from bittorrent.files.file_set import FileSet
 from bittorrent.files.names import is_state_folder
-from bittorrent.metainfo.torrent import Metainfo
 
 
 def find_places(files: Sequence[FileEntry], root: str) -> list[str]:
@@ -28,11 +28,11 @@ def find_places(files: Sequence[FileEntry], root: str) -> list[str]:
     return places
 
 
-def content_path(metainfo: Metainfo, directory: Path) -> Path:
+def content_path(torrent: FileSet, directory: Path) -> Path:
     """The file of a torrent, or the folder around its files."""
-    path = directory / metainfo.name
-    if metainfo.original_name is not None and not os.path.lexists(path):
-        original = _original_place((metainfo.original_name,), str(directory))
+    path = directory / torrent.name
+    if torrent.original_name is not None and not os.path.lexists(path):
+        original = _original_place((torrent.original_name,), str(directory))
         if original is not None and os.path.lexists(original):
             return Path(original)
     return path

@@ -13,15 +13,26 @@ import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from hashlib import blake2b
+from typing import Protocol, TypeVar
 
 from bittorrent.errors import MetainfoError, ResumeError, StorageError
 from bittorrent.files.paths import STATE_FOLDER
-from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.durable import remove_file, remove_folder_if_empty, write_durably
 from bittorrent.storage.resume_state import MAX_STATE_BYTES, ResumeState
 from transfer.plain_file import read_file
 from transfer.wire import bencode
-from transfer.wire.bencode_parts import no_pause
+
+
+class KeptTorrent(Protocol):
+    """A torrent, as far as it is kept: what it is known by, and its bytes. `Metainfo` is one."""
+
+    @property
+    def info_hash(self) -> bytes: ...
+
+    def to_bytes(self) -> bytes: ...
+
+
+TorrentT = TypeVar("TorrentT", bound=KeptTorrent)
 
 
 class ResumeStore:
@@ -45,34 +56,38 @@ class ResumeStore:
         hidden = os.path.join(os.path.abspath(directory), STATE_FOLDER)
         self._folder = os.path.abspath(state_dir) if state_dir is not None else hidden
 
-    def save(self, metainfo: Metainfo) -> None:
+    def save(self, torrent: KeptTorrent) -> None:
         """Stores a torrent durably.
 
         Raises:
             StorageError: the system refused.
         """
-        write_durably(self._path(metainfo.info_hash, ".torrent"), metainfo.to_bytes())
+        write_durably(self._path(torrent.info_hash, ".torrent"), torrent.to_bytes())
 
-    def load(self, info_hash: bytes, *, pause: Callable[[], None] = no_pause) -> Metainfo | None:
-        """The stored torrent, or None. `pause` is as for `Metainfo.from_bytes`.
+    def load(self, info_hash: bytes, read: Callable[[str], TorrentT]) -> TorrentT | None:
+        """The stored torrent, or None.
+
+        Args:
+            read: makes a torrent of a file, such as `Metainfo.from_file`.
 
         Raises:
             StorageError: it is there and cannot be read.
         """
         path = self._path(info_hash, ".torrent")
+        torrent: TorrentT | None = None
         try:
-            metainfo = Metainfo.from_file(path, pause=pause)
+            torrent = read(path)
         except MetainfoError:
-            metainfo = None
+            pass
         except StorageError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return None
             raise
-        if metainfo is None or metainfo.info_hash != info_hash:
+        if torrent is None or torrent.info_hash != info_hash:
             with suppress(StorageError):  # only tidying up: it is not used either way
                 remove_file(path)
             return None
-        return metainfo
+        return torrent
 
     def save_metadata(self, info_hash: bytes, size: int, pieces: Mapping[int, bytes]) -> None:
         """Stores what has come of the metadata of a magnet link.
@@ -150,9 +165,14 @@ class ResumeStore:
         """
         if other._folder == self._folder:
             return
-        metainfo = self.load(info_hash)
-        if metainfo is not None:
-            other.save(metainfo)
+        path = self._path(info_hash, ".torrent")
+        try:
+            data = read_file(path, MAX_STATE_BYTES)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                raise StorageError.from_os_error("read", path, error) from None
+        else:
+            write_durably(other._path(info_hash, ".torrent"), data)
         self.forget(info_hash)
 
     def forget(self, info_hash: bytes) -> None:

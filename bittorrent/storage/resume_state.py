@@ -8,8 +8,8 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from bittorrent.errors import MetainfoError, ResumeError
+from bittorrent.files.file_set import FileSet
 from bittorrent.files.paths import check_path
-from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.bitfield import Bitfield, BitfieldError
 from bittorrent.storage.ports import FileStamp
 from transfer.wire import bencode
@@ -99,39 +99,39 @@ class ResumeState:
         except (MetainfoError, UnicodeDecodeError):
             raise ResumeError("the stored state names an unsafe path") from None
 
-    def fits(self, metainfo: Metainfo) -> bool:
+    def fits(self, torrent: FileSet) -> bool:
         """Whether this is about that torrent at all."""
         try:
-            Bitfield.from_wire(self.have, metainfo.piece_count)
+            Bitfield.from_wire(self.have, torrent.geometry.piece_count)
         except BitfieldError:
             return False
         return (
-            self.info_hash == metainfo.info_hash
-            and len(self.stamps) == len(metainfo.files) + 1
-            and len(self.priorities) in (0, len(metainfo.files))
-            and len(self.begun) in (0, len(metainfo.files))
-            and all(0 <= number < len(metainfo.files) for number in self.paths)
+            self.info_hash == torrent.info_hash
+            and len(self.stamps) == len(torrent.files) + 1
+            and len(self.priorities) in (0, len(torrent.files))
+            and len(self.begun) in (0, len(torrent.files))
+            and all(0 <= number < len(torrent.files) for number in self.paths)
         )
 
-    def trusted(self, metainfo: Metainfo, stamps: Sequence[FileStamp | None]) -> tuple[Bitfield, list[int]]:
+    def trusted(self, torrent: FileSet, stamps: Sequence[FileStamp | None]) -> tuple[Bitfield, list[int]]:
         """What can be believed now: the pieces that are certainly there, and those to be hashed, in order.
 
         A file is as it was when it has the same size and the same time of its last change. A piece is believed, either
         way, when all files that it reaches into are as they were; what lies in the part file stands and falls with it.
         Of a file that was not there and is not, with no part file, there can be nothing.
         """
-        have = Bitfield.from_wire(self.have, metainfo.piece_count)
-        changed = Bitfield(metainfo.piece_count)
-        nothing = Bitfield(metainfo.piece_count)
+        have = Bitfield.from_wire(self.have, torrent.geometry.piece_count)
+        changed = Bitfield(torrent.geometry.piece_count)
+        nothing = Bitfield(torrent.geometry.piece_count)
         part_is_same = self.stamps[-1] == stamps[-1]
-        for number, entry in enumerate(metainfo.files):
+        for number, entry in enumerate(torrent.files):
             if entry.is_padding or not entry.length:
                 continue
             is_same, stamp = self.stamps[number] == stamps[number], stamps[number]
             if is_same and (stamp is not None or (part_is_same and stamps[-1] is not None)):
                 continue
             is_empty = is_same and part_is_same
-            for index in metainfo.geometry.pieces_of(entry.offset, entry.length):
+            for index in torrent.geometry.pieces_of(entry.offset, entry.length):
                 (nothing if is_empty else changed).set(index)
         for index in (*changed, *nothing):
             have.clear(index)

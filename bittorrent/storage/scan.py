@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from bittorrent.errors import MetainfoError, StorageError
+from bittorrent.files.entry import MAX_FILES
 from bittorrent.files.names import STATE_FOLDER
-from bittorrent.metainfo.torrent import DEFAULT_LIMITS
 from bittorrent.storage.hashing import SourceFile
 
 
@@ -65,8 +65,8 @@ def scan_files(root: str, *, attributes: bool = False, exclude: Sequence[str] = 
             elif stat.S_ISREG(status.st_mode):
                 marks = _marks(entry.name, status) if attributes else ""
                 found.append(SourceFile(path, entry.path, status.st_size, status.st_mtime_ns, marks))
-        if len(found) > DEFAULT_LIMITS.files:
-            raise MetainfoError(f"cannot share {root}: it holds more than {DEFAULT_LIMITS.files} files")
+        if len(found) > MAX_FILES:
+            raise MetainfoError(f"cannot share {root}: it holds more than {MAX_FILES} files")
     found.sort(key=lambda file: file.raw_path)
     return found
 

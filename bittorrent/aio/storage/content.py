@@ -14,7 +14,7 @@ from bittorrent.aio.storage.disk import Disk, DiskJobs
 from bittorrent.aio.storage.file_watch import FileWatch
 from bittorrent.aio.storage.kept_state import KeptState, Totals
 from bittorrent.errors import StorageError
-from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.files.file_set import FileSet
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.held_places import HeldPlaces
@@ -27,7 +27,7 @@ class Content:
     """Opens, checks, changes and remembers what a torrent has on disk. To be closed with `aclose`.
 
     Args:
-        metainfo: what there should be.
+        torrent: what there should be.
         download_dir: where.
         state_dir: where the state is kept for good; without it only while a download is unfinished, beside the files.
         seed_only: nothing is ever written, except to `state_dir`.
@@ -39,7 +39,7 @@ class Content:
 
     def __init__(
         self,
-        metainfo: Metainfo,
+        torrent: FileSet,
         *,
         download_dir: Path,
         state_dir: Path | None,
@@ -53,15 +53,15 @@ class Content:
         self.download_dir = download_dir
         self.priorities: tuple[int, ...] = ()
         self.totals = Totals()
-        self._metainfo = metainfo
+        self._torrent = torrent
         self._seed_only = seed_only
         self._overwrite = overwrite
         self._has_begun = False
         self._found: Bitfield | None = None  # in the check, and with certainty until the first write
         self._open_storage = open_storage
         self._jobs = jobs
-        self._state = state if state is not None and state.fits(metainfo) else None
-        files = metainfo.files
+        self._state = state if state is not None and state.fits(torrent) else None
+        files = torrent.files
         if self._state is not None:
             self.priorities = self._state.priorities
             self.totals = Totals(
@@ -74,21 +74,19 @@ class Content:
         self._storage: Storage = open_storage(files, download_dir, writable=not seed_only)
         self._files = self._storage if isinstance(self._storage, FileBacked) else None
         self._places = HeldPlaces(
-            metainfo.files,
+            torrent.files,
             download_dir,
-            info_hash=metainfo.info_hash,
-            name=metainfo.name,
+            info_hash=torrent.info_hash,
+            name=torrent.name,
             writable=not seed_only,
             claims=claims,
         )
         self._first_places = self._places.group(self._files.paths, download_dir) if self._files is not None else {}
-        self.disk = Disk(metainfo, self._storage, jobs)
+        self.disk = Disk(torrent, self._storage, jobs)
         watched = self._storage if isinstance(self._storage, Watched) else None
-        self._watch = (
-            FileWatch(metainfo, watched, self.disk, jobs, overwrite=overwrite) if watched is not None else None
-        )
+        self._watch = FileWatch(torrent, watched, self.disk, jobs, overwrite=overwrite) if watched is not None else None
         self._kept = KeptState(
-            metainfo,
+            torrent,
             self._files,
             self._watch,
             self.disk,
@@ -99,13 +97,13 @@ class Content:
         )
 
     @classmethod
-    async def open(cls, metainfo: Metainfo, *, jobs: DiskJobs, **options: Any) -> Content:
+    async def open(cls, torrent: FileSet, *, jobs: DiskJobs, **options: Any) -> Content:
         """Makes one, and claims its places; `options` are those of the constructor.
 
         Raises:
             StorageError: another torrent uses one of them.
         """
-        content = await jobs.compute(lambda: cls(metainfo, jobs=jobs, **options))
+        content = await jobs.compute(lambda: cls(torrent, jobs=jobs, **options))
         if content._files is not None:
             content._places.claim(content._first_places)
         return content
@@ -130,8 +128,8 @@ class Content:
         else:
             await self.disk.run(self._storage.prepare)
             stamps = await self.disk.run(files.stamps)
-            have, doubtful = await self._jobs.compute(lambda: state.trusted(self._metainfo, stamps))
-            believed = self._metainfo.piece_count - len(doubtful)
+            have, doubtful = await self._jobs.compute(lambda: state.trusted(self._torrent, stamps))
+            believed = self._torrent.geometry.piece_count - len(doubtful)
             for index in await self.disk.verify(doubtful, lambda count: on_piece(believed + count)):
                 have.set(index)
             begun = await self._jobs.compute(lambda: begun_by_us(state.begun, state.stamps, stamps))
@@ -179,12 +177,12 @@ class Content:
     def pieces_of(self, numbers: Collection[int] | None) -> Sequence[int]:
         """The pieces that reach into some files, in order; None stands for all files. The part file comes after the
         others, and has to do with all that are not wanted."""
-        files = self._metainfo.files
+        files = self._torrent.files
         if numbers is None or not files:
-            return range(self._metainfo.piece_count)
+            return range(self._torrent.geometry.piece_count)
         unwanted = {number for number, priority in enumerate(self.priorities) if not priority}
         chosen = {number for number in numbers if number < len(files)} | (unwanted if len(files) in numbers else set())
-        geometry, entries = self._metainfo.geometry, [files[number] for number in chosen]
+        geometry, entries = self._torrent.geometry, [files[number] for number in chosen]
         return sorted({index for entry in entries for index in geometry.pieces_of(entry.offset, entry.length)})
 
     async def lost_in_holes(self, have: Bitfield) -> list[int]:
@@ -208,7 +206,7 @@ class Content:
         if watch is None:
             return set()
         known = await watch.met()
-        await watch.look_again(range(len(self._metainfo.files) + 1) if numbers is None else numbers)
+        await watch.look_again(range(len(self._torrent.files) + 1) if numbers is None else numbers)
         if not self._seed_only and 0 in self.priorities:
             await self.select(self.priorities)  # for files that are gone
         return await watch.met() - known
@@ -285,8 +283,8 @@ class Content:
             StorageError: no safe path, something is there already, or the system refused.
         """
         files = self._need_files("rename")
-        if not 0 <= number < len(self._metainfo.files) or self._metainfo.files[number].is_padding:
-            raise StorageError(f"cannot rename file {number} of {self._metainfo.name}: there is none")
+        if not 0 <= number < len(self._torrent.files) or self._torrent.files[number].is_padding:
+            raise StorageError(f"cannot rename file {number} of {self._torrent.name}: there is none")
         old = files.paths
         new = [*old[:number], path, *old[number + 1 :]] if path else old
         self._places.claim(await self._jobs.compute(lambda: self._places.group(new, self.download_dir)))
@@ -339,7 +337,7 @@ class Content:
         assert self._files is not None
         paths = self._files.paths
         return foreign_error(
-            [os.path.join(self.download_dir, *paths[number]) for number in numbers], self._metainfo.name
+            [os.path.join(self.download_dir, *paths[number]) for number in numbers], self._torrent.name
         )
 
     async def delete(self) -> None:
@@ -351,7 +349,7 @@ class Content:
         files = self._need_files("delete")
 
         def delete() -> None:
-            moved = zip(self._metainfo.files, files.paths, strict=True)
+            moved = zip(self._torrent.files, files.paths, strict=True)
             entries = tuple(entry if entry.path == path else replace(entry, path=path) for entry, path in moved)
             storage = self._open_storage(entries, self.download_dir, writable=True)
             assert isinstance(storage, FileBacked)
@@ -372,7 +370,7 @@ class Content:
         """Before the next write, the lock is to be taken and everything to be noted again."""
         self._places.unlock()
         if self._found is not None:
-            self._found = Bitfield(self._metainfo.piece_count)
+            self._found = Bitfield(self._torrent.geometry.piece_count)
             self._note_before_writing(self._found)
 
     async def aclose(self) -> None:
@@ -383,7 +381,7 @@ class Content:
 
     @property
     def info_hash(self) -> bytes:
-        return self._metainfo.info_hash
+        return self._torrent.info_hash
 
     @property
     def blocks_path(self) -> str | None:
@@ -395,10 +393,10 @@ class Content:
         assert files is not None
         has_parts = (self.download_dir / self._kept.part_file).exists
         if any(priority == 0 for priority in self.priorities) or await self.disk.run(has_parts):
-            await self.select(self.priorities or [1] * len(self._metainfo.files))
+            await self.select(self.priorities or [1] * len(self._torrent.files))
 
     def _need_files(self, action: str) -> FileBacked:
         if self._files is None or self._seed_only:
             reason = "it is only seeded" if self._seed_only else "its storage is not made of files"
-            raise StorageError(f"cannot {action} {self._metainfo.name}: {reason}")
+            raise StorageError(f"cannot {action} {self._torrent.name}: {reason}")
         return self._files

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -14,7 +13,7 @@ from threading import Lock
 from typing import Any, TypeVar
 
 from bittorrent.errors import JobInterruptedError
-from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.files.file_set import FileSet
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import Block
 from bittorrent.storage.check import verify_pieces
@@ -103,8 +102,8 @@ class _Pause:
 class Disk:
     """Runs the synchronous storage of one torrent in the threads of `jobs`."""
 
-    def __init__(self, metainfo: Metainfo, storage: Storage, jobs: DiskJobs) -> None:
-        self._metainfo = metainfo
+    def __init__(self, torrent: FileSet, storage: Storage, jobs: DiskJobs) -> None:
+        self._torrent = torrent
         self._storage = storage
         self._cached_reads = storage if isinstance(storage, CachedReads) else None
         # The system lets one thread write to a file at a time, and others burn time waiting; remote storages differ.
@@ -126,8 +125,8 @@ class Disk:
         """
         await self.run(self._storage.prepare)
         if not await self.run(self._storage.exists_any):
-            return Bitfield(self._metainfo.piece_count)
-        return await self.verify(range(self._metainfo.piece_count), on_piece)
+            return Bitfield(self._torrent.geometry.piece_count)
+        return await self.verify(range(self._torrent.geometry.piece_count), on_piece)
 
     async def verify(self, pieces: Sequence[int], on_piece: Callable[[int], None] | None = None) -> Bitfield:
         """Hashes some pieces, in all threads at once; returns those that are right.
@@ -135,8 +134,8 @@ class Disk:
         Raises:
             StorageError: what is there is not usable.
         """
-        have = Bitfield(self._metainfo.piece_count)
-        size = max(1, CHECK_BATCH_BYTES // self._metainfo.piece_length)
+        have = Bitfield(self._torrent.geometry.piece_count)
+        size = max(1, CHECK_BATCH_BYTES // self._torrent.geometry.piece_length)
         batches = deque(pieces[start : start + size] for start in range(0, len(pieces), size))
         waiting: deque[asyncio.Future[list[tuple[int, bool]]]] = deque()
         looked_at = 0
@@ -173,7 +172,7 @@ class Disk:
         if self._gate is not None or storage is None:
             return None
         found: list[memoryview] = []
-        for start, lengths in self._metainfo.geometry.runs(blocks):
+        for start, lengths in self._torrent.geometry.runs(blocks):
             data = storage.read_cached(start, sum(lengths))
             if data is None:
                 return None
@@ -235,7 +234,7 @@ class Disk:
     def _verification(self, pieces: Sequence[int]) -> Callable[[], list[tuple[int, bool]]]:
         def verify() -> list[tuple[int, bool]]:
             found: list[tuple[int, bool]] = []
-            results = verify_pieces(self._metainfo, self._storage, pieces=pieces)
+            results = verify_pieces(self._torrent, self._storage, pieces=pieces)
             while not self._stop_check and (result := next(results, None)) is not None:
                 found.append(result)
             return found
@@ -243,11 +242,12 @@ class Disk:
         return verify
 
     def _verify_and_write(self, index: int, buffer: bytearray) -> bool:
-        if hashlib.sha1(buffer, usedforsecurity=False).digest() != self._metainfo.piece_hash(index):
+        hasher = self._torrent.hasher
+        if not hasher.expects(index, hasher.digest(index, buffer)):
             return False
         with self._turn:
             self.begin_writing()
-            self._storage.write(self._metainfo.geometry.offset_of(index), buffer)
+            self._storage.write(self._torrent.geometry.offset_of(index), buffer)
         return True
 
     def begin_writing(self) -> None:
@@ -262,7 +262,7 @@ class Disk:
 
     def _read(self, blocks: Sequence[Block]) -> list[memoryview]:
         found: list[memoryview] = []
-        for start, lengths in self._metainfo.geometry.runs(blocks):
+        for start, lengths in self._torrent.geometry.runs(blocks):
             found += _cut(memoryview(self._storage.read(start, sum(lengths))), lengths)
         return found
 

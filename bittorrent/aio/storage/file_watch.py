@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from bittorrent.aio.storage.disk import Disk, DiskJobs
-from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.files.file_set import FileSet
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.storage.ownership import Verdict, judge
 from bittorrent.storage.ports import FileChange, Watched
@@ -26,10 +26,10 @@ class FileWatch:
         compared: the numbers of those that may be: what is to be written there has to be there already.
     """
 
-    def __init__(self, metainfo: Metainfo, watched: Watched, disk: Disk, jobs: DiskJobs, *, overwrite: bool) -> None:
+    def __init__(self, torrent: FileSet, watched: Watched, disk: Disk, jobs: DiskJobs, *, overwrite: bool) -> None:
         self.left: frozenset[int] = frozenset()
         self.compared: frozenset[int] = frozenset()
-        self._metainfo = metainfo
+        self._torrent = torrent
         self._watched = watched
         self._disk = disk
         self._jobs = jobs
@@ -53,7 +53,7 @@ class FileWatch:
 
     async def lost_in_holes(self, have: Bitfield) -> list[int]:
         """The pieces of `have` that were written, and of which the disk has nothing."""
-        geometry = self._metainfo.geometry
+        geometry = self._torrent.geometry
         holes = await self._disk.run(self._watched.holes)
         pieces = dict.fromkeys(index for start, size in holes for index in geometry.pieces_of(start, size))
         hollow = [index for index in pieces if index in have]
@@ -63,7 +63,7 @@ class FileWatch:
     async def judge(self, have: Bitfield, numbers: Collection[int]) -> Verdict:
         """Whose these files are, as far as the right pieces tell. `decide` makes it so."""
         found = await self._disk.run(lambda: self._watched.holding(numbers))
-        return await self._jobs.compute(lambda: judge(self._metainfo, have, found))
+        return await self._jobs.compute(lambda: judge(self._torrent, have, found))
 
     def decide(self, numbers: Collection[int], verdict: Verdict, *, taken: Collection[int]) -> bool:
         """Whose these files are from now on; whether there are others than before that are left alone.
@@ -91,12 +91,12 @@ class FileWatch:
             return ()
         await self.look_again(unknown)
         new = await self.met() - known
-        entries = [self._metainfo.files[number] for number in new]
-        geometry = self._metainfo.geometry
+        entries = [self._torrent.files[number] for number in new]
+        geometry = self._torrent.geometry
         pieces = {index for entry in entries for index in geometry.pieces_of(entry.offset, entry.length)}
         right = await self._disk.verify(sorted(pieces))
         found = await self._disk.run(lambda: self._watched.holding(new))
-        foreign = judge(self._metainfo, right, found).foreign
+        foreign = judge(self._torrent, right, found).foreign
         if not self._overwrite:
             self.left |= {*foreign}
         self._watched.leave(self.left, self.compared)

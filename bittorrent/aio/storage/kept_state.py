@@ -11,8 +11,8 @@ from pathlib import Path
 from bittorrent.aio.storage.disk import Disk, DiskJobs
 from bittorrent.aio.storage.file_watch import FileWatch
 from bittorrent.errors import StorageError
+from bittorrent.files.file_set import FileSet
 from bittorrent.files.paths import STATE_FOLDER
-from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.storage.durable import remove_file
 from bittorrent.storage.ownership import marks_of
@@ -42,7 +42,7 @@ class KeptState:
 
     def __init__(
         self,
-        metainfo: Metainfo,
+        torrent: FileSet,
         files: FileBacked | None,
         watch: FileWatch | None,
         disk: Disk,
@@ -53,7 +53,7 @@ class KeptState:
         seed_only: bool,
     ) -> None:
         self.directory = directory
-        self._metainfo = metainfo
+        self._torrent = torrent
         self._files = files
         self._watch = watch
         self._disk = disk
@@ -78,7 +78,7 @@ class KeptState:
         if files is None or (self._seed_only and not store.is_lasting):
             return
         if not store.is_lasting and (have.is_full or not (have.count or has_begun)):
-            await self._jobs.run(lambda: store.forget_state(self._metainfo.info_hash))
+            await self._jobs.run(lambda: store.forget_state(self._torrent.info_hash))
             return
         verified = have.copy()  # now: what is verified during the flush may not be part of it
         paths = await self._jobs.compute(lambda: hash(files.paths))
@@ -104,7 +104,7 @@ class KeptState:
         self._stored = None
         with suppress(StorageError):  # it would only be believed where it is looked for
             left, store = self._store_at(old), self.store
-            await self._jobs.run(lambda: left.move_to(store, self._metainfo.info_hash))
+            await self._jobs.run(lambda: left.move_to(store, self._torrent.info_hash))
 
     def forget(self) -> None:
         """Removes everything about the torrent. Blocks.
@@ -113,7 +113,7 @@ class KeptState:
             StorageError: the system refused.
         """
         remove_file(str(self.directory / self.part_file))
-        self.store.forget(self._metainfo.info_hash)
+        self.store.forget(self._torrent.info_hash)
 
     def now(
         self,
@@ -126,13 +126,13 @@ class KeptState:
     ) -> ResumeState:
         """What is to be stored. Cost: a few steps for each file."""
         assert self._files is not None
-        moved = zip(self._metainfo.files, self._files.paths, strict=True)
+        moved = zip(self._torrent.files, self._files.paths, strict=True)
         marks = b""
         if not self._seed_only:
             not_ours = self._watch.left | self._watch.compared if self._watch is not None else frozenset()
             marks = marks_of(stamps, priorities, not_ours=not_ours, is_last=is_last)
         return ResumeState(
-            info_hash=self._metainfo.info_hash,
+            info_hash=self._torrent.info_hash,
             have=have.to_wire(),
             stamps=tuple(stamps),
             priorities=priorities,
@@ -152,12 +152,12 @@ class KeptState:
         """Where blocks of unfinished pieces are kept; None when they are not: there is no place that is ours."""
         if self._seed_only or (self._files is None and self._state_dir is None):
             return None
-        return self.store.blocks_path(self._metainfo.info_hash)
+        return self.store.blocks_path(self._torrent.info_hash)
 
     @property
     def part_file(self) -> str:
         """Where the bytes of unwanted files are, relative to the directory."""
-        return f"{STATE_FOLDER}/{self._metainfo.info_hash.hex()}.parts"
+        return f"{STATE_FOLDER}/{self._torrent.info_hash.hex()}.parts"
 
     def _store_at(self, directory: Path) -> ResumeStore:
         return ResumeStore(directory, state_dir=self._state_dir)

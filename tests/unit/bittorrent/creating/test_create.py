@@ -14,6 +14,7 @@ import pytest
 from bittorrent.creating.create import choose_piece_length, create_metainfo
 from bittorrent.errors import MetainfoError, StorageError
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.pieces.hasher import Sha1Hasher
 from bittorrent.storage.check import verify_pieces
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.hashing import SourceFile, hash_pieces
@@ -143,7 +144,7 @@ def test_what_changes_is_noticed_in_threads_too(tmp_path: Path) -> None:
     found = SourceFile((), str(path), 30 * MIB, path.stat().st_mtime_ns)
     path.write_bytes(bytes(20 * MIB))
     with ThreadPoolExecutor(2) as executor, pytest.raises(StorageError, match="changed while it was read"):
-        hash_pieces([found], 16 * KIB, executor=executor)
+        hash_pieces([found], 16 * KIB, Sha1Hasher(), executor=executor)
 
 
 def test_files_that_begin_with_a_piece_of_their_own(tmp_path: Path) -> None:
@@ -291,7 +292,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path, size: int) -> None
     found = SourceFile((), str(path), 10, path.stat().st_mtime_ns)
     path.write_bytes(bytes(size))
     with pytest.raises(StorageError, match="changed while it was read"):
-        hash_pieces([found], 16 * KIB)
+        hash_pieces([found], 16 * KIB, Sha1Hasher())
 
 
 def test_a_file_that_is_rewritten_while_it_is_read(tmp_path: Path) -> None:
@@ -300,12 +301,12 @@ def test_a_file_that_is_rewritten_while_it_is_read(tmp_path: Path) -> None:
     found = SourceFile((), str(path), 10, path.stat().st_mtime_ns)
     os.utime(path, ns=(1, 1))
     with pytest.raises(StorageError, match="changed while it was read"):
-        hash_pieces([found], 16 * KIB)
+        hash_pieces([found], 16 * KIB, Sha1Hasher())
 
 
 def test_a_file_that_is_gone(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="cannot read"):
-        hash_pieces([SourceFile((), str(tmp_path / "f"), 10, 0)], 16 * KIB)
+        hash_pieces([SourceFile((), str(tmp_path / "f"), 10, 0)], 16 * KIB, Sha1Hasher())
 
 
 @pytest.mark.parametrize("tracker", ["", "tracker", "http://a/\x1b", "http://\udcff/"])

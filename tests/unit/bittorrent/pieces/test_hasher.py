@@ -1,0 +1,53 @@
+"""How pieces are hashed: what any hasher must do, SHA-1 and a tree alike."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bittorrent.pieces.hasher import SHA1_SIZE, PieceHasher, Sha1Hasher
+from tests.tree_hasher import TreeHasher
+
+MAKERS: list[Callable[[bytes], PieceHasher]] = [Sha1Hasher, TreeHasher]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@given(st.lists(st.binary(max_size=40_000), min_size=1, max_size=4), st.integers(0, 5))
+def test_a_piece_has_one_digest_however_its_bytes_come(
+    make: Callable[[bytes], PieceHasher], parts: list[bytes], index: int
+) -> None:
+    hasher = make(b"")
+    if not any(parts):
+        return
+    running = hasher.begin(index)
+    for part in parts:
+        running.update(memoryview(part))
+    assert running.digest() == hasher.digest(index, b"".join(parts))
+    size = sum(map(len, parts))
+    for _ in range(2):
+        assert hasher.digest_of_zeros(index, size) == hasher.digest(index, bytes(size))
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_only_the_right_piece_is_expected_in_its_place(make: Callable[[bytes], PieceHasher]) -> None:
+    pieces = [b"first", b"second", b"third"]
+    hasher = make(b"".join(make(b"").digest(index, piece) for index, piece in enumerate(pieces)))
+    for index in range(3):
+        found = [number for number, piece in enumerate(pieces) if hasher.expects(index, hasher.digest(index, piece))]
+        assert found == [index]
+    for index in (-1, 3):
+        with pytest.raises(IndexError):
+            hasher.expects(index, bytes(20))
+
+
+def test_the_usual_digest_is_sha1() -> None:
+    """FIPS 180-2, appendix A.1."""
+    digest = bytes.fromhex("a9993e364706816aba3e25717850c26c9cd0d89d")
+    assert Sha1Hasher().digest(0, b"abc") == digest
+    assert Sha1Hasher(digest).expected(0) == digest
+    assert len(digest) == SHA1_SIZE
+    assert Sha1Hasher().digest_of_zeros(0, 1 << 20) == hashlib.sha1(bytes(1 << 20)).digest()
