@@ -13,6 +13,8 @@ from transfer.public import public_names
 if TYPE_CHECKING:
     from transfer import simulation as simulation
     from transfer.address import Address, AddressError, packed_host
+    from transfer.aio.layer import Layer
+    from transfer.aio.layered import LayerConfig, LayeredTransport
     from transfer.aio.memory import MemoryNetwork, MemoryTransport
     from transfer.aio.memory_stream import MemoryConfig
     from transfer.aio.resolver import Resolver, ResolverConfig
@@ -39,6 +41,9 @@ __all__ = [
     "DecodeError",
     "ExternalAddress",
     "ExternalAddressConfig",
+    "Layer",
+    "LayerConfig",
+    "LayeredTransport",
     "LimitExceededError",
     "Listener",
     "LocalProtocolError",
@@ -76,6 +81,9 @@ _MODULES = {
     "DecodeError": "transfer.errors",
     "ExternalAddress": "transfer.external_address",
     "ExternalAddressConfig": "transfer.external_address",
+    "Layer": "transfer.aio.layer",
+    "LayerConfig": "transfer.aio.layered",
+    "LayeredTransport": "transfer.aio.layered",
     "LimitExceededError": "transfer.errors",
     "Listener": "transfer.aio.transports",
     "LocalProtocolError": "transfer.errors",

@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.bittorrent.usage import cpu_s, peak_rss_bytes
 from bittorrent import Metainfo, Session, SessionConfig, Torrent, TorrentState
+from transfer import Layer, LayeredTransport, StreamTransport, TcpTransport
 
 
 class Child:
@@ -91,10 +92,14 @@ async def main(settings: dict[str, Any]) -> None:
     if "slots" in settings:
         choker = replace(config.swarm.choker, slots=settings["slots"])
         config = replace(config, swarm=replace(config.swarm, choker=choker))
+    transport: StreamTransport = TcpTransport()
+    for _ in range(settings.get("layers", 0)):
+        transport = LayeredTransport(transport, dial=lambda _: Layer(), accept=Layer)
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    async with Session(Path.cwd(), host=settings["host"], port=settings["port"], config=config) as session:
+    host, port = settings["host"], settings["port"]
+    async with Session(Path.cwd(), host=host, port=port, config=config, transport=transport) as session:
         child = Child(session, measures_lateness=settings.get("measures_lateness", True))
         while line := await reader.readline():
             command = json.loads(line)

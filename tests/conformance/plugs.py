@@ -10,8 +10,11 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from tests.conformance.layers import xored
 from tests.conformance.protocols import Record, Recorder
 from transfer.address import Address
+from transfer.aio.layer import Layer
+from transfer.aio.layered import LayeredTransport
 from transfer.aio.memory import MemoryConfig, MemoryNetwork, MemoryTransport
 from transfer.aio.tcp import TcpListener, TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
@@ -158,6 +161,29 @@ async def memory_network(config: MemoryConfig, host: str) -> AsyncIterator[Plug]
     assert (network.streams, network.listeners) == (0, 0)
 
 
+def through_layer(below: StreamTransport) -> LayeredTransport:
+    """Through a layer that changes nothing."""
+    return LayeredTransport(below, dial=lambda _: Layer(), accept=Layer)
+
+
+@asynccontextmanager
+async def layered_tcp() -> AsyncIterator[Plug]:
+    yield Plug(through_layer(TcpTransport()), "127.0.0.1")
+
+
+@asynccontextmanager
+async def layered_memory() -> AsyncIterator[Plug]:
+    async with memory() as plug:
+        yield Plug(through_layer(plug.transport), plug.host)
+
+
+@asynccontextmanager
+async def two_layers() -> AsyncIterator[Plug]:
+    """One with a handshake that transforms everything over one that does nothing, and odd portions."""
+    async with narrow_memory() as plug:
+        yield Plug(xored(through_layer(plug.transport)), plug.host)
+
+
 # The loop's TCP comes first: what it does not do, no other transport may be asked to do.
 PLUGS: dict[str, Callable[[], AbstractAsyncContextManager[Plug]]] = {
     "loop-tcp": loop_tcp,
@@ -165,4 +191,7 @@ PLUGS: dict[str, Callable[[], AbstractAsyncContextManager[Plug]]] = {
     "tcp-ipv6": tcp_ipv6,
     "memory": memory,
     "narrow-memory": narrow_memory,
+    "layered-tcp": layered_tcp,
+    "layered-memory": layered_memory,
+    "two-layers": two_layers,
 }

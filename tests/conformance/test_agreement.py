@@ -1,18 +1,21 @@
-"""Random programs on TCP and in memory: what protocols are told must be the same, step for step."""
+"""Random programs on TCP, in memory and through layers: what protocols are told must be the same, step for step."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.conformance.layers import xored
 from tests.conformance.plugs import PLUGS, Plug
 from tests.conformance.protocols import BufferedRecorder, Record, Recorder
 from tests.conformance.suite import run_check
 from transfer import simulation
+from transfer.aio.tcp import TcpTransport
 
 ACTIONS = ["write", "write_much", "pause", "resume", "eof", "close"]
 NO = (False, False)
@@ -73,20 +76,27 @@ def told(record: Record) -> Told:
     return Told(tuple(record.calls), len(record.data), record.is_lost, record.lost_with is not None)
 
 
+@asynccontextmanager
+async def xored_tcp() -> AsyncIterator[Plug]:
+    yield Plug(xored(TcpTransport()), "127.0.0.1")
+
+
 @settings(max_examples=40, derandomize=True)
 @given(program=programs, keep_open=st.tuples(st.booleans(), st.booleans()))
 @example(program=[("server", "close"), ("client", "write"), ("client", "write")], keep_open=(False, True))
 @example(program=[("server", "pause"), ("client", "close"), ("server", "write")], keep_open=NO)
 @example(program=[("server", "pause"), ("client", "write"), ("client", "pause"), ("server", "close")], keep_open=NO)
-def test_memory_and_our_sockets_tell_what_tcp_tells(program: list[Step], keep_open: tuple[bool, bool]) -> None:
+def test_memory_our_sockets_and_layers_tell_what_tcp_tells(program: list[Step], keep_open: tuple[bool, bool]) -> None:
     histories: list[list[tuple[Told, Told]]] = []
 
     async def check(plug: Plug) -> None:
         histories.append(await observe(plug, program, keep_open))
 
-    for plug in ("loop-tcp", "tcp-ipv4", "memory"):
-        asyncio.run(run_check(check, PLUGS[plug]))
-    assert histories[0] == histories[1] == histories[2]
+    names = ("loop-tcp", "tcp-ipv4", "memory", "layered-tcp", "layered-memory")
+    for make_plug in [*(PLUGS[name] for name in names), xored_tcp]:
+        asyncio.run(run_check(check, make_plug))
+    for history in histories[1:]:
+        assert history == histories[0]
 
 
 @settings(max_examples=40, derandomize=True)

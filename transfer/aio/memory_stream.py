@@ -72,7 +72,6 @@ class MemoryStream(Stream):
         "_is_reset",
         "_on_lost",
         "_peer",
-        "_read_scheduled",
         "_started",
         "addresses",
     )
@@ -93,7 +92,6 @@ class MemoryStream(Stream):
         self._on_lost = on_lost
         self._started = False
         self._is_reset = False  # the other side takes nothing any more
-        self._read_scheduled = False
         self._drain_scheduled = False
 
     def start(self, protocol: asyncio.BaseProtocol, waiter: asyncio.Future[None] | None = None) -> None:

@@ -13,9 +13,9 @@ from transfer.flow.stream import Closing, StreamCore
 class Stream(asyncio.Transport):
     """One end of a connection. A subclass knows the medium: how bytes get to the other side and come from there.
 
-    It defines `_put`, `_send_end` and `_hang_up`; calls `_finish` and `_resume_if_drained` when bytes have left the
-    core's queue; and gives the protocol what arrives with `_hand_over` and `_tell_end`, or by itself. What the protocol
-    raises goes to the loop's exception handler, unless it is an OSError, and costs it its connection.
+    It defines `_put`, `_send_end` and `_hang_up`, and calls `_finish` and `_resume_if_drained` when bytes have left the
+    core's queue. What arrives it puts into the core's inbox and calls `_read_inbox`, unless it hands it over by itself.
+    What the protocol raises goes to the loop's exception handler, unless it is an OSError, and costs it its connection.
 
     Args:
         core: decides what is allowed and what is due.
@@ -23,7 +23,7 @@ class Stream(asyncio.Transport):
         context: where callbacks run that come from the event loop; None stands for the one they are made in.
     """
 
-    __slots__ = ("_context", "_core", "_is_buffered", "_loop", "_protocol")
+    __slots__ = ("_context", "_core", "_is_buffered", "_loop", "_protocol", "_read_scheduled")
 
     def __init__(
         self,
@@ -38,6 +38,7 @@ class Stream(asyncio.Transport):
         self._context = context
         self._protocol: Any = None
         self._is_buffered = False
+        self._read_scheduled = False
 
     # Reading.
 
@@ -117,6 +118,9 @@ class Stream(asyncio.Transport):
 
     def _start_reading(self) -> None:
         """Reading may go on; nothing may be handed over before the next turn of the loop."""
+        if (self._core.inbox.size or self._core.is_end_waiting) and not self._read_scheduled:
+            self._read_scheduled = True
+            self._call_soon(self._read_inbox)
 
     def _stop_reading(self) -> None:
         """Nothing may be handed over any more."""
@@ -138,6 +142,14 @@ class Stream(asyncio.Transport):
         """To be called from the event loop when bytes have left."""
         if self._core.resume_due():
             self._guarded(self._protocol.resume_writing, is_fatal=False)
+
+    def _read_inbox(self) -> None:
+        """Gives the protocol all that has arrived, as long as it wants it, a chunk at a time."""
+        self._read_scheduled = False
+        core, inbox = self._core, self._core.inbox
+        while inbox.size and core.is_reading:
+            self._hand_over(inbox.first_size)
+        self._tell_end()
 
     def _hand_over(self, most: int) -> None:
         """Gives the protocol one portion of the inbox."""

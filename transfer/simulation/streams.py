@@ -61,7 +61,6 @@ class SimulatedStream(Stream):
         "_consumed_bytes",
         "_network",
         "_number",
-        "_read_scheduled",
         "_reported_bytes",
         "_sent",
         "_server",
@@ -93,7 +92,6 @@ class SimulatedStream(Stream):
         self._config = config
         self._server = server
         self._started = False
-        self._read_scheduled = False
         # Sending.
         self._sent = 0
         self._acknowledged = 0
@@ -128,7 +126,7 @@ class SimulatedStream(Stream):
             else:
                 self._core.receive_end()
             if self._started and not self._read_scheduled:
-                self._context.run(self._read_ready)
+                self._context.run(self._read_inbox)
 
     def receive_acknowledgement(self, total: int) -> None:
         if total > self._acknowledged:
@@ -174,18 +172,6 @@ class SimulatedStream(Stream):
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)
         self._start_reading()
-
-    def _start_reading(self) -> None:
-        if (self._core.inbox.size or self._core.is_end_waiting) and not self._read_scheduled:
-            self._read_scheduled = True
-            self._call_soon(self._read_ready)
-
-    def _read_ready(self) -> None:
-        self._read_scheduled = False
-        core, inbox = self._core, self._core.inbox
-        while inbox.size and core.is_reading:
-            self._hand_over(inbox.first_size)
-        self._tell_end()
 
     def _consumed(self, size: int) -> None:
         self._consumed_bytes += size

@@ -1,0 +1,61 @@
+"""Toy layers: what a real one is written on, in as few lines as show that it can be."""
+
+from __future__ import annotations
+
+from transfer.aio.layer import Chunks, Layer
+from transfer.aio.layered import LayerConfig, LayeredTransport
+from transfer.aio.transports import StreamTransport
+from transfer.errors import RemoteProtocolError
+
+MAGIC = b"xor/1"
+KEY_BYTES = 4
+
+
+class Pad:
+    """A key, over and over."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def combined(self, data: bytes) -> bytes:
+        """With the next so many bytes of it."""
+        size, key = len(data), self._key
+        pad = (key * (size // len(key) + 1))[:size]
+        self._key = key[size % len(key) :] + key[: size % len(key)]
+        return (int.from_bytes(data, "big") ^ int.from_bytes(pad, "big")).to_bytes(size, "big")
+
+
+class Xor(Layer):
+    """Each side first sends a word and its key, which is combined with all that it sends behind that."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__()
+        self._key = key
+        self._sent = Pad(key)
+        self._received = Pad(b"")
+        self._head = b""
+
+    def begin(self) -> None:
+        self.below.write(MAGIC + self._key)
+
+    def receive(self, data: bytes) -> None:
+        if not self.is_open:
+            self._head += data
+            if not self._head.startswith(MAGIC[: len(self._head)]):
+                self.fail(RemoteProtocolError("the other side does not speak xor/1"))
+                return
+            if len(self._head) < len(MAGIC) + KEY_BYTES:
+                return
+            data = self._head[len(MAGIC) + KEY_BYTES :]  # what came behind the handshake
+            self.extra["key"] = self._head[len(MAGIC) :][:KEY_BYTES]
+            self._received = Pad(self.extra["key"])
+            self.open()
+        self.deliver(self._received.combined(data))
+
+    def send(self, chunks: Chunks) -> None:
+        self.below.write(self._sent.combined(b"".join(chunks)))
+
+
+def xored(below: StreamTransport) -> LayeredTransport:
+    config = LayerConfig(max_handshaking=300)  # as many as a check opens at once
+    return LayeredTransport(below, dial=lambda _: Xor(b"dial"), accept=lambda: Xor(b"hear"), config=config)
