@@ -9,11 +9,11 @@ from typing import TypeVar
 
 import pytest
 
-from tests.conformance.plugs import PLUGS, Plug
+from tests.conformance.plugs import PLUGS, Plug, through_layer
 from tests.conformance.suite import CHECKS, run_check
 from transfer.address import Address
 from transfer.aio.tcp import TcpTransport
-from transfer.aio.transports import Listener
+from transfer.aio.transports import Listener, StreamTransport
 from transfer.simulation import Link, Simulation, run
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
@@ -44,13 +44,19 @@ def test_contract_on_one_host(check: str, plug: str) -> None:
     run(lambda _: run_check(CHECKS[check], PLUGS[plug]))
 
 
-@pytest.mark.parametrize("link", [SLOW, BAD], ids=["slow", "bad"])
+@pytest.mark.parametrize(
+    ("link", "over"), [(SLOW, None), (BAD, None), (SLOW, through_layer)], ids=["slow", "bad", "slow-layered"]
+)
 @pytest.mark.parametrize("check", CHECKS)
-def test_contract_between_hosts(check: str, link: Link) -> None:
+def test_contract_between_hosts(
+    check: str, link: Link, over: Callable[[StreamTransport], StreamTransport] | None
+) -> None:
     async def scenario(simulation: Simulation) -> None:
         @asynccontextmanager
         async def far_apart() -> AsyncIterator[Plug]:
-            yield Plug(BetweenHosts(simulation), "10.0.0.2", wait_quiet=lambda: asyncio.sleep(QUIET_S))
+            transport: StreamTransport = BetweenHosts(simulation)
+            transport = transport if over is None else over(transport)
+            yield Plug(transport, "10.0.0.2", wait_quiet=lambda: asyncio.sleep(QUIET_S))
 
         await run_check(CHECKS[check], far_apart, time_limit_s=VIRTUAL_LIMIT_S)
 
