@@ -80,7 +80,11 @@ def test_windows_can_do_less(element: str) -> None:
 
 
 def test_a_path_as_a_whole_has_a_limit() -> None:
-    check_path(("a" * 255,) * (MAX_PATH_BYTES // 256))
+    fits = [*["a" * 255] * (MAX_PATH_BYTES // 256 - 1), "\u00e9" * 127, "a"]  # the separators count, too
+    assert len("/".join(fits).encode()) == MAX_PATH_BYTES
+    check_path(fits)
+    with pytest.raises(MetainfoError, match=f"longer than {MAX_PATH_BYTES} bytes"):
+        check_path([*fits[:-1], "ab"])
     with pytest.raises(MetainfoError, match=f"longer than {MAX_PATH_BYTES} bytes"):
         check_path(("a" * 255,) * (MAX_PATH_BYTES // 256 + 1))
     with pytest.raises(MetainfoError, match="empty path"):

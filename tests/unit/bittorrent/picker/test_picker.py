@@ -91,6 +91,28 @@ def test_what_a_choking_peer_began_is_finished_by_the_next() -> None:
     assert picker.pick(2, 4, now=NOW)[:3] == one[1:]
 
 
+def test_what_a_peer_rejects_is_asked_from_the_next_before_anything_new() -> None:
+    picker = make_picker()
+    one = picker.pick(1, 4, now=NOW)
+    picker.release(1, one[1])
+    assert picker.pick(2, 1, now=NOW) == [one[1]]
+
+
+def test_what_a_helper_rejects_stays_with_the_peer_that_began_it() -> None:
+    picker = make_picker(pieces=2, peers=1)
+    one = picker.pick(1, 2, now=NOW)
+    begun, other = one[0].piece, 1 - one[0].piece
+    for peer in (2, 3, 4):
+        picker.add_peer(peer)
+    picker.peer_have(2, begun)
+    picker.peer_have(3, other)
+    picker.peer_has_all(4)
+    (helped,) = picker.pick(2, 1, now=NOW)
+    assert helped.piece == begun
+    picker.release(2, helped)
+    assert {block.piece for block in picker.pick(4, 4, now=NOW)} == {other}
+
+
 def test_a_piece_with_nothing_received_is_missing_again_after_a_choke() -> None:
     picker = make_picker()
     index = picker.pick(1, 2, now=NOW)[0].piece
@@ -321,6 +343,17 @@ class TestParole:
         for block in blocks[1:]:
             picker.release(2, block)
         assert picker.pick(3, 4, now=NOW) == blocks
+
+    def test_rejects_hand_it_on_with_what_came_when_nothing_is_outstanding_any_more(self) -> None:
+        picker = make_picker(pieces=1, peers=3)
+        index = failed_piece(picker, 1)
+        blocks = picker.pick(2, 4, now=NOW)
+        picker.block_received(2, blocks[0])
+        for block in blocks[1:]:
+            assert picker.pick(3, 4, now=NOW) == []
+            picker.release(2, block)
+        assert picker.pick(3, 4, now=NOW) == picker.geometry.blocks(index)
+        picker.check_invariants()
 
     def test_a_late_block_of_it_is_not_taken(self) -> None:
         picker = make_picker(pieces=1, peers=2)

@@ -83,6 +83,35 @@ def test_files_that_are_not_wanted_are_not_created(root: Path) -> None:
     storage.close()
 
 
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_what_became_of_bytes_of_files_that_nobody_wants_is_noticed(root: Path, is_gone: bool) -> None:
+    storage = FileStorage(FILES, root)
+    storage.select([False, True, True, True, True], part_file=PART)
+    storage.write(0, CONTENT[:10])
+    other = root / "other.parts"
+    if not is_gone:  # somebody puts back what was there before
+        other.write_bytes((root / PART).read_bytes())
+        storage.write(0, b"\xff")
+    storage.flush()
+    assert storage.changes() == []
+    os.unlink(root / PART)
+    if not is_gone:
+        other.rename(root / PART)
+    part = len(FILES)
+    assert [change.number for change in storage.changes()] == [part]
+    storage.look_again([part])
+    assert storage.changes() == []
+    if is_gone:
+        assert storage.is_hole(0, 10)
+        with pytest.raises(MissingDataError):
+            storage.read(0, 1)
+    else:
+        assert storage.read(0, 10) == CONTENT[:10]
+    storage.write(0, b"\xfe")
+    assert storage.read(0, 1) == b"\xfe"
+    storage.close()
+
+
 def test_a_file_that_exists_stays_when_it_is_not_wanted_any_more(root: Path) -> None:
     storage = full(root)
     storage.select([False] * 5, part_file=PART)

@@ -349,6 +349,16 @@ def test_open_files_are_bounded_and_closed(root: Path, open_files: int) -> None:
     assert open_descriptors(root) == 0
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files cannot be counted here")
+def test_the_file_for_what_nobody_wants_is_closed_with_the_others(root: Path) -> None:
+    storage = FileStorage(FILES, root)
+    storage.select([False, True, True, True, True], part_file=".kad/x.parts")
+    storage.write(0, bytes(30))
+    held = open_descriptors(root)
+    storage.close()
+    assert open_descriptors(root) == 0 < held
+
+
 def test_config() -> None:
     with pytest.raises(ValueError, match="open_files"):
         FileStorageConfig(open_files=-1)
