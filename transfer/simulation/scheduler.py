@@ -45,7 +45,6 @@ class Scheduler:
         "_young_collections",
         "events",
         "failure",
-        "is_shared",
         "now_us",
         "ready",
         "sequence",
@@ -62,7 +61,6 @@ class Scheduler:
         self.stopping = False
         self.watch: Callable[[], None] | None = None  # called before each round, when something is blocked
         self.failure: BaseException | None = None
-        self.is_shared = False
         self.ready: deque[Event] = deque()
         self._heap: list[tuple[int, int, Event]] = []
         self._cancelled_timers = 0
@@ -98,10 +96,9 @@ class Scheduler:
                     event = popleft()
                     if not event._cancelled:
                         event._run()
-            except IndexError:
-                if not self.is_shared or ready:  # an event's own
+            except IndexError as error:  # of `popleft`: `run_until` took some of them; or an event's own
+                if error.__traceback__ and error.__traceback__.tb_next:
                     raise
-                self.is_shared = False
             self.events += count
             self._steps_now += count
             if self._steps_now > self._max_steps_per_instant:
@@ -112,11 +109,10 @@ class Scheduler:
     def run_until(self, is_done: Callable[[], bool]) -> None:
         """Runs one event after the other until `is_done`, from within an event that waits for it.
 
-        The loop further out has counted what is ready; `is_shared` tells that it may be less.
+        The loop further out has counted what is ready, and will find less.
         """
         ready = self.ready
         while not is_done():
-            self.is_shared = True
             if not ready:
                 self._advance()
             heap = self._heap
