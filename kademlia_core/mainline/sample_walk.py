@@ -73,7 +73,7 @@ class SampleWalk:
         contact = self._waiting.pop(index if index < len(self._waiting) else 0)
         self._position = contact.key.value + 1
         self._asked.add(contact.address)
-        self._next_at = max(now, self._next_at) + 1 / self._config.queries_per_s
+        self._next_at = now + 1 / self._config.queries_per_s
         return contact, self._target_at(contact.key)
 
     def next_timer(self, *, now: float) -> float:

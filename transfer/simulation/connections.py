@@ -180,14 +180,11 @@ class NetworkCalls(SocketCalls, TransportCalls, SignalCalls, UnsupportedCalls):
         locals_ = await self._datagram_addresses(local_addr, family, flags)
         remotes = await self._datagram_addresses(remote_addr, family, flags)
         local, remote = _matching(locals_, remotes)
-        if local is None:
-            is_ipv6 = ":" in remote[0] if remote is not None else family == socket.AF_INET6
-            local = (here.source_for(remote[0]) if remote is not None else WILDCARDS[is_ipv6], 0)
-            if remote is not None and here.table_for(remote[0]) is here.loopback:
-                local = (remote[0], 0)
-        elif local[0] in WILDCARDS and remote is not None:  # connecting chooses the address
+        if remote is not None and (local is None or local[0] in WILDCARDS):  # connecting chooses the address
             is_inner = here.table_for(remote[0]) is here.loopback
-            local = (remote[0] if is_inner else here.source_for(remote[0]), local[1])
+            local = (remote[0] if is_inner else here.source_for(remote[0]), local[1] if local is not None else 0)
+        elif local is None:
+            local = (WILDCARDS[family == socket.AF_INET6], 0)
         local = bind_datagram(here, *local)
         protocol = protocol_factory()
         socket_options = SocketOptions()

@@ -139,7 +139,7 @@ class StreamServer(asyncio.Server):
         if self.on_closed is not None:
             self.on_closed()
             self.kept = None
-        if self._forever is not None and not self._forever.done():
+        if self._forever is not None:
             self._forever.cancel()
         self._wake()
 

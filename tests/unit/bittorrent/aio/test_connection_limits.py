@@ -155,6 +155,57 @@ def test_in_a_full_torrent_an_idle_peer_gives_way_to_one_of_higher_priority(tmp_
     run(scenario)
 
 
+def strangers_left_after(
+    shared: Metainfo, tmp_path: Path, config: SessionConfig, *, calls: int, is_seed: bool = False
+) -> int:
+    """How many of two peers of no use are still connected after a while, with `calls` peers known that never answer."""
+
+    async def scenario(simulation: Simulation) -> int:
+        folder = tmp_path if is_seed else tmp_path / "nothing"
+        async with session_at(simulation, folder, SEED, config=config) as session:
+            torrent = await add(simulation, SEED, session, shared)
+            await asyncio.sleep(1)
+            assert (torrent.left_bytes == 0) is is_seed
+            strangers = []
+            for number in range(2):
+                with simulation.host(f"9.1.{number}.1"):
+                    _, writer = await asyncio.open_connection(SEED, PORT)
+                name = b"stranger".ljust(20, b"%d" % number)
+                writer.write(b"\x13BitTorrent protocol" + bytes(8) + shared.info_hash + name)
+                strangers.append(writer)
+            await asyncio.sleep(1)
+            connected = set(torrent.swarm.core.peers)
+            assert len(connected) == 2
+            torrent.add_peers([(f"9.3.0.{number}", PORT) for number in range(calls)])
+            await asyncio.sleep(TurnoverConfig().useless_after_s + 10)
+            left = len(connected & set(torrent.swarm.core.peers))
+            for writer in strangers:
+                writer.close()
+            return left
+
+    return run(scenario).result
+
+
+@pytest.mark.parametrize("limit", ["max_connections", "max_connections_per_torrent"])
+def test_in_a_full_torrent_a_useless_peer_gives_way_to_a_call(tmp_path: Path, shared: Metainfo, limit: str) -> None:
+    config = SessionConfig(**{limit: 2})  # type: ignore[arg-type]
+    assert strangers_left_after(shared, tmp_path, config, calls=0) == 2, "there is nobody to call"
+    assert strangers_left_after(shared, tmp_path, config, calls=1) < 2
+
+
+@pytest.mark.parametrize("limit", ["max_connections", "max_connections_per_torrent"])
+def test_nobody_gives_way_to_calls_that_wait_for_other_reasons_than_room(
+    tmp_path: Path, shared: Metainfo, limit: str
+) -> None:
+    config = SessionConfig(max_half_open=1, **{limit: 4})  # type: ignore[arg-type]
+    assert strangers_left_after(shared, tmp_path, config, calls=9) == 2
+
+
+def test_at_a_seed_nobody_gives_way_to_a_call(tmp_path: Path, shared: Metainfo) -> None:
+    config = SessionConfig(max_connections_per_torrent=2)
+    assert strangers_left_after(shared, tmp_path, config, calls=1, is_seed=True) == 2
+
+
 @pytest.mark.parametrize("way", ["download", "upload"])
 def test_a_session_keeps_to_its_rate_over_all_torrents(tmp_path: Path, shared: Metainfo, way: str) -> None:
     """256 KiB twice, at 32 KiB/s together."""

@@ -52,7 +52,11 @@ def test_queries_keep_their_distance_and_their_number() -> None:
     assert walk.next_query(now=9.0) is None, "two are awaited"
     assert walk.next_timer(now=9.0) == float("inf")
     walk.on_failure(first[0], now=9.0)
-    assert walk.next_query(now=9.0) is not None
+    second = walk.next_query(now=9.0)
+    assert second is not None
+    walk.on_failure(second[0], now=9.0)
+    assert walk.next_query(now=9.4) is None, "a pause is not made up for"
+    assert walk.next_timer(now=9.4) == 9.5
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import socket
 from typing import Any
 
 import pytest
@@ -112,6 +113,44 @@ def test_tasks_and_callbacks_stay_on_their_host() -> None:
         return seen
 
     assert run(scenario).result == ["192.0.2.1", "10.0.0.1", "10.0.0.1", "10.0.0.1"]
+
+
+@pytest.mark.parametrize("target", ["127.0.0.1", "::1", "10.0.0.1", "fd00::1"])
+@pytest.mark.parametrize("local", [None, "wildcard"])
+def test_connecting_chooses_an_address_and_a_free_port(target: str, local: str | None) -> None:
+    async def scenario(simulation: Simulation) -> None:
+        loop = asyncio.get_running_loop()
+        wildcard = "::" if ":" in target else "0.0.0.0"
+        with simulation.host("10.0.0.1", "fd00::1"):
+            server, heard = await loop.create_datagram_endpoint(Peer, (wildcard, 5))
+            local_addr = None if local is None else (wildcard, 0)
+            clients = [await loop.create_datagram_endpoint(Peer, local_addr, remote_addr=(target, 5)) for _ in range(2)]
+        names = [transport.get_extra_info("sockname")[:2] for transport, _ in clients]
+        assert [name[0] for name in names] == [target, target]
+        assert len({port for _, port in names}) == 2
+        assert all(port >= 1024 for _, port in names)
+        for transport, _ in clients:
+            transport.sendto(b"hello")
+        await asyncio.sleep(1)
+        assert [source[:2] for _, source in heard.heard] == names
+        for transport in (server, *(transport for transport, _ in clients)):
+            transport.close()
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(("family", "wildcard"), [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")])
+def test_a_family_alone_is_enough_to_bind(family: int, wildcard: str) -> None:
+    async def scenario(simulation: Simulation) -> None:
+        loop = asyncio.get_running_loop()
+        with simulation.host("10.0.0.1", "fd00::1"):
+            transport, _ = await loop.create_datagram_endpoint(Peer, family=family)
+        host, port = transport.get_extra_info("sockname")[:2]
+        assert host == wildcard
+        assert port >= 1024
+        transport.close()
+
+    run(scenario)
 
 
 def test_ports_are_free_then_taken_then_free_again() -> None:
@@ -351,6 +390,20 @@ def test_serve_forever_and_late_starting_servers() -> None:
         assert not server.is_serving()
         with pytest.raises(RuntimeError, match="closed"):
             await server.serve_forever()
+
+    run(scenario)
+
+
+def test_closing_a_server_ends_those_who_serve_forever() -> None:
+    async def scenario(simulation: Simulation) -> None:
+        with simulation.host("10.0.0.1"):
+            server = await asyncio.start_server(lambda reader, writer: writer.close(), "0.0.0.0", 80)
+        serving = asyncio.create_task(server.serve_forever())
+        await asyncio.sleep(1)
+        server.close()
+        await asyncio.wait([serving], timeout=1)
+        assert serving.cancelled()
+        assert not server.is_serving()
 
     run(scenario)
 
