@@ -1,11 +1,14 @@
-"""What decides how fast one peer sends: message by message, to the exact bounds."""
+"""Why a download is as slow as it is: message by message, to the exact bounds."""
 
 from __future__ import annotations
+
+import pytest
 
 from bittorrent.peer.pipeline import PipelineConfig
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
-from bittorrent.swarm.explain import SlowReason, held_up_by
+from bittorrent.stats import TorrentState
+from bittorrent.swarm.explain import SlowReason, explain, held_up_by
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import ExtendedHandshake
 from tests.swarm_victim import SwarmVictim
@@ -35,8 +38,7 @@ class Sender:
         self._hear_requests()
         return len(self._asked)
 
-    @property
-    def reason(self) -> SlowReason:
+    def held_up_by(self) -> SlowReason:
         peer = self._swarm.core.peers[self._peer.number]
         return held_up_by(peer, self._swarm.picker, now=self._swarm.now)
 
@@ -44,19 +46,28 @@ class Sender:
         self._asked += [message for message in self._peer.says() if isinstance(message, wire.Request)]
 
 
+@pytest.mark.parametrize(("count", "whom"), [(1, "1 peer connected"), (2, "2 peers connected")])
+def test_peers_are_counted_in_good_english(count: int, whom: str) -> None:
+    swarm = SwarmVictim(Geometry(BLOCK_SIZE, BLOCK_SIZE), Bitfield(1))
+    for _ in range(count):
+        swarm.join().hear(wire.HaveNone())
+    text = str(explain(swarm.core, state=TorrentState.DOWNLOADING, is_paused=False, loneliness="", now=swarm.now))
+    assert text.startswith(f"{whom}, but none has anything")
+
+
 def test_a_queue_that_is_three_quarters_full_holds_a_download_up() -> None:
     """Requests go out a few at a time, so a queue that is used as far as it goes is not always full."""
     sender = Sender(blocks=9, limit=8)
-    assert sender.reason is SlowReason.CHOKED
+    assert sender.held_up_by() is SlowReason.CHOKED
     sender.unchoke()
-    assert sender.reason is SlowReason.WAITING
+    assert sender.held_up_by() is SlowReason.WAITING
     assert sender.outstanding == 8
     sender.answer(3)
     assert sender.outstanding == 6, "there are no more"
-    assert sender.reason is SlowReason.QUEUE_LIMITED
+    assert sender.held_up_by() is SlowReason.QUEUE_LIMITED
     sender.answer(1)
     assert sender.outstanding == 5
-    assert sender.reason is SlowReason.REMOTE_SLOW
+    assert sender.held_up_by() is SlowReason.REMOTE_SLOW
 
 
 def test_a_queue_as_long_as_what_would_be_asked_for_holds_nobody_up() -> None:
@@ -66,7 +77,7 @@ def test_a_queue_as_long_as_what_would_be_asked_for_holds_nobody_up() -> None:
     sender.unchoke()
     sender.answer(1)  # with each block one more would be asked for, in the beginning
     assert sender.outstanding * 4 >= limit * 3
-    assert sender.reason is SlowReason.REMOTE_SLOW
+    assert sender.held_up_by() is SlowReason.REMOTE_SLOW
     sender.answer(1)
     assert sender.outstanding * 4 >= limit * 3
-    assert sender.reason is SlowReason.QUEUE_LIMITED
+    assert sender.held_up_by() is SlowReason.QUEUE_LIMITED

@@ -29,7 +29,11 @@ class Programme:
         self.ran: list[str] = []
 
     def add(self, name: str, call: Callable[[], object] = lambda: None, *, at_us: int = 0) -> None:
-        self.scheduler.schedule(at_us, Call(lambda: (self.ran.append(name), call())))
+        def note_and_call() -> None:
+            self.ran.append(name)
+            call()
+
+        self.scheduler.schedule(at_us, Call(note_and_call))
 
     def _stop(self) -> None:
         self.scheduler.stopping = True
