@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
 from bittorrent.swarm.uploading.slot_use import DISK_PATIENCE_S, IDLE_MEMORY_S, SlotUse
+from bittorrent.wire import messages as wire
+from tests.swarm_victim import SwarmVictim
 
 
 def unchoked(now: float = 100.0) -> SlotUse:
@@ -77,3 +81,24 @@ def test_what_has_just_been_sent_is_not_stalled() -> None:
     slot = SlotUse(patience_s=2.0)
     slot.note_backlog(delivered_bytes=0, undelivered_bytes=68, is_full=False, now=100.0)
     assert slot.stalled_s(now=100.5) == 0.5
+
+
+def test_who_left_with_an_unused_slot_does_not_come_back_as_a_newcomer() -> None:
+    swarm = SwarmVictim(Geometry(4 * BLOCK_SIZE, BLOCK_SIZE), Bitfield.full(4))
+    idle, busy = swarm.join(host="10.1.0.1"), swarm.join(host="10.2.0.1")
+    for peer in (idle, busy):
+        peer.hear(wire.HaveNone(), wire.Interested())
+    while any(peer.core.am_choking for peer in (idle, busy)):
+        swarm.later(1)
+    busy.hear(wire.Request(swarm.picker.geometry.block(0, 0)))
+    for _ in range(10):
+        swarm.later(1)
+    for peer in (idle, busy):
+        peer.leave()
+
+    def comes_as_idler(host: str) -> bool:
+        return swarm.core.peers[swarm.join(host=host).number].is_idler(now=swarm.now)
+
+    assert comes_as_idler("10.1.0.1")
+    assert not comes_as_idler("10.2.0.1")
+    assert not comes_as_idler("10.3.0.1")

@@ -52,10 +52,10 @@ def test_too_deep_too_many_or_too_large(payload: bytes) -> None:
         {"reqq": b"250"},
         {"reqq": 0},
         {"reqq": -1},
-        {"reqq": 1 << 40},
+        {"reqq": (1 << 31) + 1},
         {"metadata_size": 0},
         {"metadata_size": -5},
-        {"metadata_size": 1 << 40},
+        {"metadata_size": (1 << 31) + 1},
         {"metadata_size": b"31235"},
         {"p": 0},
         {"p": 65536},
@@ -68,6 +68,24 @@ def test_too_deep_too_many_or_too_large(payload: bytes) -> None:
 )
 def test_an_entry_that_makes_no_sense_counts_as_absent(entry: dict[str, bencode.Encodable]) -> None:
     assert ExtendedHandshake.from_bytes(bencode.encode(entry)) == ExtendedHandshake()
+
+
+@pytest.mark.parametrize(
+    ("entry", "read"),
+    [
+        ({"m": {"ut_pex": 0, "ut_metadata": 255}}, ExtendedHandshake(extensions={b"ut_pex": 0, b"ut_metadata": 255})),
+        ({"m": {b"x" * 64: 3}}, ExtendedHandshake(extensions={b"x" * 64: 3})),
+        ({"v": b"x"}, ExtendedHandshake(client="x")),
+        ({"reqq": 1}, ExtendedHandshake(request_queue=1)),
+        ({"reqq": 1 << 31}, ExtendedHandshake(request_queue=1 << 31)),
+        ({"metadata_size": 1}, ExtendedHandshake(metadata_size=1)),
+        ({"metadata_size": 1 << 31}, ExtendedHandshake(metadata_size=1 << 31)),
+        ({"p": 1}, ExtendedHandshake(listen_port=1)),
+        ({"p": 65535}, ExtendedHandshake(listen_port=65535)),
+    ],
+)
+def test_an_entry_at_its_limit_counts(entry: dict[str, bencode.Encodable], read: ExtendedHandshake) -> None:
+    assert ExtendedHandshake.from_bytes(bencode.encode(entry)) == read
 
 
 def test_one_bad_entry_spoils_no_other() -> None:
