@@ -6,7 +6,8 @@ import pytest
 
 from bittorrent.peer.pipeline import PipelineConfig
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.stats import TorrentState
 from bittorrent.swarm.explain import SlowReason, explain, held_up_by
 from bittorrent.wire import messages as wire

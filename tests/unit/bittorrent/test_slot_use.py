@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.geometry import BLOCK_SIZE, Geometry
+from bittorrent.pieces.block import BLOCK_SIZE
+from bittorrent.pieces.geometry import Geometry
 from bittorrent.swarm.uploading.slot_use import DISK_PATIENCE_S, IDLE_MEMORY_S, SlotUse
 from bittorrent.wire import messages as wire
 from tests.swarm_victim import SwarmVictim
