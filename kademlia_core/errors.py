@@ -28,18 +28,19 @@ class BootstrapError(KademliaError, ConnectionError):
 
 
 class NoAnswerError(KademliaError, TimeoutError):
-    """A node left a query unanswered, or refused it. `address` is the node's."""
+    """A node left a query unanswered. `address` is the node's."""
 
     def __init__(self, address: Address, text: str = "") -> None:
         super().__init__(text or f"{address} did not answer; it may be offline or behind a firewall")
         self.address = address
 
 
-class QueryRefusedError(NoAnswerError):
-    """A node answered a query with an error. `code` and `reason` are what it said."""
+class QueryRefusedError(KademliaError):
+    """A node answered a query with an error. `address` is the node's; `code` and `reason` are what it said."""
 
     def __init__(self, address: Address, code: int, reason: str) -> None:
-        super().__init__(address, f"{address} refused the query with error {code}: {reason!r}")
+        super().__init__(f"{address} refused the query with error {code}: {reason!r}")
+        self.address = address
         self.code = code
         self.reason = reason
 
