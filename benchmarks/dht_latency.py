@@ -81,7 +81,7 @@ class LatentNetwork:
         now, sent = 0.0, 0
         awaited: list[tuple[float, int, Contact, bool]] = []
         while True:
-            for contact in lookup.queries_to_send(now):
+            for contact in lookup.queries_to_send(now=now):
                 sent += 1
                 is_dead = self.network.number_of(contact) in self._dead
                 delay_s = TIMEOUT_S if is_dead else min(self._rtt_s(origin, contact), TIMEOUT_S)
@@ -91,15 +91,15 @@ class LatentNetwork:
             timer = lookup.next_timer()
             if timer is not None and (not awaited or timer < awaited[0][0]):
                 now = timer
-                lookup.handle_timer(now)
+                lookup.handle_timer(now=now)
                 continue
             now, _, contact, is_silent = heappop(awaited)
             if is_silent:
-                lookup.on_failure(contact, now)
+                lookup.on_failure(contact, now=now)
             elif contact in holders:
                 return now, sent
             else:
-                lookup.on_response(contact, self.network.answer(self.network.number_of(contact), target, 8), now)
+                lookup.on_response(contact, self.network.answer(self.network.number_of(contact), target, 8), now=now)
 
     def _rtt_s(self, origin: int, contact: Contact) -> float:
         """The round trip of this pair, the same each time."""

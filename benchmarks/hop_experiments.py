@@ -65,9 +65,9 @@ def look_up(network: StaticNetwork, source: int, target: Key, config: LookupConf
     lookup = LookupCore(target, network.answer(source, target, count), config=config, own_key=own_key)
     asked: list[Contact] = []
     while not lookup.is_finished:
-        asked += lookup.queries_to_send(0.0)
+        asked += lookup.queries_to_send(now=0.0)
         contact = asked.pop(0)
-        lookup.on_response(contact, network.answer(network.number_of(contact), target, count), 0.0)
+        lookup.on_response(contact, network.answer(network.number_of(contact), target, count), now=0.0)
     return lookup
 
 
@@ -122,7 +122,7 @@ def _in_rounds(network: StaticNetwork, source: int, goal: int, *, alpha: int, be
     while target not in lookup.candidates:
         hops += 1
         assert not lookup.is_finished, "somebody who was asked shares a bucket with the target, and named it"
-        for contact in lookup.queries_to_send(0.0):
+        for contact in lookup.queries_to_send(now=0.0):
             answer = network.answer(network.number_of(contact), target.key, beta)
-            lookup.on_response(contact, answer, 0.0)
+            lookup.on_response(contact, answer, now=0.0)
     return hops, lookup.stats.queries

@@ -24,7 +24,7 @@ def play(
     now, number = 0.0, 0
     arrivals: list[tuple[float, int, Contact, list[Contact] | None]] = []
     while True:
-        for contact in lookup.queries_to_send(now):
+        for contact in lookup.queries_to_send(now=now):
             named = answer(contact)
             delay_s = timeout_s if named is None else rtt_s(contact)
             number += 1  # the first to leave is the first to arrive
@@ -34,10 +34,10 @@ def play(
         timer = lookup.next_timer()
         if timer is not None and (not arrivals or timer < arrivals[0][0]):
             now = timer
-            lookup.handle_timer(now)
+            lookup.handle_timer(now=now)
             continue
         now, _, contact, named = heappop(arrivals)
         if named is None:
-            lookup.on_failure(contact, now)
+            lookup.on_failure(contact, now=now)
         else:
-            lookup.on_response(contact, named, now)
+            lookup.on_response(contact, named, now=now)

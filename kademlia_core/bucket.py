@@ -35,7 +35,7 @@ class Entry:
         self.seen_at = now
         self.failures = 0
 
-    def state(self, now: float, config: RoutingTableConfig) -> NodeState:
+    def state(self, config: RoutingTableConfig, *, now: float) -> NodeState:
         if self.failures >= config.bad_after_failures:
             return NodeState.BAD
         if self.failures or now - self.seen_at >= config.good_for_s:
@@ -119,7 +119,7 @@ class Bucket:
     def find(self, value: int) -> Entry | None:
         return self.entries.get(value) or self.replacements.get(value)
 
-    def answered(self, entry: Entry, now: float) -> bool:
+    def answered(self, entry: Entry, *, now: float) -> bool:
         """Returns whether the node has a place here, not only in the reserve."""
         entry.seen_at = now
         is_placed = entry.value in self.entries
@@ -169,9 +169,9 @@ class Bucket:
             found = sorted(found, key=lambda contact: contact.key.value ^ target)[:count]
         return found
 
-    def questionable(self, now: float, config: RoutingTableConfig) -> Entry | None:
+    def questionable(self, config: RoutingTableConfig, *, now: float) -> Entry | None:
         """The questionable entry that has been silent longest."""
-        unsure = [entry for entry in self.entries.values() if entry.state(now, config) is NodeState.QUESTIONABLE]
+        unsure = [entry for entry in self.entries.values() if entry.state(config, now=now) is NodeState.QUESTIONABLE]
         return min(unsure, key=lambda entry: entry.seen_at, default=None)
 
     def bad(self, config: RoutingTableConfig) -> Entry | None:
@@ -188,14 +188,14 @@ class Bucket:
             self._is_verified = all(entry.is_verified for entry in self.entries.values())
         return self._is_verified
 
-    def unverified(self, now: float, config: RoutingTableConfig) -> list[Entry]:
+    def unverified(self, config: RoutingTableConfig, *, now: float) -> list[Entry]:
         """The entries that give way to a verified node: questionable ones first, then whoever came last.
 
         Among good nodes the oldest stay, since who has long been there will probably stay longest (the Kademlia paper,
         section 2.2).
         """
         newest_first = [entry for entry in reversed(self.entries.values()) if not entry.is_verified]
-        return sorted(newest_first, key=lambda entry: entry.state(now, config) is NodeState.GOOD)
+        return sorted(newest_first, key=lambda entry: entry.state(config, now=now) is NodeState.GOOD)
 
     def next_replacement(self) -> Entry:
         """The newest one in reserve, a verified one if there is any."""

@@ -98,8 +98,8 @@ class LookupConfig:
     def __post_init__(self) -> None:
         if self.k < 1 or self.alpha < 1 or self.short_timeout_s <= 0:
             raise ValueError("k, alpha and short_timeout_s must be positive")
-        if not 1 <= self.paths <= MOST_PATHS:
-            raise ValueError(f"paths must be from 1 to {MOST_PATHS}")
+        if not 1 <= self.paths <= MAX_PATHS:
+            raise ValueError(f"paths must be from 1 to {MAX_PATHS}")
         if self.patience_s < self.short_timeout_s:
             raise ValueError("patience_s must be at least short_timeout_s")
         if self.max_per_subnet < 1 or not 0 <= self.untrusted_share <= 1:
@@ -117,4 +117,4 @@ class LookupConfig:
         return int(self.k * self.untrusted_share)
 
 
-MOST_PATHS = 32
+MAX_PATHS = 32

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 class NetworkSize:
     """The number of nodes in a network, estimated from lookups for random keys.
 
-    Invariants: at most `MOST_SAMPLES` lookups are remembered, the latest.
+    Invariants: at most `MAX_SAMPLES` lookups are remembered, the latest.
     """
 
     def __init__(self) -> None:
-        self._samples: deque[float] = deque(maxlen=MOST_SAMPLES)  # nodes in the whole space, as one lookup saw it
+        self._samples: deque[float] = deque(maxlen=MAX_SAMPLES)  # nodes in the whole space, as one lookup saw it
 
     def add_lookup(self, target: Key, closest: Sequence[Contact]) -> None:
         """What a lookup for a random `target` has found, closest first; of fewer than four contacts nothing is learnt.
@@ -36,16 +36,16 @@ class NetworkSize:
         Targets that others can foresee, like the info-hash of a torrent, must not be fed in: whoever sits around them
         could make the network look dense.
         """
-        if len(closest) >= LEAST_CONTACTS:
+        if len(closest) >= MIN_CONTACTS:
             distance = (closest[-1].key ^ target) + 1
             self._samples.append((len(closest) - 1 / 3) / distance * 2**target.bits)
 
     @property
     def nodes(self) -> float | None:
-        """The estimate, None before `LEAST_SAMPLES` lookups. Its standard deviation is near 40 % / sqrt(lookups)."""
+        """The estimate, None before `MIN_SAMPLES` lookups. Its standard deviation is near 40 % / sqrt(lookups)."""
         from statistics import median  # not above: it takes a fifth of the time to import this package
 
-        return median(self._samples) if len(self._samples) >= LEAST_SAMPLES else None
+        return median(self._samples) if len(self._samples) >= MIN_SAMPLES else None
 
     def radius(self, expected: float, *, bits: int) -> int:
         """The distance within which so many nodes are expected around any key; 0 while the size is unknown."""
@@ -53,6 +53,6 @@ class NetworkSize:
         return min(int(expected / nodes * 2**bits), 2**bits) if nodes is not None else 0
 
 
-LEAST_CONTACTS = 4
-LEAST_SAMPLES = 5
-MOST_SAMPLES = 32
+MIN_CONTACTS = 4
+MIN_SAMPLES = 5
+MAX_SAMPLES = 32

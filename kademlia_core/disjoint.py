@@ -82,7 +82,7 @@ class DisjointLookup:
                 self._dealt.add(contact)
                 path.add_candidates((contact,))
 
-    def on_response(self, contact: Contact, closer: Iterable[Contact], now: float) -> None:
+    def on_response(self, contact: Contact, closer: Iterable[Contact], *, now: float) -> None:
         """A queried contact answered and named `closer` ones. Late and repeated answers are harmless."""
         asked = self._asked.get(contact)
         if asked is None or asked.state is State.ANSWERED or self._finished:
@@ -90,29 +90,29 @@ class DisjointLookup:
         asked.state = State.ANSWERED
         self._responses += 1
         for path in self._paths:
-            path.on_response(contact, closer if path is asked.path else (), now)
-        self._settle(now)
+            path.on_response(contact, closer if path is asked.path else (), now=now)
+        self._settle(now=now)
 
-    def on_failure(self, contact: Contact, now: float) -> None:
+    def on_failure(self, contact: Contact, *, now: float) -> None:
         """A queried contact will not answer: refused, wrong key, or the long time-out."""
         asked = self._asked.get(contact)
         if asked is None or asked.state is not State.WAITING or self._finished:
             return
         asked.state = State.FAILED
         for path in self._paths:
-            path.on_failure(contact, now)
-        self._settle(now)
+            path.on_failure(contact, now=now)
+        self._settle(now=now)
 
     def add_traffic(self, *, sent_bytes: int = 0, received_bytes: int = 0) -> None:
         """Bytes on the wire that the statistics shall count."""
         self._paths[0].add_traffic(sent_bytes=sent_bytes, received_bytes=received_bytes)
 
-    def handle_timer(self, now: float) -> None:
+    def handle_timer(self, *, now: float) -> None:
         """Marks contacts as slow and as overdue; `queries_to_send` may then name more, or the lookup have ended."""
         if not self._finished:
             for path in self._paths:
-                path.handle_timer(now)
-            self._settle(now)
+                path.handle_timer(now=now)
+            self._settle(now=now)
 
     def next_timer(self) -> float | None:
         """When the contact awaited longest becomes slow, or a slow one overdue."""
@@ -120,21 +120,21 @@ class DisjointLookup:
             return None
         return min((timer for path in self._paths if (timer := path.next_timer()) is not None), default=None)
 
-    def queries_to_send(self, now: float) -> list[Contact]:
+    def queries_to_send(self, *, now: float) -> list[Contact]:
         """The contacts to query now, path by path; each is named once and counts as queried from here on."""
         sending: list[Contact] = []
         if self._finished:
             return sending
         asks_doubtful = self._responses < self.config.k and not any(path.has_prospects for path in self._paths)
         for path in self._paths:
-            while named := path.queries_to_send(now, asks_doubtful=asks_doubtful):
-                fresh = [contact for contact in named if self._is_for(path, contact, now)]
+            while named := path.queries_to_send(now=now, asks_doubtful=asks_doubtful):
+                fresh = [contact for contact in named if self._is_for(path, contact, now=now)]
                 sending += fresh
                 if len(fresh) == len(named):
                     break  # its window is full; otherwise it may name more
         if sending and self._began_at is None:
             self._began_at = now
-        self._settle(now)
+        self._settle(now=now)
         return sending
 
     @property
@@ -183,14 +183,14 @@ class DisjointLookup:
         assert len(self._rtts_s) <= self._responses
         assert self.stats.queries == len(self._asked) <= self.config.max_queries
 
-    def _settle(self, now: float) -> None:
+    def _settle(self, *, now: float) -> None:
         self._last_at = now
         if all(path.is_finished for path in self._paths):
             self._finished = True
         elif self._responses >= self.config.k:
             self._finished = not any(path.has_prospects for path in self._paths)
 
-    def _is_for(self, path: LookupCore, contact: Contact, now: float) -> bool:
+    def _is_for(self, path: LookupCore, contact: Contact, *, now: float) -> bool:
         """Whether `path` shall query the contact it has named; if not, it is told what is known of it."""
         asked = self._asked.get(contact)
         if asked is None:
@@ -200,13 +200,13 @@ class DisjointLookup:
                 self._asked[contact] = _Asked(path, now)
                 return True
             path.borrow(contact, sent_at=now)
-            path.on_failure(contact, now)
+            path.on_failure(contact, now=now)
             return False
         path.borrow(contact, sent_at=asked.sent_at)
         if asked.state is State.ANSWERED:
-            path.on_response(contact, (), now)
+            path.on_response(contact, (), now=now)
         elif asked.state is State.FAILED:
-            path.on_failure(contact, now)
+            path.on_failure(contact, now=now)
         return False
 
     def _answered(self) -> Iterator[Candidate]:

@@ -87,7 +87,7 @@ class LookupCore:
             for contact in contacts:
                 self.candidates.add(contact, 1)
 
-    def on_response(self, contact: Contact, closer: Iterable[Contact], now: float) -> None:
+    def on_response(self, contact: Contact, closer: Iterable[Contact], *, now: float) -> None:
         """A queried contact answered and named `closer` ones. Late and repeated answers are harmless."""
         candidate = self.candidates.find(contact)
         if self._finished or candidate is None or candidate.state in (State.UNQUERIED, State.ANSWERED):
@@ -105,9 +105,9 @@ class LookupCore:
         source = Source()
         for other in islice(closer, self.config.max_contacts_per_response):
             self.candidates.add(other, candidate.depth + 1, source)
-        self._settle(now)
+        self._settle(now=now)
 
-    def on_failure(self, contact: Contact, now: float) -> None:
+    def on_failure(self, contact: Contact, *, now: float) -> None:
         """A queried contact will not answer: refused, wrong key, or the long time-out."""
         candidate = self.candidates.find(contact)
         if self._finished or candidate is None or candidate.state not in IN_FLIGHT:
@@ -117,7 +117,7 @@ class LookupCore:
         candidate.fell_silent()
         self._touch()
         self._failures += not candidate.is_borrowed
-        self._settle(now)
+        self._settle(now=now)
 
     def borrow(self, contact: Contact, *, sent_at: float) -> None:
         """A contact just named by `queries_to_send` was asked at `sent_at` by another path of the same lookup.
@@ -142,7 +142,7 @@ class LookupCore:
         self._sent_bytes += sent_bytes
         self._received_bytes += received_bytes
 
-    def handle_timer(self, now: float) -> None:
+    def handle_timer(self, *, now: float) -> None:
         """Marks contacts as slow and as overdue; `queries_to_send` may then name more, or the lookup have ended."""
         if self._finished or not (self._waiting or self._slow):
             return
@@ -162,7 +162,7 @@ class LookupCore:
             candidate.state = State.OVERDUE
         if overdue:
             self._touch()
-            self._settle(now)
+            self._settle(now=now)
 
     def next_timer(self) -> float | None:
         """When the contact awaited longest becomes slow, or a slow one overdue."""
@@ -175,14 +175,14 @@ class LookupCore:
             break
         return min(due, default=None)
 
-    def queries_to_send(self, now: float, *, asks_doubtful: bool = True) -> list[Contact]:
+    def queries_to_send(self, *, asks_doubtful: bool = True, now: float) -> list[Contact]:
         """The contacts to query now, closest first; each is named once and counts as queried from here on.
 
         Args:
             asks_doubtful: whether those that only sources of many silent ones named may have their turn, when there
                 are no others.
         """
-        self.handle_timer(now)
+        self.handle_timer(now=now)
         sending: list[Contact] = []
         if not (self._changed or asks_doubtful):
             return sending
@@ -194,7 +194,7 @@ class LookupCore:
                 if candidate.state is State.UNQUERIED:
                     if not asks_doubtful and candidate.is_doubtful(self.config.max_silent_per_source):
                         continue
-                    self._ask(candidate, now)
+                    self._ask(candidate, now=now)
                     sending.append(candidate.contact)
                     awaited += 1
                 elif candidate.state is State.WAITING:
@@ -204,7 +204,7 @@ class LookupCore:
         if sending:
             self._has_prospects = True
         else:
-            self._settle(now)
+            self._settle(now=now)
         return sending
 
     @property
@@ -277,7 +277,7 @@ class LookupCore:
         self._changed = True
         self._has_prospects = None
 
-    def _ask(self, candidate: Candidate, now: float) -> None:
+    def _ask(self, candidate: Candidate, *, now: float) -> None:
         candidate.state = State.WAITING
         candidate.sent_at = now
         self._waiting[candidate.contact] = candidate
@@ -294,8 +294,8 @@ class LookupCore:
             return config.short_timeout_s, config.patience_s
         rtt_s = self._rtts_s[answers // 2]
         return (
-            min(config.short_timeout_s, max(SLOW_RTTS * rtt_s, LEAST_SHORT_TIMEOUT_S)),
-            min(config.patience_s, max(OVERDUE_RTTS * rtt_s, LEAST_PATIENCE_S)),
+            min(config.short_timeout_s, max(SLOW_RTTS * rtt_s, MIN_SHORT_TIMEOUT_S)),
+            min(config.patience_s, max(OVERDUE_RTTS * rtt_s, MIN_PATIENCE_S)),
         )
 
     def _leave_flight(self, candidate: Candidate) -> None:
@@ -305,7 +305,7 @@ class LookupCore:
         elif candidate.state is State.SLOW:
             del self._slow[candidate.contact]
 
-    def _settle(self, now: float) -> None:
+    def _settle(self, *, now: float) -> None:
         if self._finished:
             return
         self._last_at = now
@@ -327,4 +327,4 @@ SLOW_RTTS, OVERDUE_RTTS = (
     3,
     8,
 )  # multiples of the median: of log-normal round trips (sigma 0.6) 3 % and 0.03 % are longer
-LEAST_SHORT_TIMEOUT_S, LEAST_PATIENCE_S = 0.25, 0.75
+MIN_SHORT_TIMEOUT_S, MIN_PATIENCE_S = 0.25, 0.75

@@ -80,19 +80,19 @@ class RoutingTable:
         """
         entry = self._find(contact)
         if entry is not None:
-            return entry.bucket.answered(entry, now)
+            return entry.bucket.answered(entry, now=now)
         key, endpoint = contact.key, contact.endpoint
         if key == self.own_key:
             return False
         holder = self._buckets[self._index_of(key)].find(key.value)
         if holder is not None:
-            if holder.state(now, self.config) is NodeState.GOOD:
+            if holder.state(self.config, now=now) is NodeState.GOOD:
                 return False
-            self._remove(holder, now)
+            self._remove(holder, now=now)
         predecessor = self._by_endpoint.get(endpoint)
         if predecessor is not None:
-            self._remove(predecessor, now)
-        return self._insert(self._new_entry(contact, now), now)
+            self._remove(predecessor, now=now)
+        return self._insert(self._new_entry(contact, now=now), now=now)
 
     def on_query(self, contact: Contact, *, now: float) -> bool:
         """A node queried us. Returns whether the table knew it; if not, it is a hint worth a ping."""
@@ -114,7 +114,7 @@ class RoutingTable:
         is_spare = entry.value in bucket.replacements
         is_bad = entry.failures >= self.config.bad_after_failures
         if is_spare or (is_bad and bucket.replacements):
-            self._remove(entry, now)
+            self._remove(entry, now=now)
         return not is_spare and entry.failures == self.config.bad_after_failures
 
     def refreshed(self, target: Key, *, now: float) -> None:
@@ -132,7 +132,7 @@ class RoutingTable:
         self._size = 0
         for entry in held:
             if entry.contact.key != own_key:
-                self._insert(entry, now)
+                self._insert(entry, now=now)
 
     def closest(self, target: Key, count: int, *, max_failures: int = 0) -> list[Contact]:
         """The `count` contacts closest to `target`, closest first, out of all that left no query unanswered since.
@@ -194,14 +194,14 @@ class RoutingTable:
     def rival_of(self, key: Key, *, now: float) -> Contact | None:
         """The questionable node that a waiting replacement for `key`'s bucket would replace: ping it to decide."""
         bucket = self._buckets[self._index_of(key)]
-        entry = bucket.questionable(now, self.config) if bucket.replacements else None
+        entry = bucket.questionable(self.config, now=now) if bucket.replacements else None
         return entry.contact if entry is not None else None
 
     def questionable(self, *, now: float) -> Contact | None:
         """The questionable node to ping next: where replacements wait first, then the longest silent."""
         best: Entry | None = None
         for bucket in self._buckets:
-            entry = bucket.questionable(now, self.config)
+            entry = bucket.questionable(self.config, now=now)
             if entry is not None and bucket.replacements:
                 return entry.contact
             if entry is not None and (best is None or entry.seen_at < best.seen_at):
@@ -243,7 +243,7 @@ class RoutingTable:
         entry = self._find(contact)
         if entry is None or entry.value not in entry.bucket.entries:
             return None
-        return entry.state(now, self.config)
+        return entry.state(self.config, now=now)
 
     def sightings(self, *, now: float) -> Iterator[Sighting]:
         """All entries that are not bad, the farthest buckets first: what is worth saving for the next start.
@@ -252,7 +252,7 @@ class RoutingTable:
         """
         for bucket in self._buckets:
             for entry in bucket.entries.values():
-                state = entry.state(now, self.config)
+                state = entry.state(self.config, now=now)
                 if state is not NodeState.BAD:
                     yield Sighting(contact=entry.contact, seen_at=entry.seen_at, state=state)
 
@@ -275,7 +275,7 @@ class RoutingTable:
     def good_count(self, *, now: float) -> int:
         """How many entries are good at this moment. Cost: O(size of the table)."""
         entries = (entry for bucket in self._buckets for entry in bucket.entries.values())
-        return sum(entry.state(now, self.config) is NodeState.GOOD for entry in entries)
+        return sum(entry.state(self.config, now=now) is NodeState.GOOD for entry in entries)
 
     def live(self) -> Iterator[Contact]:
         """All entries that are not bad, the farthest buckets first."""
@@ -334,7 +334,7 @@ class RoutingTable:
         entry = self._by_endpoint.get(contact.endpoint)
         return entry if entry is not None and entry.contact.key == contact.key else None
 
-    def _new_entry(self, contact: Contact, now: float) -> Entry:
+    def _new_entry(self, contact: Contact, *, now: float) -> Entry:
         return Entry(
             contact,
             group=self._group_of(contact.endpoint),
@@ -342,31 +342,31 @@ class RoutingTable:
             now=now,
         )
 
-    def _insert(self, entry: Entry, now: float) -> bool:
+    def _insert(self, entry: Entry, *, now: float) -> bool:
         index = self._index_of(entry.contact.key)
         while self._buckets[index].is_full and self._can_split(index):
             self._split()
             index = self._index_of(entry.contact.key)
         bucket = self._buckets[index]
         if not bucket.is_full and self._shares.has_place_for(entry, bucket):
-            self._place(entry, bucket, now)
+            self._place(entry, bucket, now=now)
             return True
-        if self._displace(entry, bucket, now):
+        if self._displace(entry, bucket, now=now):
             return True
         if bucket.is_full:
             self._reserve(entry, bucket)
         return False
 
-    def _displace(self, entry: Entry, bucket: Bucket, now: float) -> bool:
+    def _displace(self, entry: Entry, bucket: Bucket, *, now: float) -> bool:
         """Gives `entry` the place of a bad node, or of an unverified one if it is verified itself."""
         bad = bucket.bad(self.config) if bucket.is_full else None
         leaving = [bad] if bad is not None else []
         if entry.is_verified:
-            leaving += bucket.unverified(now, self.config)
+            leaving += bucket.unverified(self.config, now=now)
         for other in leaving:
             if self._shares.has_place_for(entry, bucket, leaving=other):
-                self._drop_entry(other, bucket, now)
-                self._place(entry, bucket, now)
+                self._drop_entry(other, bucket, now=now)
+                self._place(entry, bucket, now=now)
                 if other.failures < self.config.bad_after_failures and bucket.is_full:
                     self._reserve(other, bucket)
                 return True
@@ -407,22 +407,22 @@ class RoutingTable:
         if not self._can_split(index + 1):
             new.enlarge(config.size_of_bucket(index + 1), cell_size=config.bucket_size, free_bits=0)
 
-    def _place(self, entry: Entry, bucket: Bucket, now: float) -> None:
+    def _place(self, entry: Entry, bucket: Bucket, *, now: float) -> None:
         bucket.add(entry)
         bucket.changed_at = now
         self._by_endpoint[entry.contact.endpoint] = entry
         self._size += 1
         self._shares.take(entry)
 
-    def _remove(self, entry: Entry, now: float) -> None:
+    def _remove(self, entry: Entry, *, now: float) -> None:
         bucket = entry.bucket
         if entry.value in bucket.replacements:
             self._drop_replacement(entry, bucket)
             return
-        self._drop_entry(entry, bucket, now)
-        self._promote(bucket, now)
+        self._drop_entry(entry, bucket, now=now)
+        self._promote(bucket, now=now)
 
-    def _drop_entry(self, entry: Entry, bucket: Bucket, now: float) -> None:
+    def _drop_entry(self, entry: Entry, bucket: Bucket, *, now: float) -> None:
         bucket.remove(entry)
         bucket.changed_at = now
         del self._by_endpoint[entry.contact.endpoint]
@@ -433,10 +433,10 @@ class RoutingTable:
         del bucket.replacements[entry.value]
         del self._by_endpoint[entry.contact.endpoint]
 
-    def _promote(self, bucket: Bucket, now: float) -> None:
+    def _promote(self, bucket: Bucket, *, now: float) -> None:
         """Fills free places from the replacements, newest first; one whose group has no share left is forgotten."""
         while bucket.replacements and not bucket.is_full:
             entry = bucket.next_replacement()
             self._drop_replacement(entry, bucket)
             if self._shares.has_place_for(entry, bucket):
-                self._place(entry, bucket, now)
+                self._place(entry, bucket, now=now)

@@ -23,7 +23,7 @@ def run(lookup: AnyLookup, answer: Answer, delay_s: Callable[[Contact], float | 
     queried: set[Contact] = set()
     arrivals: list[tuple[float, int, Contact, bool]] = []
     for _ in range(10_000):
-        for other in lookup.queries_to_send(now):
+        for other in lookup.queries_to_send(now=now):
             assert other not in queried
             queried.add(other)
             delay = delay_s(other)
@@ -34,7 +34,7 @@ def run(lookup: AnyLookup, answer: Answer, delay_s: Callable[[Contact], float | 
         lookup.check_invariants()
         if lookup.is_finished:
             assert lookup.next_timer() is None
-            assert lookup.queries_to_send(now) == []
+            assert lookup.queries_to_send(now=now) == []
             assert len(queried) == lookup.stats.queries
             return now
         timer = lookup.next_timer()
@@ -42,14 +42,14 @@ def run(lookup: AnyLookup, answer: Answer, delay_s: Callable[[Contact], float | 
         arrivals.sort()
         if timer is not None and (not arrivals or timer < arrivals[0][0]):
             now = timer
-            lookup.handle_timer(now)
+            lookup.handle_timer(now=now)
             continue
         assert arrivals, "nothing is awaited, yet the lookup goes on"
         now, _, other, answers = arrivals.pop(0)
         if answers:
-            lookup.on_response(other, answer(other), now)
+            lookup.on_response(other, answer(other), now=now)
         else:
-            lookup.on_failure(other, now)
+            lookup.on_failure(other, now=now)
     raise AssertionError("the lookup does not end")
 
 

@@ -81,7 +81,7 @@ class ExternalAddress:
             return False
         if is_local(seen.host):
             return False
-        self._expire(now)
+        self._expire(now=now)
         self._votes.pop(network, None)
         if len(self._votes) >= self._config.max_votes:
             self._votes.popitem(last=False)
@@ -104,7 +104,7 @@ class ExternalAddress:
         self._agreed = candidate
         return True
 
-    def _expire(self, now: float) -> None:
+    def _expire(self, *, now: float) -> None:
         while self._votes:
             network, (_, ends_at) = next(iter(self._votes.items()))
             if ends_at > now:

@@ -90,10 +90,10 @@ class AmplificationBudget:
         source = _source(host)
         if source is None:
             return True
-        proof = self._proof(source, now)
+        proof = self._proof(source, now=now)
         if proof is not None:
             return proof.ration.spend(answer_bytes, now=now)
-        return self._ration(source, now).spend(answer_bytes, now=now) and self._total.spend(answer_bytes, now=now)
+        return self._ration(source, now=now).spend(answer_bytes, now=now) and self._total.spend(answer_bytes, now=now)
 
     def is_free(self, *, answer_bytes: int, query_bytes: int) -> bool:
         """Whether an answer may be sent to anybody, and is not counted."""
@@ -118,7 +118,7 @@ class AmplificationBudget:
     def is_proved(self, host: str, *, now: float) -> bool:
         """Whether `host` need not be suspected of being a victim."""
         source = _source(host)
-        return source is None or self._proof(source, now) is not None
+        return source is None or self._proof(source, now=now) is not None
 
     def check_invariants(self) -> None:
         """Asserts what the class promises."""
@@ -126,14 +126,14 @@ class AmplificationBudget:
         assert len(self._proved) <= self._config.max_proved
         assert not self._strangers.keys() & self._proved.keys()
 
-    def _proof(self, source: bytes, now: float) -> _Proof | None:
+    def _proof(self, source: bytes, *, now: float) -> _Proof | None:
         proof = self._proved.get(source)
         if proof is not None and proof.ends_at <= now:
             del self._proved[source]
             return None
         return proof
 
-    def _ration(self, source: bytes, now: float) -> TokenBucket:
+    def _ration(self, source: bytes, *, now: float) -> TokenBucket:
         ration = self._strangers.get(source)
         if ration is not None:
             self._strangers.move_to_end(source)

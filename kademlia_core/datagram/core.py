@@ -98,9 +98,9 @@ class NodeCore:
                 self._send(refusal, source)
             return
         if not isinstance(message, Query):
-            self._receive_reply(message, source, len(data), now)
+            self._receive_reply(message, source, len(data), now=now)
         elif not is_awaited or self._limiter.admit(source.host, now=now):
-            self._receive_query(message, source, len(data), now)
+            self._receive_query(message, source, len(data), now=now)
         else:
             count.dropped_limit += 1
 
@@ -191,15 +191,15 @@ class NodeCore:
         """Whom a response names, as its dialect reads it."""
         return self._dialect.contacts_in(cast("Response", answer), cast("Address", teller), self, now=now)
 
-    def _receive_query(self, query: Query, source: Address, size_bytes: int, now: float) -> None:
+    def _receive_query(self, query: Query, source: Address, size_bytes: int, *, now: float) -> None:
         self._count.queries_received += 1
         if self._dialect.is_contact(query):
             self.engine.receive_query(Contact(query.sender, source), now=now)
         reply = self._dialect.answer(query, source, self, now=now)
         if reply is not None:
-            self._answer(reply, source, size_bytes, now)
+            self._answer(reply, source, size_bytes, now=now)
 
-    def _answer(self, reply: Response | ErrorReply, source: Address, query_bytes: int, now: float) -> None:
+    def _answer(self, reply: Response | ErrorReply, source: Address, query_bytes: int, *, now: float) -> None:
         """Sends an answer that whoever may have forged the query's source address cannot use as a weapon.
 
         One that is too large for its source shrinks to nodes and token, with which an honest node gets on.
@@ -214,7 +214,7 @@ class NodeCore:
                 return
         self._send_data(data, source)
 
-    def _receive_reply(self, reply: Response | ErrorReply, source: Address, size_bytes: int, now: float) -> None:
+    def _receive_reply(self, reply: Response | ErrorReply, source: Address, size_bytes: int, *, now: float) -> None:
         transaction = self._transactions.close(reply.transaction_id, source)
         if transaction is None:
             self._count.dropped_unexpected += 1

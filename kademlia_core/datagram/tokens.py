@@ -36,14 +36,14 @@ class TokenIssuer:
 
     def issue(self, host: str, info_hash: Key, *, now: float) -> bytes:
         """The token for whoever asks from the IP address `host`."""
-        self._rotate(now)
+        self._rotate(now=now)
         return _token(self._secret, host, info_hash)
 
     def is_valid(self, token: bytes, host: str, info_hash: Key, *, now: float) -> bool:
-        self._rotate(now)
+        self._rotate(now=now)
         return any(compare_digest(token, _token(secret, host, info_hash)) for secret in (self._secret, self._previous))
 
-    def _rotate(self, now: float) -> None:
+    def _rotate(self, *, now: float) -> None:
         if now < self._rotate_at:
             return
         fresh = self._fresh_secret()

@@ -82,7 +82,7 @@ class Entrances:
         if endpoints and self._is_polite:
             endpoints = (self._rng.choice(endpoints),)
         for endpoint in endpoints:
-            self._ask(endpoint, 0, now)
+            self._ask(endpoint, 0, now=now)
 
     def on_answer(self, endpoint: Endpoint) -> None:
         if self._awaited.pop(endpoint, None) is not None:
@@ -95,7 +95,7 @@ class Entrances:
         if attempts is None:
             return False
         if attempts < self._config.join_attempts:
-            self._ask(endpoint, attempts, now)
+            self._ask(endpoint, attempts, now=now)
         return True
 
     def schedule(self, *, is_joined: bool, now: float) -> None:
@@ -118,7 +118,7 @@ class Entrances:
         if self.due_at is not None:
             self.due_at = min(self.due_at, now + delay_s)
 
-    def _ask(self, endpoint: Endpoint, attempts: int, now: float) -> None:
+    def _ask(self, endpoint: Endpoint, attempts: int, *, now: float) -> None:
         request = FindNode(self._table.own_key)
         if self._network.ask(endpoint, request, self._asker, now=now) is not None:
             self._awaited[endpoint] = attempts + 1

@@ -91,12 +91,12 @@ class Joining:
         if alone:
             self._enter(JoinState.JOINED)
         else:
-            self._end_round(now)
+            self._end_round(now=now)
 
     def meet(self, endpoints: tuple[Endpoint, ...], *, awaits_more: bool, now: float) -> None:
         """More endpoints to ask besides those of `join`."""
         self._entrances.add(endpoints, awaits_more=awaits_more, now=now)
-        self._end_round(now)
+        self._end_round(now=now)
 
     def restore(self, contacts: tuple[Contact, ...], *, now: float) -> None:
         """Tries whom the node knew when it last ran. Bootstrap addresses are wanted at once only if none of them
@@ -109,14 +109,14 @@ class Joining:
         for contact in contacts[: self._config.max_lost]:
             self._lost.add(contact.endpoint, now=now)
         self._enter(JoinState.JOINING)
-        self._look_up_own_key(list(contacts), now)
+        self._look_up_own_key(list(contacts), now=now)
 
     def move(self, *, now: float) -> None:
         """The node has another key now: it makes itself known to its new neighbours."""
         self._is_far_filled = False
         if self._lookup is not None:
             self._lookup.cancel()
-        self._look_up_own_key([], now)
+        self._look_up_own_key([], now=now)
 
     def wake(self, *, now: float) -> None:
         """The machine has slept, or is in another network now: who was known may be gone, and we for them."""
@@ -133,26 +133,26 @@ class Joining:
         if self._lookup is not None:
             self._lookup.add_candidates(contacts, now=now)
         elif self.state is not JoinState.JOINED:
-            self._look_up_own_key(contacts, now)
+            self._look_up_own_key(contacts, now=now)
         elif any(contact not in self._table and self._table.needs(contact) for contact in contacts):
-            self._renew(contacts, now)
-        self._end_round(now)
+            self._renew(contacts, now=now)
+        self._end_round(now=now)
 
     def on_failure(self, query: PendingQuery, *, error: QueryError | None = None, now: float) -> None:
         if self._entrances.on_failure(query.endpoint, now=now):
-            self._end_round(now)
+            self._end_round(now=now)
 
     def on_table_growth(self, *, now: float) -> None:
         """A node has answered that is in the table, or has entered it."""
         has_grown = len(self._table) > self._size
         self._size = len(self._table)
         if self.state is JoinState.JOINING and len(self._table) >= self._table.config.bucket_size:
-            self._joined(now)
+            self._joined(now=now)
         elif self.state is JoinState.JOINING and self._lookup is None:
-            self._look_up_own_key([], now)
+            self._look_up_own_key([], now=now)
         elif self.state is JoinState.FAILED:  # somebody found us: the network is back
             self._enter(JoinState.JOINING)
-            self._look_up_own_key([], now)
+            self._look_up_own_key([], now=now)
         elif has_grown and self._renew_at is None and self._lookup is None and not self._entrances.is_wide:
             self._renew_later(now + RENEW_DELAY_S)
 
@@ -176,18 +176,18 @@ class Joining:
         self._lookup = None
         if not self._is_far_filled:
             self._is_far_filled = self._upkeep.fill_far_buckets(now=now)
-        self._settle(now)
+        self._settle(now=now)
 
     def handle_timer(self, *, now: float) -> None:
         if self._lookup is not None:
             self._lookup.handle_timer(now=now)
         if self._patient_until is not None and now >= self._patient_until:
-            self._lose_patience(now)
-        # Read again: the search may have ended just now.
+            self._lose_patience(now=now)
+        # Read again: the lookup may have ended just now.
         if self.state is JoinState.JOINING and self._lookup is not None and self._lookup.awaits_only_slow:
-            self._joined(now)
+            self._joined(now=now)
         if self._renew_at is not None and now >= self._renew_at:
-            self._renew([], now)
+            self._renew([], now=now)
         if self._entrances.due_at is not None and now >= self._entrances.due_at:
             self._entrances.due_at = None
             self.is_wanted = True
@@ -221,7 +221,7 @@ class Joining:
         """Asserts what the parts promise."""
         self._lost.check_invariants()
 
-    def _look_up_own_key(self, contacts: list[Contact], now: float) -> None:
+    def _look_up_own_key(self, contacts: list[Contact], *, now: float) -> None:
         own_key = self._table.own_key
         contacts = contacts + self._table.closest(own_key, self._config.lookup.k)
         self._lookup = EngineLookup(
@@ -241,15 +241,15 @@ class Joining:
             at = max(at, self._renewed_at + self._config.renew_interval_s)
         self._renew_at = at if self._renew_at is None else min(at, self._renew_at)
 
-    def _renew(self, contacts: list[Contact], now: float) -> None:
+    def _renew(self, contacts: list[Contact], *, now: float) -> None:
         """Makes the node and those around it known to each other once more."""
         self._renew_at = None
         self._renewed_at = now
         self._is_far_filled = False
         if self._lookup is None:
-            self._look_up_own_key(contacts, now)
+            self._look_up_own_key(contacts, now=now)
 
-    def _lose_patience(self, now: float) -> None:
+    def _lose_patience(self, *, now: float) -> None:
         self._patient_until = None
         if not self._is_restoring:
             return
@@ -257,25 +257,25 @@ class Joining:
             self._lookup.cancel()
             self._lookup = None
         if self._has_contacts():
-            self._look_up_own_key([], now)  # begin anew with those who live
+            self._look_up_own_key([], now=now)  # begin anew with those who live
         else:
-            self._settle(now)
+            self._settle(now=now)
 
-    def _end_round(self, now: float) -> None:
+    def _end_round(self, *, now: float) -> None:
         """Decides what comes next when no bootstrap address is awaited any more."""
         if self._entrances.is_asking or not self._can_retry:
             return
         if self.state is JoinState.JOINED:
             self._entrances.schedule(is_joined=True, now=now)
         else:
-            self._settle(now)
+            self._settle(now=now)
 
-    def _settle(self, now: float) -> None:
+    def _settle(self, *, now: float) -> None:
         """Decides when the lookup has ended or nobody is left to begin one; one dead router does not matter."""
         if self._lookup is not None or self.state is JoinState.JOINED:
             return
         if self._has_contacts():
-            self._joined(now)
+            self._joined(now=now)
         elif self._is_restoring:
             self._is_restoring = False
             self.is_wanted = True
@@ -287,13 +287,13 @@ class Joining:
         """Whether anybody in the table is not bad."""
         return next(self._table.live(), None) is not None
 
-    def _joined(self, now: float) -> None:
+    def _joined(self, *, now: float) -> None:
         self._is_restoring = False
         self._patient_until = None
         self._renewed_at = now
         self._enter(JoinState.JOINED)
         if self._entrances.due_at is None:
-            self._end_round(now)
+            self._end_round(now=now)
 
     def _enter(self, state: JoinState) -> None:
         self.changed = self.changed or state is not self.state

@@ -100,12 +100,12 @@ class EngineLookup:
 
     def start(self, *, now: float) -> None:
         """Sends the first queries; with nobody to ask the lookup is finished at once."""
-        self._advance(now)
+        self._advance(now=now)
 
     def add_candidates(self, contacts: Iterable[Contact], *, now: float) -> None:
         """More contacts to ask, known by other means."""
         self._lookup.add_candidates(contacts)
-        self._advance(now)
+        self._advance(now=now)
 
     def on_response(self, query: PendingQuery, answer: Answer, *, now: float) -> None:
         contact = query.contact
@@ -118,8 +118,8 @@ class EngineLookup:
             self._read(contact, answer)
             self._lookup.add_traffic(received_bytes=query.answer_bytes)
             closer = self._network.contacts_in(answer, contact.endpoint, now=now)
-            self._lookup.on_response(contact, closer, now)
-        self._advance(now)
+            self._lookup.on_response(contact, closer, now=now)
+        self._advance(now=now)
 
     def on_failure(self, query: PendingQuery, *, error: QueryError | None = None, now: float) -> None:
         contact = query.contact
@@ -132,19 +132,19 @@ class EngineLookup:
         else:
             if error is not None:
                 self._refusing.add(contact)
-            self._lookup.on_failure(contact, now)
-        self._advance(now)
+            self._lookup.on_failure(contact, now=now)
+        self._advance(now=now)
 
     def on_second_answer(self, contact: Contact, answer: Answer, *, answer_bytes: int, now: float) -> None:
         """One of the silent has answered after all."""
         if not self.is_finished and not self._is_placing:
             self._read(contact, answer)
             self._lookup.add_traffic(received_bytes=answer_bytes)
-        self._advance(now)
+        self._advance(now=now)
 
     def on_second_silence(self, *, now: float) -> None:
         """One of the silent stays so."""
-        self._advance(now)
+        self._advance(now=now)
 
     def place(self, placement: Placement, *, now: float) -> None:
         """Leaves something more with the closest nodes of a lookup that is over, which is finished once again after.
@@ -156,11 +156,11 @@ class EngineLookup:
         self._refused.clear()
         self._placing = 0
         self.is_finished = False
-        self._place(now)
-        self._advance(now)
+        self._place(now=now)
+        self._advance(now=now)
 
     def handle_timer(self, *, now: float) -> None:
-        self._advance(now)
+        self._advance(now=now)
 
     def next_timer(self) -> float | None:
         if self.is_finished or self._is_placing:
@@ -191,26 +191,26 @@ class EngineLookup:
         """The nodes that refused what was placed with them, and why."""
         return tuple(self._refused.items())
 
-    def _advance(self, now: float) -> None:
+    def _advance(self, *, now: float) -> None:
         if self.is_finished:
             return
         while not self._is_placing:
             if self._harvest is not None and self._harvest.is_complete:
-                self._place(now)
+                self._place(now=now)
                 break
             if self._second_chance is not None:
                 if self._second_chance.is_open(now=now) and not self._has_found:
                     return
-                self._place(now)
+                self._place(now=now)
                 break
-            contacts = self._lookup.queries_to_send(now)
-            refused = [contact for contact in contacts if not self._ask(contact, self.request, now)]
+            contacts = self._lookup.queries_to_send(now=now)
+            refused = [contact for contact in contacts if not self._ask(contact, self.request, now=now)]
             for contact in refused:
-                self._lookup.on_failure(contact, now)
+                self._lookup.on_failure(contact, now=now)
             if self._lookup.is_finished:
-                if self._give_second_chance(now):
+                if self._give_second_chance(now=now):
                     return
-                self._place(now)
+                self._place(now=now)
             elif not refused:
                 return
         if not self._placing:
@@ -229,7 +229,7 @@ class EngineLookup:
                 self._has_found = True
                 self._owner.on_found(self, found)
 
-    def _give_second_chance(self, now: float) -> bool:
+    def _give_second_chance(self, *, now: float) -> bool:
         """Whether anybody is asked once more."""
         if self._harvest is None or self._has_found:
             return False
@@ -240,15 +240,15 @@ class EngineLookup:
             self._lookup.add_traffic(sent_bytes=sent_bytes)
         return self._second_chance.is_open(now=now)
 
-    def _place(self, now: float) -> None:
+    def _place(self, *, now: float) -> None:
         self._is_placing = True
         if self._placement is None:
             return
         closest = [(contact, self._tokens.get(contact)) for contact in self._lookup.result()]
         for contact, request in self._placement.requests_for(closest):
-            self._placing += self._ask(contact, request, now)
+            self._placing += self._ask(contact, request, now=now)
 
-    def _ask(self, contact: Contact, request: Request, now: float) -> bool:
+    def _ask(self, contact: Contact, request: Request, *, now: float) -> bool:
         query = self._network.ask(contact.endpoint, request, self, contact=contact, now=now)
         if query is not None and request is self.request:
             self._lookup.add_traffic(sent_bytes=query.sent_bytes)

@@ -59,17 +59,17 @@ class LostContacts:
         self._returned += 1
         self._is_asking = False
         self.discard(query.endpoint)
-        if not self._ask_next(now):
-            self._report(now)
+        if not self._ask_next(now=now):
+            self._report(now=now)
 
     def on_failure(self, query: PendingQuery, *, error: QueryError | None = None, now: float) -> None:
         self._is_asking = False
-        self._report(now)
+        self._report(now=now)
 
     def handle_timer(self, *, now: float) -> None:
         if self._due_at is not None and now >= self._due_at:
             self._due_at = now + self._config.lost_interval_s if self._lost else None
-            self._ask_next(now)
+            self._ask_next(now=now)
 
     def next_timer(self) -> float | None:
         return self._due_at
@@ -81,7 +81,7 @@ class LostContacts:
         """Asserts what the class promises."""
         assert len(self._lost) <= self._config.max_lost
 
-    def _ask_next(self, now: float) -> bool:
+    def _ask_next(self, *, now: float) -> bool:
         """Whether anybody is asked now."""
         if self._is_asking or not self._lost:
             return self._is_asking
@@ -91,7 +91,7 @@ class LostContacts:
         self._is_asking = self._network.ask(endpoint, Ping(), self, now=now) is not None
         return self._is_asking
 
-    def _report(self, now: float) -> None:
+    def _report(self, *, now: float) -> None:
         if self._returned:
             count, self._returned = self._returned, 0
             self._watcher.on_return(count, now=now)

@@ -59,15 +59,15 @@ class TableUpkeep:
         if endpoint in self._pinged:
             return
         if contact is None or self._table.needs(contact):
-            self._ping(endpoint, None, now)
+            self._ping(endpoint, None, now=now)
         elif now >= self._next_spare_at and self._table.wants(contact):
             self._next_spare_at = now + self._config.spare_interval_s
-            self._ping(endpoint, None, now)
+            self._ping(endpoint, None, now=now)
 
     def restore(self, contacts: tuple[Contact, ...], *, now: float) -> None:
         """Pings whom the node knew when it last ran, `max_hints` at a time."""
         self._restored.extend(contacts)
-        self._ping_restored(now)
+        self._ping_restored(now=now)
 
     def fill_far_buckets(self, *, now: float) -> bool:
         """Refreshes all buckets farther away than the neighbours, if they are nearly empty when their turn comes.
@@ -82,32 +82,32 @@ class TableUpkeep:
         targets = self._table.far_targets(self._config.max_join_refreshes, rng=self._rng)
         self._targets = deque(targets)
         if self._refresh is None:
-            self._refresh_next(now)
+            self._refresh_next(now=now)
         return bool(targets)
 
     def on_crowding(self, contact: Contact, *, now: float) -> None:
         """A new node waits for a place in a full bucket: the most doubtful node there has to prove itself."""
         rival = self._table.rival_of(contact.key, now=now)
         if rival is not None:
-            self._ping(rival.endpoint, rival, now)
+            self._ping(rival.endpoint, rival, now=now)
 
     def on_response(self, query: PendingQuery, answer: Answer, *, now: float) -> None:
         self._pinged.discard(query.endpoint)
-        self._ping_restored(now)
+        self._ping_restored(now=now)
 
     def on_failure(self, query: PendingQuery, *, error: QueryError | None = None, now: float) -> None:
         """BEP 5: a doubtful node gets a second chance before it gives way to a replacement."""
         self._pinged.discard(query.endpoint)
         if query.contact is not None:
             self.on_crowding(query.contact, now=now)
-        self._ping_restored(now)
+        self._ping_restored(now=now)
 
     def on_found(self, lookup: EngineLookup, found: tuple[object, ...]) -> None:
         """A lookup of nodes finds nothing else."""
 
     def on_lookup_finished(self, lookup: EngineLookup, *, now: float) -> None:
         self._refresh = None
-        self._refresh_next(now)
+        self._refresh_next(now=now)
 
     def handle_timer(self, *, now: float) -> bool:
         """Returns whether a round of upkeep was due."""
@@ -118,27 +118,27 @@ class TableUpkeep:
         self._next_round_at = now + self._config.upkeep_interval_s
         doubtful = self._table.questionable(now=now)
         if doubtful is not None:
-            self._ping(doubtful.endpoint, doubtful, now)
+            self._ping(doubtful.endpoint, doubtful, now=now)
         if self._refresh is None and len(self._table):
-            self._refresh_stalest(now)
+            self._refresh_stalest(now=now)
         return True
 
     def next_timer(self) -> float:
         refresh = self._refresh.next_timer() if self._refresh is not None else None
         return self._next_round_at if refresh is None else min(refresh, self._next_round_at)
 
-    def _refresh_next(self, now: float) -> None:
+    def _refresh_next(self, *, now: float) -> None:
         while self._targets and self._refresh is None:
             target = self._targets.popleft()
             if self._table.count_in_range_of(target) < self._config.refresh_k:
-                self._start_refresh(target, now)
+                self._start_refresh(target, now=now)
 
-    def _refresh_stalest(self, now: float) -> None:
+    def _refresh_stalest(self, *, now: float) -> None:
         target = self._table.stale_target(now=now, rng=self._rng)
         if target is not None:
-            self._start_refresh(target, now)
+            self._start_refresh(target, now=now)
 
-    def _start_refresh(self, target: Key, now: float) -> None:
+    def _start_refresh(self, target: Key, *, now: float) -> None:
         table = self._table
         table.refreshed(target, now=now)
         contacts = table.closest(target, self._config.lookup.k, max_failures=table.config.bad_after_failures - 1)
@@ -154,12 +154,12 @@ class TableUpkeep:
         )
         self._refresh.start(now=now)
 
-    def _ping_restored(self, now: float) -> None:
+    def _ping_restored(self, *, now: float) -> None:
         while self._restored and len(self._pinged) < self._config.max_hints:
             contact = self._restored.popleft()
             self.hint(contact.endpoint, contact, now=now)
 
-    def _ping(self, endpoint: Endpoint, contact: Contact | None, now: float) -> None:
+    def _ping(self, endpoint: Endpoint, contact: Contact | None, *, now: float) -> None:
         if endpoint in self._pinged or not self._endpoints.is_usable(endpoint):
             return
         if contact is None and len(self._pinged) >= self._config.max_hints:

@@ -58,7 +58,9 @@ class KeyValueCore(NodeCore):
             LimitExceededError: too many lookups are running.
         """
         harvest = RecordHarvest(key, self.config.enough_answers)
-        return self.engine.look_up(FindValue(key), key, harvest=harvest, found=self._own(key, harvest, now), now=now)
+        return self.engine.look_up(
+            FindValue(key), key, harvest=harvest, found=self._own(key, harvest, now=now), now=now
+        )
 
     def set(self, record: Record, *, now: float) -> EngineLookup:
         """Stores with the nodes closest to the key, and here; `LookupFinished` follows.
@@ -86,7 +88,7 @@ class KeyValueCore(NodeCore):
     def next_timer(self) -> float:
         return min(super().next_timer(), self._republish_at)
 
-    def _own(self, key: Key, harvest: RecordHarvest, now: float) -> tuple[Record, ...]:
+    def _own(self, key: Key, harvest: RecordHarvest, *, now: float) -> tuple[Record, ...]:
         kept = self.records.get(key, now=now)
         return harvest.add(kept) if kept is not None else ()
 

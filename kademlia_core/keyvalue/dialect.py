@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class KeyValueDialect:
     """PING, FIND_NODE, FIND_VALUE and STORE.
 
-    Deviations from the paper: an answer to FIND_VALUE names nodes beside the value, so that a search can go on and
+    Deviations from the paper: an answer to FIND_VALUE names nodes beside the value, so that a lookup can go on and
     compare versions; STORE needs a token, so that nobody can fill stores under somebody else's address; a record has a
     version, so that a value can be replaced.
     """

@@ -88,7 +88,8 @@ class MemoryRecordStore:
         old = self._kept.get(record.key)
         if old is not None and old.expires_at > now and not record.replaces(old.record):
             return False
-        new = _Kept(record, subscriber_of(host) if host else b"", now + min(record.ttl_s, self._config.lifetime_s), now)
+        expires_at = now + min(record.ttl_s, self._config.lifetime_s)
+        new = _Kept(record, subscriber_of(host) if host else b"", expires_at, now=now)
         if not self._has_share(new, old) or not self._make_room(new, old):
             return False
         if old is not None:
@@ -191,7 +192,7 @@ class MemoryRecordStore:
 class _Kept:
     __slots__ = ("expires_at", "host", "put_at", "record", "size")
 
-    def __init__(self, record: Record, host: bytes, expires_at: float, now: float) -> None:
+    def __init__(self, record: Record, host: bytes, expires_at: float, *, now: float) -> None:
         self.record = record
         self.host = host
         self.expires_at = expires_at

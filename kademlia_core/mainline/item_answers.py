@@ -27,7 +27,7 @@ class ItemAnswers:
 
     def get(self, exchange: Exchange, request: GetItem, *, now: float) -> Response:
         target = request.target
-        item = self._stored(request, now)
+        item = self._stored(request, now=now)
         room_bytes = exchange.room_bytes() - (_size(item) if item is not None else 0)
         nodes = exchange.nodes_near(target, room_bytes=room_bytes)
         return exchange.respond(nodes, token=exchange.token_for(target, now=now), item=item)
@@ -41,7 +41,7 @@ class ItemAnswers:
             return exchange.refuse(error.code, str(error))
         return exchange.respond()
 
-    def _stored(self, request: GetItem, now: float) -> StoredItem | None:
+    def _stored(self, request: GetItem, *, now: float) -> StoredItem | None:
         item = self._store.get(request.target, now=now)
         if item is None:
             return None

@@ -81,7 +81,7 @@ class ItemStore:
         added = _Entry(item, network, now + self._config.lifetime_s)
         losers = self._losers(target, added, entry)
         if isinstance(item, MutableItem):
-            self._authenticate(item, network, now)
+            self._authenticate(item, network, now=now)
         for loser in losers:
             self._forget(loser)
         if entry is not None:
@@ -157,7 +157,7 @@ class ItemStore:
             items, size = items - 1, size - self._entries[loser].size_bytes
         return losers
 
-    def _authenticate(self, item: MutableItem, source: bytes, now: float) -> None:
+    def _authenticate(self, item: MutableItem, source: bytes, *, now: float) -> None:
         config = self._config
         paid_at = max(now, self._debts.get(source, now))
         if paid_at - now > config.source_credit_s:

@@ -79,7 +79,7 @@ class PeerStore:
         Args:
             only_downloaders: leave out those that said they are seeds (`noseed` of BEP 33).
         """
-        swarm = self._swarm(info_hash, now)
+        swarm = self._swarm(info_hash, now=now)
         if swarm is None:
             return []
         peers = [peer for peer in swarm.peers if peer not in swarm.seeds] if only_downloaders else list(swarm.peers)
@@ -87,7 +87,7 @@ class PeerStore:
 
     def filters(self, info_hash: Key, *, now: float) -> SwarmFilters | None:
         """The Bloom filters of BEP 33, up to `FILTERS_REFRESH_S` old; None when nothing is stored."""
-        swarm = self._swarm(info_hash, now)
+        swarm = self._swarm(info_hash, now=now)
         if swarm is None:
             return None
         if swarm.filters is None or not swarm.filtered_at <= now < swarm.filtered_at + FILTERS_REFRESH_S:
@@ -108,7 +108,7 @@ class PeerStore:
         while self._torrents:
             oldest = next(iter(self._torrents))
             before = len(self._torrents)
-            self._expire_torrent(oldest, now)
+            self._expire_torrent(oldest, now=now)
             if len(self._torrents) == before:
                 return
 
@@ -145,10 +145,10 @@ class PeerStore:
         assert hosts.total() == self._size
         assert all(count <= config.max_entries_per_host for count in hosts.values())
 
-    def _swarm(self, info_hash: Key, now: float) -> _Swarm | None:
+    def _swarm(self, info_hash: Key, *, now: float) -> _Swarm | None:
         if info_hash not in self._torrents:
             return None
-        self._expire_torrent(info_hash, now)
+        self._expire_torrent(info_hash, now=now)
         return self._torrents.get(info_hash)
 
     def _make_room(self, info_hash: Key, peer: Address) -> None:
@@ -165,7 +165,7 @@ class PeerStore:
         elif len(swarm.peers) >= self._config.max_peers_per_torrent:
             self._forget(info_hash, next(iter(swarm.peers)))
 
-    def _expire_torrent(self, info_hash: Key, now: float) -> None:
+    def _expire_torrent(self, info_hash: Key, *, now: float) -> None:
         peers = self._torrents[info_hash].peers
         while peers:
             oldest, ends_at = next(iter(peers.items()))

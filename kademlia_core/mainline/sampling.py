@@ -75,7 +75,7 @@ class SampleVisits:
 
     def may_ask(self, node: Address, *, now: float) -> bool:
         """Whether `node` may be asked for a sample. Cost: O(log n) for each visit that has become history."""
-        self._forget(now)
+        self._forget(now=now)
         return node not in self._free_at and len(self._free_at) < self._max_visits
 
     def on_answer(self, node: Address, interval_s: int | None, *, now: float) -> None:
@@ -85,7 +85,7 @@ class SampleVisits:
             interval_s: what the node wants; values out of range are taken for the nearest in it. None for a node that
                 does not know the query, which is not asked again for the longest time. Of two answers the first holds.
         """
-        self._forget(now)
+        self._forget(now=now)
         wait_s = MAX_SAMPLE_INTERVAL_S if interval_s is None else max(0, min(MAX_SAMPLE_INTERVAL_S, interval_s))
         if wait_s == 0 or node in self._free_at or self.is_full:
             return
@@ -94,7 +94,7 @@ class SampleVisits:
 
     def next_free(self, *, now: float) -> float:
         """When a node can be asked again that cannot now, if nothing else happens; infinite when there is none."""
-        self._forget(now)
+        self._forget(now=now)
         return self._queue[0][0] if self._queue else float("inf")
 
     @property
@@ -110,7 +110,7 @@ class SampleVisits:
         assert all(free_at <= now + MAX_SAMPLE_INTERVAL_S for free_at in self._free_at.values())
         assert sorted(self._queue) == sorted((free_at, node) for node, free_at in self._free_at.items())
 
-    def _forget(self, now: float) -> None:
+    def _forget(self, *, now: float) -> None:
         while self._queue and self._queue[0][0] <= now:
             _, node = heappop(self._queue)
             del self._free_at[node]

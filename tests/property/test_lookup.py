@@ -186,15 +186,15 @@ def test_any_order_of_inputs_keeps_the_invariants(steps: list[tuple[str, int]], 
         now, other = step * 0.4, contact(value)
         match action:
             case "respond":
-                lookup.on_response(other, [contact(rng.randrange(31)) for _ in range(4)], now)
+                lookup.on_response(other, [contact(rng.randrange(31)) for _ in range(4)], now=now)
             case "fail":
-                lookup.on_failure(other, now)
+                lookup.on_failure(other, now=now)
             case "timer":
-                lookup.handle_timer(now)
+                lookup.handle_timer(now=now)
             case "add":
                 lookup.add_candidates([other])
             case _:
-                lookup.queries_to_send(now)
+                lookup.queries_to_send(now=now)
         lookup.check_invariants()
         if was_finished is not None:
             assert lookup.is_finished

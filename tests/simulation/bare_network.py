@@ -49,13 +49,13 @@ class BareNetwork:
         contacts = start or table.closest(target, k)
         lookup = LookupCore(target, contacts, config=self._lookup_config, own_key=asking.key)
         while not lookup.is_finished:
-            for contact in lookup.queries_to_send(0.0):
+            for contact in lookup.queries_to_send(now=0.0):
                 self.queries += 1
                 asked = self._tables[contact.key]
                 answer = asked.closest(target, k)
                 asked.on_response(asking, now=0.0)
                 table.on_response(contact, now=0.0)
-                lookup.on_response(contact, answer, 0.0)
+                lookup.on_response(contact, answer, now=0.0)
         return lookup.result()
 
     def success_rate(self, lookups: int) -> float:

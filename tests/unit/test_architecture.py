@@ -142,6 +142,28 @@ def test_cores_are_pure(path: Path) -> None:
     assert violations(path.read_text(encoding="utf-8")) == []
 
 
+def calls_with_now(tree: ast.AST) -> Iterator[str]:
+    """The functions whose `now` may be given without its name: one number among others is easily mistaken."""
+    functions = (
+        node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    )
+    for node in functions:
+        if "now" in [argument.arg for argument in (*node.args.posonlyargs, *node.args.args)]:
+            yield f"line {node.lineno}"
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in CORES if name_of(path).startswith(("kademlia_core/", "transfer/"))], ids=name_of
+)
+def test_now_is_named_where_it_is_given(path: Path) -> None:
+    assert list(calls_with_now(ast.parse(path.read_text(encoding="utf-8")))) == []
+
+
+def test_a_nameless_now_would_be_found() -> None:
+    source = "def f(x, now): ...\ndef g(x, *, now): ...\nasync def h(now, /): ...\nk = lambda now: now"
+    assert list(calls_with_now(ast.parse(source))) == ["line 1", "line 3", "line 4"]
+
+
 def test_the_cores_are_there_to_be_checked() -> None:
     names = set(map(name_of, CORES))
     assert {"bittorrent/peer/core.py", "kademlia_core/lookup.py", "transfer/wire/bencode.py"} <= names

@@ -65,7 +65,7 @@ class RateLimiter:
         by = by or self
         own = float("inf")
         if self._rate_bytes_per_s is not None:
-            claim = self._claim(by, self._rate_bytes_per_s, now)
+            claim = self._claim(by, self._rate_bytes_per_s, now=now)
             own = min(self._tokens, claim.tokens + self._spare)
         return own if self._parent is None else min(own, self._parent.allowance(now=now, by=by))
 
@@ -73,7 +73,7 @@ class RateLimiter:
         """So much moved, here and in everything above."""
         by = by or self
         if self._rate_bytes_per_s is not None:
-            claim = self._claim(by, self._rate_bytes_per_s, now)
+            claim = self._claim(by, self._rate_bytes_per_s, now=now)
             self._tokens -= size_bytes
             claim.tokens -= size_bytes
             taken = min(max(0.0, -claim.tokens), max(0.0, self._spare))
@@ -87,21 +87,21 @@ class RateLimiter:
         by = by or self
         own = 0.0
         if self._rate_bytes_per_s is not None:
-            claim = self._claim(by, self._rate_bytes_per_s, now)
+            claim = self._claim(by, self._rate_bytes_per_s, now=now)
             rate = self._rate_bytes_per_s / len(self._claims)
             own = max(0.0, (min(size_bytes, rate) - min(self._tokens, claim.tokens + self._spare)) / rate)
         return own if self._parent is None else max(own, self._parent.wait_s(size_bytes, now=now, by=by))
 
-    def _claim(self, by: RateLimiter, rate: float, now: float) -> _Claim:
+    def _claim(self, by: RateLimiter, rate: float, *, now: float) -> _Claim:
         """The part of one that asks, up to date."""
-        self._refill(rate, now)
+        self._refill(rate, now=now)
         claim = self._claims.pop(by, None) or _Claim(self._part)
         self._claims[by] = claim
         claim.asked_at = now
         self._settle(claim, rate)
         return claim
 
-    def _refill(self, rate: float, now: float) -> None:
+    def _refill(self, rate: float, *, now: float) -> None:
         if self._updated_at == float("-inf"):
             self._updated_at = now
         if now > self._updated_at:

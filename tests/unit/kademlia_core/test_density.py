@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from kademlia_core import Contact, Key
-from kademlia_core.density import LEAST_SAMPLES, MOST_SAMPLES, NetworkSize
+from kademlia_core.density import MAX_SAMPLES, MIN_SAMPLES, NetworkSize
 from transfer.address import Address
 
 BITS = 160
@@ -26,7 +26,7 @@ def test_the_size_is_estimated_from_lookups(nodes: int) -> None:
     rng, estimates = Random(nodes), []
     for _ in range(40):
         size = NetworkSize()
-        for _ in range(MOST_SAMPLES):
+        for _ in range(MAX_SAMPLES):
             target = Key.random(BITS, rng)
             size.add_lookup(target, lookup(target, nodes, rng))
         assert size.nodes is not None
@@ -38,7 +38,7 @@ def test_the_size_is_estimated_from_lookups(nodes: int) -> None:
 
 def test_a_radius_holds_as_many_as_expected() -> None:
     rng, size = Random(1), NetworkSize()
-    for _ in range(MOST_SAMPLES):
+    for _ in range(MAX_SAMPLES):
         target = Key.random(BITS, rng)
         size.add_lookup(target, lookup(target, 1000, rng))
     radius = size.radius(5.0, bits=BITS)
@@ -52,7 +52,7 @@ def test_a_radius_holds_as_many_as_expected() -> None:
 
 def test_too_little_is_known_at_first() -> None:
     size, target = NetworkSize(), Key(0, BITS)
-    for _ in range(LEAST_SAMPLES - 1):
+    for _ in range(MIN_SAMPLES - 1):
         size.add_lookup(target, lookup(target, 1000, Random(1)))
     for _ in range(3):
         size.add_lookup(target, lookup(target, 1000, Random(1), k=3))
@@ -62,7 +62,7 @@ def test_too_little_is_known_at_first() -> None:
 
 def test_a_few_poisoned_lookups_change_little() -> None:
     rng, size = Random(1), NetworkSize()
-    for number in range(MOST_SAMPLES):
+    for number in range(MAX_SAMPLES):
         target = Key.random(BITS, rng)
         size.add_lookup(target, lookup(target, 10**12 if number % 4 == 0 else 1000, rng))
     assert size.nodes is not None
@@ -72,7 +72,7 @@ def test_a_few_poisoned_lookups_change_little() -> None:
 def test_old_lookups_are_forgotten() -> None:
     rng, size = Random(1), NetworkSize()
     for nodes in (100_000, 1000):
-        for _ in range(MOST_SAMPLES):
+        for _ in range(MAX_SAMPLES):
             target = Key.random(BITS, rng)
             size.add_lookup(target, lookup(target, nodes, rng))
     assert size.nodes is not None
@@ -81,6 +81,6 @@ def test_old_lookups_are_forgotten() -> None:
 
 def test_a_radius_is_never_wider_than_the_space() -> None:
     size, target = NetworkSize(), Key(0, 8)
-    for _ in range(LEAST_SAMPLES):
+    for _ in range(MIN_SAMPLES):
         size.add_lookup(target, [Contact(Key(value, 8), HERE) for value in (50, 100, 150, 200)])
     assert size.radius(50.0, bits=8) == 256
