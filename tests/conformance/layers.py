@@ -11,28 +11,14 @@ MAGIC = b"xor/1"
 KEY_BYTES = 4
 
 
-class Pad:
-    """A key, over and over."""
-
-    def __init__(self, key: bytes) -> None:
-        self._key = key
-
-    def combined(self, data: bytes) -> bytes:
-        """With the next so many bytes of it."""
-        size, key = len(data), self._key
-        pad = (key * (size // len(key) + 1))[:size]
-        self._key = key[size % len(key) :] + key[: size % len(key)]
-        return (int.from_bytes(data, "big") ^ int.from_bytes(pad, "big")).to_bytes(size, "big")
-
-
 class Xor(Layer):
-    """Each side first sends a word and its key, which is combined with all that it sends behind that."""
+    """Each side first sends a word and its key; what it sends behind that is combined with the key."""
 
     def __init__(self, key: bytes) -> None:
         super().__init__()
         self._key = key
-        self._sent = Pad(key)
-        self._received = Pad(b"")
+        self._sent = table(key)
+        self._received = b""
         self._head = b""
 
     def begin(self) -> None:
@@ -48,12 +34,17 @@ class Xor(Layer):
                 return
             data = self._head[len(MAGIC) + KEY_BYTES :]  # what came behind the handshake
             self.extra["key"] = self._head[len(MAGIC) :][:KEY_BYTES]
-            self._received = Pad(self.extra["key"])
+            self._received = table(self.extra["key"])
             self.open()
-        self.deliver(self._received.combined(data))
+        self.deliver(data.translate(self._received))
 
     def send(self, chunks: Chunks) -> None:
-        self.below.write(self._sent.combined(b"".join(chunks)))
+        self.below.write(b"".join(chunks).translate(self._sent))
+
+
+def table(key: bytes) -> bytes:
+    """What each byte becomes, and what it was: `bytes.translate`."""
+    return bytes(byte ^ (sum(key) % 256) for byte in range(256))
 
 
 def xored(below: StreamTransport) -> LayeredTransport:

@@ -180,7 +180,7 @@ async def layered_memory() -> AsyncIterator[Plug]:
 @asynccontextmanager
 async def two_layers() -> AsyncIterator[Plug]:
     """One with a handshake that transforms everything over one that does nothing, and odd portions."""
-    async with narrow_memory() as plug:
+    async with memory_network(MemoryConfig(read_bytes=9_973), "127.0.0.1") as plug:
         yield Plug(xored(through_layer(plug.transport)), plug.host)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.layers import KEY_BYTES, MAGIC, Pad, Xor, xored
+from tests.conformance.layers import KEY_BYTES, MAGIC, Xor, table, xored
 from tests.conformance.plugs import Plug, through_layer
 from tests.conformance.protocols import BufferedRecorder, Recorder, ScatterRecorder, recorders_into
 from transfer.address import Address
@@ -47,7 +47,7 @@ async def test_the_wire_has_the_handshake_and_then_what_the_layer_makes_of_the_b
         raw, client = await bare.connect(Recorder, listener.addresses[0])
         raw.write(MAGIC + b"dial")
         assert await client.has(len(MAGIC) + KEY_BYTES) == MAGIC + b"hear"
-        raw.write(Pad(b"dial").combined(b"question"))
+        raw.write(b"question".translate(table(b"dial")))
         await until(lambda: served)
         assert await served[0].has(8) == b"question"
         assert served[0].transport.get_extra_info("key") == b"dial"
@@ -55,7 +55,7 @@ async def test_the_wire_has_the_handshake_and_then_what_the_layer_makes_of_the_b
         assert served[0].transport.get_extra_info("nothing", 5) == 5
         client.data.clear()
         served[0].transport.writelines([b"ans", b"wer"])
-        assert Pad(b"hear").combined(bytes(await client.has(6))) == b"answer"
+        assert (await client.has(6)).translate(table(b"hear")) == b"answer"
         raw.close()
         assert await served[0].lost() is None
         assert served[0].calls == ["made", "data", "eof", "lost"]
@@ -67,7 +67,7 @@ async def test_a_payload_right_behind_the_handshake_is_delivered_however_it_is_c
     served: list[Recorder] = []
     async with await xored(bare).listen(recorders_into(served), HERE) as listener:
         raw, client = await bare.connect(Recorder, listener.addresses[0])
-        raw.write(MAGIC + b"dial" + Pad(b"dial").combined(b"payload"))
+        raw.write(MAGIC + b"dial" + b"payload".translate(table(b"dial")))
         await client.has(9)
         await until(lambda: served and len(served[0].data) == 7)
         assert served[0].data == b"payload"
@@ -154,7 +154,7 @@ async def test_one_handshake_too_many_ends_the_oldest() -> None:
         for client in clients[2:]:
             assert isinstance(await client.lost(), ConnectionResetError)
         served[0].transport.write(b"still here")
-        assert Pad(b"hear").combined(bytes(await clients[1].has(19))[9:]) == b"still here"
+        assert (await clients[1].has(19))[9:].translate(table(b"hear")) == b"still here"
         clients[1].transport.close()
         await served[0].lost()
 
