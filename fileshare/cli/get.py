@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from bittorrent import SeedGoal, SessionConfig
-from fileshare.cli.downloads import Downloads
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import (
     AllowPrivateOption,
@@ -93,6 +92,8 @@ def get(
 
     Several SOURCEs come at the same time. When one of them fails, the others go on; the exit code is 1 then.
     """
+    from fileshare.cli.downloads import Downloads  # here: the other commands start faster without it
+
     if len(sources) > 1:
         for option, values in (("--select", select), ("--web-seed", web_seed)):
             if values:

@@ -21,7 +21,6 @@ from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoD
 from fileshare.cli.output import Output
 from fileshare.cli.runtime import run
 from fileshare.cli.seed_options import RatioOption, SeedTimeOption, parse_goal
-from fileshare.cli.seeding import Seeding
 
 EXAMPLE = "Example: kad seed ~/torrents --limit-up 1M --ratio 2"
 
@@ -98,6 +97,8 @@ def seed(
     Of a directory, every .torrent file in it is shared whose content is there, too. It is looked at again every few
     seconds: what is added is shared as well, and what is removed no longer.
     """
+    from fileshare.cli.seeding import Seeding  # here: the other commands start faster without it
+
     job = Seeding(
         output=Output(as_json=as_json),
         names=list(dict.fromkeys(torrents)),

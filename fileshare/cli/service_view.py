@@ -23,6 +23,7 @@ from fileshare.service.events import (
     TorrentCompleted,
     TorrentEnded,
     TorrentFailed,
+    TorrentSlowed,
     TorrentsMoved,
     TorrentWarned,
 )
@@ -71,6 +72,8 @@ class ServiceView:
                 for job in jobs:
                     self._show_moment(job)
                 self._transfers.refresh()
+            case TorrentSlowed(job=job):
+                self._show_slowness(job)
             case TorrentCompleted(job=job):
                 self._show_moment(job)
             case TorrentFailed(job=job):
@@ -120,6 +123,19 @@ class ServiceView:
     def _show_moment(self, job: JobSnapshot) -> None:
         assert job.stats is not None
         self._transfers.show(job.stats, job.explanation)
+
+    def _show_slowness(self, job: JobSnapshot) -> None:
+        explanation = job.explanation
+        assert explanation is not None
+        text = one_line(explanation.text)
+        self._output.say(f"{job.name}: {text}")
+        self._output.event(
+            "slow",
+            info_hash=job.info_hash,
+            reason=explanation.reason,
+            text=text,
+            peers={reason.value: count for reason, count in explanation.peers.items()},
+        )
 
     def _show_failure(self, job: JobSnapshot) -> None:
         self._forget(job)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from bittorrent import Explanation, SlowReason, TorrentState, TorrentStats
+from bittorrent import Explanation, TorrentState, TorrentStats
 from fileshare.cli.output import Output
 from fileshare.cli.transfer_table import TransferTable
 from fileshare.cli.units import count_text, duration_text, rate_text, size_text
 from fileshare.cli.views import Bar
-from fileshare.text import one_line
 
 
 class TransferView:
@@ -20,13 +17,11 @@ class TransferView:
 
     Args:
         several: a table with a line for each torrent, instead of a bar for the only one.
-        clock: seconds since whenever.
     """
 
-    def __init__(self, output: Output, *, several: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, output: Output, *, several: bool = False) -> None:
         self._output = output
         self._display = TransferTable(output) if several else Bar(output)
-        self._clock = clock
         self._reports: dict[bytes, _Report] = {}
 
     def __enter__(self) -> Self:
@@ -42,11 +37,11 @@ class TransferView:
         """Takes note of a snapshot of one torrent; says only what is news.
 
         Args:
-            explanation: why it is slow; said when nothing has come for some seconds, and then when the reason changes.
+            explanation: why it is slow.
         """
         report = self._reports.get(stats.info_hash)
         if report is None:
-            report = self._reports[stats.info_hash] = _Report(self._output, self._clock)
+            report = self._reports[stats.info_hash] = _Report(self._output)
         if isinstance(self._display, Bar):
             _show_bar(self._display, stats)
         else:
@@ -68,13 +63,10 @@ class TransferView:
 class _Report:
     """What is said of one torrent, once each."""
 
-    def __init__(self, output: Output, clock: Callable[[], float]) -> None:
+    def __init__(self, output: Output) -> None:
         self._output = output
-        self._clock = clock
         self._knows_metadata = False
         self._reported: dict[str, object] = {}
-        self._slow_since: float | None = None
-        self._said_reason: SlowReason | None = None
 
     def show(self, stats: TorrentStats, explanation: Explanation | None) -> None:
         if stats.piece_count and not self._knows_metadata:
@@ -86,8 +78,6 @@ class _Report:
                 bytes=stats.total_bytes,
                 pieces=stats.piece_count,
             )
-        if explanation is not None:
-            self._show_explanation(stats, explanation)
         news = {
             **transfer_fields(stats),
             "state": stats.state,
@@ -106,23 +96,6 @@ class _Report:
                 rate_bytes_per_s=stats.download_rate_bytes_per_s,
                 upload_rate_bytes_per_s=stats.upload_rate_bytes_per_s,
                 eta_s=stats.eta_s,
-            )
-
-    def _show_explanation(self, stats: TorrentStats, explanation: Explanation) -> None:
-        now = self._clock()
-        if stats.state is not TorrentState.DOWNLOADING or explanation.rate_bytes_per_s >= SLOW_BYTES_PER_S:
-            self._slow_since, self._said_reason = None, None
-            return
-        self._slow_since = self._slow_since or now
-        if now - self._slow_since >= PATIENCE_S and explanation.reason is not self._said_reason:
-            self._said_reason = explanation.reason
-            self._output.say(f"{stats.name}: {one_line(explanation.text)}")
-            self._output.event(
-                "slow",
-                info_hash=stats.info_hash,
-                reason=explanation.reason,
-                text=one_line(explanation.text),
-                peers={reason.value: count for reason, count in explanation.peers.items()},
             )
 
 
@@ -191,7 +164,3 @@ def complete_text(stats: TorrentStats) -> str:
     if stats.wanted_pieces == stats.piece_count:
         return f"{size}, all {count_text(stats.piece_count, 'piece')} verified"
     return f"{size}, the {count_text(stats.wanted_pieces, 'piece')} wanted of {stats.piece_count} verified"
-
-
-SLOW_BYTES_PER_S = 1000.0  # below, a download counts as standing still
-PATIENCE_S = 5.0

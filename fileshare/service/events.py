@@ -65,6 +65,13 @@ class TorrentsMoved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TorrentSlowed:
+    """Nothing has come for some seconds, or the reason is another one now: `job.explanation`."""
+
+    job: JobSnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TorrentCompleted:
     """All that is wanted of a torrent is verified and on disk."""
 
@@ -136,6 +143,7 @@ ServiceEvent: TypeAlias = (
     | TorrentAdded
     | MetadataKnown
     | TorrentsMoved
+    | TorrentSlowed
     | TorrentCompleted
     | TorrentFailed
     | TorrentEnded

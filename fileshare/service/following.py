@@ -11,7 +11,14 @@ from bittorrent import SeedGoal, TorrentState
 from bittorrent.aio.event_stream import EventSource
 from fileshare.service.config import ServiceConfig
 from fileshare.service.errors import SharingEndedError
-from fileshare.service.events import MetadataKnown, ServiceEvent, TorrentCompleted, TorrentFailed, TorrentsMoved
+from fileshare.service.events import (
+    MetadataKnown,
+    ServiceEvent,
+    TorrentCompleted,
+    TorrentFailed,
+    TorrentSlowed,
+    TorrentsMoved,
+)
 from fileshare.service.jobs import EndReason, JobState
 from fileshare.service.roster import Entry, Roster
 from fileshare.service.tracker_warnings import TrackerWarnings
@@ -153,8 +160,14 @@ class Following:
         shown = [entry for entry in self._roster if entry.is_shown and entry.job.state is not JobState.ENDED]
         for entry in shown:
             entry.look()
-        self._events.tell(TorrentsMoved(jobs=tuple(entry.snapshot(explains=True) for entry in shown)))
-        for entry in shown:
+        moments = tuple(entry.snapshot(explains=True) for entry in shown)
+        self._events.tell(TorrentsMoved(jobs=moments))
+        now = asyncio.get_running_loop().time()
+        for entry, moment in zip(shown, moments, strict=True):
             assert entry.torrent is not None
+            assert moment.stats is not None
+            assert moment.explanation is not None
+            if entry.slowness.is_news(moment.stats, moment.explanation, now=now):
+                self._events.tell(TorrentSlowed(job=moment))
             for warning in self._warnings.look(entry.torrent):
                 self._events.tell(warning)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bittorrent import TorrentState, TorrentStats
 from fileshare.service.errors import UnknownTorrentError
 from fileshare.service.jobs import Job, JobState
+from fileshare.service.slowness import Slowness
 from fileshare.service.snapshots import JobSnapshot
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ class Entry:
         stats: the last that were seen of it.
         following: the task that waits for what comes next.
         knows_metadata: that it does was told.
+        slowness: what was told of it.
     """
 
     def __init__(self, job: Job, info_hash: bytes | None) -> None:
@@ -35,6 +37,7 @@ class Entry:
         self.stats: TorrentStats | None = None
         self.following: asyncio.Task[None] | None = None
         self.knows_metadata = False
+        self.slowness = Slowness()
 
     @property
     def is_shown(self) -> bool:

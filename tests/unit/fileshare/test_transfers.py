@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from bittorrent.stats import TorrentState, TorrentStats
 from bittorrent.swarm.explain import Explanation, SlowReason
 from fileshare.cli.output import Output
-from fileshare.cli.transfers import TransferView
+from fileshare.cli.service_view import ServiceView
+from fileshare.service.events import TorrentSlowed
+from fileshare.service.jobs import Job
+from fileshare.service.roster import Entry
+from fileshare.service.slowness import Slowness
 
 
 def stats(state: TorrentState = TorrentState.DOWNLOADING) -> TorrentStats:
@@ -49,24 +54,26 @@ def why(reason: SlowReason, rate_bytes_per_s: float = 0.0) -> Explanation:
 
 
 def test_a_download_that_stands_still_says_why_once(capsys: pytest.CaptureFixture[str]) -> None:
-    now = 100.0
-    with TransferView(Output(as_json=True), clock=lambda: now) as view:
-        for seconds, explanation in (
-            (0, why(SlowReason.CHOKED)),
-            (4, why(SlowReason.CHOKED)),
-            (2, why(SlowReason.CHOKED)),
-            (1, why(SlowReason.CHOKED)),
-            (1, why(SlowReason.SNUBBED)),
-            (1, why(SlowReason.REMOTE_SLOW, 1e6)),
-            (3, why(SlowReason.SNUBBED)),
-            (6, why(SlowReason.SNUBBED)),
-        ):
-            now += seconds
-            view.show(stats(), explanation)
-        now += 60
-        view.show(stats(TorrentState.SEEDING), why(SlowReason.FINISHED))
+    now, slowness, view = 100.0, Slowness(), ServiceView(Output(as_json=True), several=False)
+    entry = Entry(Job("film", now=now), bytes(20))
+    for seconds, explanation in (
+        (0, why(SlowReason.CHOKED)),
+        (4, why(SlowReason.CHOKED)),
+        (2, why(SlowReason.CHOKED)),
+        (1, why(SlowReason.CHOKED)),
+        (1, why(SlowReason.SNUBBED)),
+        (1, why(SlowReason.REMOTE_SLOW, 1e6)),
+        (3, why(SlowReason.SNUBBED)),
+        (6, why(SlowReason.SNUBBED)),
+    ):
+        now += seconds
+        if slowness.is_news(stats(), explanation, now=now):
+            view.show(TorrentSlowed(job=replace(entry.snapshot(), explanation=explanation)))
+    now += 60
+    assert not slowness.is_news(stats(TorrentState.SEEDING), why(SlowReason.FINISHED), now=now)
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     slow = [event for event in events if event["event"] == "slow"]
     assert [event["reason"] for event in slow] == ["choked", "snubbed", "snubbed"]
     assert slow[0]["text"] == "it is choked"
     assert slow[0]["peers"] == {"choked": 1}
+    assert slow[0]["info_hash"] == bytes(20).hex()

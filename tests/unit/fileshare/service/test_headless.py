@@ -53,7 +53,7 @@ def test_a_face_would_be_found(source: str, found: str) -> None:
 
 
 def test_it_brings_neither_a_command_line_nor_the_http_client() -> None:
-    program = "import fileshare.service, sys; print(*sys.modules)"
+    program = "import fileshare.service, sys; fileshare.service.Service; print(*sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", program], cwd=FOLDER.parents[1], capture_output=True, text=True, check=True, timeout=60
     )

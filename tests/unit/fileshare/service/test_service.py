@@ -17,6 +17,7 @@ from bittorrent import (
     MetainfoError,
     RateLimits,
     SeedGoal,
+    SlowReason,
     StorageError,
     TorrentStats,
     create_metainfo,
@@ -34,6 +35,7 @@ from fileshare.service.events import (
     TorrentFailed,
     TorrentPaused,
     TorrentResumed,
+    TorrentSlowed,
     TorrentsMoved,
 )
 from tests.service_net import FRIEND, PORT, US, Recorder, SimulatedNetwork, make, service_on, simulate
@@ -563,6 +565,24 @@ def test_snapshots_come_at_the_pace_that_was_asked_for_and_more_rarely_of_many(t
                 counts.append(len(view.of(TorrentsMoved)))
         assert 195 <= counts[0] <= 205
         assert 45 <= counts[1] <= 55
+
+    simulate(scenario)
+
+
+def test_a_view_hears_once_why_nothing_comes(tmp_path: Path) -> None:
+    async def scenario(simulation: Simulation) -> None:
+        async with service_on(simulation, US, tmp_path / "ours") as service:
+            view = Recorder(service)
+            began = now()
+            await service.add(make(tmp_path / "theirs", "film"))
+            slowed = (await view.wait(TorrentSlowed)).job
+            assert 5 <= now() - began < 7
+            assert slowed.explanation is not None
+            assert slowed.explanation.reason is SlowReason.NO_PEERS
+            await asyncio.sleep(60)
+            await service.aclose()
+            await view.read_to_end()
+            assert len(view.of(TorrentSlowed)) == 1
 
     simulate(scenario)
 
