@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import fileshare.service
+from tests.unit.test_architecture import violations
 
 FOLDER = Path(fileshare.service.__file__).parent
 SOURCES = sorted(FOLDER.rglob("*.py"))
@@ -35,6 +36,11 @@ def faces(source: str) -> list[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_nothing_in_it_has_a_face(path: Path) -> None:
     assert faces(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize("name", ["jobs", "slowness"])
+def test_what_decides_is_pure(name: str) -> None:
+    assert violations((FOLDER / f"{name}.py").read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.parametrize(
