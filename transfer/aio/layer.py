@@ -116,6 +116,7 @@ class Layer(Stream, asyncio.Protocol):
         if opening is None:
             return  # it has failed already
         self._opening = None
+        was_paused = self._core.is_writing_paused
         try:
             if isinstance(above, Layer):
                 above.prepare(opening)
@@ -128,9 +129,9 @@ class Layer(Stream, asyncio.Protocol):
             raise
         except BaseException as error:  # noqa: BLE001  # a factory may raise anything
             opening.failed(error)
-            self.below.abort()
+            self._force_close(error)
             return
-        if self._core.is_writing_paused:
+        if was_paused and self._core.is_writing_paused:
             self._guarded(protocol.pause_writing, is_fatal=False)
         if not isinstance(above, Layer):
             opening.opened(self, protocol)

@@ -313,6 +313,31 @@ async def test_a_protocol_is_told_of_a_pause_that_is_older_than_itself() -> None
         assert pair.client.pauses == 1
 
 
+async def test_a_pause_in_connection_made_is_told_once() -> None:
+    def write_much(record: Recorder) -> None:
+        record.transport.write(bytes(1 << 20))
+
+    async with plug(through_layer(memory())).pair(Recorder, lambda: Recorder(on_made=write_much)) as pair:
+        await pair.server.has(1 << 20)
+        await pair.client.until(lambda: not pair.client.is_paused)
+        assert (pair.client.pauses, pair.client.resumes) == (1, 1)
+
+
+async def test_a_factory_that_fails_behind_a_handshake_is_reported_and_its_payload_dropped() -> None:
+    def fail() -> Recorder:
+        raise ArithmeticError("on purpose")
+
+    failures: list[str] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(str(context["exception"])))
+    bare = memory()
+    async with await xored(bare).listen(fail, HERE) as listener:
+        raw, client = await bare.connect(Recorder, listener.addresses[0])
+        raw.write(MAGIC + b"dial" + b"payload")
+        assert isinstance(await client.lost(), ConnectionResetError)
+        assert listener.refused == 1
+    assert failures == ["on purpose"]
+
+
 @pytest.mark.parametrize("fault", ["factory", "connection_made", "begin"])
 async def test_what_fails_on_this_side_is_told_here_and_leaves_no_connection(fault: str) -> None:
     class Failing(Recorder):
