@@ -96,8 +96,9 @@ class BareShell:
     def accept(self, call: Call) -> int:
         """A connection stands."""
         del self.calls[call.number]
-        self.core.opened(call.number, now=self.now)
         self.standing[call.number] = None
+        if not self.core.opened(call.number, now=self.now):
+            self.leaving[call.number] = "not wanted any more"
         return call.number
 
     def knock(self, address: Address) -> int | None:

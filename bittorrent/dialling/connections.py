@@ -133,10 +133,10 @@ class Connections:
         return next(number for number, other in self.met.items() if other is peer)
 
     def numbers_where(self, is_meant: Callable[[Connection], bool]) -> list[int]:
-        """All that stand and are meant: first those that take part."""
+        """All that stand, may stay so far, and are meant: first those that take part."""
         greeting = (connection for connection in self._all.values() if connection.stage is Stage.GREETING)
         standing = [*(self._all[number] for number in self.met), *greeting]
-        return [connection.number for connection in standing if is_meant(connection)]
+        return [connection.number for connection in standing if not connection.is_leaving and is_meant(connection)]
 
     def begun(self) -> Iterator[Connection]:
         """Those that were not met yet."""

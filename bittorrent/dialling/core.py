@@ -145,9 +145,13 @@ class DiallingCore:
         self._connections.remove(number)
         return False
 
-    def opened(self, number: int, *, now: float) -> None:
-        """The peer has accepted our call; the handshakes follow."""
+    def opened(self, number: int, *, now: float) -> bool:
+        """The peer has accepted our call. False: end the connection, for meanwhile it is not wanted any more."""
         self._connections.open(number, now=now)
+        is_wanted = self.takes_connections and not self.peers.is_banned(self._connections[number].address)
+        if not is_wanted:
+            self._connections.leave(number)
+        return is_wanted
 
     def unreachable(self, number: int, *, now: float) -> None:
         """A call was refused, or nobody answered in time."""

@@ -208,18 +208,19 @@ class Swarm:
 
     def connection_opened(self, connection: PeerConnection) -> None:
         now = self._loop.time()
-        if not connection.ticket:
-            connection.ticket = self.dialling.join(connection.core.address, now=now)
+        if connection.ticket:
+            is_wanted = self.dialling.opened(connection.ticket, now=now)
         else:
-            self.dialling.opened(connection.ticket, now=now)
+            connection.ticket = self.dialling.join(connection.core.address, now=now)
+            is_wanted = self.dialling.takes_connections
         self._take(connection)
+        if not is_wanted:
+            connection.abort()
 
     def _take(self, connection: PeerConnection) -> None:
         self._all_gone.clear()
         self._open[connection.ticket] = connection
-        if self._closed or not self.dialling.takes_connections:
-            connection.abort()
-        elif self.is_started:
+        if self.is_started and not self._closed:
             self._arm()
 
     def connection_received(self, connection: PeerConnection, size: int) -> None:

@@ -257,6 +257,23 @@ def test_a_banned_host_loses_all_its_connections(tmp_path: Path, shared: Metainf
     run(scenario)
 
 
+def test_a_host_that_is_banned_while_it_is_called_does_not_become_a_peer(tmp_path: Path, shared: Metainfo) -> None:
+    async def scenario(simulation: Simulation) -> None:
+        async with session_at(simulation, tmp_path, SEED) as seeder, session_at(simulation, tmp_path, ONE) as leech:
+            await completed(await add(simulation, SEED, seeder, shared, seed_only=True))
+            torrent = await add(simulation, ONE, leech, shared)
+            await asyncio.sleep(1)
+            torrent.add_peers([(SEED, PORT)])
+            await asyncio.sleep(0.05)
+            assert torrent.swarm.dialling_count == 1
+            torrent.swarm.ban(Address(SEED, PORT))
+            await asyncio.sleep(5)
+            assert torrent.statistics().peers == torrent.statistics().downloaded_bytes == 0
+            assert leech.connection_count == 0
+
+    run(scenario, link=Link(delay_s=0.1))
+
+
 # Bounds
 
 
