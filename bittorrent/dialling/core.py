@@ -164,6 +164,7 @@ class DiallingCore:
         connection = self._connections.get(number)
         if connection is not None and connection.stage is Stage.CALLING:
             self._connections.remove(number)
+            self.peers.released(connection.address)
 
     # Those who come
 

@@ -66,7 +66,8 @@ class PeerList:
     """Which endpoints exist and whom to call next, for one torrent.
 
     Each endpoint is IDLE (waits for its time), DIALLING (handed out by `candidates_to_connect`, no outcome yet) or
-    CONNECTED. The caller reports the outcome of each one it was handed: `connected`, `failed` or `disconnected`.
+    CONNECTED. The caller reports the outcome of each one it was handed: `connected`, `failed`, `disconnected` or
+    `released`.
 
     Invariants: never more than `max_peers` endpoints; no banned, blocked or own endpoint is known; `_hearsay` are the
     endpoints that only PEX named and that were never connected, at most `max_pex`.
@@ -224,6 +225,14 @@ class PeerList:
         self._retry(peer, now, min(limit, first * 2**doublings))
         if not is_manual:
             self._failing[address] = None
+
+    def released(self, address: Address) -> None:
+        """A call was given up by us: that says nothing of the peer, and its turn comes again."""
+        peer = self._peers.get(address)
+        if peer is not None and peer.state is _State.DIALLING:
+            peer.state = _State.IDLE
+            if peer.failures and PeerSource.MANUAL not in peer.sources:
+                self._failing[address] = None
 
     def call_again(self, *, now: float) -> None:
         """Everybody may be of use after all: nobody has to wait, once. Failures are not forgotten."""

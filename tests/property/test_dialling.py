@@ -1,0 +1,310 @@
+"""Any sequence of candidates, outcomes, guests and times: bounds hold, nobody is called in vain, nobody starves."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from bittorrent.dialling.decisions import Call
+from bittorrent.dialling.ip_filter import IpFilter
+from bittorrent.dialling.paths import DialPath, PathConfig
+from bittorrent.dialling.peer_list import PeerListConfig, PeerSource
+from bittorrent.dialling.turnover import TurnoverConfig
+from bittorrent.shares import share_of
+from tests.dialling_shell import OWN_ID, BareShell, ToyPeer, tally_of
+from transfer.address import Address
+
+PATHS = tuple(DialPath(transport=transport, cover=cover) for transport in ("utp", "tcp") for cover in ("mse", "plain"))
+PRIVATE_HOST = "192.168.1.7"
+HOSTS = ["8.8.0.1", "8.8.0.2", "8.8.0.3", "2001:db8::1", PRIVATE_HOST]
+UNIVERSE = [Address(host, port) for host in HOSTS for port in (1, 2)]
+addresses = st.sampled_from(UNIVERSE)
+MAX_CONNECTIONS, MAX_DIALLING, SLOW_S, LIMIT, MAX_HALF_OPEN, MAX_PER_HOST, MAX_BANNED = 4, 2, 3.0, 6, 3, 2, 2
+
+
+class DiallingSteps(RuleBasedStateMachine):
+    """Two torrents of one session, and everybody else at will."""
+
+    @initialize(seed=st.integers(0, 9))
+    def begin(self, seed: int) -> None:
+        self.now = 0.0
+        self.tally = tally_of(limit=LIMIT, max_half_open=MAX_HALF_OPEN, max_per_host=MAX_PER_HOST)
+        self.shells = [
+            BareShell(
+                tally=self.tally,
+                seed=seed + number,
+                max_connections=MAX_CONNECTIONS,
+                max_dialling=MAX_DIALLING,
+                slow_dial_s=SLOW_S,
+                max_named=2,
+                paths=PathConfig(paths=PATHS, max_remembered=3),
+                peers=PeerListConfig(
+                    max_peers=6, max_banned=MAX_BANNED, max_pex=3, backoff_s=5, max_backoff_s=40, max_manual_backoff_s=8
+                ),
+                turnover=TurnoverConfig(min_age_s=10.0, interval_s=10.0, max_remembered=2),
+            )
+            for number in range(2)
+        ]
+        self.banned: list[list[str]] = [[], []]  # the oldest first
+        self.blocked: list[str | None] = [None, None]
+        self.own: list[set[Address]] = [set(), set()]
+        self.began_at: dict[tuple[int, int], float] = {}  # calls and connections that were not met, by torrent, number
+
+    which = st.integers(0, 1)
+
+    # What is learnt
+
+    @rule(which=which, address=addresses, source=st.sampled_from(PeerSource))
+    def name(self, which: int, address: Address, source: PeerSource) -> None:
+        self.shells[which].core.peers.add(address, source, now=self.now)
+
+    @rule(which=which, host=st.sampled_from(HOSTS), is_listed=st.booleans())
+    def ban(self, which: int, host: str, is_listed: bool) -> None:
+        shell = self.shells[which]
+        if is_listed:
+            shell.end(shell.core.set_filter(IpFilter([(host, host)])))
+            self.blocked[which] = host
+        else:
+            shell.end(shell.core.ban(Address(host, 1)))
+            if host not in self.banned[which]:
+                self.banned[which] = [*self.banned[which], host][-MAX_BANNED:]
+        assert not [n for n in shell.standing if self.is_shut_out(which, n) and n not in shell.leaving]
+
+    @rule(which=which)
+    def become_private(self, which: int) -> None:
+        shell = self.shells[which]
+        shell.end(shell.core.become_private())
+
+    @rule(which=which, is_held=st.booleans())
+    def hold(self, which: int, is_held: bool) -> None:
+        core = self.shells[which].core
+        if is_held:
+            core.hold()
+        else:
+            core.resume(now=self.now)
+
+    @rule(which=which, address=addresses)
+    def see_external(self, which: int, address: Address) -> None:
+        self.shells[which].core.peers.set_external(address)
+
+    # Calls
+
+    @rule(which=which, wants_seeds=st.booleans())
+    def dial(self, which: int, wants_seeds: bool) -> None:
+        shell = self.shells[which]
+        before = {shell.addresses[number] for number in [*shell.calls, *shell.standing] if shell.core.is_called(number)}
+        connected = self.connected(which)
+        takes = shell.core.takes_connections
+        made = shell.dial(wants_seeds=wants_seeds)
+        for call in made:
+            self.check_call(which, call)
+            self.began_at[which, call.number] = self.now
+        called = [call.address for call in made]
+        assert takes or not made
+        assert len(called) == len(set(called))
+        assert not set(called) & (before | connected)
+        if made:
+            assert shell.core.connection_count <= MAX_CONNECTIONS
+            assert self.tally.in_use <= LIMIT
+            assert self.tally.half_open <= MAX_HALF_OPEN
+            fresh, slow = self.begun(which)
+            assert fresh + slow <= MAX_DIALLING + min(slow, MAX_DIALLING)
+
+    def check_call(self, which: int, call: Call) -> None:
+        core = self.shells[which].core
+        assert call.address in core.peers
+        assert call.path in PATHS
+        assert call.address not in self.own[which]
+        assert not self.is_host_shut_out(which, call.address.host)
+        is_wanted_here = core.peers.sources(call.address) & (PeerSource.MANUAL | PeerSource.LOCAL)
+        assert call.needs_route == (call.address.host == PRIVATE_HOST and not is_wanted_here)
+
+    @precondition(lambda self: self.shells[0].calls or self.shells[1].calls)
+    @rule(data=st.data(), outcome=st.sampled_from(["refused", "accepted", "accepted", "dropped", "no way there"]))
+    def answer(self, data: st.DataObject, outcome: str) -> None:
+        which, number = data.draw(
+            st.sampled_from([(which, n) for which, shell in enumerate(self.shells) for n in shell.calls])
+        )
+        shell = self.shells[which]
+        call = shell.calls[number]
+        if call.needs_route and outcome != "dropped":
+            if not shell.core.allows(
+                number, own="10.0.0.1" if outcome == "no way there" else "192.168.1.9", now=self.now
+            ):
+                assert outcome == "no way there"
+                del shell.calls[number]
+                return
+            assert outcome != "no way there"
+        match outcome:
+            case "refused":
+                shell.refuse(call)
+            case "accepted":
+                shell.accept(call)
+                self.began_at[which, number] = self.now
+                assert self.is_shut_out(which, number) <= (number in shell.leaving)
+            case "dropped":
+                shell.core.dropped(number)
+                del shell.calls[number]
+
+    # Guests
+
+    @rule(which=which, address=addresses)
+    def knock(self, which: int, address: Address) -> None:
+        shell = self.shells[which]
+        of_host = self.of_host(address.host)
+        leaving = len(shell.leaving)
+        number = shell.knock(address)
+        if number is None:
+            assert len(shell.leaving) == leaving, "nobody goes for who may not stay"
+            return
+        self.began_at[which, number] = self.now
+        assert shell.core.takes_connections
+        assert not self.is_host_shut_out(which, address.host)
+        assert self.staying([shell]) <= MAX_CONNECTIONS
+        assert self.staying(self.shells) <= LIMIT
+        assert self.of_host(address.host) < max(MAX_PER_HOST, of_host), "there is room for one more of it"
+        self.greet(which, number, bytes([address.port]) * 20)  # as the shell does: it has read the handshake already
+
+    # Who stands
+
+    @precondition(lambda self: any(self.waiting()))
+    @rule(data=st.data(), peer_id=st.sampled_from([b"A" * 20, b"z" * 20, b"0" * 20]))
+    def handshake(self, data: st.DataObject, peer_id: bytes) -> None:
+        which, number = data.draw(st.sampled_from(self.waiting()))
+        self.greet(which, number, peer_id)
+
+    def greet(self, which: int, number: int, peer_id: bytes) -> None:
+        shell = self.shells[which]
+        del self.began_at[which, number]
+        shell.greet(number, peer_id)
+        ids = [
+            shell.greeted[other] for other, peer in shell.standing.items() if peer is not None and not peer.is_closed
+        ]
+        assert len(ids) == len(set(ids)), "one connection with each peer"
+
+    @precondition(lambda self: any(self.met()))
+    @rule(data=st.data())
+    def behave(self, data: st.DataObject) -> None:
+        peer = data.draw(st.sampled_from(self.met()))
+        peer.downloaded_bytes += data.draw(st.sampled_from([0, 0, 1]))
+        peer.idles, peer.is_interested, peer.am_interested = (data.draw(st.booleans()) for _ in range(3))
+
+    @precondition(lambda self: any(shell.standing for shell in self.shells))
+    @rule(data=st.data(), how=st.sampled_from(["is gone", "is gone", "hangs up", "is ourselves"]))
+    def lose(self, data: st.DataObject, how: str) -> None:
+        which, number = data.draw(
+            st.sampled_from([(which, n) for which, shell in enumerate(self.shells) for n in shell.standing])
+        )
+        shell = self.shells[which]
+        is_silent = number not in shell.greeted
+        if how == "is ourselves" and is_silent:
+            shell.greeted[number] = OWN_ID
+            if shell.core.is_called(number):
+                self.own[which].add(shell.addresses[number])
+        self.began_at.pop((which, number), None)
+        shell.lose(number, was_turned_away=how == "hangs up" and is_silent)
+
+    # The clock
+
+    @rule(seconds=st.sampled_from([0.0, 1.0, 3.0, 10.0, 100.0]))
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        for shell in self.shells:
+            shell.now = self.now
+            assert self.now <= shell.core.next_timer(now=self.now) <= self.now + 30.0
+
+    @rule(which=which)
+    def tick(self, which: int) -> None:
+        shell = self.shells[which]
+        evicted = shell.core.handle_timer(wants_seeds=True, now=self.now)
+        assert not evicted or shell.core.connection_count >= MAX_CONNECTIONS or self.tally.in_use >= LIMIT
+        shell.end(evicted)
+
+    @invariant()
+    def holds(self) -> None:
+        if not hasattr(self, "shells"):
+            return
+        for shell in self.shells:
+            shell.core.check_invariants()
+            assert shell.core.connection_count == len(shell.calls) + len(shell.standing)
+            assert shell.core.half_open_count == len(shell.calls)
+        assert self.tally.in_use == sum(shell.core.connection_count for shell in self.shells)
+        assert self.tally.half_open == sum(shell.core.half_open_count for shell in self.shells) <= MAX_HALF_OPEN
+        met = Counter(share_of(peer.address.host) for shell in self.shells for peer in shell.standing.values() if peer)
+        assert all(self.tally.of_host(host) == met[share_of(host)] for host in HOSTS)
+
+    def teardown(self) -> None:
+        """Liveness: when all are gone, everybody who is known is called in time, over every path, although all calls
+        fail and take a while; and nothing is counted any more when the last is over."""
+        if not hasattr(self, "shells"):
+            return
+        for shell in self.shells:
+            for call in list(shell.calls.values()):
+                shell.refuse(call)
+            for number in list(shell.standing):
+                shell.lose(number)
+        for which, shell in enumerate(self.shells):
+            shell.core.resume(now=self.now)
+            tried: dict[Address, set[str]] = {address: set() for address in UNIVERSE if address in shell.core.peers}
+            for _ in range(200):
+                for call in list(shell.calls.values()):
+                    shell.refuse(call)
+                for call in shell.dial():
+                    self.check_call(which, call)
+                    tried[call.address].add(call.path.transport)
+                shell.now += 1.0
+            is_given_up = {address: address not in shell.core.peers for address in tried}
+            assert all(transports == {"utp", "tcp"} or is_given_up[it] for it, transports in tried.items())
+            assert all(tried.values())
+            for call in list(shell.calls.values()):
+                shell.refuse(call)
+            shell.core.close()
+        assert (self.tally.in_use, self.tally.half_open) == (0, 0)
+
+    # Views
+
+    def waiting(self) -> list[tuple[int, int]]:
+        """Connections that stand without a handshake."""
+        return [
+            (which, number)
+            for which, shell in enumerate(self.shells)
+            for number in shell.standing
+            if number not in shell.greeted and number not in shell.leaving
+        ]
+
+    def met(self) -> list[ToyPeer]:
+        return [peer for shell in self.shells for peer in shell.standing.values() if peer is not None]
+
+    def connected(self, which: int) -> set[Address]:
+        """Where those listen who take part."""
+        peers = self.shells[which].standing.values()
+        return {peer.listen_address for peer in peers if peer is not None and not peer.is_closed}
+
+    def staying(self, shells: list[BareShell]) -> int:
+        return sum(shell.core.connection_count - len(shell.leaving) for shell in shells)
+
+    def of_host(self, host: str) -> int:
+        """Who takes part from this host and was not told to go."""
+        return sum(share_of(peer.address.host) == share_of(host) and not peer.is_closed for peer in self.met())
+
+    def begun(self, which: int) -> tuple[int, int]:
+        """How many were not met yet: the fresh ones and the slow ones."""
+        ages = [
+            self.now - self.began_at[which, number]
+            for number in [*self.shells[which].calls, *self.shells[which].standing]
+            if (which, number) in self.began_at
+        ]
+        return sum(age < SLOW_S for age in ages), sum(age >= SLOW_S for age in ages)
+
+    def is_shut_out(self, which: int, number: int) -> bool:
+        return self.is_host_shut_out(which, self.shells[which].addresses[number].host)
+
+    def is_host_shut_out(self, which: int, host: str) -> bool:
+        return host in self.banned[which] or host == self.blocked[which]
+
+
+TestDialling = DiallingSteps.TestCase
+TestDialling.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
