@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ResumeError,
         SelectionError,
         StorageError,
+        TorrentCollisionError,
         TorrentStoppedError,
         TrackerError,
         WebSeedError,
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
         TrackerWarned,
     )
     from bittorrent.files.entry import FileEntry
+    from bittorrent.files.file_set import FileSet
+    from bittorrent.identity.torrent_id import TorrentId
     from bittorrent.lifecycle.seed_goal import SeedGoal
     from bittorrent.metainfo.magnet import Magnet, parse_info_hash
     from bittorrent.metainfo.selection import FileName, Selection
@@ -59,6 +62,7 @@ if TYPE_CHECKING:
     from bittorrent.pieces.bitfield import Bitfield
     from bittorrent.pieces.block import Block
     from bittorrent.pieces.geometry import Geometry
+    from bittorrent.pieces.hasher import PieceHasher
     from bittorrent.rate_limits import RateLimits
     from bittorrent.stats import (
         FileStats,
@@ -95,6 +99,7 @@ __all__ = [
     "FileCompleted",
     "FileEntry",
     "FileName",
+    "FileSet",
     "FileStats",
     "FileStorage",
     "FileStream",
@@ -124,6 +129,7 @@ __all__ = [
     "PeerStats",
     "PickerConfig",
     "PieceFailed",
+    "PieceHasher",
     "PiecePicker",
     "PieceVerified",
     "RateLimits",
@@ -145,6 +151,8 @@ __all__ = [
     "StreamConfig",
     "SwarmConfig",
     "Torrent",
+    "TorrentCollisionError",
+    "TorrentId",
     "TorrentState",
     "TorrentStats",
     "TorrentStopped",
@@ -177,6 +185,7 @@ _MODULES = {
     "FileCompleted": "bittorrent.events",
     "FileEntry": "bittorrent.files.entry",
     "FileName": "bittorrent.metainfo.selection",
+    "FileSet": "bittorrent.files.file_set",
     "FileStats": "bittorrent.stats",
     "FileStorage": "bittorrent.storage.files",
     "FileStream": "bittorrent.aio.stream",
@@ -206,6 +215,7 @@ _MODULES = {
     "PeerStats": "bittorrent.stats",
     "PickerConfig": "bittorrent.picker.config",
     "PieceFailed": "bittorrent.events",
+    "PieceHasher": "bittorrent.pieces.hasher",
     "PiecePicker": "bittorrent.picker.picker",
     "PieceVerified": "bittorrent.events",
     "RateLimits": "bittorrent.rate_limits",
@@ -227,6 +237,8 @@ _MODULES = {
     "StreamConfig": "bittorrent.picker.read_ahead",
     "SwarmConfig": "bittorrent.swarm.config",
     "Torrent": "bittorrent.aio.torrent",
+    "TorrentCollisionError": "bittorrent.errors",
+    "TorrentId": "bittorrent.identity.torrent_id",
     "TorrentState": "bittorrent.stats",
     "TorrentStats": "bittorrent.stats",
     "TorrentStopped": "bittorrent.events",

@@ -28,6 +28,14 @@ class ResumeError(BitTorrentError, DecodeError):
     """Bytes are not the stored state of a torrent: hash what is on disk instead."""
 
 
+class TorrentCollisionError(BitTorrentError, ValueError):
+    """Two different torrents would be known by one hash. `alias` is that hash: only one of the two can be here."""
+
+    def __init__(self, message: str, *, alias: bytes) -> None:
+        super().__init__(message)
+        self.alias = alias
+
+
 class WireError(BitTorrentError, RemoteProtocolError):
     """A peer broke the peer wire protocol: drop the connection."""
 

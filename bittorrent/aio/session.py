@@ -29,6 +29,7 @@ from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.dialling.reception import ReceptionCore
 from bittorrent.dialling.targets import TargetRule
 from bittorrent.errors import JobInterruptedError, StorageError
+from bittorrent.identity.registry import TorrentRegistry
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.selection import FileName, Selection
 from bittorrent.metainfo.torrent import Metainfo
@@ -88,7 +89,7 @@ class Session:
         local_discovery: bool = False,
     ) -> None:
         self.download_dir = Path(download_dir)
-        self.torrents: dict[bytes, Torrent] = {}
+        self.torrents: TorrentRegistry[Torrent] = TorrentRegistry()
         self._host = host
         self._port = port
         self._dht = dht
@@ -209,6 +210,7 @@ class Session:
         Raises:
             MetainfoError, MagnetError: the source is not usable.
             SelectionError: a file is selected that the torrent does not have.
+            TorrentCollisionError: another torrent of the session has one of its hashes.
             StorageError: the .torrent file cannot be read, or another torrent writes to the same place (behind a magnet
                 link that is seen later, and stops the torrent).
         """
@@ -218,7 +220,7 @@ class Session:
         directory = Path(download_dir) if download_dir is not None else self.download_dir
         wanted = tuple(select)
         places: Places | None = None
-        while (torrent := self.torrents.get(parsed.info_hash)) is None or torrent.state is TorrentState.STOPPED:
+        while (torrent := self._find(parsed)) is None or torrent.state is TorrentState.STOPPED:
             if torrent is not None:
                 await self.remove(torrent)  # its files have to be closed first
             elif places is None and isinstance(parsed, Metainfo):
@@ -243,7 +245,7 @@ class Session:
                 paused=paused,
             )
             torrent = Torrent(parsed, options, self._parts(), rng=Random(self._rng.getrandbits(64)))
-            self.torrents[parsed.info_hash] = torrent
+            self.torrents.add(parsed.torrent_id, torrent)
             torrent.start()
         elif torrent.state is TorrentState.FAILED:
             torrent.resume()
@@ -259,8 +261,7 @@ class Session:
         Cancellation: the torrent ends all the same, and is removed when it is added again or with the session.
         """
         await torrent.aclose()
-        if self.torrents.get(torrent.info_hash) is torrent:  # it may have a successor by now
-            del self.torrents[torrent.info_hash]
+        self.torrents.discard(torrent.torrent_id, torrent)  # it may have a successor by now
         if delete_files:
             await torrent.delete_files()
 
@@ -354,6 +355,9 @@ class Session:
     def _jobs(self) -> DiskJobs:
         assert self._own_jobs is not None
         return self._own_jobs
+
+    def _find(self, source: Metainfo | Magnet) -> Torrent | None:
+        return self.torrents.find(source.torrent_id, name=source.name or source.info_hash.hex())
 
     def _plan(self, metainfo: Metainfo, directory: Path, wanted: tuple[FileName, ...]) -> Places:
         """Where the files will be, if they are files. Cost: a few steps for each, in a thread.

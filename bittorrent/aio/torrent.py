@@ -15,6 +15,7 @@ from bittorrent.aio.stream import FileStream
 from bittorrent.aio.torrent_life import TorrentLife
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.events import TorrentEvent
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.metainfo.file_list import FileList
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.selection import FileName
@@ -32,6 +33,11 @@ class Torrent:
     def __init__(self, source: Metainfo | Magnet, options: TorrentOptions, parts: SessionParts, *, rng: Random) -> None:
         self._life = TorrentLife(source, options, parts, rng=rng)
         self._streams = 0
+
+    @property
+    def torrent_id(self) -> TorrentId:
+        """The hashes that the torrent is known by."""
+        return self._life.torrent_id
 
     @property
     def info_hash(self) -> bytes:

@@ -73,6 +73,7 @@ class TorrentLife:
 
     def __init__(self, source: Metainfo | Magnet, options: TorrentOptions, parts: SessionParts, *, rng: Random) -> None:
         config = parts.config
+        self.torrent_id = source.torrent_id
         self.info_hash = source.info_hash
         self.metainfo = source if isinstance(source, Metainfo) else None
         self.source = source

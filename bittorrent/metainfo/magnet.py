@@ -9,6 +9,7 @@ from urllib.parse import quote, unquote, unquote_plus
 
 from bittorrent.errors import MagnetError
 from bittorrent.files.paths import has_unsafe_characters, shorten, without_unsafe_characters
+from bittorrent.identity.torrent_id import TorrentId
 from transfer.address import Address, AddressError
 
 MAX_LINK_CHARACTERS = 64 << 10
@@ -38,6 +39,11 @@ class Magnet:
     def __post_init__(self) -> None:
         if len(self.info_hash) != 20:
             raise MagnetError(f"an info-hash has 20 bytes, not {len(self.info_hash)}")
+
+    @property
+    def torrent_id(self) -> TorrentId:
+        """What is known of the hashes of the torrent."""
+        return TorrentId(self.info_hash)
 
     @classmethod
     def parse(cls, text: str) -> Magnet:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from bittorrent.errors import MetainfoError, StorageError
 from bittorrent.files.entry import MAX_FILES, FileEntry
 from bittorrent.files.names import SYSTEM_RULES, NameRules
 from bittorrent.files.paths import without_unsafe_characters
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.metainfo.announce import parse_nodes, parse_trackers, parse_web_seeds
 from bittorrent.metainfo.files import parse_files, parse_name
 from bittorrent.metainfo.magnet import Magnet
@@ -52,8 +52,8 @@ class Metainfo:
     """A checked version 1 torrent; a hybrid one is used through its version 1 side.
 
     `name` and the paths of `files` are fit for the disk; where that is another name than the torrent has, it is in
-    `original_name` and `FileEntry.original`. `info_hash` is the SHA-1 of `info_bytes`, the info dictionary exactly as
-    it came. `files` are in torrent order, padding and symbolic links included (`visible_files` leaves them out).
+    `original_name` and `FileEntry.original`. `torrent_id` holds the hashes of `info_bytes`, the info dictionary exactly
+    as it came. `files` are in torrent order, padding and symbolic links included (`visible_files` leaves them out).
     `geometry` says how their bytes are cut into pieces and blocks, `hasher` which pieces are right.
     `trackers` are tiers (BEP 12). `source`, in the info dictionary, is how private trackers tell their torrents apart.
     The text of `comment`, `created_by` and `source` is fit for a terminal: control characters are gone, but for the
@@ -62,7 +62,7 @@ class Metainfo:
     Always true: at least one byte is shared, and `piece_hashes` holds 20 bytes for each of `piece_count` pieces.
     """
 
-    info_hash: bytes
+    torrent_id: TorrentId
     info_bytes: bytes
     name: str
     files: tuple[FileEntry, ...]
@@ -220,8 +220,8 @@ class Metainfo:
     ) -> Metainfo:
         info = parts.values
         _check_version(info)
-        info_hash = hashlib.sha1(info_bytes, usedforsecurity=False).digest()
-        name, raw_name = parse_name(info, info_hash, rules)
+        torrent_id = TorrentId.of(info_bytes)
+        name, raw_name = parse_name(info, torrent_id.info_hash, rules)
         piece_length = _parse_piece_length(info, limits)
         files = parse_files(info, parts.listed, name, raw_name, max_files=limits.files, rules=rules, pause=pause)
         total_bytes = files[-1].end if files else 0
@@ -229,7 +229,7 @@ class Metainfo:
             raise MetainfoError("the torrent contains no data: all its files are empty")
         piece_hashes = _parse_piece_hashes(info, total_bytes, piece_length)
         return cls(
-            info_hash=info_hash,
+            torrent_id=torrent_id,
             info_bytes=info_bytes,
             name=name,
             original_name=raw_name if raw_name != name.encode() else None,
@@ -247,6 +247,11 @@ class Metainfo:
             creation_date=creation_date,
             source=_text(info, b"source"),
         )
+
+    @property
+    def info_hash(self) -> bytes:
+        """The 20 bytes that it is known by everywhere."""
+        return self.torrent_id.info_hash
 
     @property
     def piece_count(self) -> int:

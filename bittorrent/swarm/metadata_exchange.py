@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from hashlib import sha1
 
 from bittorrent.errors import WireError
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.wire.metadata import MetadataCopy, MetadataData, MetadataReject, MetadataRequest
 
 
@@ -210,7 +210,7 @@ class MetadataExchange:
 
     def _complete(self, peer: int, source: _Source, copy: MetadataCopy) -> bytes | None:
         info_bytes = copy.joined()
-        if sha1(info_bytes).digest() == self._info_hash:
+        if self._info_hash in TorrentId.of(info_bytes).aliases:
             return info_bytes
         self._copies.pop(self._key(peer, source), None)
         if set(copy.senders.values()) == {peer}:

@@ -116,8 +116,9 @@ class Swarm:
         connection.owner = self
         connection.ticket = admission.number
         self._take(connection)
-        core.welcome(self._handshake)
-        if core.remote is not None and core.remote.peer_id == self._handshake.peer_id:
+        assert core.remote is not None
+        core.welcome(replace(self._handshake, info_hash=core.remote.info_hash))  # as the peer calls the torrent
+        if core.remote.peer_id == self._handshake.peer_id:
             connection.finish("connected to ourselves")  # once our other end has read who we are
         else:
             self._settle(connection)

@@ -13,6 +13,7 @@ from bittorrent.aio.sources.tracker import TrackerAnnouncer
 from bittorrent.config import SessionConfig
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.errors import NoPeersError
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.stats import LookupSummary, TrackerState, TrackerStats
 from kademlia_core.errors import BootstrapError, NodeClosedError
 from transfer.address import Address
@@ -27,6 +28,7 @@ class Discovery:
     """Asks for peers for as long as the torrent lives, and tells others about us.
 
     Args:
+        torrent_id: the torrent is looked for, and announced, under each of its short hashes.
         port: where we accept peers.
         dht: None for a private torrent, or when the session has no node.
         nodes: DHT nodes that the torrent names, if it does.
@@ -41,7 +43,7 @@ class Discovery:
     def __init__(
         self,
         *,
-        info_hash: bytes,
+        torrent_id: TorrentId,
         port: int,
         dht: MainlineNode | None,
         nodes: TorrentNodes | None,
@@ -55,7 +57,7 @@ class Discovery:
     ) -> None:
         self.lookup: LookupSummary | None = None
         self.is_started = False
-        self._info_hash = info_hash
+        self._torrent_id = torrent_id
         self._port = port
         self._dht = dht
         self._nodes = nodes
@@ -75,9 +77,10 @@ class Discovery:
         """Begins; once, and after each `pause`."""
         self.is_started = True
         if self._dht is not None:
-            self._search = self._tasks.start(self._search_dht(self._dht), name=f"dht {self._info_hash.hex()}")
+            self._search = self._tasks.start(self._search_dht(self._dht), name=f"dht {self._torrent_id}")
         if self._local is not None:
-            self._local.add(self._info_hash)
+            for info_hash in self._torrent_id.short:
+                self._local.add(info_hash)
         if self._announcer is not None:
             self._announcer.start()
 
@@ -90,8 +93,7 @@ class Discovery:
         if self._search is not None:
             self._search.cancel()
             self._search = None
-        if self._local is not None:
-            self._local.remove(self._info_hash)
+        self._be_silent_locally()
         if self._announcer is not None:
             before, self._announcer = self._announcer, self._make_announcer()
             await before.aclose()
@@ -180,9 +182,13 @@ class Discovery:
             self._search.cancel()
 
     def _leave_local(self) -> None:
+        self._be_silent_locally()
+        self._local = None
+
+    def _be_silent_locally(self) -> None:
         if self._local is not None:
-            self._local.remove(self._info_hash)
-            self._local = None
+            for info_hash in self._torrent_id.short:
+                self._local.remove(info_hash)
 
     async def _search_dht(self, dht: MainlineNode) -> None:
         """Looks up and announces: soon again while peers are few or nobody took the announcement, and every 15 minutes
@@ -201,9 +207,13 @@ class Discovery:
         """Whether somebody knows of us now."""
         if self._nodes is not None and (self._dht_error is not None or self.lookup is None):
             self._nodes.offer()
+        is_known = False
         try:
-            await self._find_peers(dht)
-            report = await dht.announce(self._info_hash, port=self._port)
+            for info_hash in self._torrent_id.short:
+                await self._find_peers(dht, info_hash)
+                report = await dht.announce(info_hash, port=self._port)
+                self._on_addresses(report.peers, PeerSource.DHT)
+                is_known |= bool(report.accepted_by)
         except BootstrapError as error:
             self._dht_failed(str(error))
         except NodeClosedError:
@@ -213,8 +223,7 @@ class Discovery:
             pass  # other torrents are searching; our turn comes after the pause
         else:
             self._dht_error = None
-            self._on_addresses(report.peers, PeerSource.DHT)
-            return bool(report.accepted_by)
+            return is_known
         return False
 
     def _dht_failed(self, reason: str) -> None:
@@ -224,11 +233,11 @@ class Discovery:
         if not self._has_other_sources() and self._local is None and not may_join:
             raise NoPeersError(reason)
 
-    async def _find_peers(self, dht: MainlineNode) -> None:
+    async def _find_peers(self, dht: MainlineNode, info_hash: bytes) -> None:
         """One lookup; the first that names somebody is remembered, and brought up to date when it is over."""
         started_at = self._loop.time()
         is_first = self.lookup is None
-        async with dht.find_peers(self._info_hash) as lookup:
+        async with dht.find_peers(info_hash) as lookup:
 
             def summary() -> LookupSummary:
                 stats = lookup.statistics()

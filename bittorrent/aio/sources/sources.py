@@ -74,7 +74,7 @@ class Sources:
         if is_paused:
             swarm.hold()
         self.discovery = Discovery(
-            info_hash=source.info_hash,
+            torrent_id=source.torrent_id,
             port=parts.listen_port,
             dht=dht,
             nodes=self._torrent_nodes(dht),

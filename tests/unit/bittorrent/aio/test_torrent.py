@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import os
 import random
 import threading
@@ -19,6 +18,7 @@ import pytest
 
 from bittorrent import Metainfo, Session, Torrent, create_metainfo
 from bittorrent.errors import MetainfoError, MissingDataError, StorageError, TorrentStoppedError
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.stats import TorrentState
 from bittorrent.storage.files import FileStorage
 from transfer.wire import bencode
@@ -339,7 +339,7 @@ async def test_metadata_that_is_right_but_of_no_use_stops_the_torrent_with_the_r
     tmp_path: Path, shared: Metainfo, spoil: Callable[[dict[bytes, Any]], dict[bytes, Any]]
 ) -> None:
     info_bytes = bencode.encode(dict(sorted(spoil(bencode.decode_dict(shared.info_bytes)).items())))
-    useless = replace(shared, info_bytes=info_bytes, info_hash=hashlib.sha1(info_bytes).digest())
+    useless = replace(shared, info_bytes=info_bytes, torrent_id=TorrentId.of(info_bytes))
     async with seeding(tmp_path, useless) as (seed, _), Session(tmp_path / "leech", host="127.0.0.1") as leech:
         torrent = await leech.add(f"magnet:?xt=urn:btih:{useless.info_hash.hex()}", peers=[seed.address])
         async with asyncio.timeout(20):

@@ -1,0 +1,1 @@
+"""What torrents are known by."""

@@ -1,0 +1,60 @@
+"""What one torrent is known by: one hash of its info dictionary, or two, and what is made of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha1
+
+SHORT_SIZE = 20  # of a hash in handshakes, in the DHT, and for trackers
+V2_SIZE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class TorrentId:
+    """The hashes of a torrent: `v1` (20 bytes, BEP 3), `v2` (32 bytes, BEP 52), or both (a hybrid).
+
+    Where there is room for 20 bytes only, a version 2 hash is cut off (BEP 52).
+
+    Raises:
+        ValueError: neither, or one of another size.
+    """
+
+    v1: bytes | None = None
+    v2: bytes | None = None
+
+    def __post_init__(self) -> None:
+        if self.v1 is None and self.v2 is None:
+            raise ValueError("a torrent has one hash at least")
+        if self.v1 is not None and len(self.v1) != SHORT_SIZE:
+            raise ValueError(f"an info-hash has {SHORT_SIZE} bytes, not {len(self.v1)}")
+        if self.v2 is not None and len(self.v2) != V2_SIZE:
+            raise ValueError(f"an info-hash of version 2 has {V2_SIZE} bytes, not {len(self.v2)}")
+
+    @classmethod
+    def of(cls, info_bytes: bytes) -> TorrentId:
+        """Of an info dictionary, exactly as it came."""
+        return cls(sha1(info_bytes, usedforsecurity=False).digest())
+
+    @property
+    def info_hash(self) -> bytes:
+        """The 20 bytes under which everything about the torrent is kept: of version 1, if there are any."""
+        return self.short[0]
+
+    @property
+    def short(self) -> tuple[bytes, ...]:
+        """All hashes of 20 bytes: what peers, trackers and the DHT may know the torrent by."""
+        found = (self.v1, self.v2[:SHORT_SIZE] if self.v2 is not None else None)
+        return tuple(dict.fromkeys(alias for alias in found if alias is not None))
+
+    @property
+    def aliases(self) -> tuple[bytes, ...]:
+        """Everything that it may be known by, `info_hash` first."""
+        return self.short if self.v2 is None else (*self.short, self.v2)
+
+    def is_same_as(self, other: TorrentId) -> bool:
+        """Whether both are of one torrent: they have a hash in common, and none that differs."""
+        pairs = [(ours, theirs) for ours, theirs in ((self.v1, other.v1), (self.v2, other.v2)) if ours and theirs]
+        return bool(pairs) and all(ours == theirs for ours, theirs in pairs)
+
+    def __str__(self) -> str:
+        return self.info_hash.hex()
