@@ -11,6 +11,7 @@ from bittorrent.dialling.config import DiallingConfig
 from bittorrent.dialling.connection_tally import ConnectionTally
 from bittorrent.dialling.core import DiallingCore
 from bittorrent.dialling.decisions import Call, Eviction
+from bittorrent.dialling.paths import PathFailure
 from bittorrent.dialling.targets import TargetRule
 from transfer.address import Address
 
@@ -91,7 +92,7 @@ class BareShell:
     def refuse(self, call: Call) -> None:
         """Nobody answers there, over this path."""
         del self.calls[call.number]
-        self.core.unreachable(call.number, now=self.now)
+        self.core.missed(call.number, PathFailure.NO_CONNECTION, now=self.now)
 
     def accept(self, call: Call) -> int:
         """A connection stands."""

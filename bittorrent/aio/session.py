@@ -125,6 +125,9 @@ class Session:
     async def __aenter__(self) -> Self:
         if self._listener is not None:
             raise LocalProtocolError("a session can be entered only once; make a new one")
+        unknown = [str(path) for path in self._config.paths.paths if path not in self._transports]
+        if unknown:
+            raise ValueError(f"no transport for the path {', '.join(unknown)} of SessionConfig.paths")
         self._reception = Reception(self._guests, tally=self._tally, torrents=self.torrents, config=self._config.peer)
         self._listener = await self._transport.listen(self._reception.new_connection, Address(self._host, self._port))
         self._executor = ThreadPoolExecutor(

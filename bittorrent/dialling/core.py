@@ -5,7 +5,7 @@ end. A connection is a number, from the call or from the moment it is let in:
 
     calls_to_make -> CALLING --opened--> GREETING --met, joined--> MET
                         |                   |                       |
-                   unreachable            ended                   ended
+                      missed              ended                   ended
                         |                   |
                         +-- the next path, or the peer is backed off once
 
@@ -113,7 +113,7 @@ class DiallingCore:
     # Calls
 
     def calls_to_make(self, *, wants_seeds: bool, now: float) -> list[Call]:
-        """Whom to call now. Each has to be reported: `opened` or `unreachable`, or `dropped`.
+        """Whom to call now. Each has to be reported: `opened`, `missed` or `dropped`.
 
         Args:
             wants_seeds: whether those that have everything are of use.
@@ -153,11 +153,11 @@ class DiallingCore:
             self._connections.leave(number)
         return is_wanted
 
-    def unreachable(self, number: int, *, now: float) -> None:
-        """A call was refused, or nobody answered in time."""
+    def missed(self, number: int, failure: PathFailure, *, now: float) -> None:
+        """A call led to nobody before it was `opened`."""
         connection = self._connections.remove(number)
         if connection is not None:
-            self._calls.missed(connection.address, connection.order, PathFailure.NO_CONNECTION, now=now)
+            self._calls.missed(connection.address, connection.order, failure, now=now)
 
     def dropped(self, number: int) -> None:
         """A call was given up by us; nothing if it was reported before."""

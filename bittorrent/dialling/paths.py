@@ -35,7 +35,7 @@ class PathFailure(Enum):
     """How far a call came that led to nobody."""
 
     NO_CONNECTION = auto()  # refused, or not answered in time: no cover helps on this transport
-    NO_HANDSHAKE = auto()  # a connection stood, and ended without a handshake: another cover may be understood
+    NO_HANDSHAKE = auto()  # somebody answered, and there was no handshake: another cover may be understood
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

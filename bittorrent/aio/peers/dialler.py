@@ -9,9 +9,10 @@ from bittorrent.aio.peers.peer_connection import PeerConnection
 from bittorrent.aio.peers.private_calls import own_address_towards
 from bittorrent.dialling.core import DiallingCore
 from bittorrent.dialling.decisions import Call
-from bittorrent.dialling.paths import DialPath
+from bittorrent.dialling.paths import DialPath, PathFailure
 from transfer.aio.tasks import TaskSet
 from transfer.aio.transports import StreamTransport
+from transfer.errors import RemoteProtocolError
 
 
 class Dialler:
@@ -55,9 +56,9 @@ class Dialler:
             async with asyncio.timeout(self._timeout_s):
                 if await self._is_allowed(call):
                     await self._transports[call.path].connect(lambda: connection, call.address)
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError) as error:
             if not connection.abandon():
-                self._core.unreachable(call.number, now=self._loop.time())
+                self._core.missed(call.number, _failure(error), now=self._loop.time())
         except asyncio.CancelledError:
             connection.abandon()
             raise
@@ -71,3 +72,9 @@ class Dialler:
             return True
         own = await own_address_towards(call.address)
         return self._core.allows(call.number, own=own, now=self._loop.time())
+
+
+def _failure(error: Exception) -> PathFailure:
+    """How far it came: a layer of the path may have had its connection, and not its handshake."""
+    had_connection = isinstance(error, ConnectionResetError | ConnectionAbortedError | RemoteProtocolError)
+    return PathFailure.NO_HANDSHAKE if had_connection else PathFailure.NO_CONNECTION
