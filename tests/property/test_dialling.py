@@ -6,7 +6,14 @@ from collections import Counter
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from bittorrent.dialling.decisions import Call
 from bittorrent.dialling.ip_filter import IpFilter
@@ -306,5 +313,5 @@ class DiallingSteps(RuleBasedStateMachine):
         return host in self.banned[which] or host == self.blocked[which]
 
 
-TestDialling = DiallingSteps.TestCase
-TestDialling.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+def test_bounds_hold_and_nobody_starves_whatever_happens() -> None:
+    run_state_machine_as_test(DiallingSteps, settings=settings(max_examples=60, stateful_step_count=60, deadline=None))
