@@ -69,6 +69,9 @@ class Session:
         local_discovery: call for peers in the local network, and answer who calls (BEP 14, IPv4). Private torrents are
             not spoken of. A machine without multicast goes without: `local_discovery_error` says why.
 
+    Attributes:
+        torrents: a live, read-only mapping: each torrent once, by its info-hash, and found by any of its hashes.
+
     Raises:
         OSError: on entry, when the address cannot be listened on.
     """

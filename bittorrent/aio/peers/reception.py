@@ -22,7 +22,7 @@ class Reception:
     Args:
         core: decides who may wait.
         tally: of the connections that wait no more.
-        torrents: that may be asked for, by info-hash: live.
+        torrents: that may be asked for, by each of their hashes: live.
         config: of the peers.
     """
 
