@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from random import Random
 
 import pytest
@@ -416,3 +416,9 @@ def test_an_answer_names_a_bucket_of_nodes_and_never_more_than_eight(
     heard = [krpc.decode(data) for data, _, _ in network.outsiders]
     (reply,) = [message for message in heard if isinstance(message, Response)]
     assert len(reply.nodes) == named
+
+
+def test_a_node_that_has_just_come_has_counted_nothing() -> None:
+    stats = asdict(MainlineCore(rng=Random(1), now=0.0).stats(now=0.0))
+    assert stats.pop("buckets") == 1
+    assert set(stats.values()) == {0}

@@ -1,12 +1,18 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
 
 import pytest
 
 from kademlia_core import Contact, Key, RoutingTableConfig
-from kademlia_core.engine.events import JoinStateChanged
+from kademlia_core.datagram.families import AddressPolicy
+from kademlia_core.endpoint import Endpoint
+from kademlia_core.engine.core import EngineCore
+from kademlia_core.engine.events import JoinStateChanged, JoinWanted
 from kademlia_core.engine.joining import JoinState
+from kademlia_core.engine.network import Asker, PendingQuery
+from kademlia_core.engine.requests import Answer, Ping, QueryError, Request
 from kademlia_core.mainline import krpc
 from kademlia_core.mainline.config import MainlineConfig
 from kademlia_core.mainline.messages import Response
@@ -161,3 +167,86 @@ def test_one_living_acquaintance_is_enough(network: VirtualNetwork, place: int, 
     assert network.cores[back].engine.join_state is JoinState.JOINED
     assert len(network.cores[back].table) >= 8
     assert network.take_join_wanted(back) is (place > 0)
+
+
+def times_when_wanted(network: VirtualNetwork, address: Address, *, until: float) -> Iterator[float]:
+    """When the node asks for its bootstrap addresses, of which none ever answers, each time after it was told them."""
+    while network.now < until:
+        network.run(0.25)
+        if network.take_join_wanted(address):
+            network.join(address, OUTSIDER)
+            yield network.now
+
+
+def test_waking_up_in_the_midst_of_a_round_leaves_the_pauses_as_they_are(network: VirtualNetwork) -> None:
+    address = network.add(1)
+    network.join(address, OUTSIDER)
+    waking = times_when_wanted(network, address, until=600.0)
+    assert next(waking) == pytest.approx(10 + 15, abs=0.5)
+    third = next(waking) and next(waking)
+    network.run(1.0)
+    network.cores[address].engine.wake(now=network.now)
+    assert next(waking) - third == pytest.approx(10 + 120, abs=0.5)
+
+
+class Questions:
+    """The `Network` of an engine whose queries a test answers by hand."""
+
+    def __init__(self) -> None:
+        self.open: list[PendingQuery] = []
+
+    def ask(
+        self, endpoint: Endpoint, request: Request, asker: Asker, *, contact: Contact | None = None, now: float
+    ) -> PendingQuery:
+        self.open.append(PendingQuery(endpoint, request, asker, contact=contact))
+        return self.open[-1]
+
+    def contacts_in(self, answer: Answer, teller: Endpoint, *, now: float) -> tuple[Contact, ...]:
+        return ()
+
+
+def test_a_pause_that_is_nearly_over_is_not_cut_when_nobody_is_left() -> None:
+    """Whoever knows nobody asks again soon; soon as it is, the next pause is the longer one that was due."""
+    questions = Questions()
+    policy = AddressPolicy(is_ipv6=False, is_trusted=lambda contact: True)
+    config = MainlineConfig(join_attempts=1)
+    engine = EngineCore(Key(1, 160), network=questions, endpoints=policy, config=config, rng=Random(1), now=0.0)
+    friend = Contact(Key(2, 160), Address("10.0.0.2", 6881))
+
+    def advance(until: float) -> None:
+        while (due_at := engine.next_timer()) <= until:
+            engine.handle_timer(now=due_at)
+
+    def join_in_vain(now: float) -> None:
+        engine.join((OUTSIDER,), now=now)
+        engine.receive_silence(questions.open.pop(), now=now)
+
+    def wanted_at(until: float) -> float:
+        """When it asks for its bootstrap addresses next."""
+        while (now := engine.next_timer()) <= until:
+            engine.handle_timer(now=now)
+            if JoinWanted() in iter(engine.next_event, None):
+                return now
+        raise AssertionError("it does not ask")
+
+    join_in_vain(0.0)  # again after 15 s, then 30, then 60
+    engine.receive_answer(PendingQuery(friend.endpoint, Ping(), Ignored()), Response(b"", friend.key), now=0.0)
+    engine.receive_answer(questions.open.pop(), Response(b"", friend.key), now=0.0)
+    assert engine.join_state is JoinState.JOINED, "the friend, too, knows nobody else"
+    joined_at = wanted_at(15.0)
+    join_in_vain(joined_at)
+    advance(joined_at + 17.0)
+    for _ in range(2):
+        engine.receive_silence(PendingQuery(friend.endpoint, Ping(), Ignored(), contact=friend), now=joined_at + 17.0)
+    failed_at = wanted_at(joined_at + 30.0)
+    join_in_vain(failed_at)
+    assert JoinStateChanged(JoinState.FAILED) in iter(engine.next_event, None)
+    assert wanted_at(failed_at + 100.0) == failed_at + 60.0
+
+
+class Ignored:
+    """Asks and does not care."""
+
+    def on_response(self, query: PendingQuery, answer: Answer, *, now: float) -> None: ...
+
+    def on_failure(self, query: PendingQuery, *, error: QueryError | None = None, now: float) -> None: ...

@@ -109,3 +109,16 @@ def test_nobody_is_asked_early(answers: list[tuple[int, int | None, float]]) -> 
 def test_senseless_configurations_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must"):
         SamplingConfig(**bad)
+
+
+@pytest.mark.parametrize("interval_s", [0, MAX_SAMPLE_INTERVAL_S])
+def test_a_sample_may_change_at_once_or_stay_for_six_hours(interval_s: int) -> None:
+    peers, sampler = sampler_of(100, interval_s=interval_s)
+    assert sampler.sample(room_bytes=1000, now=0.0).interval_s == interval_s
+    assert peers.torrent_count == 100
+
+
+@pytest.mark.parametrize("interval_s", [-1, MAX_SAMPLE_INTERVAL_S + 1])
+def test_other_intervals_are_refused(interval_s: int) -> None:
+    with pytest.raises(ValueError, match="interval_s must be between 0 and 21600"):
+        SamplingConfig(interval_s=interval_s)
