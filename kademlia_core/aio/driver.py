@@ -94,7 +94,8 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
         datagrams = core.datagrams_to_send()
         if datagrams and transport is not None and not self._is_full:
             send_all(transport, datagrams)
-        while (event := core.next_event()) is not None:
+        next_event = core.engine.next_event
+        while (event := next_event()) is not None:
             self._on_event(self, event)
         deadline = core.next_timer()
         if self._timer is None or deadline < self._timer_due:

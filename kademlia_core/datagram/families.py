@@ -101,5 +101,5 @@ def credible(contacts: tuple[Contact, ...], teller: Address) -> tuple[Contact, .
     return tuple(
         contact
         for contact in contacts
-        if is_usable_peer(contact.address) and is_plausible_from(contact.address, teller)
+        if is_usable_peer(address := contact.address) and is_plausible_from(address, teller)
     )
