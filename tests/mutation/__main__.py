@@ -1,6 +1,6 @@
 """Puts small faults into the product, one at a time, and counts those that no test notices.
 
-    python -m tests.mutation [--mutants 200] [--seed 1] [--under kademlia_core/node] [--lines bittorrent/rate.py:20]
+    python -m tests.mutation [--mutants 200] [--seed 1] [--first 132] [--under kademlia_core] [--lines FILE:LINE …]
 
 Each fault runs the tests that touch its line, narrow ones first, until one fails that passes without the fault. What
 survives is printed with its place, and belongs to one of two: a test that is missing, or `equivalent.txt`, with the
@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -70,6 +70,11 @@ def all_faults(checkout: Path, under: str) -> list[Fault]:
     return found
 
 
+def drawn(known: Sequence[Fault], count: int, *, seed: int, first: int = 1) -> list[Fault]:
+    """`count` of these, or all, in random order, from the `first` on: a run that was ended goes on there."""
+    return random.Random(seed).sample(known, min(count, len(known)))[first - 1 :]
+
+
 @contextmanager
 def trees(checkout: Path, count: int) -> Iterator[SimpleQueue[Path]]:
     """Copies of the checkout, one for each fault that is tried at the same time."""
@@ -84,7 +89,7 @@ def copied(checkout: Path, tree: Path) -> Path:
     names = [*packages_of(checkout), "tests", "docs", "benchmarks"]
     for name in names:
         shutil.copytree(checkout / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("pyproject.toml", "README.md", "tox.ini", "CHANGELOG.md"):
+    for name in ("pyproject.toml", "README.md", "tox.ini", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"):
         shutil.copy2(checkout / name, tree / name)
     return tree
 
@@ -149,6 +154,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__.partition("\n")[0])
     parser.add_argument("--mutants", type=int, default=200, help="drawn from all that are known")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=1, metavar="N", help="begin with this one of those that are drawn")
     parser.add_argument("--under", default="", help="only files whose path begins with this")
     parser.add_argument("--lines", nargs="*", metavar="FILE:LINE", help="all faults of these lines instead")
     parser.add_argument("--jobs", type=int, default=2)
@@ -158,12 +164,12 @@ def main() -> int:
     if options.lines:
         chosen = [fault for fault in known if f"{fault.file}:{fault.mutant.line}" in options.lines]
     else:
-        chosen = random.Random(options.seed).sample(known, min(options.mutants, len(known)))
+        chosen = drawn(known, options.mutants, seed=options.seed, first=options.first)
     excused = equivalents()
     with trees(CHECKOUT, options.jobs) as free, ThreadPoolExecutor(options.jobs) as pool:
         touching = touching_of(options.coverage, free)
         waiting = [
-            pool.submit(tried, fault, touching.tests_of(fault.file, fault.mutant.line, fault.mutant.statement), free)
+            pool.submit(tried, fault, touching.tests_of(fault.file, fault.mutant), free)
             for fault in chosen
             if fault.key not in excused
         ]

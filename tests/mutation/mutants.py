@@ -19,6 +19,7 @@ class Mutant:
         start: where it begins in the text.
         end: where it ends there.
         text: what stands there instead.
+        is_at_import: it is in no function, so that it is at work before any test runs.
     """
 
     line: int
@@ -27,6 +28,7 @@ class Mutant:
     start: int
     end: int
     text: str
+    is_at_import: bool
 
     def in_(self, source: str) -> str:
         """The whole text with the fault in it."""
@@ -77,11 +79,12 @@ def mutants_of(source: str) -> list[Mutant]:
     found = []
     tree = ast.parse(source)
     statements = {node: part.lineno for part in ast.walk(tree) if isinstance(part, ast.stmt) for node in ast.walk(part)}
+    called_later = {node for function in ast.walk(tree) for part in _body_of(function) for node in ast.walk(part)}
     for node, replacement, what in _faults(tree):
         text = ast.unparse(ast.fix_missing_locations(replacement))
         start, end = offset(node.lineno, node.col_offset), offset(node.end_lineno, node.end_col_offset)
         new = f"({text})" if isinstance(node, ast.expr) else text
-        found.append(Mutant(node.lineno, statements[node], what, start, end, new))
+        found.append(Mutant(node.lineno, statements[node], what, start, end, new, node not in called_later))
     return sorted(found, key=lambda mutant: mutant.line)
 
 
@@ -135,6 +138,13 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
                 continue
             yield child
             yield from _walk(child)
+
+
+def _body_of(node: ast.AST) -> list[ast.AST]:
+    """What a function does when it is called."""
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return [*node.body]
+    return [node.body] if isinstance(node, ast.Lambda) else []
 
 
 def _is_config(node: ast.AST) -> bool:

@@ -11,7 +11,9 @@ from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
 
-TESTS = ("tests/unit", "tests/property", "tests/vectors", "tests/conformance")
+from tests.mutation.mutants import Mutant
+
+TESTS = ("tests/unit", "tests/property", "tests/vectors", "tests/conformance", "tests/fuzz", "tests/simulation")
 
 
 class Touching:
@@ -39,16 +41,18 @@ class Touching:
                 for name in names:
                     self._widths[name] += 1
 
-    def tests_of(self, file: str, *lines: int) -> list[str]:
-        """Ids of tests: of the first of these lines that any test touches, those that touch the fewest lines first.
+    def tests_of(self, file: str, mutant: Mutant) -> list[str]:
+        """Ids of the tests that touch the line of a fault, or else the first one of its statement; those that touch the
+        fewest lines first.
 
         What runs when a module is imported belongs to no test: then it is those that touch any line of the file.
         """
         by_line = self._tests.get(file, {})
-        found = next((by_line[line] for line in lines if by_line.get(line)), None)
-        if found is None and all(line in by_line for line in lines[-1:]):
+        if mutant.is_at_import:
             found = set().union(*by_line.values())
-        return sorted(found or (), key=lambda name: (self._widths[name], name))
+        else:
+            found = by_line.get(mutant.line) or by_line.get(mutant.statement) or set()
+        return sorted(found, key=lambda name: (self._widths[name], name))
 
 
 def measure(tree: Path, folder: Path) -> tuple[Path, list[str]]:

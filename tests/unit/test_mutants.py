@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.machine import CHECKOUT
-from tests.mutation.__main__ import all_faults, equivalents
+from tests.mutation.__main__ import all_faults, copied, drawn, equivalents
 from tests.mutation.mutants import mutants_of
 
 
@@ -36,6 +38,38 @@ def test_faults_of_a_line(source: str, faults: list[str]) -> None:
 def test_a_fault_knows_its_statement() -> None:
     (fault,) = mutants_of("x = f(\n    a,\n    b < c,\n)")
     assert (fault.line, fault.statement) == (3, 1)
+
+
+@pytest.mark.parametrize(
+    ("source", "is_at_import"),
+    [
+        ("x = 1", True),
+        ("class A:\n    x = 1", True),
+        ("def f(x=1):\n    pass", True),
+        ("def f():\n    return 1", False),
+        ("async def f():\n    return 1", False),
+        ("class A:\n    def f(self):\n        return 1", False),
+        ("x = lambda: 1", False),
+    ],
+)
+def test_a_fault_knows_whether_it_is_at_work_before_any_call(source: str, is_at_import: bool) -> None:
+    (fault,) = mutants_of(source)
+    assert fault.is_at_import is is_at_import
+
+
+def test_a_run_goes_on_where_another_one_ended() -> None:
+    known = all_faults(CHECKOUT, "kademlia_core/aio")
+    whole = drawn(known, 9, seed=3)
+    assert len(whole) == 9
+    assert [*whole[:4], *drawn(known, 9, seed=3, first=5)] == whole
+    assert drawn(known, 9, seed=4) != whole
+    assert len(drawn(known, len(known) + 1, seed=1)) == len(known)
+
+
+def test_a_copy_has_what_the_tests_read(tmp_path: Path) -> None:
+    tree = copied(CHECKOUT, tmp_path / "tree")
+    for name in ("README.md", "CONTRIBUTING.md", "LICENSE", "CHANGELOG.md", "pyproject.toml", "docs", "transfer"):
+        assert tree.joinpath(name).exists()
 
 
 def test_what_is_excused_is_still_there() -> None:
