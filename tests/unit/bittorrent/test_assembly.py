@@ -86,6 +86,20 @@ def test_a_short_last_piece_is_never_mixed_up_with_a_whole_one() -> None:
         assembly.recycle(buffer)
 
 
+def test_padding_is_zero_in_a_buffer_that_held_something_else() -> None:
+    size = 2 * BLOCK_SIZE + 100
+    geometry = Geometry.of(2 * size, size, padding=[(size, BLOCK_SIZE), (2 * size - 100, 100)])
+    assembly = PieceAssembly(geometry)
+    for block in geometry.blocks(0):
+        assembly.write(block, b"\xff" * block.length, ANN)
+    first, _ = assembly.take(0)
+    assembly.recycle(first)
+    assembly.write(geometry.block(1, 1), b"\x11" * BLOCK_SIZE, ANN)
+    second, _ = assembly.take(1)
+    assert second is first
+    assert second == bytes(BLOCK_SIZE) + b"\x11" * BLOCK_SIZE + bytes(100)
+
+
 def test_only_a_few_buffers_are_kept() -> None:
     geometry = Geometry(total_bytes=100 * BLOCK_SIZE, piece_length=BLOCK_SIZE)
     assembly = PieceAssembly(geometry)

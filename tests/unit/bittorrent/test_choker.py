@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from math import nextafter
 from random import Random
 from typing import Any
 
@@ -340,3 +341,19 @@ def test_a_peer_to_which_nothing_gets_through_is_given_no_slot(stalled_s: float,
 def test_a_config_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must"):
         ChokerConfig(**wrong)
+
+
+@pytest.mark.parametrize(
+    "least",
+    [
+        {"slots": 1, "optimistic_slots": 1},
+        {"optimistic_slots": 0},
+        {"rechoke_interval_s": nextafter(0.0, 1.0)},
+        {"rechoke_interval_s": 30.0, "optimistic_interval_s": 30.0, "rate_window_s": 30.0, "stalled_slot_s": 30.0},
+        {"seed_turn_s": 10.0},
+        {"new_peer_s": 0.0},
+        {"new_peer_weight": 1},
+    ],
+)
+def test_a_config_at_its_limits_is_taken(least: dict[str, Any]) -> None:
+    ChokerConfig(**least)

@@ -30,6 +30,18 @@ def test_blocks_that_nobody_asked_for_are_forgiven_up_to_a_bound() -> None:
     assert peer.core.closed_because == "the peer keeps sending blocks that nobody asked for"
 
 
+def test_requests_for_what_is_not_wanted_any_more_are_taken_back() -> None:
+    swarm = SwarmVictim(SMALL, Bitfield(3))
+    peer = swarm.join()
+    peer.hear(wire.HaveAll(), wire.Unchoke())
+    asked = requests(peer)
+    assert len(asked) == 3
+    swarm.core.set_priorities(bytes([4, 0, 4]), now=swarm.now)
+    unwanted = [request.block for request in asked if request.block.piece == 1]
+    assert [message.block for message in peer.says() if isinstance(message, wire.Cancel)] == unwanted
+    assert swarm.picker.requested_from(peer.number) == {request.block for request in asked} - set(unwanted)
+
+
 def test_answers_to_requests_that_were_taken_back_need_no_forgiveness() -> None:
     swarm = SwarmVictim(SMALL, Bitfield(3))
     slow, quick = swarm.join(), swarm.join()

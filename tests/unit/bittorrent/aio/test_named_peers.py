@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from bittorrent.aio.peers.named_peers import MAX_TOLD, NamedPeers
+from bittorrent.aio.peers.named_peers import MAX_RESOLVING, MAX_TOLD, NamedPeers
 from bittorrent.aio.peers.private_calls import PrivateCalls
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.dialling.targets import NamedBy, TargetRule
@@ -49,4 +49,16 @@ async def test_the_user_names_what_she_likes() -> None:
     names.peers.add(PRIVATE[:2])
     assert names.found == [Address(*endpoint) for endpoint in PRIVATE[:2]]
     assert names.peers.private == []
+    await names.tasks.aclose()
+
+
+async def test_of_what_strangers_name_so_much_is_looked_at_at_a_time() -> None:
+    names = Names()
+    public = [(f"9.1.0.{number}", 6881) for number in range(MAX_RESOLVING + 1)]
+    names.peers.add(public, named_by=NamedBy.STRANGER)
+    await names.resolved()
+    assert names.found == [Address(*endpoint) for endpoint in public[:MAX_RESOLVING]]
+    names.peers.add(public[-1:], named_by=NamedBy.STRANGER)
+    await names.resolved()
+    assert names.found == [Address(*endpoint) for endpoint in public]
     await names.tasks.aclose()

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from bittorrent import Metainfo, Session, Torrent
+from bittorrent.aio import stream
 from bittorrent.aio.stream import FileStream
 from bittorrent.errors import SelectionError, TorrentStoppedError
+from bittorrent.picker.picker import PiecePicker
 from tests.session_pair import make_files, session_pair
 from transfer.errors import LocalProtocolError
 
@@ -53,6 +55,23 @@ async def test_a_file_is_read_while_it_comes(tmp_path: Path, shared: Metainfo, i
             assert file.tell() == file.size
             assert await file.read(1) == b""
         assert not deadlines(torrent)
+
+
+async def test_what_is_needed_next_is_told_once_for_each_piece_however_small_the_reads(
+    tmp_path: Path, shared: Metainfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "REFRESH_S", 1000.0)  # in all this time only pieces count
+    async with session_pair(tmp_path, shared) as (seed, leech):
+        torrent = await leech.add(shared, peers=[seed.address])
+        await torrent.wait_complete()  # nobody has to wait, which would be told, too
+        told: list[int] = []
+        monkeypatch.setattr(PiecePicker, "set_deadlines", lambda picker, reader, deadlines: told.append(reader))
+        async with torrent.open("a.mkv") as file:
+            counts = []
+            for _ in range(4 * 16):
+                await file.read(PIECE // 16)
+                counts.append(len(told))
+        assert len(set(counts)) == 5, "at the first place, and when each of four pieces was read"
 
 
 async def test_any_place_can_be_read(tmp_path: Path, shared: Metainfo) -> None:

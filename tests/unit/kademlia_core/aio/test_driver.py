@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from random import Random
 
 from kademlia_core.aio.driver import CoreDriver
@@ -26,6 +27,21 @@ class Alarm(MainlineCore):
     def handle_timer(self, *, now: float) -> None:
         self.woken_at.append(now)
         self.due += 1000.0
+
+
+def test_a_core_that_is_woken_late_is_told_what_time_it_is() -> None:
+    async def scenario(simulation: Simulation) -> list[float]:
+        driver = CoreDriver(Alarm(), on_event=lambda driver, event: None, on_lost=lambda driver: None)
+        with simulation.host("11.0.0.1"):
+            await driver.open(Address("11.0.0.1", 6881), b"d")
+        driver.drive()
+        asyncio.get_running_loop().call_later(999.0, time.sleep, 30.0)  # the loop is held up
+        await asyncio.sleep(1500.0)
+        driver.close()
+        await driver.wait_closed()
+        return driver.core.woken_at
+
+    assert run(scenario).result == [1029.0]
 
 
 def test_only_the_earliest_deadline_wakes_a_core() -> None:

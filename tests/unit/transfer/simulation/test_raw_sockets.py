@@ -399,6 +399,37 @@ def test_servers_and_connections_take_sockets() -> None:
     assert run(scenario).result.endswith(b"hello")
 
 
+@pytest.mark.parametrize("size", [5, 100_000])
+def test_what_came_before_a_connection_was_handed_over_is_read_first(size: int) -> None:
+    async def scenario(simulation: Simulation) -> bytes:
+        loop = asyncio.get_running_loop()
+
+        async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.write(b"\x11" * size)
+            await reader.read(1)
+            writer.write(b"bye")
+            writer.close()
+
+        with simulation.host("10.0.0.1"):
+            server = await asyncio.start_server(greet, "0.0.0.0", 80)
+        with simulation.host("10.0.0.2"):
+            sock = socket.socket()
+            sock.setblocking(False)
+            await loop.sock_connect(sock, ("10.0.0.1", 80))
+            first = await loop.sock_recv(sock, 1)
+            await asyncio.sleep(1)
+            reader, writer = await asyncio.open_connection(sock=sock)
+            rest = await reader.readexactly(size - 1)
+            writer.write(b"x")
+            bye = await reader.read()
+            writer.close()
+        server.close()
+        await server.wait_closed()
+        return first + rest + bye
+
+    assert run(scenario).result == b"\x11" * size + b"bye"
+
+
 def test_nobody_is_called_by_a_wildcard_address() -> None:
     """A peer that bound `0.0.0.0` before it called was shown as 0.0.0.0 to the one it called."""
 
