@@ -13,6 +13,8 @@ from transfer.public import public_names
 if TYPE_CHECKING:
     from transfer import simulation as simulation
     from transfer.address import Address, AddressError, packed_host
+    from transfer.aio.datagram_port import DatagramPort, PortTransport
+    from transfer.aio.datagrams import BatchProtocol
     from transfer.aio.layer import Layer
     from transfer.aio.layered import LayerConfig, LayeredTransport
     from transfer.aio.memory import MemoryNetwork, MemoryTransport
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from transfer.aio.tasks import TaskSet
     from transfer.aio.tcp import TcpConfig, TcpTransport
     from transfer.aio.transports import Listener, StreamTransport
+    from transfer.datagrams.demultiplexer import DatagramClaim, DatagramPortConfig, DatagramPortStats
     from transfer.errors import DecodeError, LimitExceededError, LocalProtocolError, RemoteProtocolError, TransferError
     from transfer.external_address import ExternalAddress, ExternalAddressConfig
     from transfer.limits.rate_limiter import RateLimiter
@@ -36,8 +39,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Address",
     "AddressError",
+    "BatchProtocol",
     "BencodeError",
     "BencodeLimits",
+    "DatagramClaim",
+    "DatagramPort",
+    "DatagramPortConfig",
+    "DatagramPortStats",
     "DecodeError",
     "ExternalAddress",
     "ExternalAddressConfig",
@@ -50,6 +58,7 @@ __all__ = [
     "MemoryConfig",
     "MemoryNetwork",
     "MemoryTransport",
+    "PortTransport",
     "RateLimitConfig",
     "RateLimiter",
     "RemoteProtocolError",
@@ -76,8 +85,13 @@ __all__ = [
 _MODULES = {
     "Address": "transfer.address",
     "AddressError": "transfer.address",
+    "BatchProtocol": "transfer.aio.datagrams",
     "BencodeError": "transfer.wire.bencode",
     "BencodeLimits": "transfer.wire.bencode",
+    "DatagramClaim": "transfer.datagrams.demultiplexer",
+    "DatagramPort": "transfer.aio.datagram_port",
+    "DatagramPortConfig": "transfer.datagrams.demultiplexer",
+    "DatagramPortStats": "transfer.datagrams.demultiplexer",
     "DecodeError": "transfer.errors",
     "ExternalAddress": "transfer.external_address",
     "ExternalAddressConfig": "transfer.external_address",
@@ -90,6 +104,7 @@ _MODULES = {
     "MemoryConfig": "transfer.aio.memory_stream",
     "MemoryNetwork": "transfer.aio.memory",
     "MemoryTransport": "transfer.aio.memory",
+    "PortTransport": "transfer.aio.datagram_port",
     "RateLimitConfig": "transfer.limits.source_limiter",
     "RateLimiter": "transfer.limits.rate_limiter",
     "RemoteProtocolError": "transfer.errors",

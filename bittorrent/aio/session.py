@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from bittorrent.aio.peers.private_calls import PrivateCalls
 from bittorrent.aio.peers.reception import Reception
+from bittorrent.aio.session_sockets import SessionSockets
 from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig
 from bittorrent.aio.sources.local_discovery import LocalDiscovery
 from bittorrent.aio.sources.tracker import TrackerClient, TrackerConfig
@@ -40,6 +41,7 @@ from bittorrent.storage.files import FileStorage
 from bittorrent.storage.ports import OpenStorage
 from bittorrent.storage.resume import ResumeStore
 from transfer.address import Address, is_ip_address
+from transfer.aio.datagram_port import DatagramPort
 from transfer.aio.tcp import TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
 from transfer.errors import LocalProtocolError
@@ -59,6 +61,9 @@ class Session:
         host: the IP address to listen on.
         port: where peers can reach us; 0 takes a free one, and `address` tells which.
         dht: a running node to find and to announce peers with; it stays the caller's to close.
+        datagrams: bound UDP ports to ask trackers from, one or one of each address family; they stay the caller's. When
+            none are given, the session uses those of `dht` if that has the session's address, and binds its own beside
+            TCP if not.
         config: bounds and times.
         rng: where choices come from; by default the system's random source.
         open_storage: makes the storage of each torrent; by default files below the download directory.
@@ -73,7 +78,7 @@ class Session:
         torrents: a live, read-only mapping: each torrent once, by its info-hash, and found by any of its hashes.
 
     Raises:
-        OSError: on entry, when the address cannot be listened on.
+        OSError: on entry, when the address cannot be listened on, for TCP or for UDP.
     """
 
     def __init__(
@@ -83,6 +88,7 @@ class Session:
         host: str = "0.0.0.0",
         port: int = 0,
         dht: MainlineNode | None = None,
+        datagrams: DatagramPort | tuple[DatagramPort, ...] | None = None,
         config: SessionConfig | None = None,
         rng: Random | None = None,
         open_storage: OpenStorage = FileStorage,
@@ -101,6 +107,8 @@ class Session:
         self._open_storage = open_storage
         self._transport = transport or TcpTransport()
         self._transports = {TCP: self._transport}
+        given = (datagrams,) if isinstance(datagrams, DatagramPort) else datagrams
+        self._sockets = SessionSockets(self._transport, given=given, dht=dht)
         self._state_dir = Path(state_dir) if state_dir is not None else None
         self._claims = PathClaims()
         self._tally = ConnectionTally(
@@ -132,12 +140,13 @@ class Session:
         if unknown:
             raise ValueError(f"no transport for the path {', '.join(unknown)} of SessionConfig.paths")
         self._reception = Reception(self._guests, tally=self._tally, torrents=self.torrents, config=self._config.peer)
-        self._listener = await self._transport.listen(self._reception.new_connection, Address(self._host, self._port))
+        await self._sockets.open(self._reception.new_connection, Address(self._host, self._port))
+        self._listener = self._sockets.listener
         self._executor = ThreadPoolExecutor(
             max(self._config.disk_threads, os.cpu_count() or 1), thread_name_prefix="disk"
         )
         self._own_jobs = DiskJobs(self._executor)
-        self._trackers = TrackerClient(config=TrackerConfig(targets=self._targets))
+        self._trackers = TrackerClient(config=TrackerConfig(targets=self._targets), datagrams=self._sockets.datagrams)
         self._http = GuardedHttp(HttpConfig(allow_private=self._config.allow_private))
         if self._wants_local:
             await self._open_local()
@@ -154,6 +163,13 @@ class Session:
         if self._listener is None or self._closing is not None:
             raise LocalProtocolError(NOT_OPEN)
         return self._listener.addresses[0]
+
+    @property
+    def datagrams(self) -> tuple[DatagramPort, ...]:
+        """The UDP ports of the session, for others to join as well: a DHT node that is opened later, say."""
+        if self._listener is None or self._closing is not None:
+            raise LocalProtocolError(NOT_OPEN)
+        return self._sockets.datagrams
 
     @property
     def ip_filter(self) -> IpFilter:
@@ -310,6 +326,7 @@ class Session:
         await self._jobs.wait_idle()
         self._executor.shutdown()
         await listener.wait_closed()
+        await self._sockets.close_datagrams()
         for error in ended:
             if error is not None:
                 raise error

@@ -56,10 +56,10 @@ class ExchangeFailed:
 class UdpExchange(ABC, Generic[T]):
     """Connects, asks, and repeats what gets lost, for one request to one tracker.
 
-    The source of datagrams is the caller's to check (a connected socket does). What does not belong to the exchange
-    is ignored and counted. A connection id that runs out between two retransmissions is asked for again; the waiting
-    times go on doubling meanwhile, as in BEP 15's example. One that the tracker does not know (it was restarted, or has
-    another address for each of its machines) is asked for again at once.
+    The source of datagrams is the caller's to check (a connected socket does, `UdpQuestions` does). What does not
+    belong to the exchange is ignored and counted. A connection id that runs out between two retransmissions is asked
+    for again; the waiting times go on doubling meanwhile, as in BEP 15's example. One that the tracker does not know
+    (it was restarted, or has another address for each of its machines) is asked for again at once.
     """
 
     action: int
@@ -87,6 +87,13 @@ class UdpExchange(ABC, Generic[T]):
     @abstractmethod
     def parse(self, data: bytes) -> T:
         """What an answer of at least `least_answer_bytes` says; the head is known to be right."""
+
+    def awaits(self, data: bytes) -> bool:
+        """Whether this may be the answer to what was sent last, by its head: an action and our transaction id."""
+        if self.is_closed or len(data) < _HEAD.size:
+            return False
+        action, transaction_id = _HEAD.unpack_from(data)
+        return bool(action <= _ERROR and transaction_id == self._transaction_id)
 
     def receive_datagram(self, data: bytes, *, now: float) -> None:
         """What the tracker's address sent. Longer packets than known today are fine (BEP 15)."""
@@ -158,6 +165,7 @@ class UdpExchange(ABC, Generic[T]):
         self._events.append(event)
 
 
+ANSWER_FIRST_BYTES = b"\0"  # an action from 0 to 3, in four bytes, the highest first
 MAX_MISMATCHES = 2  # connection ids refused in a row; then the tracker does refuse
 _MISMATCH = re.compile(r"connection[ _-]?id", re.IGNORECASE)  # "Connection ID missmatch." is what opentracker says
 _PROTOCOL_ID = 0x41727101980

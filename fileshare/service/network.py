@@ -1,4 +1,4 @@
-"""The sockets of the application: a DHT node on UDP and a session on TCP, on the same host and port number."""
+"""The sockets of the application: TCP and UDP on the same host and port number, and the session and DHT node there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bittorrent import IpFilter, SessionConfig
 from fileshare.service.errors import ListenError, NoFreePortError
 from kademlia_core import MainlineConfig, MainlineNode
-from transfer import Address
+from transfer import Address, DatagramPort
 
 if TYPE_CHECKING:
     from bittorrent import Session
@@ -67,16 +67,16 @@ async def open_session(
 
     async def bind(stack: AsyncExitStack, address: Address) -> tuple[Session, MainlineNode | None]:
         node = None
+        port = await stack.enter_async_context(await DatagramPort.bind(address))
         if bootstrap is not None:
             dht_config = MainlineConfig(allow_private=config.allow_private)
-            node = await stack.enter_async_context(
-                MainlineNode(host=address.host, port=address.port, bootstrap=bootstrap, config=dht_config)
-            )
+            node = await stack.enter_async_context(MainlineNode(datagrams=port, bootstrap=bootstrap, config=dht_config))
         session = Session(
             download_dir,
             host=address.host,
             port=address.port,
             dht=node,
+            datagrams=port,
             config=config,
             state_dir=state_dir,
             ip_filter=ip_filter,
@@ -85,8 +85,8 @@ async def open_session(
         return await stack.enter_async_context(session), node
 
     async with AsyncExitStack() as stack:
-        kinds = (socket.SOCK_STREAM,) if bootstrap is None else (socket.SOCK_STREAM, socket.SOCK_DGRAM)
-        yield await _bind(stack, listen, default_host([*(bootstrap or ()), *peers]), kinds, bind)
+        host = default_host([*(bootstrap or ()), *peers])
+        yield await _bind(stack, listen, host, (socket.SOCK_STREAM, socket.SOCK_DGRAM), bind)
 
 
 def default_host(others: Iterable[Address]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 from transfer.address import Address
 from transfer.aio.datagram_port import DatagramPort
 from transfer.aio.datagrams import BatchProtocol, send_all
-from transfer.datagrams.demultiplexer import Claim
+from transfer.datagrams.demultiplexer import DatagramClaim
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,7 +63,7 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
             # One byte more than the core takes, so that it notices what was cut.
             place = await DatagramPort.bind(place, max_bytes=self.core.config.max_datagram_bytes + 1)
         self._port = place
-        place.join(self, Claim(first_bytes=first_bytes, takes_all_alone=self._owns_port))
+        place.join(self, DatagramClaim(first_bytes=first_bytes, takes_all_alone=self._owns_port))
 
     def close(self) -> None:
         self._stop()

@@ -8,12 +8,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from transfer.datagrams.demultiplexer import Claim, Demultiplexer, SharingConfig
+from transfer.datagrams.demultiplexer import DatagramClaim, DatagramPortConfig, Demultiplexer
 
 SENDERS = st.sampled_from([("192.0.2.1", 1), ("192.0.2.2", 1), ("2001:db8::1", 1, 0, 0)])
 DATAGRAMS = st.tuples(st.binary(max_size=3).map(lambda data: bytes(byte % 4 for byte in data)), SENDERS)
 CLAIMS = st.builds(
-    lambda first_bytes, host, order: Claim(
+    lambda first_bytes, host, order: DatagramClaim(
         first_bytes=bytes(first_bytes), accepts=lambda data, source: bool(source[0] == host), order=order
     ),
     st.sets(st.integers(0, 3), min_size=1),
@@ -25,14 +25,14 @@ CLAIMS = st.builds(
 class Sharing(RuleBasedStateMachine):
     @initialize(share=st.integers(1, 3), more=st.integers(0, 5))
     def start(self, share: int, more: int) -> None:
-        self.config = SharingConfig(max_share=share, max_waiting=share + more)
+        self.config = DatagramPortConfig(max_share=share, max_waiting=share + more)
         self.shared: Demultiplexer[int] = Demultiplexer(self.config)
-        self.claims: dict[int, Claim] = {}
+        self.claims: dict[int, DatagramClaim] = {}
         self.waiting: dict[int, list[tuple[bytes, Any]]] = {}
         self.next_user = 0
 
     @rule(claim=CLAIMS)
-    def join(self, claim: Claim) -> None:
+    def join(self, claim: DatagramClaim) -> None:
         self.shared.add(self.next_user, claim)
         self.claims[self.next_user], self.waiting[self.next_user] = claim, []
         self.next_user += 1
@@ -78,7 +78,7 @@ class Sharing(RuleBasedStateMachine):
             assert self.shared.is_waiting == any(self.waiting.values())
 
 
-def takes(claim: Claim, data: bytes, source: Any) -> bool:
+def takes(claim: DatagramClaim, data: bytes, source: Any) -> bool:
     return data[:1] in [bytes((byte,)) for byte in claim.first_bytes] and (
         claim.accepts is None or claim.accepts(data, source)
     )

@@ -10,7 +10,7 @@ from typing import Any, Self, cast
 
 from transfer.address import Address
 from transfer.aio.datagrams import BatchProtocol, BatchTransport, bind_datagrams, send_all
-from transfer.datagrams.demultiplexer import Claim, Demultiplexer, SharingConfig, SharingStats
+from transfer.datagrams.demultiplexer import DatagramClaim, DatagramPortConfig, DatagramPortStats, Demultiplexer
 
 
 class DatagramPort:
@@ -21,7 +21,7 @@ class DatagramPort:
     Usage: `async with await DatagramPort.bind(Address("0.0.0.0", 6881)) as port: port.join(protocol, claim)`.
     """
 
-    def __init__(self, *, config: SharingConfig | None = None) -> None:
+    def __init__(self, *, config: DatagramPortConfig | None = None) -> None:
         """Use `bind`."""
         self.address = Address("", 0)
         self._loop = asyncio.get_running_loop()
@@ -37,7 +37,7 @@ class DatagramPort:
         self._direct()
 
     @classmethod
-    async def bind(cls, local: Address, *, max_bytes: int = 8192, config: SharingConfig | None = None) -> Self:
+    async def bind(cls, local: Address, *, max_bytes: int = 8192, config: DatagramPortConfig | None = None) -> Self:
         """A bound port.
 
         Args:
@@ -60,7 +60,7 @@ class DatagramPort:
         self.close()
         await self.wait_closed()
 
-    def join(self, protocol: BatchProtocol, claim: Claim) -> PortTransport:
+    def join(self, protocol: BatchProtocol, claim: DatagramClaim) -> PortTransport:
         """From now on `protocol` gets what it claims; its `connection_made` has been called when this returns.
 
         Closing the transport leaves the port.
@@ -95,7 +95,7 @@ class DatagramPort:
     def is_closing(self) -> bool:
         return self._transport is None or self._transport.is_closing()
 
-    def statistics(self) -> SharingStats:
+    def statistics(self) -> DatagramPortStats:
         """What became of the datagrams so far."""
         return self._demultiplexer.stats()
 

@@ -11,7 +11,7 @@ UserT = TypeVar("UserT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class DatagramClaim:
     """Which datagrams a protocol takes for its own.
 
     Attributes:
@@ -35,7 +35,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SharingConfig:
+class DatagramPortConfig:
     """How one socket is shared.
 
     Attributes:
@@ -53,7 +53,7 @@ class SharingConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class SharingStats:
+class DatagramPortStats:
     """What became of the datagrams so far.
 
     Attributes:
@@ -77,8 +77,8 @@ class Demultiplexer(Generic[UserT]):
         at most `max_waiting` datagrams wait for each user
     """
 
-    def __init__(self, config: SharingConfig | None = None) -> None:
-        self._config = config or SharingConfig()
+    def __init__(self, config: DatagramPortConfig | None = None) -> None:
+        self._config = config or DatagramPortConfig()
         self._seats: dict[UserT, _Seat] = {}
         self._by_first_byte: list[tuple[_Seat, ...]] = [()] * 256
         self._sole_user: UserT | None = None
@@ -87,7 +87,7 @@ class Demultiplexer(Generic[UserT]):
         self._taken = 0
         self._waiting = 0
 
-    def add(self, user: UserT, claim: Claim) -> None:
+    def add(self, user: UserT, claim: DatagramClaim) -> None:
         """From now on `user` takes part.
 
         Raises:
@@ -149,10 +149,10 @@ class Demultiplexer(Generic[UserT]):
         """Whether there is anything left to take."""
         return self._waiting > 0
 
-    def stats(self) -> SharingStats:
+    def stats(self) -> DatagramPortStats:
         """What became of the datagrams so far."""
         received = self._unclaimed + self._dropped + self._taken + self._waiting
-        return SharingStats(received, self._unclaimed, self._dropped)
+        return DatagramPortStats(received, self._unclaimed, self._dropped)
 
     def check_invariants(self) -> None:
         waiting = [len(seat.waiting) for seat in self._seats.values()]
@@ -176,7 +176,7 @@ class _Seat:
 
     __slots__ = ("accepts", "claim", "waiting")
 
-    def __init__(self, claim: Claim) -> None:
+    def __init__(self, claim: DatagramClaim) -> None:
         self.claim = claim
         self.accepts = claim.accepts
         self.waiting: list[Datagram] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +16,7 @@ from weakref import WeakValueDictionary
 import aiohttp
 
 from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig, read_body
-from bittorrent.aio.sources.udp_tracker import ask_udp
+from bittorrent.aio.sources.udp_tracker import UdpTrackers
 from bittorrent.dialling.targets import NamedBy, TargetRule
 from bittorrent.errors import TrackerError
 from bittorrent.stats import TrackerStats
@@ -33,6 +33,7 @@ from bittorrent.tracker.scrape import MAX_HASHES, ScrapeStats, parse_scrape, scr
 from bittorrent.tracker.udp import UdpAnnounce, UdpConfig, UdpScrape
 from bittorrent.tracker.udp_exchange import UdpExchange
 from transfer.address import Address
+from transfer.aio.datagram_port import DatagramPort
 from transfer.errors import LocalProtocolError
 from transfer.reach import Reach
 
@@ -73,12 +74,25 @@ class TrackerConfig:
 
 
 class TrackerClient:
-    """Announces to any tracker: `http`, `https` and `udp`. To be closed with `aclose`."""
+    """Announces to any tracker: `http`, `https` and `udp`. To be closed with `aclose`.
 
-    def __init__(self, *, config: TrackerConfig | None = None, rng: random.Random | None = None) -> None:
+    Args:
+        config: bounds and times.
+        rng: where transaction ids come from; the operating system's when not given.
+        datagrams: UDP ports to ask from, at most one of each address family; they stay the caller's.
+    """
+
+    def __init__(
+        self,
+        *,
+        config: TrackerConfig | None = None,
+        rng: random.Random | None = None,
+        datagrams: Iterable[DatagramPort] = (),
+    ) -> None:
         self._config = config or TrackerConfig()
         self._rng = rng or random.SystemRandom()
         self._http: GuardedHttp | None = None
+        self._udp = UdpTrackers(datagrams)
         self._udp_rooms: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
         self._closed = False
 
@@ -137,8 +151,9 @@ class TrackerClient:
         return found
 
     async def aclose(self) -> None:
-        """Close the HTTP connections, which fails what is under way on them. Over UDP it ends by itself."""
+        """Close the HTTP connections and leave the UDP ports, which fails what is under way there."""
         self._closed = True
+        self._udp.close()
         if self._http is not None:
             await self._http.aclose()
 
@@ -164,7 +179,7 @@ class TrackerClient:
                         raise TrackerError("a UDP tracker needs a host and a port")
                     url_data = (parts.path + (f"?{parts.query}" if parts.query else "")).encode()
                     async with self._room_at(parts.hostname, parts.port):
-                        return await ask_udp(
+                        return await self._udp.ask(
                             parts.hostname, parts.port, partial(exchange, url_data), public_only=not is_trusted
                         )
         except TrackerError as error:

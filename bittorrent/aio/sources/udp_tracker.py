@@ -1,105 +1,115 @@
-"""One question to a UDP tracker on a real socket: drives `bittorrent.tracker.udp`."""
+"""Questions to UDP trackers on real sockets: drives `bittorrent.tracker.udp`."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
-from typing import Generic, TypeVar, cast
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, Generic, TypeVar, cast
 
 from bittorrent.dialling.targets import PRIVATE
 from bittorrent.errors import TrackerError
-from bittorrent.tracker.udp_exchange import Answered, UdpExchange
+from bittorrent.tracker.udp_exchange import ANSWER_FIRST_BYTES, Answered, UdpExchange
+from bittorrent.tracker.udp_questions import UdpQuestions
+from transfer.address import Address
+from transfer.aio.datagram_port import DatagramPort
+from transfer.aio.datagrams import BatchProtocol
 from transfer.aio.resolver import resolve
+from transfer.datagrams.demultiplexer import DatagramClaim
 from transfer.reach import Reach, is_public, reach_of
 
 T = TypeVar("T")
 
 
-async def ask_udp(
-    host: str, port: int, make: Callable[[bool], UdpExchange[T]], *, public_only: bool = False
-) -> tuple[T, Reach]:
-    """Asks the UDP tracker at `host`, at one address of each family until one answers.
+class UdpTrackers:
+    """Asks UDP trackers, from ports that are shared with others where there is one of the tracker's address family, so
+    that trackers see where peers can reach us, and a NAT keeps one mapping; else from a socket for each question.
 
     Args:
-        make: the exchange, given whether it is over IPv6.
-        public_only: whether a private address is refused.
-
-    Returns:
-        The answer, and how far away who gave it can be.
-
-    Raises:
-        TrackerError: it refused, or stayed silent for as long as the exchange's config allows.
-        OSError: the name has no address or cannot be looked up, or no datagram could be sent or delivered.
-
-    Cancellation: the exchange is dropped; the tracker may have counted us.
+        ports: they stay the caller's, and are left with `close`.
     """
-    targets: dict[int, str] = {}
-    failure: TrackerError | OSError = TrackerError("its name has no address")
-    for found, _, _, _, target in await resolve(host, port, purpose="trackers", kind=socket.SOCK_DGRAM):
-        if not public_only or is_public(str(target[0])):
-            targets.setdefault(found, str(target[0]))
-        else:
-            failure = TrackerError(PRIVATE)
-    for family, ip in targets.items():
-        try:
-            return await _ask_at(make(family == socket.AF_INET6), family, (ip, port)), reach_of(ip)
-        except (TrackerError, OSError) as error:
-            failure = error
-    raise failure
+
+    def __init__(self, ports: Iterable[DatagramPort] = ()) -> None:
+        self._shared = {port.address.is_ipv6: _SharedPort(port) for port in ports}
+
+    async def ask(
+        self, host: str, port: int, make: Callable[[bool], UdpExchange[T]], *, public_only: bool = False
+    ) -> tuple[T, Reach]:
+        """Asks the UDP tracker at `host`, at one address of each family until one answers.
+
+        Args:
+            make: the exchange, given whether it is over IPv6.
+            public_only: whether a private address is refused.
+
+        Returns:
+            The answer, and how far away who gave it can be.
+
+        Raises:
+            TrackerError: it refused, or stayed silent for as long as the exchange's config allows.
+            OSError: the name has no address or cannot be looked up, or no datagram could be sent or delivered. On a
+                shared port nobody tells that a datagram was not delivered.
+
+        Cancellation: the exchange is dropped; the tracker may have counted us.
+        """
+        targets: dict[int, str] = {}
+        failure: TrackerError | OSError = TrackerError("its name has no address")
+        for found, _, _, _, target in await resolve(host, port, purpose="trackers", kind=socket.SOCK_DGRAM):
+            if not public_only or is_public(str(target[0])):
+                targets.setdefault(found, str(target[0]))
+            else:
+                failure = TrackerError(PRIVATE)
+        for family, ip in targets.items():
+            try:
+                return await self._ask_at(make(family == socket.AF_INET6), family, (ip, port)), reach_of(ip)
+            except (TrackerError, OSError) as error:
+                failure = error
+        raise failure
+
+    def close(self) -> None:
+        """Leaves the ports; what is asked there fails, what is asked elsewhere ends by itself."""
+        for shared in self._shared.values():
+            shared.close()
+
+    async def _ask_at(self, core: UdpExchange[T], family: int, target: tuple[str, int]) -> T:
+        is_ipv6 = Address.from_socket(target).is_ipv6
+        shared = self._shared.get(is_ipv6)
+        if shared is not None and shared.is_open and is_ipv6 == (family == socket.AF_INET6):
+            return await shared.ask(core, target)
+        own = _OwnSocket(core)
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: own, family=family, remote_addr=target)
+        async with own:
+            return await own.question.result
 
 
-async def _ask_at(core: UdpExchange[T], family: int, target: tuple[str, int]) -> T:
-    loop = asyncio.get_running_loop()
-    exchange = _Exchange(core, loop)
-    await loop.create_datagram_endpoint(lambda: exchange, family=family, remote_addr=target)
-    async with exchange:
-        return await exchange.result
+class _Question(Generic[T]):
+    """One exchange, its clock and its outcome; `send` carries its datagrams."""
 
-
-class _Exchange(asyncio.DatagramProtocol, Generic[T]):
-    """One `UdpExchange` on a connected socket, so that nobody but the tracker is heard."""
-
-    def __init__(self, core: UdpExchange[T], loop: asyncio.AbstractEventLoop) -> None:
-        self.result: asyncio.Future[T] = loop.create_future()
+    def __init__(self, core: UdpExchange[T], send: Callable[[bytes], None]) -> None:
         self._core = core
-        self._loop = loop
-        self._transport: asyncio.DatagramTransport | None = None
+        self._send = send
+        self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._closed: asyncio.Future[None] = loop.create_future()
+        self.result: asyncio.Future[T] = self._loop.create_future()
 
-    async def __aenter__(self) -> None:
-        pass
-
-    async def __aexit__(self, *failure: object) -> None:
-        assert self._transport is not None
-        self._transport.abort()
-        await self._closed
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # A cast: until Python 3.12 the selector loop's transport is no subclass of DatagramTransport.
-        self._transport = cast(asyncio.DatagramTransport, transport)
-        self._drain()
-
-    def datagram_received(self, data: bytes, addr: object) -> None:
+    def receive(self, data: bytes) -> None:
         self._core.receive_datagram(data, now=self._loop.time())
-        self._drain()
+        self.drive()
 
-    def error_received(self, exc: Exception) -> None:
+    def fail(self, error: Exception) -> None:
         if not self.result.done():
-            self.result.set_exception(exc)
+            self.result.set_exception(error)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def close(self) -> None:
+        """Nobody wants to know any more."""
         if self._timer is not None:
             self._timer.cancel()
         self.result.cancel()
-        if not self._closed.done():
-            self._closed.set_result(None)
 
-    def _drain(self) -> None:
-        assert self._transport is not None
+    def drive(self) -> None:
+        """Carries out what the exchange wants."""
         for datagram in self._core.datagrams_to_send():
-            self._transport.sendto(datagram)
+            self._send(datagram)
         event = self._core.next_event()
         if event is not None and not self.result.done():
             if isinstance(event, Answered):
@@ -113,4 +123,104 @@ class _Exchange(asyncio.DatagramProtocol, Generic[T]):
 
     def _on_timer(self, due: float) -> None:
         self._core.handle_timer(now=max(due, self._loop.time()))
-        self._drain()
+        self.drive()
+
+
+class _SharedPort(BatchProtocol):
+    """Any number of questions on a port on which others are at home as well."""
+
+    def __init__(self, port: DatagramPort) -> None:
+        self._questions = UdpQuestions()
+        self._by_core: dict[UdpExchange[Any], _Question[Any]] = {}
+        self._sending: _Question[Any] | None = None
+        self._host = port.address.host
+        self._transport = port.join(self, DatagramClaim(first_bytes=ANSWER_FIRST_BYTES, accepts=self._is_answer))
+
+    @property
+    def is_open(self) -> bool:
+        return not self._transport.is_closing()
+
+    async def ask(self, core: UdpExchange[T], target: tuple[str, int]) -> T:
+        question: _Question[T] = _Question(core, partial(self._send, core, target))
+        tracker = Address.from_socket(target)
+        self._questions.add(core, tracker)
+        self._by_core[core] = question
+        try:
+            question.drive()
+            return await question.result
+        finally:
+            self._questions.remove(core, tracker)
+            del self._by_core[core]
+            question.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def datagrams_received(self, datagrams: list[tuple[bytes, Any]]) -> None:
+        for data, name in datagrams:
+            core = self._questions.answered_by(data, Address.from_socket(name))
+            if core is not None:  # it was when the datagram was sorted; the one before may have ended it
+                self._by_core[core].receive(data)
+
+    def error_received(self, exc: Exception) -> None:
+        """Of what others sent we hear nothing, and of what arrived nowhere neither."""
+        if self._sending is not None:
+            reason = (getattr(exc, "strerror", None) or str(exc)).lower()
+            self._sending.fail(TrackerError(f"nothing can be sent there from {self._host}: {reason}"))
+
+    def pause_writing(self) -> None:
+        """A question that gets lost is repeated."""
+
+    def resume_writing(self) -> None:
+        """See `pause_writing`."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        for question in list(self._by_core.values()):
+            question.fail(TrackerError("our UDP port was closed"))
+
+    def _is_answer(self, data: bytes, name: Any) -> bool:
+        return self._questions.answered_by(data, Address.from_socket(name)) is not None
+
+    def _send(self, core: UdpExchange[Any], target: tuple[str, int], datagram: bytes) -> None:
+        self._sending = self._by_core.get(core)
+        try:
+            self._transport.sendto(datagram, target)
+        finally:
+            self._sending = None
+
+
+class _OwnSocket(asyncio.DatagramProtocol, Generic[T]):
+    """One question on a connected socket, so that nobody but the tracker is heard."""
+
+    def __init__(self, core: UdpExchange[T]) -> None:
+        self.question = _Question(core, self._send)
+        self._transport: asyncio.DatagramTransport | None = None
+        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def __aenter__(self) -> None:
+        pass
+
+    async def __aexit__(self, *failure: object) -> None:
+        assert self._transport is not None
+        self._transport.abort()
+        await self._closed
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # A cast: until Python 3.12 the selector loop's transport is no subclass of DatagramTransport.
+        self._transport = cast(asyncio.DatagramTransport, transport)
+        self.question.drive()
+
+    def datagram_received(self, data: bytes, addr: object) -> None:
+        self.question.receive(data)
+
+    def error_received(self, exc: Exception) -> None:
+        self.question.fail(exc)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.question.close()
+        if not self._closed.done():
+            self._closed.set_result(None)
+
+    def _send(self, datagram: bytes) -> None:
+        assert self._transport is not None
+        self._transport.sendto(datagram)

@@ -12,7 +12,7 @@ from kademlia_core.errors import NodeClosedError
 from transfer.address import Address
 from transfer.aio.datagram_port import DatagramPort
 from transfer.aio.datagrams import BatchProtocol
-from transfer.datagrams.demultiplexer import Claim
+from transfer.datagrams.demultiplexer import DatagramClaim
 
 LOCAL, LOCAL6 = Address("127.0.0.1", 0), Address("::1", 0)
 
@@ -34,7 +34,7 @@ class Toy(BatchProtocol):
                 self.transport.sendto(data.upper(), source)
 
 
-TOY = Claim(first_bytes=b"tT")
+TOY = DatagramClaim(first_bytes=b"tT")
 
 
 @pytest.mark.parametrize("kind", [MainlineNode, KeyValueNode])

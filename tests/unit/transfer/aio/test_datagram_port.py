@@ -13,7 +13,7 @@ import pytest
 from transfer.address import Address
 from transfer.aio.datagram_port import DatagramPort, PortTransport
 from transfer.aio.datagrams import BatchProtocol
-from transfer.datagrams.demultiplexer import Claim, SharingConfig
+from transfer.datagrams.demultiplexer import DatagramClaim, DatagramPortConfig
 from transfer.simulation import Simulation, run
 
 pytestmark = pytest.mark.every_event_loop
@@ -62,7 +62,7 @@ class Recorder(BatchProtocol):
 
 def shares(port: DatagramPort, first_bytes: bytes, **more: Any) -> Recorder:
     recorder = Recorder()
-    assert port.join(recorder, Claim(first_bytes=first_bytes, **more)) is recorder.transport
+    assert port.join(recorder, DatagramClaim(first_bytes=first_bytes, **more)) is recorder.transport
     return recorder
 
 
@@ -126,7 +126,7 @@ async def test_closing_the_port_ends_everybody_and_frees_the_address() -> None:
     await port.wait_closed()
     assert [recorder.lost for recorder in recorders] == [[None], [None]]
     with pytest.raises(ConnectionAbortedError, match="is closed"):
-        port.join(Recorder(), Claim(first_bytes=b"c"))
+        port.join(Recorder(), DatagramClaim(first_bytes=b"c"))
     again = await DatagramPort.bind(port.address)
     again.close()
     await again.wait_closed()
@@ -175,7 +175,7 @@ async def test_an_exception_of_one_does_not_keep_the_others_from_theirs() -> Non
     loop.set_exception_handler(lambda _, context: reported.append(context))
     async with await DatagramPort.bind(LOCAL) as port:
         broken = Broken()
-        port.join(broken, Claim(first_bytes=b"b"))
+        port.join(broken, DatagramClaim(first_bytes=b"b"))
         fine = shares(port, b"f")
         with sender(port) as other:
             other.send(b"b1")
@@ -189,7 +189,7 @@ async def test_an_exception_of_one_does_not_keep_the_others_from_theirs() -> Non
 
 async def test_a_flood_for_one_lets_the_others_have_their_turns() -> None:
     """The flooded one is not through with its own when the other has been heard, though that came last."""
-    config = SharingConfig(max_share=2, max_waiting=16)
+    config = DatagramPortConfig(max_share=2, max_waiting=16)
     async with await DatagramPort.bind(LOCAL, config=config) as port:
         flooded, quiet = shares(port, b"f"), shares(port, b"q")
         with sender(port) as other:
@@ -214,8 +214,8 @@ async def test_leaving_in_the_middle_of_a_batch() -> None:
                 assert victim.transport is not None
                 victim.transport.close()
 
-        port.join(killer := Killer(), Claim(first_bytes=b"k"))
-        port.join(victim, Claim(first_bytes=b"v"))
+        port.join(killer := Killer(), DatagramClaim(first_bytes=b"k"))
+        port.join(victim, DatagramClaim(first_bytes=b"v"))
         port._ear.datagrams_received([(b"v", LOCAL), (b"k", LOCAL)])
         assert killer.heard == [b"k"]
         assert victim.heard == []
