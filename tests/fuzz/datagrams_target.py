@@ -1,4 +1,4 @@
-"""Fuzzing what one UDP port makes of strangers' datagrams: a DHT node, UDP trackers and a toy of uTP's looks share it."""
+"""Fuzzing one UDP port that a DHT node, UDP trackers and a toy that looks like uTP share: whose is what comes?"""
 
 from __future__ import annotations
 
@@ -35,7 +35,9 @@ def run_datagrams(data: bytes) -> str:
 
     shared.add("trackers", DatagramClaim(first_bytes=ANSWER_FIRST_BYTES, accepts=is_answer))
     shared.add("dht", DatagramClaim(first_bytes=krpc.FIRST_BYTES))
-    shared.add("toy", DatagramClaim(first_bytes=UTP_FIRST_BYTES, accepts=lambda _, source: source in connected, order=1))
+    shared.add(
+        "toy", DatagramClaim(first_bytes=UTP_FIRST_BYTES, accepts=lambda _, source: source in connected, order=1)
+    )
     asked = [(UdpAnnounce(REQUEST, url_data=b"", ipv6=each.is_ipv6, rng=Random(7), now=0.0), each) for each in TRACKERS]
     ids: dict[Address, bytes] = {}
     for exchange, tracker in asked:
