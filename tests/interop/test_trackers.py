@@ -12,8 +12,11 @@ from bittorrent.aio.sources.tracker import TrackerAnnouncer, TrackerClient, Trac
 from bittorrent.errors import TrackerError
 from bittorrent.tracker.messages import AnnounceEvent, AnnounceRequest, AnnounceResponse
 from bittorrent.tracker.scrape import ScrapeStats
+from kademlia_core import MainlineNode
+from tests.interop.libtorrent_peer import LibtorrentPeer
 from tests.interop.opentracker import OpenTracker
 from transfer.address import Address
+from transfer.aio.datagram_port import DatagramPort
 
 pytestmark = pytest.mark.interop
 
@@ -141,3 +144,29 @@ async def test_announcers_find_each_other_and_say_goodbye(scheme: str) -> None:
             await leech.aclose()
             await seed.aclose()
             await client.aclose()
+
+
+async def test_a_dht_node_and_a_tracker_client_live_on_one_udp_port() -> None:
+    """opentracker and libtorrent's DHT at the other end: each is heard by whom it means, and by nobody else."""
+    async with (
+        OpenTracker([INFO_HASH]) as tracker,
+        LibtorrentPeer(dht=True) as libtorrent,
+        await DatagramPort.bind(Address("127.0.0.1", 0)) as port,
+        MainlineNode(datagrams=port, bootstrap=[libtorrent.address]) as node,
+    ):
+        client = TrackerClient(rng=Random(1), datagrams=[port])
+        try:
+            async with asyncio.timeout(30):
+                await client.announce(tracker.udp_url, request(7001, AnnounceEvent.STARTED))
+                again, contact = await asyncio.gather(
+                    client.announce(tracker.udp_url, request(7002, AnnounceEvent.STARTED)),
+                    node.ping(libtorrent.address),
+                )
+                found = await client.scrape(tracker.udp_url, [INFO_HASH])
+        finally:
+            await client.aclose()
+        assert Address("127.0.0.1", 7001) in again.peers
+        assert contact.address == libtorrent.address
+        assert found[INFO_HASH].leechers == 2
+        assert node.statistics().dropped_garbage == 0
+        assert port.statistics().unclaimed == 0

@@ -96,6 +96,7 @@ class UdpTracker(asyncio.DatagramProtocol):
 
     def __init__(self, simulation: Simulation, *, connects_from_s: float, announces_from_s: float) -> None:
         self.log: list[tuple[float, int, int]] = []  # when, the action, the connection id
+        self.askers: set[tuple[str, int]] = set()
         self._simulation = simulation
         self._from_s = {0: connects_from_s, 1: announces_from_s}
         self._transport: asyncio.DatagramTransport
@@ -105,6 +106,7 @@ class UdpTracker(asyncio.DatagramProtocol):
         self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, address: tuple[str, int]) -> None:
+        self.askers.add(address)
         connection_id, action, transaction_id = struct.unpack_from(">QII", data)
         now = self._simulation.now
         self.log.append((round(now, 1), action, connection_id if action else 0))
@@ -161,3 +163,14 @@ async def silent_udp(simulation: Simulation, *, seconds: float) -> tuple[list[fl
             (stats,) = torrent.trackers()
             times = [at for at, _, _ in tracker.log]
         return times, stats.error
+
+
+async def silent_udp_from(simulation: Simulation) -> set[tuple[str, int]]:
+    """Where a session without a DHT node asks a UDP tracker from."""
+    content = SharedContent.make(1 << 16, 1 << 15, simulation.rng)
+    source = replace(content.metainfo, trackers=((f"udp://{UDP_TRACKER}:{UDP_PORT}",),))
+    async with udp_tracker(simulation, connects_from_s=1e9, announces_from_s=1e9) as tracker:
+        async with session_on(simulation, US, content, complete=True) as session:
+            await add(simulation, US, session, source)
+            await asyncio.sleep(100.0)
+        return tracker.askers

@@ -29,15 +29,32 @@ async def test_without_bootstrap_addresses_there_is_no_node(tmp_path: Path) -> N
         assert node is None
 
 
+@pytest.mark.parametrize("bootstrap", [(), None])
+async def test_udp_is_bound_beside_tcp_with_and_without_a_dht(
+    tmp_path: Path, bootstrap: tuple[Address, ...] | None
+) -> None:
+    opened = open_session(listen=ANY, bootstrap=bootstrap, download_dir=tmp_path, config=SessionConfig())
+    async with opened as (session, node):
+        (port,) = session.datagrams
+        assert port.address == session.address
+        assert node is None or node.datagrams == (port,)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as late, pytest.raises(OSError, match="in use"):
+            late.bind(session.address)
+    assert port.is_closing
+
+
+@pytest.mark.parametrize("bootstrap", [(), None])
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
-async def test_a_busy_address_that_was_asked_for_is_an_error(tmp_path: Path, kind: socket.SocketKind) -> None:
+async def test_a_busy_address_that_was_asked_for_is_an_error(
+    tmp_path: Path, kind: socket.SocketKind, bootstrap: tuple[Address, ...] | None
+) -> None:
     with socket.socket(socket.AF_INET, kind) as busy:
         busy.bind(ANY)
         if kind is socket.SOCK_STREAM:
             busy.listen()
         address = Address("127.0.0.1", busy.getsockname()[1])
         with pytest.raises(ListenError, match=f"cannot listen on {address}: ") as caught:
-            async with open_session(listen=address, bootstrap=(), download_dir=tmp_path, config=SessionConfig()):
+            async with open_session(listen=address, bootstrap=bootstrap, download_dir=tmp_path, config=SessionConfig()):
                 pytest.fail("the address is busy")
         assert error_text(caught.value).endswith("; choose another address with --listen HOST:PORT")
 
