@@ -135,7 +135,7 @@ class FileGuard:
         believed = picker.have.size - len(pieces)
         before = life.state
         life.checked_pieces, life.state = believed, TorrentState.CHECKING
-        lost = 0
+        lost, is_over = 0, False
         try:
             found = await content.disk.verify(pieces, lambda count: life.note_checked(believed + count))
             now = asyncio.get_running_loop().time()
@@ -145,10 +145,13 @@ class FileGuard:
                 elif index in picker.have and index not in life.stored_in_check:
                     life.core.piece_lost(index, now=now)
                     lost += 1
+            is_over = True
         finally:
             life.stored_in_check.clear()
             if life.state is TorrentState.CHECKING:
                 life.state = before if before is TorrentState.FAILED else TorrentState.DOWNLOADING
+            if not is_over:
+                life.finish_if_complete()
         if lost and life.options.seed_only:
             raise await self.incomplete_error(picker.have)
         assert life.metainfo is not None
@@ -158,7 +161,7 @@ class FileGuard:
             progress.verified(index)
         life.files = progress
         if lost and not life.core.is_finished:
-            if not life.completed.is_ahead:
+            if not life.completed.is_ahead and life.state is not TorrentState.FAILED:
                 life.completed = Milestone()
             life.swarm.call_again()
         right = picker.have.copy()  # what was found while it is being fetched is not taken, but tells whose a file is

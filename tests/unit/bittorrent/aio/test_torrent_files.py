@@ -267,6 +267,45 @@ async def test_what_came_by_other_ways_is_found(tmp_path: Path, shared: Metainfo
         await complete(torrent)
 
 
+async def test_a_seed_whose_recheck_is_given_up_is_a_seed_still(tmp_path: Path, shared: Metainfo) -> None:
+    async with seeding(tmp_path, shared) as seed:
+        torrent = seed.torrents[shared.info_hash]
+        checking = asyncio.create_task(torrent.recheck())
+        while torrent.state is not TorrentState.CHECKING:  # noqa: ASYNC110  # which lasts a moment
+            await asyncio.sleep(0)
+        checking.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await checking
+        assert torrent.statistics().state is TorrentState.SEEDING
+
+
+async def test_a_download_that_has_failed_is_failed_still_after_a_recheck_that_finds_damage(
+    tmp_path: Path, shared: Metainfo
+) -> None:
+    Full.is_full = False
+    async with (
+        seeding(tmp_path, shared) as seed,
+        Session(tmp_path / "leech", host="127.0.0.1", open_storage=Full) as leech,
+    ):
+        torrent = await leech.add(shared, peers=[seed.address], select=["a.bin"])
+        await complete(torrent)
+        Full.is_full = True
+        await torrent.select(["*"])
+        with pytest.raises(StorageError, match="free some space"):
+            await complete(torrent)
+        path = tmp_path / "leech" / "album" / "a.bin"
+        path.write_bytes(bytes(1000) + path.read_bytes()[1000:])
+        assert await torrent.recheck() == 1
+        assert torrent.statistics().state is TorrentState.FAILED
+        with pytest.raises(StorageError, match="free some space"):
+            await complete(torrent)
+        Full.is_full = False
+        torrent.resume()
+        await complete(torrent)
+        assert torrent.state is TorrentState.SEEDING
+    assert files(tmp_path / "leech") == files(tmp_path / "seed")
+
+
 async def test_padding_is_not_fetched(tmp_path: Path, shared: Metainfo) -> None:
     aligned = create_metainfo(tmp_path / "seed" / "album", piece_length=1 << 17, align=True)
     padding = sum(entry.length for entry in aligned.files if entry.is_padding)
