@@ -158,8 +158,8 @@ class FileStream:
         """Nobody waits for what will never come."""
         picker = self._life.core.picker
         assert picker is not None
-        if self._life.error is not None:
-            raise self._life.error
+        if self._life.lifecycle.error is not None:
+            raise self._life.lifecycle.error
         if not self._has(index) and not picker.priorities[index]:
             raise SelectionError(f"{self._entry} is not selected: select it before it is read")
 

@@ -65,17 +65,17 @@ class Torrent:
 
     @property
     def accepts_peers(self) -> bool:
-        """Whether an incoming connection is welcome: not while the check decides what may be offered."""
-        return self._life.state in ACCEPTING and not self._life.is_paused
+        """Whether an incoming connection is welcome."""
+        return self._life.lifecycle.accepts_peers
 
     @property
     def state(self) -> TorrentState:
-        return self._life.state
+        return self._life.lifecycle.state
 
     @property
     def error(self) -> BaseException | None:
         """What stopped the torrent; None while it lives. A seed has nobody else to tell."""
-        return self._life.error
+        return self._life.lifecycle.error
 
     @property
     def left_bytes(self) -> int:
@@ -200,7 +200,7 @@ class Torrent:
 
     @property
     def is_paused(self) -> bool:
-        return self._life.is_paused
+        return self._life.lifecycle.is_paused
 
     async def pause(self) -> None:
         """Ends every connection, leaves the trackers, and moves nothing until `resume`. What is unfinished is kept.
@@ -265,14 +265,14 @@ class Torrent:
         """A snapshot; costs a look at every connected peer."""
         return torrent_statistics(
             self._life.core,
-            state=self._life.state,
+            state=self._life.lifecycle.state,
             info_hash=self._life.info_hash,
             name=self.name,
             metainfo=self._life.metainfo,
             checked_pieces=self._life.checked_pieces,
             known_peers=len(self._life.swarm.peers),
             lookup=self._life.sources.discovery.lookup,
-            is_paused=self._life.is_paused,
+            is_paused=self._life.lifecycle.is_paused,
             now=asyncio.get_running_loop().time(),
         )
 
@@ -293,8 +293,8 @@ class Torrent:
         life = self._life
         return explain(
             life.core,
-            state=life.state,
-            is_paused=life.is_paused,
+            state=life.lifecycle.state,
+            is_paused=life.lifecycle.is_paused,
             loneliness=life.sources.explain_loneliness(),
             servers=life.sources.explain_servers(),
             now=asyncio.get_running_loop().time(),
@@ -325,6 +325,3 @@ class Torrent:
             StorageError: the system refused, or the files are not this torrent's to delete.
         """
         await self._life.delete_files()
-
-
-ACCEPTING = frozenset(TorrentState) - {TorrentState.CHECKING, TorrentState.STOPPED}

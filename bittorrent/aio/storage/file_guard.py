@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bittorrent.aio.milestone import Milestone
 from bittorrent.errors import FilesChangedError, StorageError
 from bittorrent.metainfo.file_progress import FileProgress
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.stats import TorrentState
 from bittorrent.storage.ports import FileChange
 from bittorrent.storage.whereabouts import explain_absence
 
@@ -28,6 +27,8 @@ class FileGuard:
 
     def __init__(self, life: TorrentLife) -> None:
         self._life = life
+        self._stored: set[int] = set()  # since the last check began, which may have missed them
+        self._has_lost = False
 
     async def watch(self) -> None:
         """Looks now and then, more often while bytes are moved; never for more than a hundredth of the time.
@@ -71,15 +72,17 @@ class FileGuard:
             numbers = sorted({*doubtful, *(change.number for change in changes)})
             if numbers:
                 await content.look_again(numbers)
-                right, _ = await self._check(content.pieces_of(numbers))
                 replaced = {*doubtful, *(change.number for change in changes if change.is_another)}
-                await content.judge(right, replaced)
+                with self._checking():
+                    right, _ = await self._check(content.pieces_of(numbers))
+                    await content.judge(right, replaced)
             else:
                 lost = await content.lost_in_holes(picker.have) if is_last else []
                 if not lost:
                     return True
-                await self._check(lost)
-        self._go_on()
+                with self._checking():
+                    await self._check(lost)
+        self._life.go_on()
         return False
 
     async def flush(self) -> bool:
@@ -116,10 +119,27 @@ class FileGuard:
         async with self._life.wanted.changing:
             content = self._life.need_content("check")
             new = await content.look_again(None)
-            right, lost = await self._check(content.pieces_of(None))
-            await content.judge(right, new)
-        self._go_on()
+            with self._checking():
+                right, lost = await self._check(content.pieces_of(None))
+                await content.judge(right, new)
+        self._life.go_on()
         return lost
+
+    def note_stored(self, index: int) -> None:
+        """A piece was verified and written."""
+        if self._life.lifecycle.is_checking:
+            self._stored.add(index)
+
+    @contextmanager
+    def _checking(self) -> Iterator[None]:
+        """The time of a check, which may be given up."""
+        self._stored.clear()
+        self._has_lost = False
+        self._life.do(self._life.lifecycle.check_started())
+        try:
+            yield
+        finally:
+            self._life.check_ended(has_lost=self._has_lost)
 
     def _is_wanted(self, change: FileChange) -> bool:
         content = self._life.content
@@ -133,44 +153,28 @@ class FileGuard:
         content, picker = life.need_content("check"), life.core.picker
         assert picker is not None
         believed = picker.have.size - len(pieces)
-        before = life.state
-        life.checked_pieces, life.state = believed, TorrentState.CHECKING
-        lost, is_over = 0, False
-        try:
-            found = await content.disk.verify(pieces, lambda count: life.note_checked(believed + count))
-            now = asyncio.get_running_loop().time()
-            for index in pieces:
-                if index in found:
-                    life.core.piece_found(index, now=now)
-                elif index in picker.have and index not in life.stored_in_check:
-                    life.core.piece_lost(index, now=now)
-                    lost += 1
-            is_over = True
-        finally:
-            life.stored_in_check.clear()
-            if life.state is TorrentState.CHECKING:
-                life.state = before if before is TorrentState.FAILED else TorrentState.DOWNLOADING
-            if not is_over:
-                life.finish_if_complete()
-        if lost and life.options.seed_only:
-            raise await self.incomplete_error(picker.have)
+        life.checked_pieces = believed
+        lost = 0
+        found = await content.disk.verify(pieces, lambda count: life.note_checked(believed + count))
+        now = asyncio.get_running_loop().time()
+        for index in pieces:
+            if index in found:
+                life.core.piece_found(index, now=now)
+            elif index in picker.have and index not in self._stored:
+                life.core.piece_lost(index, now=now)
+                lost += 1
+        self._has_lost = lost > 0
+        if life.lifecycle.must_end(is_complete=picker.is_complete):
+            error = await self.incomplete_error(picker.have)
+            life.stop(error)
+            raise error
         assert life.metainfo is not None
         files, geometry, have = life.metainfo.files, picker.geometry, picker.have.copy()
         progress = await life.jobs.compute(lambda: FileProgress(files, geometry, have))
         for index in picker.have.without(have):  # which came meanwhile
             progress.verified(index)
         life.files = progress
-        if lost and not life.core.is_finished:
-            if not life.completed.is_ahead and life.state is not TorrentState.FAILED:
-                life.completed = Milestone()
-            life.swarm.call_again()
         right = picker.have.copy()  # what was found while it is being fetched is not taken, but tells whose a file is
         for index in found:
             right.set(index)
         return right, lost
-
-    def _go_on(self) -> None:
-        life = self._life
-        life.finish_if_complete()
-        life.start_web_seeds()
-        life.swarm.pump()

@@ -184,7 +184,7 @@ async def test_what_is_remembered_while_files_move_does_not_stay_in_the_old_plac
 
         monkeypatch.setattr(content._watch, "changes", move_meanwhile)
         content._kept._stored = None  # as if there were something new
-        await torrent._life._remember()
+        await torrent._life.on_disk.remember(torrent._life.core)
         monkeypatch.undo()
         assert [path.name for path in (tmp_path / "leech").rglob("*")] == []
 

@@ -279,6 +279,41 @@ async def test_a_seed_whose_recheck_is_given_up_is_a_seed_still(tmp_path: Path, 
         assert torrent.statistics().state is TorrentState.SEEDING
 
 
+async def test_a_torrent_that_is_only_seeded_ends_with_a_recheck_that_finds_damage(
+    tmp_path: Path, shared: Metainfo
+) -> None:
+    async with seeding(tmp_path, shared) as seed:
+        torrent = seed.torrents[shared.info_hash]
+        path = tmp_path / "seed" / "album" / "a.bin"
+        path.write_bytes(bytes(1000) + path.read_bytes()[1000:])
+        with pytest.raises(StorageError, match=r"1 of \d+ pieces of album are missing or damaged") as caught:
+            await torrent.recheck()
+        assert torrent.state is TorrentState.STOPPED
+        assert torrent.error is caught.value
+
+
+async def test_a_failed_download_that_is_resumed_during_a_recheck_goes_on_after_it(
+    tmp_path: Path, shared: Metainfo
+) -> None:
+    Full.is_full = True
+    async with (
+        seeding(tmp_path, shared) as seed,
+        Session(tmp_path / "leech", host="127.0.0.1", open_storage=Full) as leech,
+    ):
+        torrent = await leech.add(shared, peers=[seed.address])
+        with pytest.raises(StorageError, match="free some space"):
+            await complete(torrent)
+        Full.is_full = False
+        checking = asyncio.create_task(torrent.recheck())
+        while torrent.statistics().state is not TorrentState.CHECKING:  # noqa: ASYNC110  # which lasts a moment
+            await asyncio.sleep(0)
+        torrent.resume()
+        await checking
+        await complete(torrent)
+        assert torrent.state is TorrentState.SEEDING
+    assert files(tmp_path / "leech") == files(tmp_path / "seed")
+
+
 async def test_a_download_that_has_failed_is_failed_still_after_a_recheck_that_finds_damage(
     tmp_path: Path, shared: Metainfo
 ) -> None:

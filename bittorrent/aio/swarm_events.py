@@ -1,0 +1,65 @@
+"""What the connections of a torrent report goes to the part that it concerns."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from bittorrent.dialling.peer_list import PeerSource
+from bittorrent.swarm.events import (
+    DhtNodeFound,
+    MetadataCompleted,
+    PeerBanned,
+    PeersNamed,
+    PieceCompleted,
+    PiecesUnfinished,
+    SeenAs,
+    ServerLied,
+    SwarmEvent,
+)
+from bittorrent.wire.pex import PexFlags
+from kademlia_core.errors import NodeClosedError
+from transfer.address import Address
+
+if TYPE_CHECKING:
+    from bittorrent.aio.torrent_life import TorrentLife
+
+
+class SwarmEvents:
+    """Routes the events of a `SwarmCore`."""
+
+    def __init__(self, life: TorrentLife) -> None:
+        self._life = life
+
+    def receive(self, event: SwarmEvent) -> None:
+        """Passes one on."""
+        life = self._life
+        match event:
+            case PieceCompleted():
+                life.need_store().put(event)
+            case PiecesUnfinished():
+                life.need_store().look()
+            case MetadataCompleted(info_bytes):
+                life.metadata.receive(info_bytes)
+            case PeerBanned(address):
+                life.swarm.ban(address)
+            case ServerLied(address, index):
+                if life.sources.web_seeds is not None:
+                    life.sources.web_seeds.spoilt(address.host, index)
+            case PeersNamed(peers):
+                life.swarm.add_addresses([address for address, _ in peers], PeerSource.PEX)
+                for address, flags in peers:
+                    life.swarm.peers.note_seed(address, PexFlags.SEED in flags)
+            case SeenAs(voter, host):
+                self._note_seen(voter, host)
+            case DhtNodeFound(address):
+                if life.dht is not None:
+                    with suppress(NodeClosedError):  # it is the caller's, who may close it first
+                        life.dht.add_node(address)
+
+    def _note_seen(self, voter: Address, host: str) -> None:
+        external, port = self._life.parts.external, self._life.parts.listen_port
+        external.on_vote(voter, Address(host, port), now=asyncio.get_running_loop().time())
+        if external.agreed is not None:
+            self._life.swarm.peers.set_external(Address(external.agreed, port))
