@@ -269,7 +269,7 @@ class Session:
             torrent = Torrent(parsed, options, self._parts(), rng=Random(self._rng.getrandbits(64)))
             self.torrents.add(parsed.torrent_id, torrent)
             torrent.start()
-        elif torrent.state is TorrentState.FAILED:
+        elif torrent.error is not None:  # its disk refused
             torrent.resume()
         torrent.add_peers(list(peers))
         return torrent

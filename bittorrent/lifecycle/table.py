@@ -22,7 +22,7 @@ class Phase(Enum):
     SEEDING = "seeding"  # every piece is verified
     RECHECKING = "rechecking"  # pieces are hashed again, beside the exchange
     FAILED = "failed"  # the disk takes nothing more; what it has is shared
-    FAILED_RECHECKING = "failed, rechecking"
+    FAILED_RECHECKING = "failed and rechecking"
     STOPPED = "stopped"
 
 
@@ -37,7 +37,7 @@ class Event(Enum):
     PIECES_MISSING = "a wanted piece was missing"
     WANTED_VERIFIED = "the last wanted piece was verified"
     ALL_VERIFIED = "the last piece was verified"
-    SETTLED = "what was verified came to rest on disk"
+    SETTLED = "what was verified was brought to the disk"
     FILES_CHANGED = "a file was changed by others"
     DISK_REFUSED = "the disk refused a piece"
     PAUSED = "the user paused it"
@@ -48,19 +48,19 @@ class Event(Enum):
 class Action(Enum):
     """What is to be done, by whoever owns tasks, connections and files. The value says it in the imperative.
 
-    Those with COMPLETED are about everybody who waits for the end of the download.
+    Those with COMPLETED are about the callers that wait for the end of the download.
     """
 
     FETCH_METADATA = "get the metadata from disk or from peers"
     CHECK_FILES = "open the files and see what is there"
-    REACH_METADATA = "tell who waits for the metadata"
-    REACH_BEGUN = "tell who waits for the check"
+    REACH_METADATA = "tell the callers that wait for the metadata"
+    REACH_BEGUN = "tell the callers that wait for the first check"
     OPEN_SOURCES = "look for peers, ask web seeds, watch the files"
     SETTLE = "bring everything to the disk, look whether it is there, and remember it"
-    REACH_COMPLETED = "tell who waits for completion"
-    RENEW_COMPLETED = "let who asks from now on wait again"
-    MISS_COMPLETED = "tell who waits for completion of the error"
-    MISS_ALL = "tell whoever waits for anything of the error"
+    REACH_COMPLETED = "tell the callers that wait for completion"
+    RENEW_COMPLETED = "let callers wait for completion again"
+    MISS_COMPLETED = "tell the callers that wait for completion what is wrong"
+    MISS_ALL = "tell all callers that wait why nothing comes of it"
     ANNOUNCE_COMPLETED = "tell the trackers of a completed download"
     CALL_PEERS_AGAIN = "dial everybody again"
     CHECK_CHANGED_FILE = "check the file that was changed, and go on writing"

@@ -83,7 +83,7 @@ class Following:
         assert entry.torrent is not None
         now = asyncio.get_running_loop().time()
         if entry.job.state is JobState.FAILED:
-            if entry.torrent.state is not TorrentState.FAILED:
+            if entry.torrent.state is TorrentState.STOPPED:
                 raise LocalProtocolError(f"{entry.torrent.name} has stopped; add it again")
             entry.job.reopen(now=now)
         entry.job.resume(now=now)

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from bittorrent.errors import FilesChangedError, StorageError, TorrentStoppedError
 from bittorrent.events import PauseChanged, StateChanged, TorrentStopped
@@ -322,5 +329,5 @@ def reachable_from_failure(phase: Phase) -> set[Phase]:
     return ways | ({Phase.FINISHED, Phase.SEEDING} if Phase.DOWNLOADING in ways else set())
 
 
-TestSteps = Steps.TestCase
-TestSteps.settings = settings(deadline=None, max_examples=300, stateful_step_count=40)
+def test_any_order() -> None:
+    run_state_machine_as_test(Steps, settings=settings(deadline=None, max_examples=300, stateful_step_count=40))

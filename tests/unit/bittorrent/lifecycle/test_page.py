@@ -1,0 +1,28 @@
+"""docs/reference/torrent-states.md and its picture show the table as it is."""
+
+from __future__ import annotations
+
+import pytest
+
+from bittorrent.lifecycle.table import TABLE, Event, Phase, Step
+from tests.torrent_states import PAGE, PICTURE, page, picture, tables
+
+ADVICE = "run `python -m tests.torrent_states` and look at what has changed"
+
+
+def test_the_page_shows_the_table() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert tables() in text, ADVICE
+    assert page(text) == text, ADVICE
+
+
+def test_the_picture_shows_the_table() -> None:
+    assert PICTURE.read_text(encoding="utf-8") == picture(), ADVICE
+
+
+def test_another_table_is_another_page() -> None:
+    row = {**TABLE[Phase.SEEDING], Event.ALL_VERIFIED: Step(Phase.FINISHED)}
+    other = {**TABLE, Phase.SEEDING: row}
+    assert tables(other) != tables()
+    with pytest.raises(ValueError, match="give these a place"):
+        picture(other)
