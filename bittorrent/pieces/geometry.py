@@ -56,6 +56,10 @@ class Geometry:
         """The piece that has the byte at an offset."""
         return offset // self.piece_length
 
+    def place_of(self, offset: int) -> tuple[int, int]:
+        """The piece that has the byte at an offset, and where in it. The torrent may have no such piece."""
+        return divmod(offset, self.piece_length)
+
     def pieces_of(self, offset: int, length: int) -> range:
         """The pieces that have bytes of a range: none when it is empty."""
         return range(offset // self.piece_length, -(-(offset + length) // self.piece_length) if length else 0)
@@ -64,7 +68,7 @@ class Geometry:
         """A range cut at the borders of pieces. These parts may be longer than what peers ask each other for."""
         end = offset + length
         while offset < end:
-            index, begin = divmod(offset, self.piece_length)
+            index, begin = self.place_of(offset)
             size = min(self.piece_length - begin, end - offset)
             yield Block(index, begin, size)
             offset += size

@@ -173,7 +173,7 @@ class BlockFile:
     def _read_record(self, descriptor: int, record: int) -> tuple[Block, memoryview] | None:
         data = _read(descriptor, _RECORD_BYTES, _position(record))
         offset, length, checksum = _HEAD.unpack_from(data)
-        index, begin = divmod(offset, self._geometry.piece_length)
+        index, begin = self._geometry.place_of(offset)
         content = memoryview(data)[_HEAD.size : _HEAD.size + length]
         if index >= self._geometry.piece_count or begin % BLOCK_SIZE or not length:
             return None

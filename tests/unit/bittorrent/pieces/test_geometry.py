@@ -115,6 +115,7 @@ def test_places_agree_with_a_list_of_bytes(total: int, piece_length: int, data: 
     model = [(at // piece_length, at % piece_length) for at in range(total)]
     for at, (index, begin) in enumerate(model):
         assert geometry.piece_at(at) == index
+        assert geometry.place_of(at) == (index, begin)
         assert geometry.offset_of(index, begin) == at
     offset = data.draw(st.integers(0, total))
     length = data.draw(st.integers(0, total - offset))

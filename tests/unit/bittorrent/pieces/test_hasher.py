@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bittorrent
 from bittorrent.pieces.hasher import SHA1_SIZE, PieceHasher, Sha1Hasher
 from tests.tree_hasher import TreeHasher
 
@@ -51,3 +53,10 @@ def test_the_usual_digest_is_sha1() -> None:
     assert Sha1Hasher(digest).expected(0) == digest
     assert len(digest) == SHA1_SIZE
     assert Sha1Hasher().digest_of_zeros(0, 1 << 20) == hashlib.sha1(bytes(1 << 20)).digest()
+
+
+def test_nobody_else_knows_how_pieces_are_hashed() -> None:
+    """SHA-1 is named where pieces are hashed, where torrents get their names, and in the rule of BEP 6."""
+    package = Path(bittorrent.__path__[0])
+    found = {str(path.relative_to(package)) for path in package.rglob("*.py") if "sha1(" in path.read_text("utf-8")}
+    assert found == {"pieces/hasher.py", "identity/torrent_id.py", "swarm/uploading/allowed_fast.py"}
