@@ -12,7 +12,9 @@ import pytest
 
 from bittorrent import Metainfo, RateLimits, Session, Torrent
 from bittorrent.errors import StorageError
+from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.stats import TorrentState
+from bittorrent.storage.block_file import BlockFile
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.memory import MemoryStorage
 from tests.session_pair import make_files, session_pair
@@ -121,6 +123,21 @@ async def test_what_is_not_wanted_by_the_next_start_is_dropped(tmp_path: Path, s
         await complete(leech, again)
         assert again.state is TorrentState.FINISHED
         assert not kept_files(tmp_path)
+
+
+async def test_a_download_that_waits_for_peers_does_not_lock_what_was_kept(tmp_path: Path, shared: Metainfo) -> None:
+    async with session_pair(tmp_path, shared) as (seed, leech):
+        torrent = await begin(leech, shared, seed)
+        await leech.remove(torrent)
+        (kept,) = kept_files(tmp_path)
+        again = await leech.add(shared)
+        await until(lambda: again.state is TorrentState.DOWNLOADING)
+        assert again.statistics().done_bytes == 0
+        other = BlockFile(str(kept), info_hash=shared.info_hash, geometry=shared.geometry, max_bytes=1 << 30)
+        assert len(other.load(Bitfield.full(shared.geometry.piece_count), max_pieces=2)) == 1
+        other.release()
+        again.add_peers([seed.address])
+        assert await complete(leech, again) < shared.total_bytes
 
 
 async def test_two_sessions_with_one_torrent_and_directory_do_not_disturb_each_other(
