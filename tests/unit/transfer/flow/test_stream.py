@@ -10,6 +10,18 @@ from transfer.flow.byte_queue import ByteQueue
 from transfer.flow.stream import Closing, Phase, StreamCore
 
 
+def test_a_new_end_is_open_in_both_directions() -> None:
+    core = StreamCore()
+    assert core.admits_writing()
+    assert core.is_reading
+    assert not core.is_closing
+    assert not core.is_finishing
+    assert not core.has_sent_end
+    assert not core.end_arrived
+    assert not core.end_due()
+    assert core.closing_due() is None
+
+
 def test_the_marks_pause_above_and_resume_below() -> None:
     core = StreamCore()
     core.set_limits(100, 30)
@@ -62,6 +74,8 @@ def test_closing_flushes_and_takes_nothing_more_in_either_direction() -> None:
     core.queue.put(b"x")
     core.close()
     assert core.phase is Phase.FLUSHING
+    assert core.is_closing
+    assert core.is_finishing
     assert not core.admits_writing()
     assert not core.is_reading
     assert not core.pause_reading()
