@@ -58,7 +58,7 @@ class Calls:
         while self._next_paths and len(chosen) < count:
             address = next(iter(self._next_paths))
             order = self._next_paths.pop(address)
-            if self.peers.is_dialling(address) and not is_called(address):  # it may have been banned meanwhile
+            if self.peers.is_dialling(address):  # or else it was banned or forgotten meanwhile
                 chosen.append((address, order))
         if len(chosen) >= count:
             return chosen
@@ -97,7 +97,7 @@ class Calls:
         """No handshake came."""
         self._paths.failed(address, order[0])
         left = paths_left(order, failure)
-        if left and self.peers.is_dialling(address):
+        if left:
             self._next_paths[address] = left
         else:
             self.peers.failed(address, now=now)

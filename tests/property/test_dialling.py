@@ -64,9 +64,9 @@ class DiallingSteps(RuleBasedStateMachine):
 
     # What is learnt
 
-    @rule(which=which, address=addresses, source=st.sampled_from(PeerSource))
-    def name(self, which: int, address: Address, source: PeerSource) -> None:
-        self.shells[which].core.peers.add(address, source, now=self.now)
+    @rule(which=which, named=st.lists(addresses, min_size=1, max_size=6), source=st.sampled_from(PeerSource))
+    def name(self, which: int, named: list[Address], source: PeerSource) -> None:
+        self.shells[which].core.peers.add_all(named, source, now=self.now)
 
     @rule(which=which, host=st.sampled_from(HOSTS), is_listed=st.booleans())
     def ban(self, which: int, host: str, is_listed: bool) -> None:

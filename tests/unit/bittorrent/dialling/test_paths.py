@@ -52,7 +52,11 @@ def test_utp_is_tried_first_and_then_tcp_and_what_worked_comes_first_the_next_ti
     again = the_call(bare)
     assert again.path == TCP, "it worked the last time"
     bare.refuse(again)
-    assert the_call(bare).path == UTP, "it does not any more, and the other may"
+    last = the_call(bare)
+    assert last.path == UTP, "it does not any more, and the other may"
+    bare.refuse(last)
+    bare.now += 1000.0
+    assert the_call(bare).path == UTP, "nothing is known to work"
 
 
 def test_encrypted_first_then_plain_for_a_peer_that_hangs_up_on_what_it_does_not_understand() -> None:
@@ -157,6 +161,10 @@ def test_a_call_that_was_given_up_says_nothing_about_its_path() -> None:
     bare.core.dropped(call.number)
     assert bare.tally.half_open == bare.tally.in_use == 0
     assert not bare.core.is_path_due(now=0.0)
+    del bare.calls[call.number]
+    assert the_call(bare).path == UTP, "nor about the peer, whose turn it still is"
+    bare.core.dropped(call.number)
+    bare.core.check_invariants()
 
 
 def test_what_is_remembered_is_bounded() -> None:
