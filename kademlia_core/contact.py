@@ -27,22 +27,12 @@ class Contact:
 
     key: Key
     endpoint: Endpoint
+    address: Address
+    """The endpoint under the name that it has where nodes talk in datagrams; no `Address` elsewhere."""
 
     def __init__(self, key: Key, endpoint: Endpoint) -> None:
         _SET_KEY(self, key)
         _SET_ENDPOINT(self, endpoint)
-
-    @property
-    def address(self) -> Address:
-        """The endpoint, where nodes talk in datagrams.
-
-        Raises:
-            TypeError: the endpoint is of another kind.
-        """
-        endpoint = self.endpoint
-        if not isinstance(endpoint, Address):
-            raise TypeError(f"the endpoint of {self} is no address")
-        return endpoint
 
     @staticmethod
     @lru_cache(maxsize=4096)
@@ -61,7 +51,6 @@ class Contact:
         """The key and then the compact address: BEP 5's "compact node info" when the key has 160 bits.
 
         Raises:
-            TypeError: the endpoint is no address.
             AddressError: the host is a name, not an IP address, or the port is out of range.
         """
         try:
@@ -103,6 +92,8 @@ class Contact:
     _hash: int
 
 
+# One slot under two names: a property would cost a call, and busy nodes read addresses all the time.
+Contact.address = Contact.__dict__["endpoint"]
 # The slots' own setters pass by the `__setattr__` that refuses, quicker than `object.__setattr__`, which takes a name.
 _SET_KEY: Callable[[Contact, Key], None] = Contact.__dict__["key"].__set__
 _SET_ENDPOINT: Callable[[Contact, Endpoint], None] = Contact.__dict__["endpoint"].__set__

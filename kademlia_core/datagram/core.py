@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from kademlia_core.contact import Contact
 from kademlia_core.datagram.amplification import AmplificationBudget
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
     from kademlia_core.datagram.dialect import Dialect
     from kademlia_core.datagram.transactions import Transaction
-    from kademlia_core.endpoint import Endpoint
     from kademlia_core.engine.events import Event
     from kademlia_core.engine.network import Asker
-    from kademlia_core.engine.requests import Answer, Request
+    from kademlia_core.engine.requests import Request
     from transfer.address import Address
 
 
@@ -176,20 +175,23 @@ class NodeCore:
     # What the engine needs from this side (engine.network.Network).
 
     def ask(
-        self, endpoint: Endpoint, request: Request, asker: Asker, *, contact: Contact | None = None, now: float
+        self, endpoint: Any, request: Request, asker: Asker, *, contact: Contact | None = None, now: float
     ) -> Transaction | None:
-        """Sends a query for the engine; None when too many are on their way."""
-        address = cast("Address", endpoint)  # by the policy that the engine was given
-        transaction = self._transactions.open(address, request, asker, contact=contact, now=now)
+        """Sends a query for the engine; None when too many are on their way.
+
+        Args:
+            endpoint: an `Address`, as the engine has no others from here.
+        """
+        transaction = self._transactions.open(endpoint, request, asker, contact=contact, now=now)
         if transaction is not None:
             self._count.queries_sent += 1
             query = self._dialect.query(transaction.transaction_id, request, self)
-            transaction.sent_bytes = self._send(query, address)
+            transaction.sent_bytes = self._send(query, endpoint)
         return transaction
 
-    def contacts_in(self, answer: Answer, teller: Endpoint, *, now: float) -> tuple[Contact, ...]:
-        """Whom a response names, as its dialect reads it."""
-        return self._dialect.contacts_in(cast("Response", answer), cast("Address", teller), self, now=now)
+    def contacts_in(self, answer: Any, teller: Any, *, now: float) -> tuple[Contact, ...]:
+        """Whom a response of the dialect names, as it reads it; `teller` is an `Address`."""
+        return self._dialect.contacts_in(answer, teller, self, now=now)
 
     def _receive_query(self, query: Query, source: Address, size_bytes: int, *, now: float) -> None:
         self._count.queries_received += 1

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from transfer.address import Address, is_plausible_from, is_usable_peer, usable_family
+from transfer.address import is_plausible_from, is_usable_peer, usable_family
 from transfer.subnet import region_of, subnet_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
 
     from kademlia_core.contact import Contact
-    from kademlia_core.endpoint import Endpoint
     from kademlia_core.key import Key
     from kademlia_core.routing_table import RoutingTable
+    from transfer.address import Address
 
 
 class AddressPolicy:
-    """What an engine wants to know of the addresses of one family: an `EndpointPolicy`.
+    """What an engine whose endpoints are `Address`es of one family wants to know of them: an `EndpointPolicy`.
 
     Shares are those of subnets, IPv4 /24 and IPv6 /48; regions are IPv4 /16 and IPv6 /32, about what one provider holds
     in one place. Private addresses are not counted, and each of them is a region by itself.
@@ -27,17 +27,15 @@ class AddressPolicy:
         self._family = 6 if is_ipv6 else 4
         self.is_trusted = is_trusted
 
-    def is_usable(self, endpoint: Endpoint) -> bool:
-        if not isinstance(endpoint, Address):
-            return False
+    def is_usable(self, endpoint: Any) -> bool:
         host, port = endpoint
         return usable_family(host) == self._family and 0 < port <= 65535
 
-    def group_of(self, endpoint: Endpoint) -> Hashable | None:
-        return subnet_of(endpoint.host) if isinstance(endpoint, Address) else None
+    def group_of(self, endpoint: Any) -> bytes | None:
+        return subnet_of(endpoint.host)
 
-    def region_of(self, endpoint: Endpoint) -> Hashable | None:
-        return region_of(endpoint.host) if isinstance(endpoint, Address) else None
+    def region_of(self, endpoint: Any) -> bytes | None:
+        return region_of(endpoint.host)
 
 
 class Sibling(Protocol):
@@ -55,7 +53,8 @@ class Families:
     """The two address families of a dialect: whom an answer names of each, and whom a node takes from an answer.
 
     A socket has one family, so a node in both is two nodes with a table each. They are siblings: each can name the
-    other's contacts, and hands on those of the other family while the other knows hardly anybody (BEP 32).
+    other's contacts, and hands on those of the other family while the other knows hardly anybody (BEP 32). `spoken` is
+    what families to ask for: both where there is a sibling; empty, which is to say the own one, where there is none.
     """
 
     def __init__(self, table: RoutingTable, *, is_ipv6: bool) -> None:
@@ -63,15 +62,12 @@ class Families:
         self._family = 6 if is_ipv6 else 4
         self._table = table
         self._sibling: Sibling | None = None
+        self.spoken: tuple[int, ...] = ()
 
     def pair(self, sibling: Sibling) -> None:
         """Makes the node of the other family known."""
         self._sibling = sibling
-
-    @property
-    def has_sibling(self) -> bool:
-        """Whether contacts of the other family are of use, too."""
-        return self._sibling is not None
+        self.spoken = (4, 6)
 
     def contacts_near(
         self, target: Key, count: int, families: tuple[int, ...]

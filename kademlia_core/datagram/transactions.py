@@ -29,11 +29,10 @@ class Transaction(PendingQuery):
         address: Address,
         request: Request,
         asker: Asker,
-        *,
         contact: Contact | None,
         deadline: float,
     ) -> None:
-        super().__init__(address, request, asker, contact=contact)
+        super().__init__(address, request, asker, contact)
         self.transaction_id = transaction_id
         self.address = address
         self.deadline = deadline
@@ -61,9 +60,7 @@ class Transactions:
         transaction_id = self._rng.randbytes(TRANSACTION_ID_SIZE)
         while (transaction_id, address) in self._pending:
             transaction_id = self._rng.randbytes(TRANSACTION_ID_SIZE)
-        transaction = Transaction(
-            transaction_id, address, request, asker, contact=contact, deadline=now + self._timeout_s
-        )
+        transaction = Transaction(transaction_id, address, request, asker, contact, now + self._timeout_s)
         self._pending[transaction_id, address] = transaction
         self._awaited[address] += 1
         return transaction

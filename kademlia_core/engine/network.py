@@ -38,7 +38,7 @@ class PendingQuery:
 
     __slots__ = ("answer_bytes", "asker", "contact", "endpoint", "request", "sent_bytes")
 
-    def __init__(self, endpoint: Endpoint, request: Request, asker: Asker, *, contact: Contact | None = None) -> None:
+    def __init__(self, endpoint: Endpoint, request: Request, asker: Asker, contact: Contact | None = None) -> None:
         self.endpoint = endpoint
         self.request = request
         self.asker = asker

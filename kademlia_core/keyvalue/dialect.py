@@ -56,8 +56,7 @@ class KeyValueDialect:
         return codec.encode(message, self._network)
 
     def query(self, transaction_id: bytes, request: Request, view: NodeView) -> Query:
-        want = BOTH_FAMILIES if view.families.has_sibling else ()
-        return Query(transaction_id, view.node_id, request, self._is_read_only, want)
+        return Query(transaction_id, view.node_id, request, self._is_read_only, view.families.spoken)
 
     def is_contact(self, query: Query) -> bool:
         return not query.is_read_only
@@ -128,6 +127,3 @@ class KeyValueDialect:
     ) -> Response:
         nodes, nodes6 = view.nodes_for(near, query.want) if near is not None else ((), ())
         return Response(query.transaction_id, view.node_id, token, nodes, nodes6, source, record)
-
-
-BOTH_FAMILIES = (4, 6)

@@ -82,8 +82,7 @@ class MainlineDialect:
         return canonical.write(message) or krpc.encode(message)
 
     def query(self, transaction_id: bytes, request: Request, view: NodeView) -> Query:
-        want = BOTH_FAMILIES if view.families.has_sibling else ()
-        return Query(transaction_id, view.node_id, request, self._is_read_only, self._version, want)
+        return Query(transaction_id, view.node_id, request, self._is_read_only, self._version, view.families.spoken)
 
     def is_contact(self, query: Query) -> bool:
         return not query.is_read_only
@@ -155,5 +154,4 @@ class MainlineDialect:
         return exchange.respond(nodes, sample=self._sampler.sample(room_bytes=room_bytes, now=now))
 
 
-BOTH_FAMILIES = (4, 6)
 SAMPLE_NAMES_BYTES = len(b"8:intervali21600e3:numi4294967295e7:samples1000:")
