@@ -221,6 +221,22 @@ async def test_leaving_in_the_middle_of_a_batch() -> None:
         assert victim.heard == []
 
 
+async def test_closing_the_port_in_the_middle_of_a_batch() -> None:
+    async with await DatagramPort.bind(LOCAL, config=DatagramPortConfig(max_share=1)) as port:
+
+        class Killer(Recorder):
+            def datagrams_received(self, datagrams: list[tuple[bytes, Any]]) -> None:
+                super().datagrams_received(datagrams)
+                port.close()
+
+        port.join(killer := Killer(), DatagramClaim(first_bytes=b"k"))
+        victim = shares(port, b"v")
+        port._ear.datagrams_received([(b"k1", LOCAL), (b"k2", LOCAL), (b"v", LOCAL)])
+    assert killer.heard == [b"k1"]
+    assert victim.heard == []
+    assert killer.lost == victim.lost == [None]
+
+
 async def test_who_takes_all_alone_hears_garbage_until_somebody_joins() -> None:
     async with await DatagramPort.bind(LOCAL) as port:
         owner = shares(port, b"o", takes_all_alone=True)
