@@ -6,16 +6,15 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-import bittorrent
-import fileshare
-import kademlia_core
-import transfer
+from tests.machine import CHECKOUT
+from tests.wheel_tree import packages_of
 
-PACKAGES = [Path(package.__path__[0]) for package in (transfer, kademlia_core, bittorrent, fileshare)]
+PACKAGES = [Path(import_module(name).__path__[0]) for name in packages_of(CHECKOUT)]
 SOURCES = sorted(path for package in PACKAGES for path in package.rglob("*.py"))
 # fmt: off
 FORBIDDEN_MODULES = frozenset({

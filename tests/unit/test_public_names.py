@@ -5,18 +5,18 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-import bittorrent
-import kademlia_core
-import transfer
 from tests.machine import CHECKOUT
+from tests.wheel_tree import packages_of
 from transfer import simulation
 
-PACKAGES = [transfer, kademlia_core, bittorrent]
+LIBRARY = [name for name in packages_of(CHECKOUT) if name != "fileshare"]
+PACKAGES = [import_module(name) for name in LIBRARY]
 PUBLIC = {module.__name__: frozenset(module.__all__) for module in (*PACKAGES, simulation)}
 TYPE_ALIASES = {"AnyLookup", "FileName"}
 
