@@ -26,7 +26,7 @@ class Verdict:
     unclear: tuple[int, ...]
 
 
-def judge(torrent: FileSet, have: Bitfield, found: Mapping[int, int]) -> Verdict:
+def judge_files(torrent: FileSet, have: Bitfield, found: Mapping[int, int]) -> Verdict:
     """Decides whose files are.
 
     One right piece makes a file ours: an earlier run or another program fetched it. Without any, a file is somebody

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bittorrent import FileEntry, Metainfo
-from bittorrent.files.paths import shorten
 from fileshare.cli.output import Output
 from fileshare.cli.units import count_text
 
@@ -26,7 +25,8 @@ def readable(raw: bytes) -> str:
 
 def quoted(raw: bytes) -> str:
     """A name in quotes, or the beginning of a long one."""
-    return shorten(readable(raw))
+    text = readable(raw)
+    return repr(text[:60]) + ("…" if len(text) > 60 else "")
 
 
 def find_renamed(metainfo: Metainfo) -> list[tuple[FileEntry, str]]:

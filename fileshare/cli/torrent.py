@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from bittorrent import Bitfield, FileStorage, Magnet, Metainfo, explain_absence, verify_pieces
-from bittorrent.storage.ownership import judge
+from bittorrent.storage.ownership import judge_files
 from fileshare.cli import torrent_create
 from fileshare.cli.errors import CommandError, exits
 from fileshare.cli.options import JsonOption
@@ -124,7 +124,7 @@ def _needs_overwrite(metainfo: Metainfo, storage: FileStorage, bad: list[int]) -
     right = Bitfield.full(metainfo.piece_count)
     for index in bad:
         right.clear(index)
-    return bool(judge(metainfo, right, storage.holding(storage.met())).foreign)
+    return bool(judge_files(metainfo, right, storage.holding(storage.met())).foreign)
 
 
 def _files_with(metainfo: Metainfo, pieces: list[int]) -> list[str]:

@@ -15,8 +15,8 @@ import typer
 
 from bittorrent import StorageError, create_metainfo
 from bittorrent.creating.create import MIN_PIECE_LENGTH
-from bittorrent.files.names import cut_to, safe_name
-from bittorrent.metainfo.torrent import DEFAULT_LIMITS
+from bittorrent.files.names import safe_name
+from bittorrent import MetainfoLimits
 from bittorrent.storage.hashing import SourceFile
 from bittorrent.storage.scan import scan_files
 from fileshare.cli.errors import CommandError, exits
@@ -141,7 +141,7 @@ def _parse_piece_size(text: str | None) -> int | None:
         size = parse_size(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--piece-size") from None
-    if size & (size - 1) or not MIN_PIECE_LENGTH <= size <= DEFAULT_LIMITS.piece_length_bytes:
+    if size & (size - 1) or not MIN_PIECE_LENGTH <= size <= MetainfoLimits().piece_length_bytes:
         raise typer.BadParameter("it must be a power of two from 16K to 256M", param_hint="--piece-size")
     return size
 
@@ -154,7 +154,7 @@ def _target_of(path: Path, target: Path | None) -> Path:
     if not name:
         raise CommandError(f"cannot share {path}: it has no name; choose a folder inside it")
     if len(os.fsencode(name)) > MAX_NAME_BYTES:  # there is no room for the ending
-        name = cut_to(safe_name(os.fsencode(name)), MAX_NAME_BYTES)
+        name = safe_name(os.fsencode(name)).encode()[:MAX_NAME_BYTES].decode(errors="ignore")
     return (target or Path()) / f"{name}.torrent"
 
 

@@ -8,7 +8,6 @@ import re
 from collections.abc import Sequence
 
 from bittorrent import Magnet, MagnetError, Metainfo, MetainfoError, MetainfoLimits
-from bittorrent.metainfo.torrent import DEFAULT_LIMITS
 from fileshare.service.errors import ServiceError
 from fileshare.service.sources import is_magnet
 
@@ -17,7 +16,7 @@ async def fetch_torrent(
     url: str,
     *,
     timeout_s: float | None = None,
-    limits: MetainfoLimits = DEFAULT_LIMITS,
+    limits: MetainfoLimits = MetainfoLimits()  # noqa: B008  # frozen,
     allow_private: bool = False,
 ) -> Metainfo | Magnet:
     """The torrent at an http(s) URL, behind redirects; or the magnet link to which it redirects.

@@ -62,8 +62,8 @@ BLOCK_OF_CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
 def programs() -> Iterator[tuple[str, str]]:
-    """What is written against the library: the benchmarks, and the code that pages show."""
-    for folder in ("benchmarks",):
+    """What is written against the library: the application, the benchmarks, and the code that pages show."""
+    for folder in ("fileshare", "benchmarks"):
         for path in sorted((CHECKOUT / folder).rglob("*.py")):
             yield str(path.relative_to(CHECKOUT)), path.read_text(encoding="utf-8")
     for path in [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]:
@@ -93,7 +93,7 @@ def internals_in(source: str) -> list[str]:
 
 def test_programs_use_public_names_only() -> None:
     sources = list(programs())
-    assert {"benchmarks", "docs", "README.md"} <= {name.partition("/")[0] for name, _ in sources}
+    assert {"fileshare", "benchmarks", "docs", "README.md"} <= {name.partition("/")[0] for name, _ in sources}
     assert [f"{name}: {internal}" for name, source in sources for internal in internals_in(source)] == []
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from bittorrent.aio.storage.disk import Disk, DiskJobs
 from bittorrent.files.file_set import FileSet
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.storage.ownership import Verdict, judge
+from bittorrent.storage.ownership import Verdict, judge_files
 from bittorrent.storage.ports import FileChange, Watched
 
 
@@ -63,7 +63,7 @@ class FileWatch:
     async def judge(self, have: Bitfield, numbers: Collection[int]) -> Verdict:
         """Whose these files are, as far as the right pieces tell. `decide` makes it so."""
         found = await self._disk.run(lambda: self._watched.holding(numbers))
-        return await self._jobs.compute(lambda: judge(self._torrent, have, found))
+        return await self._jobs.compute(lambda: judge_files(self._torrent, have, found))
 
     def decide(self, numbers: Collection[int], verdict: Verdict, *, taken: Collection[int]) -> bool:
         """Whose these files are from now on; whether there are others than before that are left alone.
@@ -96,7 +96,7 @@ class FileWatch:
         pieces = {index for entry in entries for index in geometry.pieces_of(entry.offset, entry.length)}
         right = await self._disk.verify(sorted(pieces))
         found = await self._disk.run(lambda: self._watched.holding(new))
-        foreign = judge(self._torrent, right, found).foreign
+        foreign = judge_files(self._torrent, right, found).foreign
         if not self._overwrite:
             self.left |= {*foreign}
         self._watched.leave(self.left, self.compared)
