@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from transfer.public import public_names
 
 if TYPE_CHECKING:
+    from bittorrent.aio.event_stream import EventSource, EventStream
     from bittorrent.aio.session import Session
     from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig, NotHttpError, RefusedError, read_body
     from bittorrent.aio.storage.create import create_torrent
     from bittorrent.aio.stream import FileStream
     from bittorrent.aio.torrent import Torrent
     from bittorrent.config import SessionConfig
-    from bittorrent.creating.create import create_metainfo
+    from bittorrent.creating.create import MIN_PIECE_LENGTH, create_metainfo
     from bittorrent.dialling.ip_filter import IpFilter, IpFilterError
     from bittorrent.errors import (
         BitTorrentError,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     )
     from bittorrent.files.entry import FileEntry
     from bittorrent.files.file_set import FileSet
+    from bittorrent.files.names import safe_name
     from bittorrent.identity.torrent_id import TorrentId
     from bittorrent.lifecycle.seed_goal import SeedGoal
     from bittorrent.metainfo.magnet import Magnet, parse_info_hash
@@ -58,7 +60,7 @@ if TYPE_CHECKING:
     from bittorrent.peer.config import PeerConfig
     from bittorrent.picker.config import PickerConfig
     from bittorrent.picker.picker import PiecePicker
-    from bittorrent.picker.read_ahead import StreamConfig
+    from bittorrent.picker.read_ahead import ReadAheadConfig
     from bittorrent.pieces.bitfield import Bitfield
     from bittorrent.pieces.block import Block
     from bittorrent.pieces.geometry import Geometry
@@ -78,10 +80,13 @@ if TYPE_CHECKING:
     from bittorrent.storage.check import verify_pieces
     from bittorrent.storage.files import FileStorage
     from bittorrent.storage.fsspec_storage import FsspecStorage
+    from bittorrent.storage.hashing import SourceFile
     from bittorrent.storage.memory import MemoryStorage
+    from bittorrent.storage.ownership import judge_files
     from bittorrent.storage.places import content_path
     from bittorrent.storage.ports import FileBacked, OpenStorage, Storage, Watched
     from bittorrent.storage.resume import ResumeStore
+    from bittorrent.storage.scan import scan_files
     from bittorrent.storage.whereabouts import explain_absence
     from bittorrent.swarm.config import SwarmConfig
     from bittorrent.swarm.explain import Explanation, SlowReason
@@ -89,10 +94,13 @@ if TYPE_CHECKING:
     from bittorrent.tracker.messages import tracker_name
 
 __all__ = [
+    "MIN_PIECE_LENGTH",
     "BitTorrentError",
     "Bitfield",
     "Block",
     "ChokerConfig",
+    "EventSource",
+    "EventStream",
     "EventsLost",
     "Explanation",
     "FileBacked",
@@ -133,6 +141,7 @@ __all__ = [
     "PiecePicker",
     "PieceVerified",
     "RateLimits",
+    "ReadAheadConfig",
     "RefusedError",
     "ResumeError",
     "ResumeStore",
@@ -144,11 +153,11 @@ __all__ = [
     "SessionConfig",
     "SessionStats",
     "SlowReason",
+    "SourceFile",
     "SourceStats",
     "StateChanged",
     "Storage",
     "StorageError",
-    "StreamConfig",
     "SwarmConfig",
     "Torrent",
     "TorrentCollisionError",
@@ -168,17 +177,23 @@ __all__ = [
     "create_metainfo",
     "create_torrent",
     "explain_absence",
+    "judge_files",
     "parse_info_hash",
     "read_body",
+    "safe_name",
+    "scan_files",
     "tracker_name",
     "verify_pieces",
 ]
 
 _MODULES = {
+    "MIN_PIECE_LENGTH": "bittorrent.creating.create",
     "BitTorrentError": "bittorrent.errors",
     "Bitfield": "bittorrent.pieces.bitfield",
     "Block": "bittorrent.pieces.block",
     "ChokerConfig": "bittorrent.swarm.uploading.choker",
+    "EventSource": "bittorrent.aio.event_stream",
+    "EventStream": "bittorrent.aio.event_stream",
     "EventsLost": "bittorrent.events",
     "Explanation": "bittorrent.swarm.explain",
     "FileBacked": "bittorrent.storage.ports",
@@ -219,6 +234,7 @@ _MODULES = {
     "PiecePicker": "bittorrent.picker.picker",
     "PieceVerified": "bittorrent.events",
     "RateLimits": "bittorrent.rate_limits",
+    "ReadAheadConfig": "bittorrent.picker.read_ahead",
     "RefusedError": "bittorrent.aio.sources.guarded_http",
     "ResumeError": "bittorrent.errors",
     "ResumeStore": "bittorrent.storage.resume",
@@ -230,11 +246,11 @@ _MODULES = {
     "SessionConfig": "bittorrent.config",
     "SessionStats": "bittorrent.stats",
     "SlowReason": "bittorrent.swarm.explain",
+    "SourceFile": "bittorrent.storage.hashing",
     "SourceStats": "bittorrent.stats",
     "StateChanged": "bittorrent.events",
     "Storage": "bittorrent.storage.ports",
     "StorageError": "bittorrent.errors",
-    "StreamConfig": "bittorrent.picker.read_ahead",
     "SwarmConfig": "bittorrent.swarm.config",
     "Torrent": "bittorrent.aio.torrent",
     "TorrentCollisionError": "bittorrent.errors",
@@ -254,8 +270,11 @@ _MODULES = {
     "create_metainfo": "bittorrent.creating.create",
     "create_torrent": "bittorrent.aio.storage.create",
     "explain_absence": "bittorrent.storage.whereabouts",
+    "judge_files": "bittorrent.storage.ownership",
     "parse_info_hash": "bittorrent.metainfo.magnet",
     "read_body": "bittorrent.aio.sources.guarded_http",
+    "safe_name": "bittorrent.files.names",
+    "scan_files": "bittorrent.storage.scan",
     "tracker_name": "bittorrent.tracker.messages",
     "verify_pieces": "bittorrent.storage.check",
 }

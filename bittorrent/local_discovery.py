@@ -117,7 +117,7 @@ class LocalDiscoveryCore:
             per_host_burst=max(1.0, config.host_burst),
             total_per_s=config.rate_per_s,
             total_burst=max(1.0, config.burst),
-            max_hosts=MOST_HOSTS,
+            max_hosts=MAX_HOSTS,
         )
         self._limiter = SourceLimiter(limits, now=now)
 
@@ -183,4 +183,4 @@ MAX_DATAGRAM_BYTES = 4096
 MAX_COOKIE_CHARS = 64
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _INFO_HASH = re.compile(r"[0-9a-fA-F]{40}", re.ASCII)
-MOST_HOSTS = 1024  # whose rate is known
+MAX_HOSTS = 1024  # whose rate is known

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from bittorrent.errors import SelectionError
 from bittorrent.files.entry import FileEntry
 from bittorrent.metainfo.selection import FileName
-from bittorrent.picker.read_ahead import ReadAhead, StreamConfig
+from bittorrent.picker.read_ahead import ReadAhead, ReadAheadConfig
 from transfer.errors import LocalProtocolError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class FileStream:
     do not know of each other, and the earliest deadline of each piece counts. One stream is for one task at a time.
     """
 
-    def __init__(self, life: TorrentLife, name: FileName, *, number: int, config: StreamConfig) -> None:
+    def __init__(self, life: TorrentLife, name: FileName, *, number: int, config: ReadAheadConfig) -> None:
         self._life = life
         self._name = name
         self._reader = number

@@ -20,7 +20,7 @@ from bittorrent.metainfo.file_list import FileList
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.selection import FileName
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.picker.read_ahead import StreamConfig
+from bittorrent.picker.read_ahead import ReadAheadConfig
 from bittorrent.rate_limits import RateLimits
 from bittorrent.stats import FileStats, PeerStats, TorrentState, TorrentStats, TrackerStats
 from bittorrent.swarm.explain import Explanation, explain
@@ -188,7 +188,7 @@ class Torrent:
         if self._life.core.picker is not None:
             self._life.core.picker.is_sequential = value
 
-    def open(self, name: FileName, *, config: StreamConfig | None = None) -> FileStream:
+    def open(self, name: FileName, *, config: ReadAheadConfig | None = None) -> FileStream:
         """A file to be read while it is downloaded: `async with torrent.open("movie.mkv") as file: await file.read()`.
 
         Args:
@@ -196,7 +196,7 @@ class Torrent:
             config: how far ahead is fetched.
         """
         self._streams += 1
-        return FileStream(self._life, name, number=self._streams, config=config or StreamConfig())
+        return FileStream(self._life, name, number=self._streams, config=config or ReadAheadConfig())
 
     @property
     def is_paused(self) -> bool:

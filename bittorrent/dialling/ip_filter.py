@@ -79,8 +79,8 @@ class IpFilter:
                 found = read_line(line)
             except ValueError:
                 skipped_lines += 1
-                if len(skipped) < MOST_SKIPPED_SHOWN:
-                    skipped.append(SkippedLine(number, line.strip()[:MOST_SHOWN_CHARACTERS]))
+                if len(skipped) < MAX_SKIPPED_SHOWN:
+                    skipped.append(SkippedLine(number, line.strip()[:MAX_SHOWN_CHARACTERS]))
                 continue
             if found is not None:
                 ranges.append(found)
@@ -152,7 +152,7 @@ def _decode(data: bytes) -> str:
 
 
 GZIP_MAGIC, ZIP_MAGIC, P2B_MAGIC = b"\x1f\x8b", b"PK\3\4", b"\xff\xff\xff\xffP2B"
-MOST_SKIPPED_SHOWN = 5
-MOST_SHOWN_CHARACTERS = 80
+MAX_SKIPPED_SHOWN = 5
+MAX_SHOWN_CHARACTERS = 80
 _BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 _LINE_END = re.compile(r"\r\n|\n|\r")  # not `splitlines`: names hold characters that are line ends elsewhere

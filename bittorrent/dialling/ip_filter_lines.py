@@ -70,7 +70,7 @@ def _suffixes(text: str) -> Iterator[str]:
     yield text
     at = len(text)
     starts: list[int] = []
-    while len(starts) < MOST_COLONS and (at := text.rfind(":", 0, at)) >= 0:
+    while len(starts) < MAX_COLONS and (at := text.rfind(":", 0, at)) >= 0:
         starts.append(at + 1)
     for start in reversed(starts):
         yield text[start:]
@@ -111,7 +111,7 @@ def _is_in_use(text: str) -> bool:
 
 
 MAX_BLOCKED_LEVEL = 127
-MOST_COLONS = 16
+MAX_COLONS = 16
 _V4 = r"[0-9]{1,4}(?:\.[0-9]{1,4}){3}"
 _P2P = re.compile(rf".*:\s*({_V4})\s*-\s*({_V4})()", re.ASCII)
 _DAT = re.compile(rf"({_V4})\s*-\s*({_V4})\s*,\s*([0-9]{{1,5}})\s*(?:,.*)?", re.ASCII)

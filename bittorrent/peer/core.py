@@ -51,9 +51,9 @@ class PeerCore:
         self.remote: Handshake | None = None
         self.am_choking = True
         self.am_interested = False
-        self.said = RemotePeer(config)
+        self.remote_peer = RemotePeer(config)
         self.uploads = UploadRequests(limit=config.request_queue)
-        self.extended = PeerExtensions(self.said, config)
+        self.extended = PeerExtensions(self.remote_peer, config)
         self.block_sink: Callable[[Sequence[tuple[Block, memoryview]]], None] = _ignore_blocks
         self.closed_because: str | None = None
         self.was_turned_away = False  # our handshake was all that was said when the peer hung up
@@ -131,7 +131,7 @@ class PeerCore:
         if self._ours is not None or self.remote is None:
             raise LocalProtocolError("only an incoming connection that sent its handshake can be welcomed")
         self._ours = handshake
-        self.said.is_fast = handshake.supports_fast and self.remote.supports_fast
+        self.remote_peer.is_fast = handshake.supports_fast and self.remote.supports_fast
         self._put(handshake.to_bytes())
         self._read()
 
@@ -144,7 +144,7 @@ class PeerCore:
         elif self.is_fast and have is not None and have.is_full:
             self._send(wire.HaveAll())
         elif have is not None and have.count:
-            self._send(wire.Pieces(have.to_wire()))
+            self._send(wire.BitfieldMessage(have.to_wire()))
         self.announce_extensions(listen_port=listen_port)
         if dht_port and self.remote.supports_dht:
             self._send(wire.Port(dht_port))
@@ -160,7 +160,7 @@ class PeerCore:
             return
         self._geometry = geometry
         try:
-            self._events += self.said.set_piece_count(geometry.piece_count)
+            self._events += self.remote_peer.set_piece_count(geometry.piece_count)
         except WireError as error:
             self.close(str(error))
 
@@ -303,27 +303,27 @@ class PeerCore:
     @property
     def bits(self) -> Bitfield | None:
         """What the peer has; None before the geometry is known."""
-        return self.said.pieces.bits
+        return self.remote_peer.pieces.bits
 
     @property
     def is_choked(self) -> bool:
         """Whether the peer chokes us."""
-        return self.said.is_choking
+        return self.remote_peer.is_choking
 
     @property
     def is_interested(self) -> bool:
         """Whether the peer wants something of us."""
-        return self.said.is_interested
+        return self.remote_peer.is_interested
 
     @property
     def is_fast(self) -> bool:
         """Whether both sides speak the fast extension (BEP 6)."""
-        return self.said.is_fast
+        return self.remote_peer.is_fast
 
     @property
     def extensions(self) -> ExtendedHandshake:
         """What the peer's extension handshakes said."""
-        return self.said.extensions
+        return self.remote_peer.extensions
 
     @property
     def upload_queue(self) -> deque[Block]:
@@ -380,7 +380,7 @@ class PeerCore:
                 raise WireError("the peer answered for another torrent")
             if remote.peer_id == self._ours.peer_id:
                 raise WireError("connected to ourselves")
-            self.said.is_fast = self._ours.supports_fast and remote.supports_fast
+            self.remote_peer.is_fast = self._ours.supports_fast and remote.supports_fast
         self._events.append(HandshakeReceived(remote))
         return True
 
@@ -393,7 +393,7 @@ class PeerCore:
                 if self.uploads.cancel(block):
                     self.reject([block])  # the duty to answer remains (BEP 6)
             case wire.Have(index):
-                is_news, events = self.said.receive_have(index)
+                is_news, events = self.remote_peer.receive_have(index)
                 self._events += events
                 if is_news:
                     return
@@ -412,7 +412,7 @@ class PeerCore:
         cost = 0.1 if isinstance(message, wire.Cancel) else 1.0 + size // LONG_BYTES
         if not self._control.spend(cost, now=self._now):
             raise WireError("the peer floods us with messages")
-        self._events += self.said.receive(message)
+        self._events += self.remote_peer.receive(message)
 
     def _receive_requests(self, blocks: list[Block]) -> None:
         geometry, most, uploads = self._geometry, self._config.max_block_bytes, self.uploads

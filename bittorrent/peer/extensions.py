@@ -52,17 +52,17 @@ class PeerExtensions:
     Metadata is counted both ways, so that neither a flood of requests nor one of answers passes for honest traffic.
 
     Args:
-        said: what the peer told us about itself.
+        remote_peer: what the peer told us about itself.
         config: bounds.
     """
 
-    __slots__ = ("_config", "_owed", "_said", "_served", "allows_pex", "info_bytes", "is_upload_only")
+    __slots__ = ("_config", "_owed", "_remote_peer", "_served", "allows_pex", "info_bytes", "is_upload_only")
 
-    def __init__(self, said: RemotePeer, config: PeerConfig) -> None:
+    def __init__(self, remote_peer: RemotePeer, config: PeerConfig) -> None:
         self.allows_pex = False  # whether the peer may name others to us
         self.info_bytes: bytes | None = None  # what metadata requests are answered from
         self.is_upload_only = False  # we want nothing, whoever has it
-        self._said = said
+        self._remote_peer = remote_peer
         self._config = config
         self._owed = 0  # answers to our metadata requests that have not come
         self._served = 0  # pieces of metadata
@@ -80,7 +80,9 @@ class PeerExtensions:
         """
         match number:
             case 0:
-                self._said.extensions = self._said.extensions.updated(ExtendedHandshake.from_bytes(payload))
+                self._remote_peer.extensions = self._remote_peer.extensions.updated(
+                    ExtendedHandshake.from_bytes(payload)
+                )
                 return Received((ExtensionsReceived(),))
             case _ if number == OURS[UT_METADATA]:
                 return self._receive_metadata(payload, is_read)
@@ -90,7 +92,7 @@ class PeerExtensions:
                 return self._receive_dont_have(payload)
             case _ if number == OURS[UPLOAD_ONLY]:
                 flag = payload[:1] not in (b"", b"\0")
-                self._said.extensions = self._said.extensions.updated(ExtendedHandshake(upload_only=flag))
+                self._remote_peer.extensions = self._remote_peer.extensions.updated(ExtendedHandshake(upload_only=flag))
                 return Received((ExtensionsReceived(),))
         return Received()
 
@@ -134,10 +136,10 @@ class PeerExtensions:
     @property
     def takes_pex(self) -> bool:
         """Whether the peer wants to hear of others."""
-        return self._said.extensions.extensions.get(UT_PEX, 0) > 0
+        return self._remote_peer.extensions.extensions.get(UT_PEX, 0) > 0
 
     def _extended(self, name: bytes, payload: bytes) -> wire.Extended | None:
-        number = self._said.extensions.extensions.get(name, 0)
+        number = self._remote_peer.extensions.extensions.get(name, 0)
         return wire.Extended(number, payload) if number else None
 
     def _receive_metadata(self, payload: bytes, is_read: bool) -> Received:
@@ -166,7 +168,7 @@ class PeerExtensions:
         if len(payload) != 4:
             raise WireError(f"the peer takes back a piece with {len(payload)} bytes instead of 4")
         index = int.from_bytes(payload, "big")
-        return Received((PeerLost(index),) if self._said.pieces.receive_dont_have(index) else ())
+        return Received((PeerLost(index),) if self._remote_peer.pieces.receive_dont_have(index) else ())
 
 
 OURS = {UT_METADATA: 1, UT_PEX: 2, LT_DONTHAVE: 3, UPLOAD_ONLY: 4}  # the numbers under which we want to receive

@@ -74,7 +74,7 @@ class RemotePeer:
             case wire.Interested() | wire.NotInterested():
                 was_interested, self.is_interested = self.is_interested, isinstance(message, wire.Interested)
                 return [InterestChanged(self.is_interested)] if was_interested != self.is_interested else []
-            case wire.Pieces(bits):
+            case wire.BitfieldMessage(bits):
                 return self._has_many() if self.pieces.receive_bits(bits) else []
             case wire.Port(port):
                 return [DhtPortReceived(port)] if port else []

@@ -72,7 +72,7 @@ class ParoleTurns:
             self._withdrawn.append((owner, block))
         self._pieces.suspects[index][owner] = None
         turn = self._turns[index]
-        self._turns[index] = turn._replace(doublings=min(turn.doublings + 1, MOST_DOUBLINGS))
+        self._turns[index] = turn._replace(doublings=min(turn.doublings + 1, MAX_DOUBLINGS))
 
 
 class _Turn(NamedTuple):
@@ -81,4 +81,4 @@ class _Turn(NamedTuple):
     doublings: int
 
 
-MOST_DOUBLINGS = 10
+MAX_DOUBLINGS = 10

@@ -9,7 +9,7 @@ from bittorrent.rate import RateMeter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StreamConfig:
+class ReadAheadConfig:
     """How far ahead of a reader a file is fetched.
 
     Attributes:
@@ -50,7 +50,7 @@ class ReadAhead:
 
     __slots__ = ("_config", "_geometry", "_meter", "_offset", "_rate", "_since", "position", "size")
 
-    def __init__(self, geometry: Geometry, *, offset: int, size: int, config: StreamConfig) -> None:
+    def __init__(self, geometry: Geometry, *, offset: int, size: int, config: ReadAheadConfig) -> None:
         self.position = 0
         self.size = size
         self._geometry = geometry

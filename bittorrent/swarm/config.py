@@ -44,8 +44,8 @@ class SwarmConfig:
         numbers = (self.max_unverified_bytes, self.max_buffered_bytes, self.metadata_sources, self.max_contributions)
         if min(numbers) <= 0 or min(self.allowed_fast_pieces, self.suggested_pieces) < 0:
             raise ValueError("the bounds of a swarm must be positive")
-        if self.suggested_pieces > MOST_SUGGESTED:
-            raise ValueError(f"suggested_pieces can be {MOST_SUGGESTED} at most: more in a second looks like a flood")
+        if self.suggested_pieces > MAX_SUGGESTED:
+            raise ValueError(f"suggested_pieces can be {MAX_SUGGESTED} at most: more in a second looks like a flood")
         if self.critical_queue_s <= 0:
             raise ValueError("critical_queue_s must be positive")
 
@@ -54,4 +54,4 @@ class SwarmConfig:
         return max(8, min(2048, self.max_buffered_bytes // piece_length))
 
 
-MOST_SUGGESTED = 10
+MAX_SUGGESTED = 10

@@ -34,7 +34,7 @@ from bittorrent.swarm.exchange import SwarmExchange
 from bittorrent.swarm.metadata import SwarmMetadata
 from bittorrent.swarm.metadata_exchange import MetadataExchange
 from bittorrent.swarm.peer import Sender, SwarmPeer
-from bittorrent.swarm.trade import SwarmTrade
+from bittorrent.swarm.transfers import SwarmTransfers
 from bittorrent.swarm.uploading.uploads import SwarmUploads
 from bittorrent.wire.extended import unpacked_ip
 from transfer.address import Address
@@ -65,7 +65,7 @@ class SwarmCore:
         self._rng = rng
         self._config = config
         self._uploads = SwarmUploads(self.peers, self._touch, info_hash=info_hash, rng=rng, config=config)
-        self._trade: SwarmTrade | None = None
+        self._transfers: SwarmTransfers | None = None
         self._events: deque[SwarmEvent] = deque()
         self._metadata = SwarmMetadata(self.peers, self._touch, self._events, info_hash=info_hash, config=config)
         self._touched: dict[int, None] = {}
@@ -107,10 +107,10 @@ class SwarmCore:
         core.extended.allows_pex = not self._exchange.is_private
         core.extended.is_upload_only = self.is_finished and not self._uploads.is_super_seeding
         core.extended.info_bytes = self._metadata.info_bytes
-        have = self._uploads.shown if self._trade is not None else None
+        have = self._uploads.shown if self._transfers is not None else None
         core.introduce(have=have, listen_port=listen_port, dht_port=dht_port)
-        if self._trade is not None:
-            self._trade.include(peer)
+        if self._transfers is not None:
+            self._transfers.include(peer)
         self._drain(peer)
         return number
 
@@ -129,8 +129,8 @@ class SwarmCore:
         self._touched.pop(number, None)
         self._metadata.remove_peer(number)
         self._exchange.remove_peer(number)
-        if self._trade is not None:
-            self._trade.exclude(peer)
+        if self._transfers is not None:
+            self._transfers.exclude(peer)
             self._rechoke_soon()
 
     def handle_timer(self, *, now: float) -> None:
@@ -144,15 +144,15 @@ class SwarmCore:
         for peer in list(self.peers.values()):
             peer.core.handle_timer(now=now)
             peer.is_refusing = False
-            if peer.pipeline.tick(now=now) and self._trade is not None:
-                self._trade.downloads.release_all(peer)
+            if peer.pipeline.tick(now=now) and self._transfers is not None:
+                self._transfers.downloads.release_all(peer)
             self._touch(peer)
         self._metadata.handle_timer(now=now)
-        if self._trade is not None:
-            self._trade.downloads.measure()
+        if self._transfers is not None:
+            self._transfers.downloads.measure()
             self._rechoke()
-            self._trade.downloads.tick()
-            self._exchange.handle_timer(now=now, is_seed=self._trade.picker.is_seed)
+            self._transfers.downloads.tick()
+            self._exchange.handle_timer(now=now, is_seed=self._transfers.picker.is_seed)
 
     def next_timer(self) -> float:
         """When `handle_timer` wants to be called."""
@@ -196,7 +196,7 @@ class SwarmCore:
         downloads.picker.is_sequential = is_sequential
         downloads.take_up(unfinished)
         self._uploads.begin(geometry, downloads.picker.have, super_seed=super_seed)
-        self._trade = SwarmTrade(self.peers, self._touch, downloads=downloads, uploads=self._uploads)
+        self._transfers = SwarmTransfers(self.peers, self._touch, downloads=downloads, uploads=self._uploads)
         self._at(now)
         self._exchange.begin(private=private)
         shown = list(self._uploads.shown) if self.peers else []
@@ -204,10 +204,10 @@ class SwarmCore:
             peer.core.extended.info_bytes = info_bytes
             peer.core.extended.allows_pex = not private
             peer.core.announce_extensions(listen_port=None)
-            self._trade.include(peer)
+            self._transfers.include(peer)
             peer.core.announce_many(shown)  # what it turns out to have it will not hear of
             self._drain(peer)
-        self._trade.note_finished()
+        self._transfers.note_finished()
 
     def set_priorities(self, priorities: bytes, *, now: float) -> None:
         """The priority of each piece, from 0 (not wanted) to 7."""
@@ -294,11 +294,11 @@ class SwarmCore:
     @property
     def picker(self) -> PiecePicker | None:
         """None before `begin`."""
-        return self._trade.picker if self._trade is not None else None
+        return self._transfers.picker if self._transfers is not None else None
 
     @property
     def downloaded_bytes(self) -> int:
-        return self._trade.downloads.downloaded_bytes if self._trade is not None else 0
+        return self._transfers.downloads.downloaded_bytes if self._transfers is not None else 0
 
     @property
     def uploaded_bytes(self) -> int:
@@ -306,25 +306,25 @@ class SwarmCore:
 
     @property
     def wasted_bytes(self) -> int:
-        return self._trade.downloads.wasted_bytes if self._trade is not None else 0
+        return self._transfers.downloads.wasted_bytes if self._transfers is not None else 0
 
     @property
     def failed_pieces(self) -> int:
-        return self._trade.downloads.failed_pieces if self._trade is not None else 0
+        return self._transfers.downloads.failed_pieces if self._transfers is not None else 0
 
     @property
     def unverified_bytes(self) -> int:
         """The size of the pieces that were handed out and not yet reported back."""
-        return self._trade.downloads.unverified_bytes if self._trade is not None else 0
+        return self._transfers.downloads.unverified_bytes if self._transfers is not None else 0
 
     @property
     def buffered_bytes(self) -> int:
         """How much memory unfinished pieces take."""
-        return self._trade.downloads.buffered_bytes if self._trade is not None else 0
+        return self._transfers.downloads.buffered_bytes if self._transfers is not None else 0
 
     def unfinished(self) -> Iterator[tuple[int, memoryview, Mapping[int, Sender]]]:
         """Pieces of which not all has come, oldest first: index, bytes, and the sender of each block by its offset."""
-        return self._trade.downloads.unfinished() if self._trade is not None else iter(())
+        return self._transfers.downloads.unfinished() if self._transfers is not None else iter(())
 
     @property
     def unfinished_bytes(self) -> int:
@@ -334,7 +334,7 @@ class SwarmCore:
     @property
     def contributions(self) -> dict[Address, Contribution]:
         """The peers that gave verified pieces: live."""
-        return self._trade.downloads.contributions.by_source if self._trade is not None else {}
+        return self._transfers.downloads.contributions.by_source if self._transfers is not None else {}
 
     @property
     def is_complete(self) -> bool:
@@ -352,12 +352,12 @@ class SwarmCore:
 
     def was_held_back(self, *, now: float) -> bool:
         """Whether the disk has lately been too slow to ask for more."""
-        held_back_at = self._trade.downloads.held_back_at if self._trade is not None else None
+        held_back_at = self._transfers.downloads.held_back_at if self._transfers is not None else None
         return held_back_at is not None and now - held_back_at <= LATELY_S
 
     def was_rate_limited(self, *, now: float) -> bool:
         """Whether a rate limit has lately kept back what could have been asked for."""
-        limited_at = self._trade.downloads.limited_at if self._trade is not None else None
+        limited_at = self._transfers.downloads.limited_at if self._transfers is not None else None
         return limited_at is not None and now - limited_at <= LATELY_S
 
     def download_rate_bytes_per_s(self, *, now: float) -> float:
@@ -370,21 +370,21 @@ class SwarmCore:
         """Asserts what the class docstring promises, and what the parts promise."""
         for peer in self.peers.values():
             peer.core.check_invariants()
-            if self._trade is not None:
-                self._trade.picker.is_interesting(peer.number)  # raises for a peer it does not know
-        if self._trade is not None:
-            self._trade.picker.check_invariants()
+            if self._transfers is not None:
+                self._transfers.picker.is_interesting(peer.number)  # raises for a peer it does not know
+        if self._transfers is not None:
+            self._transfers.picker.check_invariants()
             self._uploads.check_invariants()
-            assert self._trade.downloads.unverified_bytes >= 0
+            assert self._transfers.downloads.unverified_bytes >= 0
 
     # What peers say
 
     def _drain(self, peer: SwarmPeer) -> None:
         while (event := peer.core.next_event()) is not None:
-            if self._trade is None or not self._trade.handle(peer, event):
+            if self._transfers is None or not self._transfers.handle(peer, event):
                 self._handle(peer, event)
-        if self._trade is not None:
-            self._trade.downloads.request_from(peer)
+        if self._transfers is not None:
+            self._transfers.downloads.request_from(peer)
         self._touch(peer)
 
     def _handle(self, peer: SwarmPeer, event: PeerEvent) -> None:
@@ -395,8 +395,8 @@ class SwarmCore:
             case ExtensionsReceived():
                 peer.extensions_changed()
                 self._note_seen(peer)
-                if self._trade is not None:
-                    self._trade.drop_if_useless(peer)
+                if self._transfers is not None:
+                    self._transfers.drop_if_useless(peer)
                 self._metadata.extensions_changed(peer, now=self._now)
             case MetadataArrived(message):
                 self._metadata.receive(peer, message, now=self._now)
@@ -415,21 +415,21 @@ class SwarmCore:
 
     def _rechoke_soon(self) -> None:
         """A peer became interested or left: a free slot is given away at once, not at the end of the round."""
-        self._is_rechoke_due = self._trade is not None
+        self._is_rechoke_due = self._transfers is not None
 
     def _rechoke(self) -> None:
         self._is_rechoke_due = False
         self._uploads.rechoke(seeding=self.is_finished)
 
-    def _begun(self, now: float) -> SwarmTrade:
-        assert self._trade is not None
+    def _begun(self, now: float) -> SwarmTransfers:
+        assert self._transfers is not None
         self._at(now)
-        return self._trade
+        return self._transfers
 
     def _at(self, now: float) -> None:
         self._now = self._uploads.now = now
-        if self._trade is not None:
-            self._trade.downloads.now = now
+        if self._transfers is not None:
+            self._transfers.downloads.now = now
 
     def _touch(self, peer: SwarmPeer) -> None:
         self._touched[peer.number] = None

@@ -91,7 +91,7 @@ def held_up_by(peer: SwarmPeer, picker: PiecePicker | None, *, now: float) -> Sl
         return SlowReason.REFUSED if peer.is_refusing else SlowReason.ALL_REQUESTED
     if not peer.received_lately.bytes_per_s(peer.downloaded_bytes, now=now):
         return SlowReason.WAITING
-    limit = peer.core.said.request_limit
+    limit = peer.core.remote_peer.request_limit
     if outstanding * 4 >= limit * 3 and peer.pipeline.target > limit:
         return SlowReason.QUEUE_LIMITED
     return SlowReason.REMOTE_SLOW

@@ -44,8 +44,8 @@ class SwarmMetadata:
 
     def extensions_changed(self, peer: SwarmPeer, *, now: float) -> None:
         """A peer may offer the metadata."""
-        if self.info_bytes is None and peer.core.said.metadata_size is not None:
-            self._exchange.offer(peer.number, peer.core.said.metadata_size)
+        if self.info_bytes is None and peer.core.remote_peer.metadata_size is not None:
+            self._exchange.offer(peer.number, peer.core.remote_peer.metadata_size)
             self._request(now)
 
     def remove_peer(self, number: int) -> None:

@@ -116,7 +116,7 @@ class MetadataExchange:
             if source.asked is not None and now - source.asked_at >= self._timeout_s:
                 source.asked = None
                 source.strikes += 1
-                if source.strikes >= MOST_STRIKES:
+                if source.strikes >= MAX_STRIKES:
                     worn.append(peer)
             elif not (self._waiting and now - source.began_at >= self._turn_s):
                 continue
@@ -215,7 +215,7 @@ class MetadataExchange:
         self._copies.pop(self._key(peer, source), None)
         if set(copy.senders.values()) == {peer}:
             raise WireError("the peer's metadata does not have the info-hash of the torrent")
-        if len(self._mistrusted) < MOST_MISTRUSTED:
+        if len(self._mistrusted) < MAX_MISTRUSTED:
             self._mistrusted.add(copy.size)
             for sender in set(copy.senders.values()) & self._active.keys():
                 self._copy_of(sender, self._active[sender])
@@ -225,7 +225,7 @@ class MetadataExchange:
     def _rejected(self, peer: int, source: _Source, index: int, now: float) -> None:
         source.rejected.add(index)
         source.rejects += 1
-        if source.rejects >= MOST_REJECTS or len(self._mistrusted & {source.size}):
+        if source.rejects >= MAX_REJECTS or len(self._mistrusted & {source.size}):
             self._refuse(peer, source, now)
 
     def _refuse(self, peer: int, source: _Source, now: float) -> None:
@@ -238,6 +238,6 @@ class MetadataExchange:
 
 
 NOBODY = 0  # the number of no peer
-MOST_STRIKES = 2
-MOST_REJECTS = 3  # in a row: it has nothing for us
-MOST_MISTRUSTED = 256  # sizes: each costs those that lie about it their connections
+MAX_STRIKES = 2
+MAX_REJECTS = 3  # in a row: it has nothing for us
+MAX_MISTRUSTED = 256  # sizes: each costs those that lie about it their connections

@@ -9,7 +9,7 @@ from bittorrent.peer.pipeline import RequestPipeline
 from bittorrent.rate import RateMeter
 from bittorrent.rate_limits import SwarmLimits
 from bittorrent.swarm.config import SwarmConfig
-from bittorrent.swarm.lately import MovedLately
+from bittorrent.swarm.rolling_rate import RollingRate
 from bittorrent.swarm.uploading.slot_use import SlotUse
 from transfer.address import Address
 
@@ -69,8 +69,8 @@ class SwarmPeer:
         self.pipeline = RequestPipeline(config=config.pipeline, now=now)
         self.download = RateMeter()
         self.upload = RateMeter()
-        self.received_lately = MovedLately(window_s=config.choker.rate_window_s, now=now)
-        self.sent_lately = MovedLately(window_s=config.choker.rate_window_s, now=now)
+        self.received_lately = RollingRate(window_s=config.choker.rate_window_s, now=now)
+        self.sent_lately = RollingRate(window_s=config.choker.rate_window_s, now=now)
         self.slot = SlotUse(patience_s=config.choker.idle_slot_s)
         self.downloaded_bytes = 0
         self.uploaded_bytes = 0

@@ -74,16 +74,16 @@ def peer_statistics(core: SwarmCore, *, now: float) -> tuple[PeerStats, ...]:
 
 
 def _peer(peer: SwarmPeer, picker: PiecePicker | None, now: float) -> PeerStats:
-    said = peer.core.said
+    remote = peer.core.remote_peer
     bits = peer.core.bits
     return PeerStats(
         address=peer.core.address,
         client=without_unsafe_characters(peer.core.extensions.client),
         is_dialled=peer.is_dialled,
         progress=bits.count / bits.size if bits is not None and bits.size else 0.0,
-        is_choking=said.is_choking,
+        is_choking=remote.is_choking,
         am_choking=peer.core.am_choking,
-        is_interested=said.is_interested,
+        is_interested=remote.is_interested,
         am_interested=peer.core.am_interested,
         download_rate_bytes_per_s=peer.download.rate_bytes_per_s(now=now),
         upload_rate_bytes_per_s=peer.upload.rate_bytes_per_s(now=now),

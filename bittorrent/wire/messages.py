@@ -48,7 +48,7 @@ class Have:
 
 
 @dataclass(frozen=True, slots=True)
-class Pieces:
+class BitfieldMessage:
     """The `bitfield` message: what the sender has, high bit first. Only allowed as the first message."""
 
     bits: bytes
@@ -132,7 +132,7 @@ class Unknown:
 
 
 Message: TypeAlias = (
-    KeepAlive | Choke | Unchoke | Interested | NotInterested | Have | Pieces | Request | Piece | Cancel | Port
+    KeepAlive | Choke | Unchoke | Interested | NotInterested | Have | BitfieldMessage | Request | Piece | Cancel | Port
     | SuggestPiece | HaveAll | HaveNone | RejectRequest | AllowedFast | Extended | Unknown
 )  # fmt: skip
 
@@ -154,7 +154,7 @@ def decode_message(frame: bytes | memoryview) -> Message:
             _expect(kind, payload, 4)
             return _INDEXED[kind](int.from_bytes(payload, "big"))
         case 5:
-            return Pieces(payload)
+            return BitfieldMessage(payload)
         case 6 | 8 | 16:
             _expect(kind, payload, 12)
             return _BLOCKED[kind](Block(*_THREE.unpack(payload)))
@@ -181,7 +181,7 @@ def encode_message(message: Message) -> bytes:
             return _frame(bytes([_EMPTY_KINDS[type(message)]]))
         case Have(index) | SuggestPiece(index) | AllowedFast(index):
             return _INDEX_FRAME.pack(5, _INDEXED_KINDS[type(message)], index)
-        case Pieces(bits):
+        case BitfieldMessage(bits):
             return _frame(b"\x05" + bits)
         case Request(block) | Cancel(block) | RejectRequest(block):
             return _BLOCK_FRAME.pack(13, _BLOCKED_KINDS[type(message)], *block)

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bittorrent import Bitfield, FileStorage, Magnet, Metainfo, explain_absence, verify_pieces
-from bittorrent.storage.ownership import judge_files
+from bittorrent import Bitfield, FileStorage, Magnet, Metainfo, explain_absence, judge_files, verify_pieces
 from fileshare.cli import torrent_create
 from fileshare.cli.errors import CommandError, exits
 from fileshare.cli.options import JsonOption

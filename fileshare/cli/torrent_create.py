@@ -13,12 +13,15 @@ from typing import Annotated
 
 import typer
 
-from bittorrent import StorageError, create_metainfo
-from bittorrent.creating.create import MIN_PIECE_LENGTH
-from bittorrent.files.names import safe_name
-from bittorrent import MetainfoLimits
-from bittorrent.storage.hashing import SourceFile
-from bittorrent.storage.scan import scan_files
+from bittorrent import (
+    MIN_PIECE_LENGTH,
+    MetainfoLimits,
+    SourceFile,
+    StorageError,
+    create_metainfo,
+    safe_name,
+    scan_files,
+)
 from fileshare.cli.errors import CommandError, exits
 from fileshare.cli.options import JsonOption, parse_endpoint
 from fileshare.cli.output import Output

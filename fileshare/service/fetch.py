@@ -16,7 +16,7 @@ async def fetch_torrent(
     url: str,
     *,
     timeout_s: float | None = None,
-    limits: MetainfoLimits = MetainfoLimits()  # noqa: B008  # frozen,
+    limits: MetainfoLimits | None = None,
     allow_private: bool = False,
 ) -> Metainfo | Magnet:
     """The torrent at an http(s) URL, behind redirects; or the magnet link to which it redirects.
@@ -33,6 +33,7 @@ async def fetch_torrent(
     Cancellation: the connections are closed.
     """
     timeout_s = FETCH_TIMEOUT_S if timeout_s is None else timeout_s
+    limits = limits or MetainfoLimits()
     url = url.strip()
     try:
         async with asyncio.timeout(timeout_s):

@@ -7,8 +7,7 @@ from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Protocol
 
-from bittorrent import SeedGoal, TorrentState
-from bittorrent.aio.event_stream import EventSource
+from bittorrent import EventSource, SeedGoal, TorrentState
 from fileshare.service.config import ServiceConfig
 from fileshare.service.errors import SharingEndedError
 from fileshare.service.events import (

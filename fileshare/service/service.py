@@ -11,8 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from bittorrent import FileName, Magnet, Metainfo, RateLimits, SeedGoal, SessionConfig
-from bittorrent.aio.event_stream import EventSource, EventStream
+from bittorrent import EventSource, EventStream, FileName, Magnet, Metainfo, RateLimits, SeedGoal, SessionConfig
 from fileshare.service.config import ServiceConfig
 from fileshare.service.dht_warning import warn_without_dht
 from fileshare.service.events import (

@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bittorrent import Metainfo
-from bittorrent.aio.event_stream import EventSource
+from bittorrent import EventSource, Metainfo
 from fileshare.service.config import ServiceConfig
 from fileshare.service.events import FetchStarted, ServiceEvent, TorrentAdded, TorrentEnded
 from fileshare.service.following import Following

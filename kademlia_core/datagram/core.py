@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kademlia_core.datagram.dialect import Dialect
     from kademlia_core.datagram.transactions import Transaction
     from kademlia_core.engine.events import Event
-    from kademlia_core.engine.network import Asker
+    from kademlia_core.engine.query_port import Asker
     from kademlia_core.engine.requests import Request
     from transfer.address import Address
 
@@ -172,7 +172,7 @@ class NodeCore:
         """`source` receives what is sent to it: it may get larger answers."""
         self._budget.prove(source.host, now=now)
 
-    # What the engine needs from this side (engine.network.Network).
+    # What the engine needs from this side (engine.query_port.QueryPort).
 
     def ask(
         self, endpoint: Any, request: Request, asker: Asker, *, contact: Contact | None = None, now: float

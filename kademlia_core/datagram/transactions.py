@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from kademlia_core.engine.network import PendingQuery
+from kademlia_core.engine.query_port import PendingQuery
 
 if TYPE_CHECKING:
     from random import Random
 
     from kademlia_core.contact import Contact
-    from kademlia_core.engine.network import Asker
+    from kademlia_core.engine.query_port import Asker
     from kademlia_core.engine.requests import Request
     from transfer.address import Address
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kademlia_core.endpoint import Endpoint, EndpointPolicy
     from kademlia_core.engine.config import EngineConfig
-    from kademlia_core.engine.network import Network, PendingQuery
+    from kademlia_core.engine.query_port import PendingQuery, QueryPort
     from kademlia_core.engine.requests import Answer, QueryError, Request
     from kademlia_core.key import Key
 
@@ -36,7 +36,7 @@ class EngineCore:
         self,
         node_id: Key,
         *,
-        network: Network,
+        network: QueryPort,
         endpoints: EndpointPolicy,
         config: EngineConfig,
         rng: Random,

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kademlia_core.endpoint import Endpoint
-    from kademlia_core.engine.network import PendingQuery
+    from kademlia_core.engine.query_port import PendingQuery
     from kademlia_core.engine.requests import Answer, QueryError, Request
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kademlia_core.contact import Contact
     from kademlia_core.endpoint import Endpoint, EndpointPolicy
     from kademlia_core.engine.config import EngineConfig
-    from kademlia_core.engine.network import Asker, Network
+    from kademlia_core.engine.query_port import Asker, QueryPort
     from kademlia_core.routing_table import RoutingTable
 
 
@@ -34,7 +34,7 @@ class Entrances:
         self,
         table: RoutingTable,
         *,
-        network: Network,
+        network: QueryPort,
         endpoints: EndpointPolicy,
         asker: Asker,
         config: EngineConfig,

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from kademlia_core.contact import Contact
     from kademlia_core.endpoint import Endpoint, EndpointPolicy
     from kademlia_core.engine.config import EngineConfig
-    from kademlia_core.engine.network import Network, PendingQuery
+    from kademlia_core.engine.query_port import PendingQuery, QueryPort
     from kademlia_core.engine.requests import Answer, QueryError, Request
     from kademlia_core.key import Key
     from kademlia_core.lookup_stats import LookupStats
@@ -62,7 +62,7 @@ class EngineLookup:
         target: Key,
         contacts: Iterable[Contact],
         *,
-        network: Network,
+        network: QueryPort,
         endpoints: EndpointPolicy,
         owner: LookupOwner,
         config: EngineConfig,
@@ -266,7 +266,7 @@ class _SecondChance:
         self._lookup = lookup
         self._awaited: dict[Endpoint, Contact] = {}
 
-    def ask(self, contact: Contact, *, network: Network, now: float) -> int:
+    def ask(self, contact: Contact, *, network: QueryPort, now: float) -> int:
         """Returns the size of the query, 0 when it was not sent."""
         if contact.endpoint in self._awaited:
             return 0

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from kademlia_core.endpoint import Endpoint
     from kademlia_core.engine.config import EngineConfig
-    from kademlia_core.engine.network import Network, PendingQuery
+    from kademlia_core.engine.query_port import PendingQuery, QueryPort
     from kademlia_core.engine.requests import Answer, QueryError
 
 
@@ -31,7 +31,7 @@ class LostContacts:
     those lost now. At most one ping is on its way.
     """
 
-    def __init__(self, *, network: Network, watcher: ReturnWatcher, config: EngineConfig, rng: Random) -> None:
+    def __init__(self, *, network: QueryPort, watcher: ReturnWatcher, config: EngineConfig, rng: Random) -> None:
         self._network = network
         self._watcher = watcher
         self._config = config

@@ -28,7 +28,7 @@ class FindNode(Request):
 
 
 class Answer(Protocol):
-    """An answer of a dialect. Whom it names, the `Network` knows, which may have to leave some out."""
+    """An answer of a dialect. Whom it names, the `QueryPort` knows, which may have to leave some out."""
 
     @property
     def sender(self) -> Key:

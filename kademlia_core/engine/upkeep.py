@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kademlia_core.contact import Contact
     from kademlia_core.endpoint import Endpoint, EndpointPolicy
     from kademlia_core.engine.config import EngineConfig
-    from kademlia_core.engine.network import Network, PendingQuery
+    from kademlia_core.engine.query_port import PendingQuery, QueryPort
     from kademlia_core.engine.requests import Answer, QueryError
     from kademlia_core.key import Key
     from kademlia_core.routing_table import RoutingTable
@@ -32,7 +32,7 @@ class TableUpkeep:
         self,
         table: RoutingTable,
         *,
-        network: Network,
+        network: QueryPort,
         endpoints: EndpointPolicy,
         config: EngineConfig,
         rng: Random,

@@ -26,8 +26,8 @@ from transfer.address import Address
 INFO = b"d4:name1:xe"
 GEOMETRY = Geometry(7 * BLOCK_SIZE + 5, 2 * BLOCK_SIZE)
 CONTENT = Random(1).randbytes(GEOMETRY.total_bytes)
-MOST_PEERS = 5
-MOST_STEPS = 100
+MAX_PEERS = 5
+MAX_STEPS = 100
 CHECK_EVERY = 20
 PEER = PeerConfig(control_burst=40, request_queue=6, max_early_haves=10, max_fast_pieces=2, metadata_copies=1)
 SWARM = SwarmConfig(
@@ -64,7 +64,7 @@ class Stage:
     # What can happen
 
     def join(self, option: int) -> None:
-        if len(self.wires) >= MOST_PEERS:
+        if len(self.wires) >= MAX_PEERS:
             return
         host = f"10.{option & 7}.0.1"
         core = PeerCore(
@@ -171,7 +171,7 @@ def run_swarm(data: bytes) -> str:
     stage = Stage(magnet=data[:1] > b"\xc0", have=data[0] & 15 if data else 0)
     at = 1
     steps = 0
-    while at + 3 <= len(data) and steps < MOST_STEPS:
+    while at + 3 <= len(data) and steps < MAX_STEPS:
         steps += 1
         what, who, how = data[at : at + 3]
         at += 3
@@ -243,7 +243,7 @@ SAYINGS: list[Callable[[int], wire.Message]] = [
     lambda option: wire.HaveNone(),
     lambda option: wire.Have(option % 5),
     lambda option: wire.Have(option % 4),
-    lambda option: wire.Pieces(Bitfield(4, [index for index in range(4) if option >> index & 1]).to_wire()),
+    lambda option: wire.BitfieldMessage(Bitfield(4, [index for index in range(4) if option >> index & 1]).to_wire()),
     lambda option: wire.Request(_block(option)),
     lambda option: wire.Cancel(_block(option)),
     lambda option: wire.RejectRequest(_block(option)),

@@ -178,7 +178,7 @@ def run_peer(data: bytes) -> str:
 def peer_seeds() -> list[bytes]:
     blocks = GEOMETRY.blocks(0)
     many: list[wire.Message] = [
-        wire.Pieces(Bitfield(3, [0, 2]).to_wire()),
+        wire.BitfieldMessage(Bitfield(3, [0, 2]).to_wire()),
         wire.Interested(),
         wire.Unchoke(),
         wire.Have(1),

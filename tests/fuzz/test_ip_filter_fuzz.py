@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bittorrent.dialling.ip_filter import MOST_SKIPPED_SHOWN, IpFilter, IpFilterError
+from bittorrent.dialling.ip_filter import MAX_SKIPPED_SHOWN, IpFilter, IpFilterError
 
 octets = st.integers(0, 300).map(str) | st.sampled_from(["000", "08", "", "-1", "٣"])
 hosts = st.lists(octets, min_size=3, max_size=5).map(".".join) | st.ip_addresses().map(str) | st.text(max_size=5)
@@ -30,7 +30,7 @@ def test_no_line_stops_the_list(texts: list[str], end: str) -> None:
     assert listed.skipped_lines == sum(made is None for made in each)
     assert [line.number for line in listed.skipped] == [
         number for number, made in enumerate(each, start=1) if made is None
-    ][:MOST_SKIPPED_SHOWN]
+    ][:MAX_SKIPPED_SHOWN]
     for host in (BESIDE, "1.2.3.4", "fe80::1"):
         assert listed.blocks(host) == any(made is not None and made.blocks(host) for made in each)
 

@@ -62,7 +62,7 @@ messages: st.SearchStrategy[wire.Message] = st.one_of(
     st.builds(wire.SuggestPiece, near),
     st.builds(wire.AllowedFast, near),
     st.builds(wire.RejectRequest, blocks),
-    st.builds(wire.Pieces, st.binary(max_size=3) | st.just(Bitfield(3, [0, 2]).to_wire())),
+    st.builds(wire.BitfieldMessage, st.binary(max_size=3) | st.just(Bitfield(3, [0, 2]).to_wire())),
     st.builds(wire.Request, blocks | st.sampled_from(GEOMETRY.blocks(0))),
     st.builds(wire.Cancel, blocks | st.sampled_from(GEOMETRY.blocks(0))),
     st.builds(wire.Piece, near, near, st.binary(max_size=50)),
@@ -218,8 +218,8 @@ class PeerMachine(RuleBasedStateMachine):
         if core is not None:
             core.check_invariants()
             assert len(core._events) < 5000
-            assert len(core.said.pieces._early_haves) <= CONFIG.max_early_haves
-            assert max(len(core.said.allowed_fast), len(core.said.suggested)) <= CONFIG.max_fast_pieces
+            assert len(core.remote_peer.pieces._early_haves) <= CONFIG.max_early_haves
+            assert max(len(core.remote_peer.allowed_fast), len(core.remote_peer.suggested)) <= CONFIG.max_fast_pieces
             assert core.closed_because is None or "\n" not in core.closed_because
             buffer = core.get_buffer(-1)
             assert len(buffer) > 0

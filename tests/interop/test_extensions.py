@@ -53,7 +53,7 @@ async def test_libtorrent_gives_us_pieces_while_it_chokes_us(tmp_path: Path) -> 
         (peer,) = torrent.swarm.core.peers.values()
         assert peer.core.is_fast
         assert peer.core.is_choked
-        assert len(peer.core.said.allowed_fast) == 7
+        assert len(peer.core.remote_peer.allowed_fast) == 7
         picker = torrent.swarm.core.picker
         assert picker is not None
         assert not picker.requested_from(peer.number)  # so nothing else can come
@@ -75,7 +75,7 @@ async def test_aria2_allows_us_the_pieces_that_we_would_allow(tmp_path: Path) ->
         (peer,) = torrent.swarm.core.peers.values()
         assert peer.core.is_fast
         ours = allowed_fast_set(metainfo.info_hash, "127.0.0.1", piece_count=metainfo.piece_count, count=10)
-        assert set(peer.core.said.allowed_fast) == set(ours)
+        assert set(peer.core.remote_peer.allowed_fast) == set(ours)
 
 
 @CLIENTS

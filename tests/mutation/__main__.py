@@ -28,7 +28,7 @@ from tests.mutation.touching import Touching, cached_in, environment_of, last_fa
 from tests.wheel_tree import packages_of
 
 EQUIVALENT = Path(__file__).with_name("equivalent.txt")
-FIRST_TESTS, MOST_TESTS = 40, 400
+FIRST_TESTS, MAX_TESTS = 40, 400
 TEST_LIMIT_S = 60  # a fault that lets one test wait for ever is noticed
 TIME_LIMIT_S = 1200.0  # for many tests, none of which waits so long: then nothing is known of the fault
 GOAL = 0.95
@@ -102,7 +102,7 @@ def tried(fault: Fault, tests: list[str], free: SimpleQueue[Path]) -> Fault:
     path = tree / fault.file
     original = path.read_text(encoding="utf-8")
     try:
-        for part in (tests[:FIRST_TESTS], tests[FIRST_TESTS:MOST_TESTS]):
+        for part in (tests[:FIRST_TESTS], tests[FIRST_TESTS:MAX_TESTS]):
             while part:
                 path.write_text(fault.mutant.in_(original), encoding="utf-8")
                 failed = failing(tree, part)

@@ -36,7 +36,7 @@ messages: st.SearchStrategy[wire.Message] = st.one_of(
     st.builds(wire.SuggestPiece, uint32),
     st.builds(wire.AllowedFast, uint32),
     st.builds(wire.RejectRequest, blocks),
-    st.builds(wire.Pieces, st.binary(max_size=300)),
+    st.builds(wire.BitfieldMessage, st.binary(max_size=300)),
     st.builds(wire.Request, blocks),
     st.builds(wire.Piece, uint32, uint32, st.binary(max_size=300)),
     st.builds(wire.Cancel, blocks),

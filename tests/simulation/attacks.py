@@ -76,7 +76,7 @@ def _drip(data: bytes) -> Iterator[bytes]:
 
 
 HELLO = Handshake(info_hash=bytes(20), peer_id=b"-XX0000-stranger----", supports_fast=True).to_bytes()
-NEARLY_FULL_BITFIELD = wire.encode_message(wire.Pieces(b"\xff" * ((256 << 10) - 1)))
+NEARLY_FULL_BITFIELD = wire.encode_message(wire.BitfieldMessage(b"\xff" * ((256 << 10) - 1)))
 ATTACKS = {
     "a handshake, a byte a second": Attack(says=lambda: _drip(HELLO), pause_s=1.0, raw=True),
     "half a handshake": Attack(says=lambda: iter([HELLO[:40]]), raw=True),

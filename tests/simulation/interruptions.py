@@ -20,7 +20,7 @@ from tests.simulation.shared_content import NAME, SharedContent
 from transfer.address import Address
 from transfer.simulation import Link, Simulation
 
-MOST_INTERRUPTIONS = 20
+MAX_INTERRUPTIONS = 20
 US, SEEDER = "10.0.0.1", "10.0.0.2"
 SEEDERS_ADDRESS = Address(SEEDER, PORT)
 LINK = Link(delay_s=0.02)
@@ -104,7 +104,7 @@ async def interrupt_metadata(simulation: Simulation, way: str, *, metadata_bytes
         async with session_on(simulation, SEEDER, content, complete=True, up_bytes_per_s=rate_bytes_per_s) as seeder:
             await (await add(simulation, SEEDER, seeder, content.metainfo, seed_only=True)).wait_complete()
             interruptions = 0
-            while interruptions < MOST_INTERRUPTIONS:
+            while interruptions < MAX_INTERRUPTIONS:
                 await victim.start()
                 try:
                     async with asyncio.timeout(8.0):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bittorrent.aio.session import Session
 from bittorrent.aio.stream import FileStream
 from bittorrent.aio.torrent import Torrent
-from bittorrent.picker.read_ahead import StreamConfig
+from bittorrent.picker.read_ahead import ReadAheadConfig
 from tests.simulation.shared_content import NAME, SharedContent
 from transfer.simulation import Link, Simulation, scenario
 from transfer.simulation.workloads import LogNormalLatency
@@ -56,7 +56,7 @@ async def watch(simulation: Simulation, *, streams: bool, size: int = 8 * MIB, j
 
     async def play(torrent: Torrent, start: int) -> Viewing:
         asked_at = simulation.now
-        async with torrent.open(NAME, config=StreamConfig(least_ahead_bytes=MIB)) as file:
+        async with torrent.open(NAME, config=ReadAheadConfig(least_ahead_bytes=MIB)) as file:
             player = Player(torrent, file if streams else None)
             await file.seek(start)
             if not streams:

@@ -47,7 +47,7 @@ MESSAGES: list[tuple[str, wire.Message]] = [
     ("00000001 02", wire.Interested()),
     ("00000001 03", wire.NotInterested()),
     ("00000005 04 0000000a", wire.Have(10)),
-    ("00000003 05 ff80", wire.Pieces(b"\xff\x80")),
+    ("00000003 05 ff80", wire.BitfieldMessage(b"\xff\x80")),
     ("0000000d 06 00000001 00004000 00004000", wire.Request(Block(1, 16384, 16384))),
     ("0000000d 07 00000001 00004000 deadbeef", wire.Piece(1, 16384, b"\xde\xad\xbe\xef")),
     ("0000000d 08 00000001 00004000 00004000", wire.Cancel(Block(1, 16384, 16384))),

@@ -28,7 +28,7 @@ class DatagramPort:
         self._demultiplexer: Demultiplexer[PortTransport] = Demultiplexer(config)
         self._transport: asyncio.DatagramTransport | None = None
         self._members: dict[PortTransport, BatchProtocol] = {}
-        self._ear = _Ear(self)
+        self._protocol = _PortProtocol(self)
         self._send: Callable[[Iterable[tuple[bytes, Any]]], None] = _drop
         self._sender: PortTransport | None = None
         self._turn: asyncio.Handle | None = None
@@ -48,7 +48,7 @@ class DatagramPort:
             OSError: the address is in use, or not of this host.
         """
         port = cls(config=config)
-        await bind_datagrams(port._ear, local, max_bytes=max_bytes)
+        await bind_datagrams(port._protocol, local, max_bytes=max_bytes)
         return port
 
     async def __aenter__(self) -> Self:
@@ -122,7 +122,7 @@ class DatagramPort:
         """What comes goes to the demultiplexer; or straight to whom everything is for, and takes no longer then."""
         sole = self._demultiplexer.sole_user
         receive = self._receive if sole is None else self._members[sole].datagrams_received
-        self._ear.datagrams_received = receive  # type: ignore[method-assign]
+        self._protocol.datagrams_received = receive  # type: ignore[method-assign]
 
     def _receive(self, datagrams: list[tuple[bytes, Any]]) -> None:
         self._demultiplexer.receive(datagrams)
@@ -212,7 +212,7 @@ class PortTransport(BatchTransport):
         return self._port._extra_info(name, default)
 
 
-class _Ear(BatchProtocol):
+class _PortProtocol(BatchProtocol):
     """The socket's only protocol."""
 
     def __init__(self, port: DatagramPort) -> None:

@@ -57,7 +57,7 @@ class PeerConnection(ScatterProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # by contract: uvloop's class is no subclass
-        self.set_watermark(LEAST_WATERMARK_BYTES)
+        self.set_watermark(MIN_WATERMARK_BYTES)
         name = transport.get_extra_info("peername") or ("", 0)
         address = Address.from_socket(name) if isinstance(name, tuple) else Address("", 0)
         self._waiting_since = now = asyncio.get_running_loop().time()
@@ -126,7 +126,7 @@ class PeerConnection(ScatterProtocol):
 
     def set_watermark(self, size_bytes: int) -> None:
         """How much may wait to be sent. What waits is late when the peer is choked, and lost when it leaves."""
-        watermark = max(LEAST_WATERMARK_BYTES, min(size_bytes, MOST_WATERMARK_BYTES))
+        watermark = max(MIN_WATERMARK_BYTES, min(size_bytes, MAX_WATERMARK_BYTES))
         if self._transport is not None and not self._watermark // 2 < watermark <= self._watermark:
             self._watermark = watermark
             self._transport.set_write_buffer_limits(high=watermark)
@@ -167,5 +167,5 @@ class PeerConnection(ScatterProtocol):
         return max(1, self._watermark - self.unsent_bytes)
 
 
-LEAST_WATERMARK_BYTES = 32 << 10
-MOST_WATERMARK_BYTES = 1 << 20
+MIN_WATERMARK_BYTES = 32 << 10
+MAX_WATERMARK_BYTES = 1 << 20

@@ -48,7 +48,7 @@ class LocalDiscovery:
     async def __aenter__(self) -> Self:
         heard = _multicast_socket(self._config.group, self._interface)
         try:
-            self._transport, _ = await self._loop.create_datagram_endpoint(lambda: _Ear(self), sock=heard)
+            self._transport, _ = await self._loop.create_datagram_endpoint(lambda: _MulticastProtocol(self), sock=heard)
         except BaseException:
             heard.close()
             raise
@@ -105,7 +105,7 @@ class LocalDiscovery:
             self._timer = self._loop.call_at(due, self._tick)
 
 
-class _Ear(asyncio.DatagramProtocol):
+class _MulticastProtocol(asyncio.DatagramProtocol):
     def __init__(self, owner: LocalDiscovery) -> None:
         self._owner = owner
 

@@ -222,7 +222,7 @@ class WebSeed:
                 self._served.failed_again(number, error, now=self._loop.time())
                 continue
             regained = self._served.recovered(number, now=self._loop.time())
-            if len(regained) > MOST_CHANGES:
+            if len(regained) > MAX_CHANGES:
                 self._connect_anew(connection)
                 return
             connection.core.announce_many(regained)
@@ -263,7 +263,7 @@ class WebSeed:
         """The server does not have these pieces any more, and perhaps none at all."""
         core = connection.core
         gone = set(lost)
-        if len(gone) > MOST_CHANGES and not self._served.is_useless:
+        if len(gone) > MAX_CHANGES and not self._served.is_useless:
             self._connect_anew(connection)
             return
         queue = core.upload_queue
@@ -333,7 +333,7 @@ class WebSeed:
                 async for chunk in chunks:
                     yield chunk
                     left -= len(chunk)
-            if left > max(0, rest.length - LEAST_PART_BYTES):
+            if left > max(0, rest.length - MIN_PART_BYTES):
                 raise WebSeedError("it ended its answer too early")
 
     async def _answer(self, wanted: WebRange, url: str) -> AsyncGenerator[bytes, None]:
@@ -399,5 +399,5 @@ class _FileError(Exception):
 _PEER = PeerConfig(client="web seed", silence_timeout_s=1e9, keep_alive_s=60.0)
 _STREAM = MemoryConfig(window_bytes=1 << 20, read_bytes=1 << 20)
 PIECES_AHEAD = 32
-LEAST_PART_BYTES = 4096  # of a range, in one answer
-MOST_CHANGES = 500  # pieces, told one by one
+MIN_PART_BYTES = 4096  # of a range, in one answer
+MAX_CHANGES = 500  # pieces, told one by one

@@ -112,7 +112,7 @@ class BlockKeeper:
     async def _run(self) -> None:
         try:
             idle_beats = 0
-            while self._loop.time() >= self._not_before and idle_beats < MOST_IDLE_BEATS:
+            while self._loop.time() >= self._not_before and idle_beats < MAX_IDLE_BEATS:
                 idle_beats = 0 if await self._step((), is_last=False) else idle_beats + 1
                 await asyncio.sleep(self._config.interval_s)
             await self._release()
@@ -163,5 +163,5 @@ class BlockKeeper:
                 await self._jobs.run(self._file.release)
 
 
-MOST_IDLE_BEATS = 20
+MAX_IDLE_BEATS = 20
 _Piece = tuple[int, memoryview, Mapping[int, Sender]]

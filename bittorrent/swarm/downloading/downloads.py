@@ -134,10 +134,10 @@ class SwarmDownloads:
         if self.is_held_back:
             self.held_back_at = self.now
             return
-        if core.is_choked and not core.said.allowed_fast:
+        if core.is_choked and not core.remote_peer.allowed_fast:
             return
         outstanding = len(self.picker.requested_from(peer.number))
-        wanted = min(peer.pipeline.target, core.said.request_limit) - outstanding
+        wanted = min(peer.pipeline.target, core.remote_peer.request_limit) - outstanding
         if self.picker.has_deadlines:
             wanted = min(wanted, self._critical_target(peer) - outstanding)
         limiter = peer.download_limiter
@@ -226,9 +226,9 @@ class SwarmDownloads:
             return
         self._note_owed(peer)
         if peer.core.is_choked:
-            peer.core.said.allowed_fast.pop(block.piece, None)
+            peer.core.remote_peer.allowed_fast.pop(block.piece, None)
         else:
-            peer.core.said.suggested.pop(block.piece, None)
+            peer.core.remote_peer.suggested.pop(block.piece, None)
             peer.is_refusing = True
             peer.refusals += 1
 
@@ -275,10 +275,10 @@ class SwarmDownloads:
         return int(max(1, allowance_bytes / BLOCK_SIZE / max(1, len(self._peers)))) if allowance_bytes > 0 else 0
 
     def _pick(self, peer: SwarmPeer, wanted: int) -> list[Block]:
-        said = peer.core.said
-        if said.is_choking:
-            return self.picker.pick_from(peer.number, said.allowed_fast, wanted, now=self.now)
-        blocks = self.picker.pick_from(peer.number, said.suggested, wanted, now=self.now) if said.suggested else []
+        remote = peer.core.remote_peer
+        if remote.is_choking:
+            return self.picker.pick_from(peer.number, remote.allowed_fast, wanted, now=self.now)
+        blocks = self.picker.pick_from(peer.number, remote.suggested, wanted, now=self.now) if remote.suggested else []
         return blocks + self.picker.pick(peer.number, wanted - len(blocks), now=self.now)
 
     def _receive_late(self, peer: SwarmPeer, block: Block, data: memoryview | None) -> None:
@@ -352,7 +352,7 @@ class SwarmDownloads:
 
     def _critical_target(self, peer: SwarmPeer) -> int:
         rate = peer.download.rate_bytes_per_s(now=self.now)
-        return max(LEAST_REQUESTS, int(rate * self._config.critical_queue_s / BLOCK_SIZE) + 1)
+        return max(MIN_REQUESTS, int(rate * self._config.critical_queue_s / BLOCK_SIZE) + 1)
 
     def _note_owed(self, peer: SwarmPeer) -> None:
         if not self.picker.requested_from(peer.number):
@@ -391,6 +391,6 @@ def _record(peer: SwarmPeer) -> tuple[bool, bool, int]:
     return peer.pipeline.is_snubbed, peer.refusals > 0, -peer.downloaded_bytes
 
 
-LEAST_REQUESTS = 4
+MIN_REQUESTS = 4
 RESUME_SHARE = 0.75  # of the bound: with so little waiting for the disk everybody is asked again
 NEARLY_HERE = 2  # requests of each peer that stand although something else is needed at once

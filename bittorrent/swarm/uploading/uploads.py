@@ -76,7 +76,7 @@ class SwarmUploads:
         if peer.is_idler(now=self.now):
             self._left_idle[share] = None
             self._left_idle.move_to_end(share)
-            if len(self._left_idle) > MOST_LEFT_IDLE:
+            if len(self._left_idle) > MAX_LEFT_IDLE:
                 self._left_idle.popitem(last=False)
         elif peer.uploaded_bytes:
             self._left_idle.pop(share, None)
@@ -239,4 +239,4 @@ class SwarmUploads:
                 self._touch(peer)
 
 
-MOST_LEFT_IDLE = 1024  # that are remembered
+MAX_LEFT_IDLE = 1024  # that are remembered

@@ -56,7 +56,7 @@ def incoming(config: PeerConfig | None = None) -> PeerCore:
 
 def offered(core: PeerCore) -> int | None:
     """A call, because a type checker believes that an attribute it has seen does not change."""
-    return core.said.metadata_size
+    return core.remote_peer.metadata_size
 
 
 def extended(**entries: object) -> wire.Extended:
@@ -246,7 +246,7 @@ def test_a_bitfield_and_what_is_added_to_it() -> None:
 
 def test_what_a_peer_has_is_kept_until_the_metadata_is_there() -> None:
     victim = Victim()
-    victim.hear(wire.Pieces(Bitfield(11, [1, 2]).to_wire()), wire.Have(9), wire.Have(1), wire.Have(0))
+    victim.hear(wire.BitfieldMessage(Bitfield(11, [1, 2]).to_wire()), wire.Have(9), wire.Have(1), wire.Have(0))
     assert victim.events == []
     assert victim.core.bits is None
     victim.core.set_geometry(GEOMETRY)
@@ -282,9 +282,9 @@ def test_the_geometry_is_set_once() -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        wire.Pieces(b"\xff\xe1"),  # a spare bit
-        wire.Pieces(b"\xff"),  # too short
-        wire.Pieces(b"\xff\xe0\x00"),  # too long
+        wire.BitfieldMessage(b"\xff\xe1"),  # a spare bit
+        wire.BitfieldMessage(b"\xff"),  # too short
+        wire.BitfieldMessage(b"\xff\xe0\x00"),  # too long
         wire.Have(11),
         wire.Have(2**32 - 1),
     ],
@@ -303,16 +303,20 @@ def test_pieces_that_do_not_exist_end_the_connection(known_before: bool, message
 def test_a_later_bitfield_adds_to_what_is_known() -> None:
     """aria2 sends its bitfield again when that is shorter than a `have` for each new piece."""
     victim = Victim(geometry=GEOMETRY)
-    victim.hear(wire.Pieces(Bitfield(11, [1]).to_wire()), wire.Have(7), wire.Pieces(Bitfield(11, [1, 2, 3]).to_wire()))
+    victim.hear(
+        wire.BitfieldMessage(Bitfield(11, [1]).to_wire()),
+        wire.Have(7),
+        wire.BitfieldMessage(Bitfield(11, [1, 2, 3]).to_wire()),
+    )
     assert victim.core.bits == Bitfield(11, [1, 2, 3, 7])
     assert victim.events[1:] == [PeerHas(7), PeerHasMany(Bitfield(11, [1, 2, 3, 7]))]
-    victim.hear(wire.Pieces(Bitfield(11, [2, 7]).to_wire()))
+    victim.hear(wire.BitfieldMessage(Bitfield(11, [2, 7]).to_wire()))
     assert len(victim.events) == 3
 
 
 def test_a_torrent_without_pieces() -> None:
     victim = Victim(geometry=Geometry(total_bytes=0, piece_length=BLOCK_SIZE))
-    victim.hear(wire.Pieces(b""))
+    victim.hear(wire.BitfieldMessage(b""))
     assert not victim.core.is_closed
     victim.hear(wire.Have(0))
     assert victim.core.is_closed
@@ -560,7 +564,7 @@ def test_requests_in_spite_of_a_choke_are_in_the_end_punished() -> None:
         wire.Choke(),
         wire.Interested(),
         wire.Have(1),
-        wire.Pieces(Bitfield(11, [1]).to_wire()),
+        wire.BitfieldMessage(Bitfield(11, [1]).to_wire()),
         wire.Cancel(Block(0, 0, BLOCK_SIZE)),
         wire.Port(6881),
         wire.Unknown(77, b"?"),
@@ -633,7 +637,7 @@ def test_an_over_long_message_ends_the_connection_before_it_arrives() -> None:
 
 def test_the_longest_message_is_read() -> None:
     victim = Victim()
-    victim.hear(wire.Pieces(bytes((256 << 10) - 1)), wire.Unchoke())
+    victim.hear(wire.BitfieldMessage(bytes((256 << 10) - 1)), wire.Unchoke())
     assert victim.events == [ChokeChanged(False)]
 
 
@@ -698,7 +702,7 @@ def test_a_handshake_has_its_time(part: int) -> None:
 
 def test_introductions_tell_what_the_other_needs() -> None:
     pair = connected(left=PeerConfig(client="Test 1", request_queue=77), right=PeerConfig(default_request_limit=33))
-    assert pair.right.core.said.request_limit == 33
+    assert pair.right.core.remote_peer.request_limit == 33
     assert offered(pair.right.core) is None
     pair.left.core.extended.info_bytes = b"x" * 1234
     pair.left.core.introduce(have=None, listen_port=6881, dht_port=6882)
@@ -712,7 +716,7 @@ def test_introductions_tell_what_the_other_needs() -> None:
         listen_port=6881,
         your_ip=bytes([10, 0, 0, 2]),
     )
-    assert (pair.right.core.said.request_limit, offered(pair.right.core)) == (77, 1234)
+    assert (pair.right.core.remote_peer.request_limit, offered(pair.right.core)) == (77, 1234)
 
 
 def test_the_dht_port_goes_to_those_who_have_a_dht() -> None:
@@ -727,13 +731,13 @@ def test_extensions_are_not_announced_to_those_who_have_none() -> None:
     victim = Victim(extensions=False)
     victim.core.introduce(have=Bitfield(3, [1]), listen_port=1, dht_port=6882)
     victim.core.announce_extensions(listen_port=1)
-    assert victim.says() == [wire.Pieces(b"\x40")]
+    assert victim.says() == [wire.BitfieldMessage(b"\x40")]
 
 
 def test_the_bitfield_comes_first() -> None:
     victim = Victim()
     victim.core.introduce(have=Bitfield(3, [1]), listen_port=1, dht_port=6882)
-    assert [type(message) for message in victim.says()] == [wire.Pieces, wire.Extended]
+    assert [type(message) for message in victim.says()] == [wire.BitfieldMessage, wire.Extended]
 
 
 def test_news_are_added_to_what_is_known() -> None:
@@ -743,7 +747,7 @@ def test_news_are_added_to_what_is_known() -> None:
     victim.hear(extended(extensions={b"ut_pex": 0}, metadata_size=100))
     assert victim.events == [ExtensionsReceived(), ExtensionsReceived()]
     assert offered(victim.core) == 100
-    assert victim.core.said.request_limit == 5
+    assert victim.core.remote_peer.request_limit == 5
     assert victim.core.extensions.extensions == {UT_METADATA: 3, b"ut_pex": 0}
 
 

@@ -32,11 +32,11 @@ def requests(*blocks: Block) -> list[wire.Message]:
     [
         (None, True, [wire.HaveNone()]),
         (Bitfield(10), True, [wire.HaveNone()]),
-        (Bitfield(10, [3]), True, [wire.Pieces(b"\x10\x00")]),
+        (Bitfield(10, [3]), True, [wire.BitfieldMessage(b"\x10\x00")]),
         (Bitfield.full(10), True, [wire.HaveAll()]),
         (None, False, []),
         (Bitfield(10), False, []),
-        (Bitfield.full(10), False, [wire.Pieces(b"\xff\xc0")]),
+        (Bitfield.full(10), False, [wire.BitfieldMessage(b"\xff\xc0")]),
     ],
 )
 def test_one_message_says_what_we_have(have: Bitfield | None, fast: bool, first: list[wire.Message]) -> None:
@@ -182,11 +182,11 @@ def test_what_the_peer_allows_and_suggests_is_bounded() -> None:
     peer = victim()
     peer.hear(*(wire.AllowedFast(index) for index in (1, 2, 2, 3, 4)))
     assert peer.events == [FastAllowed(1), FastAllowed(2), FastAllowed(3)]
-    assert list(peer.core.said.allowed_fast) == [1, 2, 3]
+    assert list(peer.core.remote_peer.allowed_fast) == [1, 2, 3]
     peer.events.clear()
     peer.hear(*(wire.SuggestPiece(index) for index in (1, 2, 3, 4, 2)))
     assert peer.events == [PieceSuggested(index) for index in (1, 2, 3, 4, 2)]
-    assert list(peer.core.said.suggested) == [3, 4, 2]
+    assert list(peer.core.remote_peer.suggested) == [3, 4, 2]
 
 
 @pytest.mark.parametrize("message", [wire.AllowedFast(10), wire.SuggestPiece(10)])

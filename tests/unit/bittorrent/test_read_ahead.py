@@ -6,16 +6,16 @@ from itertools import pairwise
 
 import pytest
 
-from bittorrent.picker.read_ahead import ReadAhead, StreamConfig
+from bittorrent.picker.read_ahead import ReadAhead, ReadAheadConfig
 from bittorrent.pieces.geometry import Geometry
 
 GEOMETRY = Geometry(10_000, 100)
-CONFIG = StreamConfig(
+CONFIG = ReadAheadConfig(
     ahead_s=10.0, least_ahead_bytes=200, most_ahead_bytes=1000, first_rate_bytes_per_s=50, measured_s=4.0
 )
 
 
-def make(*, offset: int = 250, size: int = 5000, config: StreamConfig = CONFIG) -> ReadAhead:
+def make(*, offset: int = 250, size: int = 5000, config: ReadAheadConfig = CONFIG) -> ReadAhead:
     return ReadAhead(GEOMETRY, offset=offset, size=size, config=config)
 
 
@@ -90,4 +90,4 @@ def test_a_place_outside_is_refused(position: int) -> None:
 )
 def test_a_config_out_of_range_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must"):
-        StreamConfig(**wrong)
+        ReadAheadConfig(**wrong)

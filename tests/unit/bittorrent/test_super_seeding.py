@@ -183,7 +183,7 @@ def test_who_gave_us_a_piece_hears_that_we_have_it_unless_it_has_everything() ->
     """A super-seed that shows one piece at a time, like libtorrent's, shows the next one when it hears of the first."""
     swarm = SwarmVictim(GEOMETRY, Bitfield(20))
     hiding, seed, fellow = swarm.join(), swarm.join(), swarm.join()
-    fellow.hear(wire.Pieces(Bitfield(20, [3, 4]).to_wire()))
+    fellow.hear(wire.BitfieldMessage(Bitfield(20, [3, 4]).to_wire()))
     hiding.hear(wire.HaveNone(), wire.Have(3), wire.Unchoke())
     hiding.hear(*(wire.Piece(block.piece, block.begin, bytes(block.length)) for block in GEOMETRY.blocks(3)))
     seed.hear(wire.HaveAll(), wire.Unchoke())
@@ -223,7 +223,7 @@ def test_a_super_seed_says_that_it_has_nothing_then_a_piece_at_a_time() -> None:
 
 def test_what_is_not_complete_cannot_be_super_seeded() -> None:
     swarm = SwarmVictim(GEOMETRY, Bitfield(20, range(19)), super_seed=True)
-    assert wire.Pieces(Bitfield(20, range(19)).to_wire()) in swarm.join().says()
+    assert wire.BitfieldMessage(Bitfield(20, range(19)).to_wire()) in swarm.join().says()
 
 
 @pytest.mark.parametrize("seed", range(2))

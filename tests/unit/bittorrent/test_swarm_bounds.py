@@ -6,7 +6,7 @@ from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import BLOCK_SIZE
 from bittorrent.pieces.geometry import Geometry
 from bittorrent.rate_limits import RateLimits
-from bittorrent.swarm.downloading.downloads import LEAST_REQUESTS
+from bittorrent.swarm.downloading.downloads import MIN_REQUESTS
 from bittorrent.swarm.peer import MAX_UNEXPECTED_BLOCKS
 from bittorrent.wire import messages as wire
 from tests.swarm_victim import Actor, SwarmVictim
@@ -97,7 +97,7 @@ def test_whoever_passes_a_piece_on_hears_of_the_next_at_once() -> None:
 
 
 def test_whoever_keeps_a_deadline_asks_no_peer_for_more_than_it_sends_soon() -> None:
-    for has_deadline, most in ((False, 16), (True, LEAST_REQUESTS)):
+    for has_deadline, most in ((False, 16), (True, MIN_REQUESTS)):
         swarm = SwarmVictim(GEOMETRY, Bitfield(20))
         if has_deadline:
             swarm.core.set_deadlines(1, {3: swarm.now + 5}, now=swarm.now)

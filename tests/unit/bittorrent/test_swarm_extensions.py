@@ -28,7 +28,7 @@ def handshakes(messages: list[wire.Message]) -> list[ExtendedHandshake]:
 def test_a_piece_that_a_peer_takes_back_is_asked_from_it_no_more() -> None:
     swarm = SwarmVictim(GEOMETRY, Bitfield(4))
     peer = swarm.join()
-    peer.hear(wire.Pieces(Bitfield(4, [2]).to_wire()), wire.Unchoke())
+    peer.hear(wire.BitfieldMessage(Bitfield(4, [2]).to_wire()), wire.Unchoke())
     assert wire.Request(GEOMETRY.block(2, 0)) in peer.says()
     peer.hear(wire.Extended(OURS[LT_DONTHAVE], b"\0\0\0\2"))
     assert peer.says() == [wire.NotInterested()]
@@ -43,7 +43,7 @@ def test_a_piece_of_ours_that_cannot_be_read_is_taken_back_and_fetched_again() -
     leech, other = swarm.join(), swarm.join()
     introduce(leech)
     leech.hear(wire.HaveNone(), wire.Interested())
-    other.hear(wire.Pieces(Bitfield(4, [3]).to_wire()), wire.Unchoke())
+    other.hear(wire.BitfieldMessage(Bitfield(4, [3]).to_wire()), wire.Unchoke())
     swarm.later(1.0)
     leech.says()
     other.says()
@@ -59,7 +59,7 @@ def test_a_piece_of_ours_that_cannot_be_read_is_taken_back_and_fetched_again() -
 def test_a_peer_that_wants_nothing_is_of_use_to_those_who_want_something(is_complete: bool) -> None:
     swarm = SwarmVictim(GEOMETRY, Bitfield.full(4) if is_complete else Bitfield(4, [1]))
     peer = swarm.join()
-    peer.hear(wire.Pieces(Bitfield(4, [0]).to_wire()))
+    peer.hear(wire.BitfieldMessage(Bitfield(4, [0]).to_wire()))
     introduce(peer, upload_only=True)
     assert peer.core.is_closed is is_complete
 

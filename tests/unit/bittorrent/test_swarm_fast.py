@@ -53,7 +53,7 @@ def test_a_newcomer_gets_its_first_pieces_while_it_is_choked() -> None:
     net.run_until(lambda: have.count == 10)
     (peer,) = second.core.peers.values()
     assert peer.core.is_choked
-    assert second.core.picker.have.count == len(peer.core.said.allowed_fast)
+    assert second.core.picker.have.count == len(peer.core.remote_peer.allowed_fast)
 
 
 def test_requests_stay_outstanding_over_a_choke_until_they_are_rejected() -> None:
@@ -110,13 +110,13 @@ def test_rejects_of_what_was_never_asked_end_the_connection() -> None:
 def test_only_allowed_pieces_are_asked_for_while_choked() -> None:
     swarm = begun()
     peer = swarm.join()
-    peer.hear(wire.Pieces(Bitfield(20, [3, 4, 5]).to_wire()), wire.AllowedFast(4), wire.AllowedFast(9))
+    peer.hear(wire.BitfieldMessage(Bitfield(20, [3, 4, 5]).to_wire()), wire.AllowedFast(4), wire.AllowedFast(9))
     assert asked_for(peer.says()) == [*GEOMETRY.blocks(4)]  # 9 is allowed, but the peer does not have it
     peer.hear(wire.Have(9))
     assert asked_for(peer.says()) == [*GEOMETRY.blocks(9)]
     block = GEOMETRY.block(9, 0)
     peer.hear(wire.RejectRequest(block))
-    assert 9 not in peer.core.said.allowed_fast
+    assert 9 not in peer.core.remote_peer.allowed_fast
     assert asked_for(peer.says()) == []
 
 
@@ -136,7 +136,7 @@ def test_what_was_read_lately_is_suggested_to_those_who_may_ask_and_lack_it() ->
     config = SwarmConfig(suggested_pieces=2, choker=ChokerConfig(slots=4))
     swarm = begun(have=Bitfield.full(20), config=config)
     reader, lacking, having, plain = (swarm.join(fast=fast) for fast in (True, True, True, False))
-    having.hear(wire.Pieces(Bitfield(20, [3]).to_wire()))
+    having.hear(wire.BitfieldMessage(Bitfield(20, [3]).to_wire()))
     for peer in (reader, lacking, having, plain):
         peer.hear(wire.Interested())
     swarm.later(10)
@@ -195,7 +195,7 @@ def test_a_peer_that_has_enough_is_allowed_nothing() -> None:
     for count, expected in ((9, True), (10, False)):
         swarm = begun(have=Bitfield.full(20))
         peer = swarm.join()
-        peer.hear(wire.Pieces(Bitfield(20, range(count)).to_wire()), wire.Interested())
+        peer.hear(wire.BitfieldMessage(Bitfield(20, range(count)).to_wire()), wire.Interested())
         allowed = [message.index for message in peer.says() if isinstance(message, wire.AllowedFast)]
         assert bool(allowed) is expected
         assert all(index >= count for index in allowed)

@@ -81,8 +81,8 @@ def all_but(*missing: int) -> Bitfield:
     return Bitfield(64, [index for index in range(64) if index not in missing])
 
 
-def pieces(bits: Bitfield) -> wire.Pieces:
-    return wire.Pieces(bits.to_wire())
+def pieces(bits: Bitfield) -> wire.BitfieldMessage:
+    return wire.BitfieldMessage(bits.to_wire())
 
 
 def test_what_is_found_on_disk_is_told_only_to_those_who_lack_it() -> None:
@@ -105,7 +105,7 @@ def test_a_magnet_link_to_what_is_on_disk_sends_seeds_away_and_keeps_leeches() -
 
 def test_a_bitfield_that_turns_out_not_to_fit_ends_its_peer_only() -> None:
     swarm = Swarm()
-    wrong, right = swarm.peer(wire.Pieces(bytes(9))), swarm.peer(pieces(Bitfield.full(64)))
+    wrong, right = swarm.peer(wire.BitfieldMessage(bytes(9))), swarm.peer(pieces(Bitfield.full(64)))
     swarm.begin(Bitfield(64))
     assert "does not fit" in (swarm.core.peers[wrong].core.closed_because or "")
     assert {peer.number for peer in swarm.core.peers_to_flush()} == {wrong, right}

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from bittorrent.aio.peers.peer_connection import LEAST_WATERMARK_BYTES, MOST_WATERMARK_BYTES, PeerConnection
+from bittorrent.aio.peers.peer_connection import MAX_WATERMARK_BYTES, MIN_WATERMARK_BYTES, PeerConnection
 from bittorrent.peer.config import PeerConfig
 from bittorrent.pieces.block import Block
 from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake
@@ -134,7 +134,7 @@ async def test_a_peer_that_does_not_read_stops_the_writing_and_counts_as_stalled
             connection.core.send_block(Block(0, 0, 16384), bytes(16384))
             connection.flush()
         waiting_bytes = connection.unsent_bytes
-        assert LEAST_WATERMARK_BYTES < waiting_bytes <= LEAST_WATERMARK_BYTES + 2 * 16384
+        assert MIN_WATERMARK_BYTES < waiting_bytes <= MIN_WATERMARK_BYTES + 2 * 16384
         connection.core.send_block(Block(0, 0, 16384), bytes(16384))
         connection.flush()
         assert connection.unsent_bytes == waiting_bytes
@@ -211,14 +211,14 @@ async def test_what_waits_is_bounded_where_writelines_never_pauses() -> None:
             break
         connection.core.send_block(Block(0, 0, 16384), bytes(16384))
         connection.flush()
-    assert LEAST_WATERMARK_BYTES < transport.size < LEAST_WATERMARK_BYTES + 2 * 16384
+    assert MIN_WATERMARK_BYTES < transport.size < MIN_WATERMARK_BYTES + 2 * 16384
     assert not connection.is_writable
 
 
 async def test_how_much_may_wait_follows_the_rate_within_bounds() -> None:
     async with connected() as (connection, _, _):
-        assert connection.room_bytes <= LEAST_WATERMARK_BYTES
+        assert connection.room_bytes <= MIN_WATERMARK_BYTES
         connection.set_watermark(1 << 30)
-        assert MOST_WATERMARK_BYTES - 1000 < connection.room_bytes <= MOST_WATERMARK_BYTES
+        assert MAX_WATERMARK_BYTES - 1000 < connection.room_bytes <= MAX_WATERMARK_BYTES
         connection.set_watermark(0)
-        assert 0 < connection.room_bytes <= LEAST_WATERMARK_BYTES
+        assert 0 < connection.room_bytes <= MIN_WATERMARK_BYTES

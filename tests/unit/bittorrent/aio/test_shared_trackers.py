@@ -195,12 +195,12 @@ async def test_what_cannot_be_sent_is_told_at_once_and_says_from_where() -> None
         await DatagramPort.bind(Address("127.0.0.1", 0)) as port,
         client_on(port, config=TrackerConfig()) as client,
     ):
-        assert port._ear is not None
+        assert port._protocol is not None
 
         def fails(datagrams: object) -> None:
-            port._ear.error_received(OSError(errno.ENETUNREACH, "Network is unreachable"))
+            port._protocol.error_received(OSError(errno.ENETUNREACH, "Network is unreachable"))
 
         port._send = fails
         with pytest.raises(TrackerError, match=r"nothing can be sent there from 127\.0\.0\.1: network is unreachable"):
             await client.announce("udp://127.0.0.1:6969", REQUEST)
-        port._ear.error_received(ConnectionResetError())  # of nobody's question: it does no harm
+        port._protocol.error_received(ConnectionResetError())  # of nobody's question: it does no harm

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from bittorrent import Metainfo, Session, SessionConfig, Torrent, create_metainfo
-from bittorrent.aio.peers.peer_connection import MOST_WATERMARK_BYTES
+from bittorrent.aio.peers.peer_connection import MAX_WATERMARK_BYTES
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.stats import TorrentState
 from transfer.address import Address
@@ -183,7 +183,7 @@ def test_a_peer_that_asks_and_never_reads_is_dropped_in_time(tmp_path: Path, sha
                 dropped_at = simulation.now
                 for connection in torrent.swarm._connections.values():
                     most = max(most, connection.unsent_bytes)
-            assert 0 < most < 2 * MOST_WATERMARK_BYTES
+            assert 0 < most < 2 * MAX_WATERMARK_BYTES
             await stranger.hear_end()
             return dropped_at
 

@@ -46,7 +46,7 @@ def test_who_makes_nothing_of_a_slot_gives_way_at_once() -> None:
 
 def test_who_wants_nothing_gives_way_after_a_few_seconds() -> None:
     full = Full(2, useless_after_s=5.0)
-    full.peer(0).core.said.receive(wire.NotInterested())
+    full.peer(0).core.remote_peer.receive(wire.NotInterested())
     assert full.victim() is None
     full.wait(5.0)
     assert full.victim() is full.peer(0)

@@ -13,7 +13,7 @@ from bittorrent.storage.check import verify_pieces
 from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.held_places import HeldPlaces
-from bittorrent.storage.ownership import AT_REST, BEING_WRITTEN, begun_by_us, judge, marks_of
+from bittorrent.storage.ownership import AT_REST, BEING_WRITTEN, begun_by_us, judge_files, marks_of
 from bittorrent.storage.places import content_path
 from bittorrent.storage.ports import FileStamp
 from bittorrent.storage.resume_state import ResumeState
@@ -48,7 +48,7 @@ def test_what_is_on_disk_is_checked_and_judged(tmp_path: Path) -> None:
     finally:
         storage.close()
     assert list(right) == [0]
-    assert judge(shared, right, {0: 50, 1: 70}).foreign == (1,)
+    assert judge_files(shared, right, {0: 50, 1: 70}).foreign == (1,)
     assert content_path(shared, tmp_path) == tmp_path / "set"
     assert explain_absence(shared, tmp_path) is None
     (tmp_path / "empty").mkdir()

@@ -46,7 +46,7 @@ def test_a_known_kind_with_a_wrong_length_is_refused(body: bytes) -> None:
 
 def test_a_block_may_be_empty_and_a_bitfield_too() -> None:
     assert wire.decode_message(b"\x07" + bytes(8)) == wire.Piece(0, 0, b"")
-    assert wire.decode_message(b"\x05") == wire.Pieces(b"")
+    assert wire.decode_message(b"\x05") == wire.BitfieldMessage(b"")
 
 
 @pytest.mark.parametrize("kind", [10, 12, 18, 19, 21, 22, 23, 255])

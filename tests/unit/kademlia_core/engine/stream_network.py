@@ -18,7 +18,7 @@ from kademlia_core.endpoint import Endpoint
 from kademlia_core.engine.config import EngineConfig
 from kademlia_core.engine.core import EngineCore
 from kademlia_core.engine.events import Event
-from kademlia_core.engine.network import Asker, PendingQuery
+from kademlia_core.engine.query_port import Asker, PendingQuery
 from kademlia_core.engine.requests import FindNode, Ping, Request
 
 DIAL_S, ANSWER_S = 0.06, 0.03
@@ -98,7 +98,7 @@ class ProviderPlacement:
 
 
 class StreamNode:
-    """One peer: the engine as it is, and a side that opens streams for it: its `Network` and its `EndpointPolicy`."""
+    """One peer: the engine as it is, and a side that opens streams for it: its `QueryPort` and its `EndpointPolicy`."""
 
     def __init__(self, world: StreamWorld, peer: Peer, config: EngineConfig, *, is_server: bool = True) -> None:
         self.peer = peer
@@ -113,7 +113,7 @@ class StreamNode:
         rng = Random(world.rng.getrandbits(64))
         self.engine = EngineCore(peer.key, network=self, endpoints=self, config=config, rng=rng, now=world.now)
 
-    # Network
+    # QueryPort
 
     def ask(
         self, endpoint: Endpoint, request: Request, asker: Asker, *, contact: Contact | None = None, now: float

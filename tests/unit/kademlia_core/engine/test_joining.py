@@ -11,7 +11,7 @@ from kademlia_core.endpoint import Endpoint
 from kademlia_core.engine.core import EngineCore
 from kademlia_core.engine.events import JoinStateChanged, JoinWanted
 from kademlia_core.engine.joining import JoinState
-from kademlia_core.engine.network import Asker, PendingQuery
+from kademlia_core.engine.query_port import Asker, PendingQuery
 from kademlia_core.engine.requests import Answer, Ping, QueryError, Request
 from kademlia_core.mainline import krpc
 from kademlia_core.mainline.config import MainlineConfig
@@ -190,7 +190,7 @@ def test_waking_up_in_the_midst_of_a_round_leaves_the_pauses_as_they_are(network
 
 
 class Questions:
-    """The `Network` of an engine whose queries a test answers by hand."""
+    """The `QueryPort` of an engine whose queries a test answers by hand."""
 
     def __init__(self) -> None:
         self.open: list[PendingQuery] = []

@@ -149,7 +149,7 @@ async def test_an_error_is_told_to_whoever_sends() -> None:
         loud.transport.sendto(bytes(70_000), port.address)
         assert [type(error) for error in loud.errors] == [OSError]
         assert quiet.errors == []
-        port._ear.error_received(ConnectionResetError())  # as on Windows, about nobody knows which datagram
+        port._protocol.error_received(ConnectionResetError())  # as on Windows, about nobody knows which datagram
         assert len(loud.errors) == 2
         assert len(quiet.errors) == 1
 
@@ -157,10 +157,10 @@ async def test_an_error_is_told_to_whoever_sends() -> None:
 async def test_a_full_socket_is_told_to_all_and_to_newcomers() -> None:
     async with await DatagramPort.bind(LOCAL) as port:
         first = shares(port, b"f")
-        port._ear.pause_writing()
+        port._protocol.pause_writing()
         second = shares(port, b"s")
         assert [first.is_full, second.is_full] == [True, True]
-        port._ear.resume_writing()
+        port._protocol.resume_writing()
         assert [first.is_full, second.is_full] == [False, False]
 
 
@@ -216,7 +216,7 @@ async def test_leaving_in_the_middle_of_a_batch() -> None:
 
         port.join(killer := Killer(), DatagramClaim(first_bytes=b"k"))
         port.join(victim, DatagramClaim(first_bytes=b"v"))
-        port._ear.datagrams_received([(b"v", LOCAL), (b"k", LOCAL)])
+        port._protocol.datagrams_received([(b"v", LOCAL), (b"k", LOCAL)])
         assert killer.heard == [b"k"]
         assert victim.heard == []
 
@@ -231,7 +231,7 @@ async def test_closing_the_port_in_the_middle_of_a_batch() -> None:
 
         port.join(killer := Killer(), DatagramClaim(first_bytes=b"k"))
         victim = shares(port, b"v")
-        port._ear.datagrams_received([(b"k1", LOCAL), (b"k2", LOCAL), (b"v", LOCAL)])
+        port._protocol.datagrams_received([(b"k1", LOCAL), (b"k2", LOCAL), (b"v", LOCAL)])
     assert killer.heard == [b"k1"]
     assert victim.heard == []
     assert killer.lost == victim.lost == [None]

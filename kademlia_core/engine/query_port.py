@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from kademlia_core.engine.requests import Answer, QueryError, Request
 
 
-class Network(Protocol):
+class QueryPort(Protocol):
     """Carries the queries of an engine. Each that was taken ends with one call of the engine, soon or late:
     `receive_answer`, `receive_refusal` or `receive_silence`, never from within `ask`.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 
-class MovedLately:
+class RollingRate:
     """The growth of a total over the last `window_s` seconds or a little longer, from looks at it now and then.
 
     A slow peer sends a block in many seconds, so a shorter memory would take it for one that gives nothing. And it

@@ -13,7 +13,7 @@ from bittorrent.swarm.peer import SwarmPeer
 from bittorrent.swarm.uploading.uploads import SwarmUploads
 
 
-class SwarmTrade:
+class SwarmTransfers:
     """Keeps the taking side, the giving side and the peers in step.
 
     Args:

@@ -8,14 +8,14 @@ from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import BLOCK_SIZE, Block
 from bittorrent.pieces.geometry import Geometry
 from bittorrent.swarm.config import SwarmConfig
-from bittorrent.swarm.lately import LOOKS, MovedLately
+from bittorrent.swarm.rolling_rate import LOOKS, RollingRate
 from bittorrent.swarm.uploading.choker import ChokerConfig
 from bittorrent.wire import messages as wire
 from tests.swarm_victim import SwarmVictim
 
 
 def test_the_average_is_over_the_window() -> None:
-    lately, total = MovedLately(window_s=20.0, now=0.0), 0
+    lately, total = RollingRate(window_s=20.0, now=0.0), 0
     for second in range(100):
         total += 1000 if 0 < second < 50 else 0
         rate = lately.bytes_per_s(total, now=float(second))
@@ -28,12 +28,12 @@ def test_the_average_is_over_the_window() -> None:
 
 
 def test_a_burst_of_a_newcomer_is_no_rate() -> None:
-    lately = MovedLately(window_s=20.0, now=100.0)
+    lately = RollingRate(window_s=20.0, now=100.0)
     assert lately.bytes_per_s(20_000, now=100.1) == 1000
 
 
 def test_looks_are_few_and_may_be_rare() -> None:
-    rng, lately, now = Random(1), MovedLately(window_s=20.0, now=0.0), 0.0
+    rng, lately, now = Random(1), RollingRate(window_s=20.0, now=0.0), 0.0
     for _ in range(1000):
         now += rng.choice([0.1, 1.0, 50.0])
         assert lately.bytes_per_s(int(now * 100), now=now) <= 101
@@ -47,7 +47,7 @@ def test_who_sends_a_block_in_ten_seconds_keeps_its_slot_before_who_sends_none()
     givers = [victim.join() for _ in range(2)]
     takers = [victim.join() for _ in range(3)]
     for actor in givers + takers:
-        actor.hear(wire.Pieces(Bitfield(100, range(50, 100)).to_wire()), wire.Interested())
+        actor.hear(wire.BitfieldMessage(Bitfield(100, range(50, 100)).to_wire()), wire.Interested())
     for actor in givers:
         actor.hear(wire.Unchoke())
     owed: dict[int, list[Block]] = {actor.number: [] for actor in givers}
