@@ -110,6 +110,7 @@ def _watched_output(loop: asyncio.AbstractEventLoop, report_end: Callable[[], ob
         report_end()
 
     loop.add_reader(number, tell)
+    os.set_blocking(number, True)  # uvloop changes it, and what a full pipe does not take at once would be lost
     try:
         yield
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -185,3 +186,31 @@ def test_without_a_parent_the_start_is_given() -> None:
 
 
 ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize("has_uvloop", [True, False])
+def test_a_reader_that_is_slower_than_we_write_misses_no_line(tmp_path: Path, has_uvloop: bool) -> None:
+    if not has_uvloop:
+        (tmp_path / "uvloop.py").write_text("raise ImportError")
+    program = """
+import asyncio
+from fileshare.cli.output import Output
+from fileshare.cli.runtime import run
+
+async def work():
+    output = Output(as_json=True)
+    for number in range(3000):
+        output.event("line", number=number, padding="x" * 100)
+        await asyncio.sleep(0)
+
+run(work())
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=2.0)  # the pipe is full, and the rest has to wait for us
+        rest = process.stdout.read().splitlines()
+        assert process.wait() == 0
+    assert [json.loads(line)["number"] for line in [first, *rest]] == list(range(3000))
