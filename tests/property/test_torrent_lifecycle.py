@@ -191,6 +191,9 @@ class Life(RuleBasedStateMachine):
             self.end_check(self.missing)
         else:
             self.do(self.lifecycle.settled(is_finished=self.is_finished, is_complete=was_complete))
+            if not self.is_stopped:
+                assert self.announced or not was_complete or self.was_complete
+                assert self.completed.outcome is not None or not self.is_finished
 
     @precondition(lambda self: self.has_begun)
     @rule()
