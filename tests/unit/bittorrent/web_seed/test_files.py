@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bittorrent.errors import WebSeedError
 from bittorrent.web_seed.core import WebSeedConfig
 from bittorrent.web_seed.files import ServedFiles
-from tests.unit.bittorrent.test_web_seed import torrent
+from tests.unit.bittorrent.web_seed.test_core import torrent
 
 GONE, BUSY = WebSeedError("it answered HTTP 404", is_final=True), WebSeedError("it answered HTTP 503")
 CONFIG = WebSeedConfig(backoff_s=5, file_backoff_s=60, spoilt_backoff_s=600, max_file_backoff_s=1000)
