@@ -27,7 +27,7 @@ class Entry:
 
     bucket: Bucket
 
-    def __init__(self, contact: Contact, *, group: Hashable | None, is_verified: bool, now: float) -> None:
+    def __init__(self, contact: Contact, group: Hashable | None, is_verified: bool, *, now: float) -> None:
         self.contact = contact
         self.value = contact.key.value
         self.group = group

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
+from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from transfer.address import Address, AddressError
@@ -35,6 +36,7 @@ class EndpointPolicy(Protocol):
         ...
 
 
+@lru_cache(maxsize=4096, typed=True)
 def group_of(endpoint: Endpoint) -> Hashable | None:
     """The rule for shares where nobody gives another: an `Address` belongs to its subnet, an IPv4 /24 or an IPv6 /48.
 

@@ -335,25 +335,22 @@ class RoutingTable:
         return entry if entry is not None and entry.contact.key == contact.key else None
 
     def _new_entry(self, contact: Contact, *, now: float) -> Entry:
-        return Entry(
-            contact,
-            group=self._group_of(contact.endpoint),
-            is_verified=self._is_verified is not None and self._is_verified(contact),
-            now=now,
-        )
+        is_verified = self._is_verified is not None and self._is_verified(contact)
+        return Entry(contact, self._group_of(contact.endpoint), is_verified, now=now)
 
     def _insert(self, entry: Entry, *, now: float) -> bool:
         index = self._index_of(entry.contact.key)
-        while self._buckets[index].is_full and self._can_split(index):
+        bucket = self._buckets[index]
+        while (is_full := bucket.is_full) and self._can_split(index):
             self._split()
             index = self._index_of(entry.contact.key)
-        bucket = self._buckets[index]
-        if not bucket.is_full and self._shares.has_place_for(entry, bucket):
+            bucket = self._buckets[index]
+        if not is_full and self._shares.has_place_for(entry, bucket):
             self._place(entry, bucket, now=now)
             return True
         if self._displace(entry, bucket, now=now):
             return True
-        if bucket.is_full:
+        if is_full:
             self._reserve(entry, bucket)
         return False
 

@@ -21,19 +21,23 @@ class GroupShares:
 
     def __init__(self, config: RoutingTableConfig) -> None:
         self._config = config
-        self._counts: Counter[Hashable] = Counter()
+        self._counts: dict[Hashable, int] = {}  # quicker than a Counter, which makes a call of each miss
 
     def take(self, entry: Entry) -> None:
         """An entry got a place."""
-        if entry.group is not None:
-            self._counts[entry.group] += 1
+        group = entry.group
+        if group is not None:
+            self._counts[group] = self._counts.get(group, 0) + 1
 
     def release(self, entry: Entry) -> None:
         """An entry left its place."""
-        if entry.group is not None:
-            self._counts[entry.group] -= 1
-            if not self._counts[entry.group]:
-                del self._counts[entry.group]
+        group = entry.group
+        if group is not None:
+            left = self._counts[group] - 1
+            if left:
+                self._counts[group] = left
+            else:
+                del self._counts[group]
 
     def clear(self) -> None:
         self._counts.clear()
@@ -44,7 +48,7 @@ class GroupShares:
         if group is None:
             return True
         freed = 1 if leaving is not None and leaving.group == group else 0
-        if self._counts[group] - freed >= self._config.max_per_subnet:
+        if self._counts.get(group, 0) - freed >= self._config.max_per_subnet:
             return False
         return _count(group, bucket.entries) - freed < self._config.max_per_subnet_in_bucket
 

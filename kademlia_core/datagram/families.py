@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from kademlia_core.endpoint import group_of
 from transfer.address import is_plausible_from, is_usable_peer, usable_family
-from transfer.subnet import region_of, subnet_of
+from transfer.subnet import region_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +32,7 @@ class AddressPolicy:
         host, port = endpoint
         return usable_family(host) == self._family and 0 < port <= 65535
 
-    def group_of(self, endpoint: Any) -> bytes | None:
-        return subnet_of(endpoint.host)
+    group_of = staticmethod(group_of)
 
     def region_of(self, endpoint: Any) -> bytes | None:
         return region_of(endpoint.host)
