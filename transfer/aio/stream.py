@@ -148,8 +148,14 @@ class Stream(asyncio.Transport):
         self._read_scheduled = False
         core, inbox = self._core, self._core.inbox
         while inbox.size and core.is_reading:
-            self._hand_over(inbox.first_size)
-        self._tell_end()
+            if self._is_buffered:
+                self._guarded(self._fill, inbox.first_size)
+            else:
+                data = inbox.take_first()
+                self._consumed(len(data))
+                self._guarded(self._protocol.data_received, data)
+        if core.end_arrived:
+            self._tell_end()
 
     def _hand_over(self, most: int) -> None:
         """Gives the protocol one portion of the inbox."""

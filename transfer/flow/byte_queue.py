@@ -30,7 +30,17 @@ class ByteQueue:
 
     def take(self, most: int) -> bytes:
         """Removes `most` bytes, or all; a chunk that is taken as it was put is not copied."""
-        chunks, room = self._chunks, most
+        chunks = self._chunks
+        if chunks:
+            first = chunks[0]
+            size = len(first)
+            if size > most:
+                return self._cut(first, most)
+            if size == most or len(chunks) == 1:
+                del chunks[0]
+                self.size -= size
+                return first if isinstance(first, bytes) else bytes(first)
+        room = most
         parts: list[bytes | memoryview] = []
         while chunks and room:
             first = chunks[0]
@@ -45,11 +55,17 @@ class ByteQueue:
         self.size -= most - room
         return _joined(parts)
 
+    def take_first(self) -> bytes:
+        """Removes the first chunk, which is there."""
+        first = self._chunks.popleft()
+        self.size -= len(first)
+        return first if isinstance(first, bytes) else bytes(first)
+
     def take_whole(self, most: int) -> bytes:
         """Removes as many whole chunks as `most` has room for, or so much of a first one that is longer."""
         chunks = self._chunks
         if chunks and len(chunks[0]) > most:
-            return self.take(most)
+            return self._cut(chunks[0], most)
         parts: list[bytes | memoryview] = []
         size = 0
         while chunks and size + len(chunks[0]) <= most:
@@ -95,6 +111,13 @@ class ByteQueue:
         """Drops what is inside."""
         self._chunks.clear()
         self.size = 0
+
+    def _cut(self, first: bytes | memoryview, size: int) -> bytes:
+        """Removes a part of the first chunk."""
+        view = memoryview(first)
+        self._chunks[0] = view[size:]
+        self.size -= size
+        return bytes(view[:size])
 
     @property
     def first_size(self) -> int:

@@ -189,12 +189,12 @@ class SimulatedStream(Stream):
 
     def _pump(self) -> None:
         """Sends what the window admits."""
-        queue, config = self._core.queue, self._config
+        queue, segment_bytes = self._core.queue, self._config.segment_bytes
         while queue.size:
-            room = min(self._acknowledged + config.window_bytes - self._sent, config.segment_bytes)
+            room = self._acknowledged + self._config.window_bytes - self._sent
             if room <= 0:
                 return
-            piece = queue.take_whole(room)
+            piece = queue.take_whole(room if room < segment_bytes else segment_bytes)
             self._sent += len(piece)
             self.channel.send(Kind.DATA, piece)
         self._finish()

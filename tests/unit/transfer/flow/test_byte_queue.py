@@ -51,6 +51,14 @@ def test_whole_chunks_are_not_copied() -> None:
     queue.put(data)
     queue.put(b"another")
     assert queue.take(len(data)) is data
+    assert queue.take_first() == b"another"
+    queue.put(data)
+    assert queue.take_first() is data
+    assert queue.size == 0
+    queue.put(data)
+    assert queue.take(100) is data
+    queue.put(memoryview(data))
+    assert type(queue.take_first()) is bytes
 
 
 def test_whole_chunks_are_taken_together_and_a_long_one_is_cut() -> None:
