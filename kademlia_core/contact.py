@@ -37,8 +37,9 @@ class Contact:
     @staticmethod
     @lru_cache(maxsize=4096)
     def from_compact(data: bytes, key_size: int) -> Contact:
-        """The inverse of `compact`, for a key of `key_size` bytes. The same object again for what was seen lately:
-        the answers in one lookup name the same contacts over and over.
+        """The inverse of `compact`, for a key of `key_size` bytes.
+
+        The same object again for what was seen lately: the answers in one lookup name the same contacts over and over.
 
         Raises:
             AddressError: no endpoint follows the key.

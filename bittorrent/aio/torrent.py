@@ -281,8 +281,10 @@ class Torrent:
         return peer_statistics(self._life.core, now=asyncio.get_running_loop().time())
 
     def files(self) -> Sequence[FileStats]:
-        """A snapshot of the files, padding left out; nothing before it is known what is on disk. Cost: next to nothing
-        until single files are asked for: there may be hundreds of thousands."""
+        """A snapshot of the files, padding left out; nothing before it is known what is on disk.
+
+        Cost: next to nothing until single files are asked for: there may be hundreds of thousands.
+        """
         metainfo, progress = self._life.metainfo, self._life.files
         if metainfo is None or progress is None:
             return ()

@@ -72,8 +72,11 @@ class Action(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What an event leads to. Actions are in the order in which they are to be done; one that would change nothing (to
-    tell twice, to resume what was not paused) is left out when its time comes."""
+    """What an event leads to.
+
+    Actions are in the order in which they are to be done; one that would change nothing (to tell twice, to resume what
+    was not paused) is left out when its time comes.
+    """
 
     to: Phase
     actions: tuple[Action, ...] = ()

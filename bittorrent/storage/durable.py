@@ -152,8 +152,10 @@ def copy_file(source: str, target: str) -> None:
 
 
 def data_extents(descriptor: int, size: int) -> list[tuple[int, int]]:
-    """The ranges of a file that are not holes, in order; all of it where the system does not tell. Moves the file
-    position."""
+    """The ranges of a file that are not holes, in order; all of it where the system does not tell.
+
+    Moves the file position.
+    """
     extents: list[tuple[int, int]] = []
     position = 0
     while position < size:

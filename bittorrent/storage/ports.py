@@ -213,8 +213,10 @@ class Watched(Protocol):
         ...
 
     def look_again(self, numbers: Collection[int]) -> None:
-        """Takes these files as they are now. To be called alone, as the methods of `FileBacked`. A write to one that is
-        new raises FilesChangedError until `leave` is called.
+        """Takes these files as they are now.
+
+        To be called alone, as the methods of `FileBacked`. A write to one that is new raises FilesChangedError until
+        `leave` is called.
 
         Raises:
             StorageError: the system refused, or what is there belongs to something else.

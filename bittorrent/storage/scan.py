@@ -17,8 +17,9 @@ from bittorrent.storage.hashing import SourceFile
 
 
 def scan_files(root: str, *, attributes: bool = False, exclude: Sequence[str] = ()) -> list[SourceFile]:
-    """The regular files at or below `root`, ordered by path, element by element, as bytes. What a pattern of `exclude`
-    means is left out: `is_excluded` says how.
+    """The regular files at or below `root`, ordered by path, element by element, as bytes.
+
+    What a pattern of `exclude` means is left out: `is_excluded` says how.
 
     Symbolic links are followed, except that with `attributes` those that lead to something else below `root` stay
     links; then executable and hidden files are marked as well (BEP 47).

@@ -42,8 +42,10 @@ def node(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run a node of the DHT until interrupted. It answers everybody, so others can use it as their --bootstrap; with
-    '--bootstrap none' it is the first node of a network of your own. While no bootstrap node answers, it asks again.
+    """Run a node of the DHT until interrupted.
+
+    It answers everybody, so others can use it as their --bootstrap; with '--bootstrap none' it is the first node of a
+    network of your own. While no bootstrap node answers, it asks again.
     """
     output = Output(as_json=as_json)
     address, entries = parse_listen(listen), parse_bootstrap(bootstrap)

@@ -53,8 +53,9 @@ def get(
     listen: AskFromOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fetch a value that the DHT keeps, checked against its hash or its owner's signature. Exit code 1 when there is
-    none.
+    """Fetch a value that the DHT keeps, checked against its hash or its owner's signature.
+
+    Exit code 1 when there is none.
     """
     run(_get(Output(as_json=as_json), target, salt, bootstrap, listen))
 
@@ -79,8 +80,10 @@ def put(
     listen: AskFromOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Store a value in the DHT. It is kept for about two hours: put it again to keep it longer. Prints where it is
-    found. Exit code 1 when no node takes it.
+    """Store a value in the DHT.
+
+    It is kept for about two hours: put it again to keep it longer. Prints where it is found. Exit code 1 when no node
+    takes it.
     """
     if secret is None and (salt or torrent):
         raise typer.BadParameter("a value with an owner needs a key", param_hint="--secret")

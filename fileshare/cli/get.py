@@ -86,9 +86,11 @@ def get(
     as_json: JsonOption = False,
     give_up_after_s: Annotated[float, typer.Option("--give-up-after", hidden=True, min=0.1)] = 45.0,
 ) -> None:
-    """Download what torrent files, magnet links and info-hashes stand for. Peers come from the DHT, from trackers, from
-    the local network and from --peer; every piece is verified before it counts. Ctrl-C stops cleanly, and the same
-    command continues later: what is on disk is checked and not downloaded again.
+    """Download what torrent files, magnet links and info-hashes stand for.
+
+    Peers come from the DHT, from trackers, from the local network and from --peer; every piece is verified before it
+    counts. Ctrl-C stops cleanly, and the same command continues later: what is on disk is checked and not downloaded
+    again.
 
     Several SOURCEs come at the same time. When one of them fails, the others go on; the exit code is 1 then.
     """

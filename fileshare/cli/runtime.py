@@ -23,8 +23,10 @@ _started: ContextVar[asyncio.Event] = ContextVar("started")
 
 
 def run(work: Coroutine[Any, Any, T], *, second_signal_kills: bool = True) -> T:
-    """Runs `work` to its end. Ctrl-C, SIGTERM or SIGHUP (the terminal was closed) cancels it, so that it closes what it
-    opened; another Ctrl-C or SIGTERM kills.
+    """Runs `work` to its end.
+
+    Ctrl-C, SIGTERM or SIGHUP (the terminal was closed) cancels it, so that it closes what it opened; another Ctrl-C or
+    SIGTERM kills.
 
     Signals in quick succession count as one: wrappers such as `timeout` pass on what a terminal sends anyway. SIGHUP
     never kills: a terminal that goes may send several, after each other. Where it is ignored (nohup) it stays so.

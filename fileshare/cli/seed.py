@@ -91,8 +91,10 @@ def seed(
     listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Share complete downloads until interrupted. Everything on disk is verified first and nothing of it is ever
-    changed; then the DHT, the torrents' trackers and the local network learn that it can be had here.
+    """Share complete downloads until interrupted.
+
+    Everything on disk is verified first and nothing of it is ever changed; then the DHT, the torrents' trackers and the
+    local network learn that it can be had here.
 
     Of a directory, every .torrent file in it is shared whose content is there, too. It is looked at again every few
     seconds: what is added is shared as well, and what is removed no longer.

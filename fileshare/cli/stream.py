@@ -57,9 +57,11 @@ def stream(
     listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Serve one file of a torrent over HTTP while it is downloaded. Open the printed address in a media player or a
-    browser: what is played next is fetched first, wherever you jump to, and every byte is verified before it is shown.
-    Ctrl-C stops; what was fetched stays in DIR, and the same command continues with it.
+    """Serve one file of a torrent over HTTP while it is downloaded.
+
+    Open the printed address in a media player or a browser: what is played next is fetched first, wherever you jump to,
+    and every byte is verified before it is shown. Ctrl-C stops; what was fetched stays in DIR, and the same command
+    continues with it.
     """
     from fileshare.cli.streaming import Streaming  # here: the other commands start faster without it
 

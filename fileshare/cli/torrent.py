@@ -66,8 +66,9 @@ def verify(
     ],
     as_json: JsonOption = False,
 ) -> None:
-    """Hash what is on disk and compare it with a torrent. Nothing is changed. Exit code 1, and the list of the bad
-    pieces, when something is missing or damaged.
+    """Hash what is on disk and compare it with a torrent.
+
+    Nothing is changed. Exit code 1, and the list of the bad pieces, when something is missing or damaged.
     """
     output = Output(as_json=as_json)
     found = _read(source)

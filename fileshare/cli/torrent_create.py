@@ -90,6 +90,7 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Make a torrent of a file or folder: hash its content, write FILE and print the magnet link that stands for it.
+
     Afterwards `kad seed` shares it.
     """
     piece_length = _parse_piece_size(piece_size)

@@ -187,8 +187,9 @@ class Service:
     async def resolve(
         self, labels: Sequence[str], *, is_on_disk: bool = False, directory: Path | None = None
     ) -> list[Source]:
-        """What labels stand for, each torrent once. Those that stand for none are failed jobs. The service need not be
-        open.
+        """What labels stand for, each torrent once.
+
+        Those that stand for none are failed jobs. The service need not be open.
 
         Args:
             labels: torrent files, their http(s) URLs, magnet links and info-hashes.
@@ -280,8 +281,10 @@ class Service:
         self._following.reconsider(entry)
 
     def set_limits(self, limits: RateLimits, *, info_hash: bytes | None = None) -> None:
-        """How fast everything together may be, or one torrent within that. Peers of the local network and on this
-        machine share in the first; the second holds for them and for those elsewhere, unless it names both.
+        """How fast everything together may be, or one torrent within that.
+
+        Peers of the local network and on this machine share in the first; the second holds for them and for those
+        elsewhere, unless it names both.
 
         Raises:
             UnknownTorrentError: there is none.

@@ -47,8 +47,9 @@ def parse_link(text: str) -> Magnet | None:
 
 
 def kept_torrent(magnet: Magnet, directory: Path, *, state_dir: Path | None = None) -> Metainfo:
-    """The torrent that was kept when a magnet link was downloaded: in `state_dir`, or beside the content. In the second
-    case it is in both afterwards.
+    """The torrent that was kept when a magnet link was downloaded: in `state_dir`, or beside the content.
+
+    In the second case it is in both afterwards.
 
     Raises:
         NotKeptError: there is none.

@@ -72,8 +72,9 @@ class Dialect(Protocol[QueryT, ResponseT, ErrorT]):
         ...
 
     def receive_response(self, response: ResponseT, source: Address, view: NodeView, *, now: float) -> Key | None:
-        """A node at `source` answered a query of ours. Returns the key that this node has from now on, if it is to have
-        another one than before.
+        """A node at `source` answered a query of ours.
+
+        Returns the key that this node has from now on, if it is to have another one than before.
         """
         ...
 

@@ -80,8 +80,10 @@ class Joining:
         self.is_wanted = False
 
     def join(self, endpoints: tuple[Endpoint, ...], *, alone: bool, awaits_more: bool, now: float) -> None:
-        """Asks `endpoints`, and those of `meet` when it `awaits_more`. With none at all, joining has failed, or a
-        network is started when `alone` is set. A node that has joined stays so, whatever comes of it.
+        """Asks `endpoints`, and those of `meet` when it `awaits_more`.
+
+        With none at all, joining has failed, or a network is started when `alone` is set. A node that has joined stays
+        so, whatever comes of it.
         """
         self._can_retry = not alone
         is_member = self.state is JoinState.JOINED and self._has_contacts()
@@ -99,8 +101,9 @@ class Joining:
         self._end_round(now=now)
 
     def restore(self, contacts: tuple[Contact, ...], *, now: float) -> None:
-        """Tries whom the node knew when it last ran. Bootstrap addresses are wanted at once only if none of them
-        answers soon.
+        """Tries whom the node knew when it last ran.
+
+        Bootstrap addresses are wanted at once only if none of them answers soon.
 
         Whoever comes back after months need not wait until hundreds have been tried.
         """

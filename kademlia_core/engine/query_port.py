@@ -11,8 +11,10 @@ if TYPE_CHECKING:
 
 
 class QueryPort(Protocol):
-    """Carries the queries of an engine. Each that was taken ends with one call of the engine, soon or late:
-    `receive_answer`, `receive_refusal` or `receive_silence`, never from within `ask`.
+    """Carries the queries of an engine.
+
+    Each that was taken ends with one call of the engine, soon or late: `receive_answer`, `receive_refusal` or
+    `receive_silence`, never from within `ask`.
     """
 
     def ask(

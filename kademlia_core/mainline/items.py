@@ -129,8 +129,8 @@ class MutableItem:
 
 
 def check_owner(public_key: bytes, salt: bytes = b"") -> None:
-    """Raises:
-    SaltTooBigError: more than `MAX_SALT_BYTES`.
+    """Raises: SaltTooBigError: more than `MAX_SALT_BYTES`.
+
     ItemError: a public key of the wrong size.
     """
     if len(public_key) != PUBLIC_KEY_SIZE:

@@ -1,5 +1,7 @@
-"""The connections of one torrent: adopts them, moves bytes, serves blocks. What to do, two cores decide: `SwarmCore`
-what is exchanged, `DiallingCore` with whom there is a connection."""
+"""The connections of one torrent: adopts them, moves bytes, serves blocks.
+
+What to do, two cores decide: `SwarmCore` what is exchanged, `DiallingCore` with whom there is a connection.
+"""
 
 from __future__ import annotations
 

@@ -175,8 +175,10 @@ class Content:
         return await self._watch.changes() if self._watch is not None else []
 
     def pieces_of(self, numbers: Collection[int] | None) -> Sequence[int]:
-        """The pieces that reach into some files, in order; None stands for all files. The part file comes after the
-        others, and has to do with all that are not wanted."""
+        """The pieces that reach into some files, in order; None stands for all files.
+
+        The part file comes after the others, and has to do with all that are not wanted.
+        """
         files = self._torrent.files
         if numbers is None or not files:
             return range(self._torrent.geometry.piece_count)
@@ -186,8 +188,9 @@ class Content:
         return sorted({index for entry in entries for index in geometry.pieces_of(entry.offset, entry.length)})
 
     async def lost_in_holes(self, have: Bitfield) -> list[int]:
-        """The pieces of `have` that were written, and of which the disk has nothing. Zeros may well be stored so, and
-        are not lost.
+        """The pieces of `have` that were written, and of which the disk has nothing.
+
+        Zeros may well be stored so, and are not lost.
 
         Raises:
             StorageError: the system refused.
