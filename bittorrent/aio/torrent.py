@@ -210,8 +210,10 @@ class Torrent:
         await self._life.pause()
 
     def resume(self) -> None:
-        """Goes on where it was paused, and after the disk refused something (`state` is FAILED, `error` says why): what
-        waits in memory is written then. Nothing that was verified or fetched is lost meanwhile."""
+        """Goes on where it was paused, and after the disk refused something (`state` is FAILED, `error` says why).
+
+        What waits in memory is written then. Nothing that was verified or fetched is lost meanwhile.
+        """
         self._life.resume()
 
     async def recheck(self) -> int:

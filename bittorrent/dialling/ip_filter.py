@@ -56,8 +56,10 @@ class IpFilter:
 
     @classmethod
     def parse(cls, text: str, *, max_ranges: int = 2_000_000) -> IpFilter:
-        """Reads a list, each line in one of the formats below; empty lines and those behind `#`, `//` or `;` are
-        comments. Addresses are IPv4 or IPv6, single ones, ranges, or networks (`1.2.3.0/24`), in all of them.
+        """Reads a list, each line in one of the formats below.
+
+        Empty lines and those behind `#`, `//` or `;` are comments. Addresses are IPv4 or IPv6, single ones, ranges, or
+        networks (`1.2.3.0/24`), in all formats:
 
         * PeerGuardian (`.p2p`): `name:1.2.3.4-1.2.3.9`, `name:2001:db8::/32`;
         * eMule (`ipfilter.dat`): `001.002.003.004 - 001.002.003.009 , 100 , name`, blocked at a level up to 127;

@@ -65,8 +65,10 @@ def _read_named(text: str) -> Range | None:
 
 
 def _suffixes(text: str) -> Iterator[str]:
-    """The whole text, and what is behind each of its last colons: an address has no more than eight of these, and a
-    range twice as many."""
+    """The whole text, and what is behind each of its last colons.
+
+    An address has no more than eight colons, and a range twice as many.
+    """
     yield text
     at = len(text)
     starts: list[int] = []

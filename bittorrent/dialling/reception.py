@@ -57,15 +57,17 @@ class ReceptionCore:
     # Inputs
 
     def arrive(self, number: int, host: str, *, connected: int, now: float) -> list[int]:
-        """A connection from `host` was accepted; returns who has to leave for it, which may be itself; it
-        alone if its host is on the list.
+        """A connection from `host` was accepted.
 
         Args:
             connected: how many connections of this host have finished their handshake.
+
+        Returns:
+            The connections that have to leave for it, which may be itself; it alone if its host is on the list.
         """
         if self.ip_filter.blocks(host):
             self.refused += 1
-            return [number]  # and nobody for it
+            return [number]  # and no other for it
         guest = _Guest(share_of(host), network_of(host), now)
         self._guests[number] = guest
         self._of_host[guest.host] += 1

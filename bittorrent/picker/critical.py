@@ -79,8 +79,10 @@ class CriticalRequests:
                 ahead += taken
 
     def late(self, view: PeerView, *, now: float) -> Iterator[Block]:
-        """Blocks of critical pieces that others were asked for and this peer should be asked for too, most urgent
-        first. Only the first few pieces are looked at. Cost: O(outstanding blocks of these)."""
+        """Blocks of critical pieces that this peer should be asked for besides others, most urgent first.
+
+        Only the first few pieces are looked at. Cost: O(outstanding blocks of these).
+        """
         rate = self._rate(view)
         if not rate:
             return

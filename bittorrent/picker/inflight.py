@@ -103,8 +103,11 @@ class InFlight:
         raise KeyError(f"{block} is not asked from {peer}")
 
     def to_ask_again(self, *, before: float) -> Iterator[tuple[Block, tuple[int, ...]]]:
-        """The blocks that fewer than `max_requesters` were asked for, then those that nobody was asked for since
-        `before`; of both the one untouched for longest comes first."""
+        """The blocks that may be asked for once more.
+
+        First those that fewer than `max_requesters` were asked for, then those that no peer was asked for since
+        `before`; of both the one untouched for longest comes first.
+        """
         if self._max_requesters > 1:
             yield from self._by_block.items()
             for block, requesters in self._crowded.items():

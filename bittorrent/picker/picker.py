@@ -198,8 +198,10 @@ class PiecePicker:
         return blocks
 
     def pick_from(self, peer: int, indices: Iterable[int], count: int, *, now: float) -> list[Block]:
-        """Like `pick`, but only blocks of the named pieces, in their order: those that a peer suggests, or all that it
-        gives while it chokes us (BEP 6). Pieces that the peer does not have, or nobody wants, are skipped.
+        """Like `pick`, but only blocks of the named pieces, in their order.
+
+        They are those that a peer suggests, or all that it gives while it chokes us (BEP 6). Pieces that the peer does
+        not have, or that are not wanted, are skipped.
         """
         view, requests = self._peers.view(peer), self._requests
         blocks: list[Block] = []

@@ -16,12 +16,13 @@ from bittorrent.pieces.geometry import Geometry
 
 
 class BlockRequests:
-    """Keeps the blocks of a piece and the requests of the peers in step: what is asked for is not free, what is not
-    answered is free again, and what comes is received once.
+    """Keeps the blocks of a piece and the requests of the peers in step.
+
+    What is asked for is not free, what is not answered is free again, and what comes is received once.
 
     Args:
         policy: makes room for a piece that comes late.
-        parole: is told who works on pieces on parole.
+        parole: is told which peer works on each piece on parole.
 
     Invariant: a block of a PARTIAL piece is free, outstanding or received.
     """

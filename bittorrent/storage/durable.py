@@ -105,8 +105,10 @@ def sync_folder(folder: str) -> None:
 
 
 def place(source: str, target: str) -> None:
-    """Makes the file `source` available as `target` too, in folders that are made: by a second name where the file
-    system can, otherwise by a copy that is on disk when this returns. Symbolic links are copied as links.
+    """Makes the file `source` available as `target` too, in folders that are made.
+
+    By a second name where the file system can, otherwise by a copy that is on disk when this returns. Symbolic links
+    are copied as links.
 
     Raises:
         FileExistsError: there is something at `target` already; it is not touched.

@@ -65,8 +65,10 @@ class FileAccess:
             position += size
 
     def read_cached(self, number: int, position: int, length: int) -> memoryview | None:
-        """As `read`, if the file is open already and the system has the bytes in memory: to find out more could take
-        a disk."""
+        """As `read`, if the file is open already and the system has the bytes in memory, else None.
+
+        To find out more could take a disk.
+        """
         descriptor = self._descriptors.peek((number, False))
         if descriptor is None:
             return None

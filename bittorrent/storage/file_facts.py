@@ -16,7 +16,7 @@ ADVICE = "move it away, choose another directory (-o), or replace it (--overwrit
 
 
 def is_sparse(descriptor: int, position: int, length: int) -> bool:
-    """Whether no block of the disk belongs to the range. Moves the file position, which nobody relies on."""
+    """Whether no block of the disk belongs to the range. Moves the file position, which no code relies on."""
     if not hasattr(os, "SEEK_DATA"):
         return False
     try:
@@ -26,8 +26,10 @@ def is_sparse(descriptor: int, position: int, length: int) -> bool:
 
 
 def check_status(path: str, status: os.stat_result, length: int, *, writable: bool) -> None:
-    """Raises:
-    StorageError: what is at `path` can be no file of `length` bytes, not even an unfinished one.
+    """Refuses what can be no file of `length` bytes, not even an unfinished one.
+
+    Raises:
+        StorageError: that is what is at `path`.
     """
     if not stat.S_ISREG(status.st_mode):
         raise not_a_file(path)
@@ -40,8 +42,10 @@ def check_status(path: str, status: os.stat_result, length: int, *, writable: bo
 
 
 def check_case(files: Sequence[FileEntry]) -> None:
-    """Raises:
-    StorageError: two paths are one for a system that ignores case.
+    """Refuses paths that differ in nothing but case.
+
+    Raises:
+        StorageError: two paths are one for a system that ignores case.
     """
     seen: dict[str, FileEntry] = {}
     for entry in files:

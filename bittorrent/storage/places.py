@@ -1,5 +1,8 @@
-"""Where the files of a torrent are on disk: under the names that are safe, or under those that the torrent gives them
-when that is how they are there already (whoever made the torrent has them so, and other clients may)."""
+"""Where the files of a torrent are on disk.
+
+Under the names that are safe, or under those that the torrent gives them when that is how they are there already (the
+maker of the torrent has them so, and other clients may).
+"""
 
 from __future__ import annotations
 

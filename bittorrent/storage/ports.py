@@ -174,8 +174,10 @@ class Watched(Protocol):
     """What a storage can do besides `FileBacked` when it notices what others do to its files."""
 
     def changes(self) -> list[FileChange]:
-        """Which files are gone, are others than those that were used, became shorter or longer, or were changed by
-        somebody else while they were at rest.
+        """What others did to files.
+
+        Which are gone, are others than those that were used, became shorter or longer, or were changed by another
+        program while they were at rest.
 
         It may run beside reads and writes, and costs a system call for each file.
 
@@ -189,8 +191,9 @@ class Watched(Protocol):
         ...
 
     def holding(self, numbers: Collection[int]) -> dict[int, int]:
-        """The sizes of those files that hold anything: not the empty ones, and not those for which only room was
-        reserved.
+        """The sizes of those files that hold anything.
+
+        Not the empty ones, and not those for which only room was reserved.
 
         Raises:
             StorageError: the system refused.
@@ -198,9 +201,11 @@ class Watched(Protocol):
         ...
 
     def leave(self, alone: Collection[int], compared: Collection[int]) -> None:
-        """Says which files are somebody else's: they are never written to, and are not to be wanted (what pieces reach
-        into them goes to the part file, after the next `select`). Those that are `compared` are not changed either: a
-        write of other bytes than those that are there raises StorageError.
+        """Says which files are left alone, because they belong to others.
+
+        They are never written to, and are not to be wanted (what pieces reach into them goes to the part file, after
+        the next `select`). Those that are `compared` are not changed either: a write of other bytes than those that are
+        there raises StorageError.
         """
         ...
 
@@ -224,8 +229,10 @@ class Watched(Protocol):
         ...
 
     def holes(self) -> list[tuple[int, int]]:
-        """The ranges of the torrent, (offset, length) in order, in files that were written to, of which nothing is on
-        disk. A file that somebody cut off and that has grown again since has one where it was cut.
+        """The ranges of the torrent, in files that were written to, of which nothing is on disk.
+
+        As (offset, length), in order. A file that another program cut off and that has grown again since has one where
+        it was cut.
 
         Raises:
             StorageError: the system refused.

@@ -1,9 +1,10 @@
-"""What a second start needs and cannot find elsewhere: the metadata behind a magnet link, what was verified, and where
-blocks of unfinished pieces are kept.
+"""What a second start needs and cannot find elsewhere.
+
+That is the metadata behind a magnet link, what was verified, and where blocks of unfinished pieces are kept.
 
 The state of a download goes when it is complete. The torrent of a magnet link stays beside the content: with it the
 same link is known to be complete, and can be shared, when no peer is there to ask. It goes with the content
-(`Session.remove(delete_files=True)`); whoever removes the folder `.kad` by hand loses nothing but that.
+(`Session.remove(delete_files=True)`); a user who removes the folder `.kad` by hand loses nothing but that.
 """
 
 from __future__ import annotations
@@ -36,9 +37,10 @@ TorrentT = TypeVar("TorrentT", bound=KeptTorrent)
 
 
 class ResumeStore:
-    """Torrents in the hidden folder `.kad` of a directory: of each `<info-hash>.torrent` and `<info-hash>.resume`,
-    `<info-hash>.blocks`, which is a `BlockFile`, and `<info-hash>.metadata` as long as that of a magnet link is not
-    complete.
+    """Torrents in the hidden folder `.kad` of a directory.
+
+    Of each there is `<info-hash>.torrent` and `<info-hash>.resume`, `<info-hash>.blocks`, which is a `BlockFile`, and
+    `<info-hash>.metadata` as long as that of a magnet link is not complete.
 
     Args:
         directory: where downloads go.

@@ -73,8 +73,10 @@ def scan_files(root: str, *, attributes: bool = False, exclude: Sequence[str] = 
 
 
 def is_excluded(path: Sequence[str], patterns: Sequence[str]) -> bool:
-    """Whether a pattern means a file or folder, by its name (`*.tmp`) or by its path below the shared folder
-    (`extras/*.tmp`; `*` goes over slashes, too). Upper and lower case differ; a slash at its end is ignored.
+    """Whether a pattern means a file or folder.
+
+    By its name (`*.tmp`), or by its path below the shared folder (`extras/*.tmp`; `*` goes over slashes, too). Upper
+    and lower case differ; a slash at the end of a pattern is ignored.
     """
     whole = "/".join(path)
     return any(

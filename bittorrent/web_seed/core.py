@@ -109,8 +109,10 @@ class WebFiles:
 
 
 def take_run(queue: deque[Block], geometry: Geometry, *, max_bytes: int) -> list[Block]:
-    """Takes the first block off a queue, and all around it that are next to each other in the torrent, wherever in the
-    queue they are; in the order of the torrent. Cost: O(queue)."""
+    """Takes the first block off a queue, and all around it that are next to each other in the torrent.
+
+    They may be anywhere in the queue, and come in the order of the torrent. Cost: O(queue).
+    """
     starts = {geometry.offset_of(block.piece, block.begin): block for block in queue}
     ends = {start + block.length: start for start, block in starts.items()}
     first = start = geometry.offset_of(queue[0].piece, queue[0].begin)
@@ -138,8 +140,12 @@ def check_answer(
     content_encoding: str | None = None,
     max_skipped_bytes: int = 0,
 ) -> int:
-    """Whether an HTTP answer, by its head, is the range that was asked for, or the beginning of it (RFC 9110, section
-    15.3.7), or the whole file; returns how many bytes come before it.
+    """Checks by its head that an HTTP answer is what was asked for.
+
+    That is the wanted range, or the beginning of it (RFC 9110, section 15.3.7), or the whole file.
+
+    Returns:
+        How many bytes come before the range.
 
     Raises:
         WebSeedError: it is something else. `is_final` says whether asking again is of no use.

@@ -117,8 +117,9 @@ class ServedFiles:
     # What to do
 
     def next_to_probe(self, is_needed: Callable[[range], bool]) -> int | None:
-        """A file that is not known to be bad, to see whether the server is of use: each in turn, needed and large ones
-        first. None when all are bad. Cost: O(files).
+        """A file that is not known to be bad, to see whether the server is of use.
+
+        Each in turn, needed and large ones first. None when all are bad. Cost: O(files).
 
         Args:
             is_needed: whether one of these pieces is wanted and not here.

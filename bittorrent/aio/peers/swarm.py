@@ -135,8 +135,10 @@ class Swarm:
                 self._arm()
 
     def new_connection(self) -> PeerConnection:
-        """Our end of a connection that somebody else makes, to a peer in this process, which may say as much as it
-        likes."""
+        """Our end of a connection that the caller makes, to a peer in this process.
+
+        That peer may say as much as it likes.
+        """
         config = replace(self._config.peer, control_rate_per_s=1e6, control_burst=1e6)
         return PeerConnection(self, handshake=self._handshake, config=config)
 

@@ -100,8 +100,10 @@ class Discovery:
 
     @property
     def may_find_more(self) -> bool:
-        """Whether a stranger may turn up at any time: there is a DHT that can be asked, or one that cannot be joined so
-        far and something else that lives, the local network or a tracker that answers.
+        """Whether a stranger may turn up at any time.
+
+        That is so while there is a DHT that can be asked, or one that cannot be joined so far and something else that
+        lives: the local network, or a tracker that answers.
         """
         if self._dht is None:
             return False
@@ -191,8 +193,10 @@ class Discovery:
                 self._local.remove(info_hash)
 
     async def _search_dht(self, dht: MainlineNode) -> None:
-        """Looks up and announces: soon again while peers are few or nobody took the announcement, and every 15 minutes
-        in any case (BEP 5)."""
+        """Looks up and announces, again and again.
+
+        Soon again while peers are few or no node took the announcement, and every 15 minutes in any case (BEP 5).
+        """
         pause_s = self._config.dht_first_interval_s
         due_at = self._loop.time()
         while self._dht is not None:

@@ -23,8 +23,10 @@ T = TypeVar("T")
 
 
 class UdpTrackers:
-    """Asks UDP trackers, from ports that are shared with others where there is one of the tracker's address family, so
-    that trackers see where peers can reach us, and a NAT keeps one mapping; else from a socket for each question.
+    """Asks UDP trackers, from shared ports where that is possible.
+
+    A port is shared with other users where there is one of the tracker's address family, so that trackers see where
+    peers can reach us, and a NAT keeps one mapping. Else each question has a socket of its own.
 
     Args:
         ports: they stay the caller's, and are left with `close`.

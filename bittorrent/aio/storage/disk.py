@@ -47,13 +47,17 @@ class DiskJobs:
         return await asyncio.shield(self.start(job))
 
     async def compute(self, job: Callable[[], T], *, files: int | None = None) -> T:
-        """What `job` returns or raises, which takes a few steps for each of so many files (`self.files` of them): in a
-        thread when that would hold up the event loop."""
+        """What `job` returns or raises, which takes a few steps for each of so many files (`self.files` of them).
+
+        It runs in a thread when it would hold up the event loop.
+        """
         return job() if (self.files if files is None else files) <= FEW_FILES else await self.run(job)
 
     async def run_long(self, job: Callable[[Callable[[], None]], T]) -> T:
-        """What `job` returns or raises, which calls the function that it is given every few milliseconds of work: so
-        the event loop has its turn, and `interrupt` can end it."""
+        """What `job` returns or raises, which calls the function that it is given every few milliseconds of work.
+
+        So the event loop has its turn, and `interrupt` can end the job.
+        """
         pause = _Pause()
         self._pauses.add(pause)
         try:
@@ -82,8 +86,10 @@ class DiskJobs:
 
 
 class _Pause:
-    """Called in a thread: lets go of the interpreter, which others would get only after five milliseconds, and then
-    one after the other."""
+    """Called in a thread: lets go of the interpreter.
+
+    Other threads would get it only after five milliseconds, and then one after the other.
+    """
 
     __slots__ = ("_next_at", "is_over")
 

@@ -147,8 +147,11 @@ class FileGuard:
         return not content.priorities or content.priorities[change.number] > 0
 
     async def _check(self, pieces: Sequence[int]) -> tuple[Bitfield, int]:
-        """Hashes pieces again; returns which are right (those elsewhere that are verified included), and how many are
-        lost."""
+        """Hashes pieces again.
+
+        Returns:
+            Which are right (those elsewhere that are verified included), and how many are lost.
+        """
         life = self._life
         content, picker = life.need_content("check"), life.core.picker
         assert picker is not None

@@ -83,8 +83,11 @@ class FileWatch:
         self._watched.leave(self.left, self.compared)
 
     async def meet(self, numbers: Sequence[int]) -> tuple[int, ...]:
-        """Looks at files that were not wanted so far, and what is in their place; returns those that are somebody
-        else's and are not to be overwritten."""
+        """Looks at files that were not wanted so far, and what is in their place.
+
+        Returns:
+            Those that belong to others and are not to be overwritten.
+        """
         known = await self.met()
         unknown = [number for number in numbers if number not in known]
         if not unknown:
