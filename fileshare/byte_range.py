@@ -1,4 +1,4 @@
-"""The `Range` header of HTTP: which bytes of a file somebody asks for (RFC 9110, section 14)."""
+"""The `Range` header of HTTP: which bytes of a file a client asks for (RFC 9110, section 14)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may stay connected to an HTTP server: deadlines for half requests, and room for whoever asks for something.
+"""Which clients may stay connected to an HTTP server: deadlines for half requests, and room for clients that ask.
 
 Pure: the shell is `fileshare.http_door`.
 """
@@ -18,7 +18,7 @@ class VisitorConfig:
         max_connections_per_host: of them, from one address.
         head_timeout_s: for a request to arrive, from its first byte, or from the start of the connection.
         idle_timeout_s: a connection without a request is kept for so long.
-        patience_s: whoever takes nothing of what is sent for so long gives way when the server is full.
+        patience_s: a client that takes nothing of what is sent for so long gives way when the server is full.
         stall_timeout_s: the same when it is not: a film may be paused for a while.
     """
 
@@ -51,11 +51,11 @@ class Visitors:
         return len(self._visits)
 
     def arrived(self, number: int, host: bytes, *, now: float) -> tuple[bool, int | None]:
-        """Somebody connects from `host`, an IPv4 address or a /64 of IPv6.
+        """A client connects from `host`, an IPv4 address or a /64 of IPv6.
 
-        Returns whether that is fine, and who has to leave for it, whom the caller disconnects.
+        Returns whether that is fine, and which connection has to leave for it, which the caller ends.
 
-        Who asks for nothing leaves first, the one that has waited longest; then who takes nothing.
+        A client that asks for nothing leaves first, the one that has waited longest; then one that takes nothing.
         """
         victim = None
         from_host = [key for key, visit in self._visits.items() if visit.host == host]
@@ -107,14 +107,14 @@ class Visitors:
             visit.stalled_at = None
 
     def overdue(self, *, now: float) -> list[int]:
-        """Who has to leave now, and is forgotten: the caller disconnects them."""
+        """The connections that have to leave now, and are forgotten: the caller ends them."""
         gone = [number for number, visit in self._visits.items() if self._deadline(visit) <= now]
         for number in gone:
             del self._visits[number]
         return gone
 
     def next_timer(self) -> float | None:
-        """When somebody is overdue at the earliest; None while nobody can be."""
+        """When a connection is overdue at the earliest; None while none can be."""
         return min((due for visit in self._visits.values() if (due := self._deadline(visit)) < _NEVER), default=None)
 
     def check_invariants(self) -> None:

@@ -1,7 +1,7 @@
 """Moving bytes: endpoints, codecs, limits, transports, and a deterministic simulation of all of it.
 
 The public names of the package are those below; everything else is internal. A module loads when a name of it is first
-used, so that nobody pays for what they do not use.
+used, so that no program pays for what it does not use.
 """
 
 from __future__ import annotations

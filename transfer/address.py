@@ -143,7 +143,7 @@ def is_usable_peer(address: Address) -> bool:
 
 
 def is_plausible_from(named: Address, teller: Address) -> bool:
-    """Whether `teller` can know that `named` is of use to us: from afar nobody can see into this house or machine.
+    """Whether `teller` can know that `named` is of use to us: from afar no peer can see into this house or machine.
 
     Without that, a stranger could make us connect to services of our own network.
     """
@@ -163,8 +163,9 @@ def usable_family(host: str) -> int | None:
 
 
 def is_host(host: str) -> bool:
-    """Whether this is an IP address, or a name that a resolver can be asked for: for what is refused here,
-    `getaddrinfo` raises ValueError instead of OSError.
+    """Whether this is an IP address, or a name that a resolver can be asked for.
+
+    For what is refused here, `getaddrinfo` raises ValueError instead of OSError.
     """
     try:
         host.encode("idna")  # labels of 1 to 63 bytes

@@ -76,7 +76,7 @@ class ExternalAddress:
             Whether `agreed` is another one now.
         """
         network = subnet_of(voter.host)
-        # Any port will do: what matters is that the address is none that nobody can have.
+        # Any port will do: what matters is that the address is one that a host can have.
         if network is None or seen.is_ipv6 != self._is_ipv6 or not is_usable_peer(seen._replace(port=1)):
             return False
         if is_local(seen.host):
@@ -117,7 +117,7 @@ def is_local(host: str) -> bool:
     """Whether `host` is a local address, whose owner cannot know what the Internet sees instead.
 
     The list of BEP 42, the same ranges of IPv6, and the shared range of carrier-grade NAT (RFC 6598), which BEP 42
-    forgot: a packet from there comes from a customer of the same carrier, who has a public address besides.
+    forgot: a packet from there comes from a customer of the same carrier, which has a public address besides.
 
     Raises:
         AddressError: `host` is not an IP address.

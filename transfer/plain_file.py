@@ -12,7 +12,7 @@ def read_file(path: str | os.PathLike[str], max_bytes: int, *, may_be_pipe: bool
 
     Args:
         may_be_pipe: for what a user names: a pipe is read to its end if a program has opened it to write (what a shell
-            makes of `<(command)`), and so are devices. A pipe that nobody writes to is empty.
+            makes of `<(command)`), and so are devices. A pipe that no program writes to is empty.
 
     Raises:
         OSError: the system refused, or it is no file.

@@ -20,7 +20,7 @@ def reach_of(host: str) -> Reach:
     """Of an IP address.
 
     An IPv6 address that stands for an IPv4 one (mapped, NAT64, 6to4) has that one's reach; a name has the least, since
-    nobody knows where it leads.
+    it is not known where it leads.
 
     Not `ipaddress.is_global`: what that says differs between versions of Python.
     """

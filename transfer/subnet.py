@@ -1,4 +1,4 @@
-"""Which network and which subscriber an endpoint belongs to, for the rule that nobody may fill what all share."""
+"""Which network and which subscriber an endpoint belongs to, for the rule that no peer may fill what all share."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ def subscriber_of(host: str) -> bytes:
 
 @lru_cache(maxsize=4096)
 def region_of(host: str) -> bytes | None:
-    """The part of the internet that an address is in: an IPv4 /16 or IPv6 /32, about what one provider holds in one
-    place. None for loopback, private and link-local addresses.
+    """The part of the internet that an address is in; None for loopback, private and link-local addresses.
+
+    It is an IPv4 /16 or IPv6 /32, about what one provider holds in one place.
 
     Raises:
         AddressError: `host` is not an IP address.

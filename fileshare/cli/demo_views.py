@@ -18,7 +18,7 @@ from fileshare.cli.views import LiveTable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How one downloader did. `hops` and `queries` are None where a fellow came before the lookup named anybody."""
+    """How one downloader did. `hops` and `queries` are None where a fellow came before the lookup named any peer."""
 
     name: str
     seconds: float
@@ -84,7 +84,7 @@ class _Row:
 
 
 def count_sources(event: dict[str, Any], seeder: str) -> tuple[int, int]:
-    """How many pieces came from the seeder, and how many from anybody else."""
+    """How many pieces came from the seeder, and how many from other peers."""
     sources = event.get("sources", [])
     from_seeder = sum(source["pieces"] for source in sources if source["address"] == seeder)
     return from_seeder, sum(source["pieces"] for source in sources) - from_seeder

@@ -1,4 +1,4 @@
-"""`kad dht`: be a node of the Kademlia network, or ask it who shares something."""
+"""`kad dht`: be a node of the Kademlia network, or ask it which peers share something."""
 
 from __future__ import annotations
 

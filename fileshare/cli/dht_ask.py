@@ -34,7 +34,7 @@ async def asking_node(
     Raises:
         typer.BadParameter: the options make no sense.
         CommandError: its address cannot be bound.
-        BootstrapError: nobody answered.
+        BootstrapError: no node answered.
     """
     entries = parse_bootstrap(bootstrap)
     assert entries is not None

@@ -24,7 +24,7 @@ def main() -> NoReturn:
             raise
         print("the command kad needs the app extra: pip install 'kademlia-core[app]'", file=sys.stderr)
         sys.exit(1)
-    if sys.stdout is None:  # it was closed by whoever started us, who wants to hear nothing
+    if sys.stdout is None:  # the program that started us closed it, and wants to hear nothing
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115

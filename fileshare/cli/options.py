@@ -42,7 +42,7 @@ OverwriteOption = Annotated[
 
 
 def parse_endpoint(text: str, *, option: str) -> Address:
-    """`HOST:PORT` of somebody else.
+    """`HOST:PORT` of another machine or program.
 
     Raises:
         typer.BadParameter: it is not, or its port is 0.

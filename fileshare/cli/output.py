@@ -26,8 +26,8 @@ class Output:
     """Standard output of one command.
 
     When the program that reads a pipe has left, the next word to it raises BrokenPipeError, which ends the command.
-    When a terminal is gone nobody misses what was said, and the command goes on: whether it has to end is told by
-    SIGHUP, and whoever has it ignored (nohup, disown) wants it to go on.
+    When a terminal is gone no user misses what was said, and the command goes on: whether it has to end is told by
+    SIGHUP, and a user who has it ignored (nohup, disown) wants it to go on.
 
     Args:
         as_json: events become lines of JSON and text is dropped; otherwise the other way round.
@@ -49,7 +49,7 @@ class Output:
 
     @property
     def is_live(self) -> bool:
-        """Whether somebody looks at a terminal, on which lines can be drawn over."""
+        """Whether the user looks at a terminal, on which lines can be drawn over."""
         return not self.as_json and self.console.is_terminal and os.environ.get("TERM", "") not in DUMB_TERMINALS
 
     def event(self, name: str, /, **data: object) -> None:

@@ -35,7 +35,7 @@ def run(work: Coroutine[Any, Any, T], *, second_signal_kills: bool = True) -> T:
 
     Raises:
         InterruptedByUserError: it was cancelled by a signal.
-        BrokenPipeError: it was cancelled because nobody reads what it says.
+        BrokenPipeError: it was cancelled because no program reads what it says.
     """
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_until_interrupted(work, second_signal_kills))
@@ -49,7 +49,7 @@ async def wait_started() -> None:
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """uvloop where it is installed."""
+    """The event loop of uvloop where that is installed."""
     try:
         import uvloop
     except ImportError:
@@ -140,7 +140,7 @@ def _signals(receive: Callable[[int, FrameType | None], None]) -> Iterator[None]
 
 
 def is_heard(number: signal.Signals) -> bool:
-    """False for SIGHUP when whoever started us wants us to survive it (nohup, disown)."""
+    """False for SIGHUP when the program that started us wants us to survive it (nohup, disown)."""
     return number in KILLING_SIGNALS or signal.getsignal(number) is not signal.SIG_IGN
 
 
@@ -159,8 +159,8 @@ def _die() -> None:
     os._exit(130)
 
 
-# Set by a parent that steers us through standard input: the first line is the start for those who wait for it, and the
-# end is ours too, so that its death, by whatever signal, does not leave us behind.
+# Set by a parent that steers us through standard input: the first line is the start for commands that wait for it, and
+# the end is ours too, so that its death, by whatever signal, does not leave us behind.
 STEERED = "KAD_STEERED"
 SAME_SIGNAL_S = 0.3
 KILLING_SIGNALS = (signal.SIGINT, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""How long and to whom to give: the options of `kad seed`, and of `kad get --seed`."""
+"""How long and to which peers to give: the options of `kad seed`, and of `kad get --seed`."""
 
 from __future__ import annotations
 

@@ -120,7 +120,7 @@ def _read(source: str) -> Metainfo | Magnet:
 
 
 def _needs_overwrite(metainfo: Metainfo, storage: FileStorage, bad: list[int]) -> bool:
-    """Whether a file is so bad that `kad get` takes it for somebody else's."""
+    """Whether a file is so bad that `kad get` takes it for one of another origin."""
     right = Bitfield.full(metainfo.piece_count)
     for index in bad:
         right.clear(index)

@@ -125,8 +125,10 @@ def _cells(stats: TorrentStats, explanation: Explanation | None) -> dict[str, st
 
 
 def _columns_that_fit(rows: Sequence[Mapping[str, str]], room: int) -> list[str]:
-    """The columns that a terminal has room for beside the names, in the order in which they are shown: what is left out
-    first is what matters least."""
+    """The columns that a terminal has room for beside the names, in the order in which they are shown.
+
+    What is left out first is what matters least.
+    """
     fitting: set[str] = set()
     for heading in BY_IMPORTANCE:
         width = max((len(row[heading]) for row in rows), default=0) if heading != BAR else BAR_WIDTH

@@ -56,7 +56,7 @@ def parse_rate(text: str) -> float:
     """Bytes per second: `500k` and `2M` are multiples of 1000, `1.5MiB` and `500Ki` of 1024.
 
     Raises:
-        ValueError: it is none, or has no unit: whoever writes 500 rarely means bytes.
+        ValueError: it is none, or has no unit: a user who writes 500 rarely means bytes.
     """
     match = _RATE.fullmatch(text.strip())
     if match is None:

@@ -145,8 +145,10 @@ class _Narrower(Progress):
 
 
 def narrower(shown: RenderableType, console: Console) -> RenderableType:
-    """Leaves room at the end of the last line for the `^C` that a terminal writes there: a line more, and what is
-    drawn over would be the wrong lines."""
+    """Leaves room at the end of the last line for the `^C` that a terminal writes there.
+
+    With a line more, what is drawn over would be the wrong lines.
+    """
     return Constrain(shown, usable_width(console))
 
 

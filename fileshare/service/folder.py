@@ -30,7 +30,7 @@ class TorrentFolder:
 
     Several files may hold the same torrent: it is shared once, and gone with the last of them, so that a file can be
     copied, renamed or written anew while its torrent is shared. A file that cannot be read is told of once it has not
-    changed between two looks, because somebody may be writing it; until then it stands for what it held before.
+    changed between two looks, because a program may be writing it; until then it stands for what it held before.
 
     Args:
         directory: what is looked at; folders in it are not.

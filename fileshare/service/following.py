@@ -105,7 +105,7 @@ class Following:
         self.note_change()
 
     def note_change(self) -> None:
-        """Whoever waits for the end of all jobs looks again."""
+        """Callers that wait for the end of all jobs look again."""
         self._changed.set()
 
     async def wait_change(self) -> None:

@@ -40,7 +40,7 @@ class Job:
 
     Args:
         label: what it was called when it was asked for.
-        is_optional: what is wrong with it is told, but nobody asked for this very torrent: it was found in a folder.
+        is_optional: what is wrong with it is told, but no user asked for this very torrent: it was found in a folder.
         goal: when to stop sharing; None to be satisfied when it is complete. It is shared all the same, as long as
             the service runs.
         now: when it was asked for.
@@ -79,8 +79,10 @@ class Job:
         return self.state is JobState.COMPLETE or self.was_complete
 
     def complete(self, wanted_bytes: int, *, now: float) -> bool:
-        """All that is wanted is here; returns whether that is news: the first time, or when more was wanted than
-        before. Pieces that were lost and fetched again are none."""
+        """All that is wanted is here; returns whether that is news.
+
+        It is news the first time, and when more is wanted than before. Pieces lost and fetched again are none.
+        """
         self._move(JobState.COMPLETE, from_=(JobState.ACTIVE,))
         if not self.is_paused:
             self._sharing_since = now

@@ -90,7 +90,7 @@ async def open_session(
 
 
 def default_host(others: Iterable[Address]) -> str:
-    """Every IPv4 address of this machine, or every IPv6 one when all who are named can only be reached from there."""
+    """Every IPv4 address of this machine, or every IPv6 one when all of `others` can only be reached from there."""
     hosts = [address.host for address in others]
     return "::" if hosts and all(_is_ipv6(host) for host in hosts) else "0.0.0.0"
 

@@ -14,7 +14,7 @@ class JobOptions:
 
     Attributes:
         goal: how long it is shared; None: it is done when it is complete, and shared as long as the service runs.
-        is_optional: nobody asked for this very torrent; what is wrong with it makes nothing a failure.
+        is_optional: no user asked for this very torrent; what is wrong with it makes nothing a failure.
     """
 
     goal: SeedGoal | None = None

@@ -1,4 +1,4 @@
-"""From what somebody typed to what a session can start."""
+"""From what the user typed to what a session can start."""
 
 from __future__ import annotations
 
@@ -92,5 +92,5 @@ def _source(label: str, torrent: Metainfo | Magnet, on_disk: OnDisk | None) -> S
     directory = on_disk.directory or Path()
     kept = kept_torrent(torrent, directory, state_dir=on_disk.state_dir)
     trackers = dict.fromkeys([*(url for tier in kept.trackers for url in tier), *torrent.trackers])
-    link = replace(torrent, trackers=tuple(trackers))  # still a link: who made it decides no more than before
+    link = replace(torrent, trackers=tuple(trackers))  # still a link: its maker decides no more than before
     return Source(label=name, torrent=link, directory=directory, is_private=kept.private)

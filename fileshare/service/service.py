@@ -1,4 +1,4 @@
-"""Torrents that are fetched and shared until their goals are reached, with nobody looking, or several views at once."""
+"""Torrents that are fetched and shared until their goals are reached, with no view, or several views at once."""
 
 from __future__ import annotations
 

@@ -18,10 +18,10 @@ class JobSnapshot:
         label: what it was called when it was asked for.
         info_hash: None when not even that is known: a file that is no torrent, say.
         name: of the torrent; the label as long as there is none.
-        is_optional: nobody asked for this very torrent: it was found in a folder.
+        is_optional: no user asked for this very torrent: it was found in a folder.
         is_complete: all that is wanted is verified and on disk, or was when the job ended.
         stats: the last that were seen; None while the torrent has not begun.
-        explanation: why it is slow; None where nobody asked.
+        explanation: why it is slow; None where no caller asked.
         directory: where its file or folder is.
         seconds: it took to complete; when it ended after that, from its beginning to its end.
         error: what is wrong, in state FAILED.

@@ -115,7 +115,7 @@ class Torrents:
             StorageError: its files could not be deleted.
         """
         await self.following.stop(entry)
-        if entry.job.state is JobState.ENDED:  # somebody else was faster
+        if entry.job.state is JobState.ENDED:  # another caller was faster
             return
         self._note_end(entry, reason)
         try:

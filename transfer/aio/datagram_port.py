@@ -16,7 +16,7 @@ from transfer.datagrams.demultiplexer import DatagramClaim, DatagramPortConfig, 
 class DatagramPort:
     """One UDP socket for a DHT node, UDP trackers, and whatever else claims datagrams of its own.
 
-    It belongs to whoever bound it: those who join it leave it, and never close it.
+    It belongs to the caller that bound it: members that join it leave it, and never close it.
 
     Usage: `async with await DatagramPort.bind(Address("0.0.0.0", 6881)) as port: port.join(protocol, claim)`.
     """
@@ -80,12 +80,12 @@ class DatagramPort:
         return member
 
     def close(self) -> None:
-        """Closes the socket; whoever shares it sees `connection_lost`. Harmless twice."""
+        """Closes the socket; every member sees `connection_lost`. Harmless twice."""
         if self._transport is not None:
             self._transport.close()
 
     async def wait_closed(self) -> None:
-        """Waits until the socket is closed, and everybody who shared it knows.
+        """Waits until the socket is closed, and every member knows.
 
         Cancellation: has no effect on the port.
         """
@@ -119,7 +119,7 @@ class DatagramPort:
         self.address = Address.from_socket(transport.get_extra_info("sockname"))
 
     def _direct(self) -> None:
-        """What comes goes to the demultiplexer; or straight to whom everything is for, and takes no longer then."""
+        """What comes goes to the demultiplexer; or straight to the one member there is, and takes no longer then."""
         sole = self._demultiplexer.sole_user
         receive = self._receive if sole is None else self._members[sole].datagrams_received
         self._protocol.datagrams_received = receive  # type: ignore[method-assign]
@@ -147,7 +147,7 @@ class DatagramPort:
             self._direct()
 
     def _fail(self, error: Exception) -> None:
-        """An error while somebody sends is told to it, any other to everybody."""
+        """An error while a member sends is told to it, any other to every member."""
         told = list(self._members) if self._sender is None else [self._sender]
         for member in told:
             if (protocol := self._members.get(member)) is not None:

@@ -28,7 +28,7 @@ Chunks = Iterable[bytes | bytearray | memoryview]
 
 
 class Opening(Protocol):
-    """Whoever waits until a connection is ready for what is above all layers. It hears `opened` or `failed`, once."""
+    """What waits until a connection is ready for the protocol above all layers. It hears `opened` or `failed`, once."""
 
     def make_above(self) -> asyncio.BaseProtocol:
         """The protocol that was asked for."""
@@ -72,7 +72,7 @@ class Layer(Stream, asyncio.Protocol):
         self._error: BaseException | None = None
 
     def prepare(self, opening: Opening) -> None:
-        """Says who waits for this layer; whoever makes it calls that."""
+        """Says which opening waits for this layer; the maker of the layer calls that."""
         self._opening = opening
 
     # What a layer overrides.
@@ -168,7 +168,7 @@ class Layer(Stream, asyncio.Protocol):
             return
         try:
             self.begin()
-        except Exception as error:  # noqa: BLE001  # nobody else would tell whoever waits
+        except Exception as error:  # noqa: BLE001  # nothing else would tell the opening
             self.fail(error)
         if self._opening is not None:
             self._opening.waits(self)

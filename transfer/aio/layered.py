@@ -18,7 +18,7 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerConfig:
-    """What strangers may cost who listens before their layer is open.
+    """What strangers may cost a listener before their layer is open.
 
     Attributes:
         handshake_timeout_s: after so long without being ready for what is above, an accepted connection is broken off.
@@ -36,7 +36,7 @@ class LayerConfig:
 class LayeredTransport:
     """A `StreamTransport` whose connections go through a layer. It may be below another one.
 
-    It costs nothing to make: whoever dials with keys, or expects a certain peer, makes one for that.
+    It costs nothing to make: a caller that dials with keys, or expects a certain peer, makes one for that.
 
     Args:
         below: what carries it.
@@ -137,7 +137,7 @@ class _Dialling:
             self.ready.set_exception(error)
 
     def forget(self) -> None:
-        """Nobody waits any more, and what went wrong is known."""
+        """The caller waits no more, and what went wrong is known."""
         if not self.ready.cancel() and not self.ready.cancelled():
             self.ready.exception()
 

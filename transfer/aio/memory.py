@@ -19,7 +19,7 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 class MemoryNetwork:
-    """The hosts of one event loop that can reach each other: who listens where, and who is connected to whom.
+    """The hosts of one event loop that can reach each other: where each listens, and which are connected.
 
     Invariants:
         no two open connections have the same two addresses
@@ -55,7 +55,7 @@ class MemoryNetwork:
         self._listeners.pop(address, None)
 
     def _open(self, host: str, target: Address) -> tuple[MemoryStream, MemoryStream, MemoryListener]:
-        """Two connected ends and whoever is to have the second one."""
+        """Two connected ends, and the listener that is to have the second one."""
         listener = self._listeners.get(target)
         if listener is None:
             raise ConnectionRefusedError(errno.ECONNREFUSED, f"{os.strerror(errno.ECONNREFUSED)}: {target}")
@@ -126,7 +126,7 @@ class MemoryListener:
     def __init__(
         self, network: MemoryNetwork, address: Address, protocol_factory: Callable[[], asyncio.BaseProtocol]
     ) -> None:
-        self.context = contextvars.copy_context()  # connections are accepted on behalf of who listens
+        self.context = contextvars.copy_context()  # connections are accepted on behalf of the listener
         self._network = network
         self._protocol_factory = protocol_factory
         self._closed = asyncio.Event()

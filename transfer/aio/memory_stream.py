@@ -23,7 +23,8 @@ class MemoryConfig:
     Attributes:
         window_bytes: written and unread bytes that do not count as the writer's buffer, as if a kernel held them.
             A writer that heeds `pause_writing` keeps a direction below this, its high-water mark and one write.
-        read_bytes: the most that a reader is given at a time. Small values show who relies on message boundaries.
+        read_bytes: the most that a reader is given at a time. Small values expose a reader that relies on message
+            boundaries.
     """
 
     window_bytes: int = 65_536
@@ -55,7 +56,7 @@ class MemoryStream(Stream):
     """One end of a connection.
 
     All calls to the protocol come from the event loop, never out of a method of this class; but `pause_writing` is
-    called within `write`, as in asyncio, or else whoever writes and drains in a loop would never be stopped.
+    called within `write`, as in asyncio, or else a program that writes and drains in a loop would never be stopped.
 
     Where TCP leaves it open how the other side learns of `abort`, it always sees ConnectionResetError here, so that
     a stream that was cut off is never taken for a complete one.
@@ -117,7 +118,7 @@ class MemoryStream(Stream):
         """Makes sure that whatever has arrived is read soon, if it may be read."""
         core = self._core
         if self._read_scheduled or not self._started or not core.is_reading or core.has_ended:
-            return  # once the end is told nobody reads, so a reset is noticed by the next write only
+            return  # once the end is told nothing is read, so a reset is noticed by the next write only
         if core.inbox.size or core.end_arrived or self._is_reset:
             self._read_scheduled = True
             self._call_soon(self._read)
@@ -176,7 +177,7 @@ class MemoryStream(Stream):
         super()._force_close(error)
 
     def _hang_up(self, error: BaseException | None) -> None:
-        """Data that nobody will read resets the connection, as in TCP."""
+        """Data that will never be read resets the connection, as in TCP."""
         if self._peer._core.phase is not Phase.ENDED:
             if self._core.is_broken or self._core.inbox.size:
                 self._peer._receive_reset()
@@ -186,7 +187,7 @@ class MemoryStream(Stream):
         self._lose(error)
 
     def _receive_reset(self) -> None:
-        """The other side takes nothing any more: an error, after what has arrived, or at once for who has to write."""
+        """The other side takes nothing any more: an error, after what has arrived, or at once if bytes wait here."""
         self._is_reset = True
         if self._core.size:
             self._call_soon(self._force_close, self._reset_error())

@@ -1,9 +1,9 @@
 """Names into addresses: the one way to a name service that everything here takes.
 
 The system's `getaddrinfo` blocks, for as long as servers stay silent, and nothing can interrupt it. asyncio calls it in
-its default executor and uvloop in libuv's four threads: a few names whose servers are dead keep everybody else waiting
-there, and a program that is done waits for them, too. So it is called in threads of our own here, that the end of the
-process does not wait for. An IP address needs none of this and never meets a name service.
+its default executor and uvloop in libuv's four threads: a few names whose servers are dead keep all other callers
+waiting there, and a program that is done waits for them, too. So it is called in threads of our own here, that the end
+of the process does not wait for. An IP address needs none of this and never meets a name service.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ async def resolve(
     Raises:
         OSError: the name is not known, or is none, has no address of the family, or no server answered in time.
 
-    Cancellation: nobody waits for the look-up any more; its thread ends when the system lets it.
+    Cancellation: this caller waits for the look-up no more; its thread ends when the system lets it.
     """
     resolver = _resolvers.get(purpose)
     if resolver is None:
@@ -89,7 +89,7 @@ class Resolver:
 
     @property
     def running(self) -> int:
-        """Look-ups that the system has not answered yet, though nobody may be waiting for them any more."""
+        """Look-ups that the system has not answered yet, though no caller may be waiting for them any more."""
         return self._running
 
     async def resolve(
@@ -138,7 +138,7 @@ class Resolver:
         finally:
             with self._lock, suppress(ValueError):
                 lookup.answers.remove(answer)
-                if not lookup.answers and not lookup.is_running:  # nobody wants to know any more
+                if not lookup.answers and not lookup.is_running:  # no caller wants to know any more
                     self._waiting.remove(lookup)
                     del self._lookups[question]
 
@@ -188,7 +188,7 @@ def asks_the_system(loop: asyncio.AbstractEventLoop) -> bool:
 
 
 def _tell(lookup: _LookUp, found: list[AddressInfo], failure: Exception | None) -> None:
-    """Answers whoever waits, each in the loop of its own. The lock is held."""
+    """Answers every caller that waits, each in the loop of its own. The lock is held."""
     answers, lookup.answers = lookup.answers, []
     for answer in answers:
         with suppress(RuntimeError):  # its loop has been closed

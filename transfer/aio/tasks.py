@@ -8,7 +8,7 @@ from typing import Any
 
 
 class TaskSet:
-    """Like `asyncio.TaskGroup`, for an owner whose tasks come from callbacks and who is closed, not exited.
+    """Like `asyncio.TaskGroup`, for an owner whose tasks come from callbacks and which is closed, not exited.
 
     Args:
         on_error: called with the exception of a task that failed, from the event loop. Cancellation is no failure.

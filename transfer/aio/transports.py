@@ -27,7 +27,7 @@ class StreamTransport(Protocol):
                 called when this returns.
 
         Raises:
-            ConnectionRefusedError: nobody listens there.
+            ConnectionRefusedError: no program listens there.
             OSError: any other reason why there is no connection.
 
         Cancellation: leaves no connection; a protocol that saw `connection_made` sees `connection_lost`.

@@ -126,7 +126,7 @@ class Demultiplexer(Generic[UserT]):
                 self._unclaimed += 1
 
     def take(self) -> list[tuple[UserT, list[Datagram]]]:
-        """What each user is to look at in this turn; nobody whose list would be empty is named."""
+        """What each user is to look at in this turn; a user whose list would be empty is not named."""
         is_shared, share = len(self._seats) > 1, self._config.max_share
         batches: list[tuple[UserT, list[Datagram]]] = []
         for user, seat in self._seats.items():
@@ -141,7 +141,7 @@ class Demultiplexer(Generic[UserT]):
 
     @property
     def sole_user(self) -> UserT | None:
-        """Whom everything is for now, so that it need not be sorted; what is not sorted is not counted either."""
+        """The user that everything is for now, so that it need not be sorted; what is not sorted is not counted."""
         return None if self._waiting else self._sole_user
 
     @property
@@ -164,7 +164,7 @@ class Demultiplexer(Generic[UserT]):
             assert orders == sorted(orders)
 
     def _look_at_claims(self) -> None:
-        """Whom to ask about each first byte: the sort is stable, and `_seats` in the order of joining."""
+        """Which users to ask about each first byte: the sort is stable, and `_seats` in the order of joining."""
         seats = sorted(self._seats.values(), key=lambda seat: seat.claim.order)
         self._by_first_byte = [tuple(seat for seat in seats if byte in seat.claim.first_bytes) for byte in range(256)]
         is_alone = len(seats) == 1 and seats[0].claim.takes_all_alone

@@ -11,7 +11,7 @@ protocol reads; while reading is paused nothing leaves the inbox, the end neithe
 | FLUSHING | FLUSHING                | ENDED: hang up      | ENDED     |
 | ENDED    | ENDED                   | ENDED               | ENDED     |
 
-Whoever drives this asks after each input what is due, and each answer is given once: `pause_due` after writing,
+The caller that drives this asks after each input what is due, and each answer is given once: `pause_due` after writing,
 `closing_due` and `resume_due` after bytes have left, `end_due` after bytes or an end have arrived. The protocol hears
 of the end of everything exactly once because ENDED is entered once: by `closing_due` with HANG_UP, or by `abort`.
 """
@@ -40,7 +40,7 @@ class Closing(Enum):
 
 
 class StreamCore:
-    """The state of one end. It moves no bytes of its own accord and calls nobody.
+    """The state of one end. It moves no bytes of its own accord and calls nothing.
 
     Args:
         queue: what is written goes here; a medium in the same memory may let the other end read from it.

@@ -26,7 +26,7 @@ class RateLimiter:
         self._parent = parent
         self._rate_bytes_per_s: float | None = None
         self._tokens = 0.0
-        self._spare = 0.0  # of the tokens, what nobody has claimed
+        self._spare = 0.0  # of the tokens, what no claim has
         self._part = 0.0  # what each claim has earned, since whenever
         self._claims: dict[RateLimiter, _Claim] = {}  # the one that asked last is last
         self._updated_at = float("-inf")
@@ -123,7 +123,7 @@ class RateLimiter:
             self._spare = min(rate, self._spare + claim.tokens)
 
     def _settle(self, claim: _Claim, rate: float) -> None:
-        """Gives a claim what it earned; what is more than its part of all that can be saved up is anybody's."""
+        """Gives a claim what it earned; what is more than its part of all that can be saved up is free for others."""
         claim.tokens += self._part - claim.seen
         claim.seen = self._part
         surplus = claim.tokens - rate / len(self._claims)

@@ -125,7 +125,7 @@ class BlockedFunctions:
             self._parked.release()
             return
         if error is not None:
-            first = self._blocked[0]  # nobody can block before the first thread does
+            first = self._blocked[0]  # no other thread can block before the first one does
             first.error = error
             first.lock.release()
             return

@@ -30,7 +30,7 @@ class DatagramEndpoint(asyncio.DatagramTransport):
 
     Attributes:
         local: what it is bound to.
-        remote: where it is connected to, or None: it then hears everybody.
+        remote: where it is connected to, or None: it then hears every sender.
         options: of its socket.
         on_closed: called when it is closed.
     """
@@ -122,7 +122,7 @@ class DatagramEndpoint(asyncio.DatagramTransport):
             self._report("datagram_received() failed", error)
 
     def refuse(self) -> None:
-        """The other side says that nobody listens there."""
+        """The other side says that no program listens there."""
         if not self._closing:
             error = ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
             self._context.run(self._protocol.error_received, error)

@@ -18,7 +18,7 @@ class DiskConfig:
         sync_s: time of each sync.
         rate_bytes_per_s: of reading and writing; None is infinite.
         capacity_bytes: a write beyond it fails with ENOSPC; None is infinite.
-        flipped_bits_per_gib: expected number of bits that each gibibyte written gets wrong without anybody noticing.
+        flipped_bits_per_gib: expected number of bits that each gibibyte written gets wrong without an error.
         sector_bytes: what a crash leaves either old or new, never mixed.
         writeback_s: what was written so long ago is on the disk without a sync (Linux: 30 s by default).
     """
@@ -120,7 +120,7 @@ class Disk:
         del self._files[name]
 
     def flip_bit(self, name: str, offset: int, bit: int = 0) -> None:
-        """Corrupts one bit of what is stored, without anybody noticing."""
+        """Corrupts one bit of what is stored, without an error."""
         self._file(name).data[offset] ^= 1 << bit
 
     @property

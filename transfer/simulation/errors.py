@@ -26,7 +26,7 @@ class LeakError(SimulationError, RuntimeError):
 
 
 class UnhandledError(SimulationError, RuntimeError):
-    """A callback or a task failed and nobody looked; the first such failure is the `__cause__`."""
+    """A callback or a task failed, and no code looked at the error; the first such failure is the `__cause__`."""
 
 
 class NotSimulatedError(SimulationError, NotImplementedError):

@@ -99,7 +99,7 @@ class InlineExecutor:
             cost_us = self._cost_us + (self._charged_us or 0)
             self._charged_us = None
             asyncio._set_running_loop(self._loop)
-        # In no host's context: a crash must not leave behind a future that nobody will ever finish.
+        # In no host's context: a crash must not leave behind a future that will never be finished.
         self._loop.call_later(cost_us / 1_000_000, _finish, future, result, error, context=contextvars.Context())
 
 

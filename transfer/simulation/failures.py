@@ -47,7 +47,7 @@ class ExceptionReports(asyncio.AbstractEventLoop):
 
 
 def _is_of_a_dead_host(context: dict[str, Any]) -> bool:
-    """What a program does while its host dies is nobody's business: in truth it would not run at all."""
+    """What a program does while its host dies is no failure: in truth it would not run at all."""
     if any(getattr(context.get(key), "has_crashed", False) for key in ("task", "future")):
         return True
     handle_context = getattr(context.get("handle"), "_context", None)

@@ -83,7 +83,7 @@ class PathFault:
 
 
 class Partition(PathFault):
-    """Nothing passes between hosts of different groups; hosts in no group see everybody."""
+    """Nothing passes between hosts of different groups; hosts in no group see every host."""
 
     name = "partition"
     code = -10
@@ -123,7 +123,7 @@ class Clog(BlackHole):
 class Crash:
     """A host without power.
 
-    At once: its sockets are gone without a word to anybody, what its disk had not synced is lost or torn, its timers
+    At once: its sockets are gone without a word to any peer, what its disk had not synced is lost or torn, its timers
     never fire, its tasks are cancelled (what they do while they end reaches neither network nor disk, and what they
     start ends at once). `restart`, or the end of the `with` block, switches an empty machine on again: start your
     program anew inside another `with simulation.host(…)`.

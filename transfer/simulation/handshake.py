@@ -20,7 +20,7 @@ class Handshake:
 
     Attributes:
         done: resolves when the other side has answered.
-            ConnectionRefusedError: nobody listens there.
+            ConnectionRefusedError: no program listens there.
             TimeoutError: no answer within `connect_timeout_s`, with attempts after 1, 3, 7, … seconds (RFC 6298).
             OSError: this host has no way there.
         route: once done, where the connection ends.

@@ -105,7 +105,7 @@ class Host:
         return is_multicast(ip) or any(network == address.rpartition(".")[0] for address in self.addresses)
 
     def free_port(self, taken: dict[Endpoint, DatagramEndpoint] | dict[Endpoint, ListeningAddress], ip: str) -> int:
-        """The next port nobody has bound; ports are not reused before the range has been gone through.
+        """The next port that no socket is bound to; ports are not reused before the range has been gone through.
 
         Raises:
             OSError: all are taken.

@@ -1,4 +1,4 @@
-"""Datagrams for everybody: multicast groups and broadcasts reach the hosts of one local network.
+"""Datagrams for many hosts at once: multicast groups and broadcasts reach the hosts of one local network.
 
 A local network is all hosts behind one NAT box; among hosts with public addresses it is a /24 of IPv4 or a /64 of
 IPv6. Each of them gets a copy over its own link from the sender, with that link's delay and loss. A socket hears a

@@ -118,7 +118,7 @@ class Firewall:
     """Lets in answers, and whatever goes to an open port.
 
     Args:
-        open_tcp: ports that everybody may reach.
+        open_tcp: ports that every host may reach.
         open_udp: see `open_tcp`.
         memory_s: how long after the last packet out an endpoint may still answer.
     """

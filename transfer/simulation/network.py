@@ -110,7 +110,7 @@ class Network:
     # The way of a packet.
 
     def route(self, host: Host, protocol: str, source: Endpoint, target: Endpoint) -> Route | None:
-        """Through NAT boxes to the host that `target` stands for; None when nobody has that address."""
+        """Through NAT boxes to the host that `target` stands for; None when no host has that address."""
         ip = target[0]
         if is_loopback(ip) and ip not in host.realm.hosts:
             return Route(host, host.loopback, source, target)

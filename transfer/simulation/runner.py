@@ -86,7 +86,7 @@ def run(scenario: Scenario[T], *, seed: int = 0, config: RunConfig | None = None
         options: single fields of the config, for example `link=Link(delay_s=0.05)`.
 
     Raises:
-        SimulationError: deadlock, livelock, time limit, leak, or an exception that nobody handled.
+        SimulationError: deadlock, livelock, time limit, leak, or an exception that was not handled.
         BaseException: whatever the scenario raises. Every failure carries notes: the last events, the pending tasks,
             and the command that replays it.
     """

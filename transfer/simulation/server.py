@@ -213,7 +213,7 @@ class Reception:
         self._channel = channel
 
     def receive_segment(self, kind: Kind, data: bytes) -> None:
-        """The last step of the handshake; nobody listening any more answers with a reset."""
+        """The last step of the handshake; an address without a listener answers with a reset."""
         channel = self._channel
         if channel is None or kind is Kind.RESET:
             return

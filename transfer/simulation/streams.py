@@ -118,7 +118,7 @@ class SimulatedStream(Stream):
             self.channel.close()
             self._force_close(ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET)))
         elif self._core.phase is Phase.ENDED:
-            if kind is Kind.DATA:  # nobody will ever read it (RFC 9293, 3.10.7.1)
+            if kind is Kind.DATA:  # no program will ever read it (RFC 9293, 3.10.7.1)
                 self.channel.send(Kind.RESET)
         elif kind is Kind.DATA or kind is Kind.EOF:
             if kind is Kind.DATA:

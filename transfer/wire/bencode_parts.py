@@ -1,4 +1,4 @@
-"""Large bencoded dictionaries, decoded a little at a time, so that nobody else has to wait for all of it.
+"""Large bencoded dictionaries, decoded a little at a time, so that other work need not wait for all of it.
 
 A decoder in C keeps every other thread of the interpreter waiting while it works: a second for the metadata of 300,000
 files. Here the data is scanned in Python, and only short stretches of it are handed to the decoder.

@@ -103,7 +103,8 @@ def _replacements() -> list[Replacement]:
     return [found for name, function in simulated.items() for found in replacement(time, name, function)]
 
 
-# Dates. The methods of `datetime` that read the clock or the time zone of the machine are written in C and call nobody.
+# Dates. The methods of `datetime` that read the clock or the time zone of the machine are written in C and call nothing
+# that could be replaced.
 
 
 def _now(cls: Any, tz: datetime.tzinfo | None = None) -> Any:

@@ -11,7 +11,7 @@ from transfer.simulation.process.replacing import Replacement, replacement
 
 
 def _as_completed(world: World, fs: Iterable[Any], *, timeout: float | None = None) -> Any:
-    """asyncio starts bare coroutines in the order of a set, which is that of their addresses."""
+    """The original starts bare coroutines in the order of a set, which is that of their addresses."""
     return _REAL_AS_COMPLETED([asyncio.ensure_future(future) for future in fs], timeout=timeout)
 
 

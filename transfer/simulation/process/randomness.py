@@ -124,7 +124,7 @@ def _sleeping_kind(kind: type[random.Random]) -> type[random.Random]:
 
 
 def _look_for_older_ones() -> None:
-    """Generators from before this module was there: nobody knows how they were seeded."""
+    """Generators from before this module was there: how they were seeded is not known."""
     for thing in gc.get_objects():
         if type(thing) is random.Random and thing is not _SHARED:
             _unseeded.add(thing)
