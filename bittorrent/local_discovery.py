@@ -136,7 +136,7 @@ class LocalDiscoveryCore:
             return []
         known = [info_hash for info_hash in heard.info_hashes if info_hash in self._due]
         for info_hash in known:  # a newcomer, perhaps: it shall hear of us soon
-            self._due[info_hash] = min(self._due[info_hash], self._earliest(info_hash, now))
+            self._due[info_hash] = min(self._due[info_hash], self._earliest(info_hash, now=now))
         return [(info_hash, peer) for info_hash in known]
 
     # Commands
@@ -144,7 +144,7 @@ class LocalDiscoveryCore:
     def add(self, info_hash: bytes, *, now: float) -> None:
         """From now on a torrent is announced."""
         if info_hash not in self._due:
-            self._due[info_hash] = self._earliest(info_hash, now)
+            self._due[info_hash] = self._earliest(info_hash, now=now)
 
     def remove(self, info_hash: bytes) -> None:
         """A torrent is announced no more."""
@@ -157,7 +157,7 @@ class LocalDiscoveryCore:
         due = [info_hash for info_hash, at in self._due.items() if at <= now]
         for info_hash in due:
             self._due[info_hash] = now + self._config.interval_s
-            self._note(info_hash, now)
+            self._note(info_hash, now=now)
         return [
             Announcement(port=self._port, info_hashes=tuple(due[at : at + MAX_INFO_HASHES]), cookie=self._cookie)
             for at in range(0, len(due), MAX_INFO_HASHES)
@@ -167,11 +167,11 @@ class LocalDiscoveryCore:
         """When something is due; None without any torrent."""
         return min(self._due.values(), default=None)
 
-    def _earliest(self, info_hash: bytes, now: float) -> float:
+    def _earliest(self, info_hash: bytes, *, now: float) -> float:
         announced_at = self._announced.get(info_hash)
         return now if announced_at is None else max(now, announced_at + self._config.min_interval_s)
 
-    def _note(self, info_hash: bytes, now: float) -> None:
+    def _note(self, info_hash: bytes, *, now: float) -> None:
         self._announced[info_hash] = now
         self._announced.move_to_end(info_hash)
         while self._announced and next(iter(self._announced.values())) <= now - self._config.min_interval_s:

@@ -29,16 +29,16 @@ class RateMeter:
             self._slots[-1][1] += size
         else:
             self._slots.append([now, size])
-            self._forget(now)
+            self._forget(now=now)
         self._total += size
 
     def rate_bytes_per_s(self, *, now: float) -> float:
         """The average; before a whole window has passed, over the time since the first byte (at least one second)."""
-        self._forget(now)
+        self._forget(now=now)
         if self._started is None or not self._slots:
             return 0.0
         return self._total / min(self._window_s, max(1.0, now - self._started))
 
-    def _forget(self, now: float) -> None:
+    def _forget(self, *, now: float) -> None:
         while self._slots and now - self._slots[0][0] > self._window_s:
             self._total -= self._slots.popleft()[1]

@@ -60,16 +60,16 @@ class Visitors:
         victim = None
         from_host = [key for key, visit in self._visits.items() if visit.host == host]
         if len(from_host) >= self._config.max_connections_per_host:
-            victim = self._least_useful(from_host, now)
+            victim = self._least_useful(from_host, now=now)
         elif len(self._visits) >= self._config.max_connections:
-            victim = self._least_useful(list(self._visits), now)
+            victim = self._least_useful(list(self._visits), now=now)
         else:
-            self._visits[number] = _Visit(host, now)
+            self._visits[number] = _Visit(host, now=now)
             return True, None
         if victim is None:
             return False, None
         del self._visits[victim]
-        self._visits[number] = _Visit(host, now)
+        self._visits[number] = _Visit(host, now=now)
         return True, victim
 
     def left(self, number: int) -> None:
@@ -80,19 +80,19 @@ class Visitors:
         """Bytes came: the first of a request set its deadline."""
         visit = self._visits.get(number)
         if visit is not None and visit.state is _State.IDLE:
-            visit.change(_State.ASKING, now)
+            visit.change(_State.ASKING, now=now)
 
     def asked(self, number: int, *, now: float) -> None:
         """A whole request is here, and is being answered."""
         visit = self._visits.get(number)
         if visit is not None:
-            visit.change(_State.SERVED, now)
+            visit.change(_State.SERVED, now=now)
 
     def answered(self, number: int, *, now: float) -> None:
         """The answer is complete."""
         visit = self._visits.get(number)
         if visit is not None:
-            visit.change(_State.IDLE, now)
+            visit.change(_State.IDLE, now=now)
 
     def stalled(self, number: int, *, now: float) -> None:
         """What was written is not taken."""
@@ -132,7 +132,7 @@ class Visitors:
                 return min(stalled, visit.since + config.idle_timeout_s)
         return stalled
 
-    def _least_useful(self, numbers: list[int], now: float) -> int | None:
+    def _least_useful(self, numbers: list[int], *, now: float) -> int | None:
         idle = [number for number in numbers if self._visits[number].state is not _State.SERVED]
         if idle:
             return min(idle, key=lambda number: self._visits[number].since)
@@ -153,13 +153,13 @@ class _State(Enum):
 class _Visit:
     __slots__ = ("host", "since", "stalled_at", "state")
 
-    def __init__(self, host: bytes, now: float) -> None:
+    def __init__(self, host: bytes, *, now: float) -> None:
         self.host = host
         self.state = _State.ASKING
         self.since = now
         self.stalled_at: float | None = None
 
-    def change(self, state: _State, now: float) -> None:
+    def change(self, state: _State, *, now: float) -> None:
         self.state = state
         self.since = now
 

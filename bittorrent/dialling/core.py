@@ -118,7 +118,7 @@ class DiallingCore:
         Args:
             wants_seeds: whether those that have everything are of use.
         """
-        room = self._room_to_call(now)
+        room = self._room_to_call(now=now)
         if room <= 0:
             return []
         chosen = self._calls.next(
@@ -268,7 +268,7 @@ class DiallingCore:
 
     def is_path_due(self, *, now: float) -> bool:
         """Whether somebody is to be called over another path, at once."""
-        return self._calls.is_path_waiting and self._room_to_call(now) > 0
+        return self._calls.is_path_waiting and self._room_to_call(now=now) > 0
 
     @property
     def takes_connections(self) -> bool:
@@ -309,7 +309,7 @@ class DiallingCore:
     def _is_full(self) -> bool:
         return len(self._connections) >= self._config.max_connections or self._tally.room <= 0
 
-    def _room_to_call(self, now: float) -> int:
+    def _room_to_call(self, *, now: float) -> int:
         if not self.takes_connections:
             return 0
         config = self._config
@@ -326,13 +326,13 @@ class DiallingCore:
 
     def _make_room(self, newcomer: Address, *, is_host_full: bool, now: float) -> tuple[Eviction, ...]:
         """Who gives way to one more; nobody: there is no room for it."""
-        slow = [it for it in self._connections.begun() if self._gives_way(it, now)] if not is_host_full else []
+        slow = [it for it in self._connections.begun() if self._gives_way(it, now=now)] if not is_host_full else []
         if slow:
             return self._evict([min(slow, key=lambda it: it.since).number], FULL)
         victim = self._turnover.for_newcomer(newcomer, is_host_full=is_host_full, now=now)
         return self._evict([self._connections.number_of(victim)], FULL) if victim is not None else ()
 
-    def _gives_way(self, connection: Connection, now: float) -> bool:
+    def _gives_way(self, connection: Connection, *, now: float) -> bool:
         """Whether we called it, and it has said nothing for so long."""
         is_slow = now - connection.since >= self._config.slow_dial_s
         return connection.stage is Stage.GREETING and is_slow and not connection.is_leaving

@@ -104,7 +104,7 @@ class PeerList:
             return False
         if len(self._peers) >= self._config.max_peers and not self._make_room(source):
             return False
-        self._peers[address] = _Peer(source, now, self.rank(address))
+        self._peers[address] = _Peer(source, self.rank(address), now=now)
         if source == PeerSource.PEX:
             self._hearsay.add(address)
         return True
@@ -203,7 +203,7 @@ class PeerList:
         if peer is not None:
             peer.state = _State.IDLE
             peer.failures = 0
-            self._retry(peer, now, self._config.reconnect_s)
+            self._retry(peer, self._config.reconnect_s, now=now)
             self._failing.pop(address, None)
 
     def failed(self, address: Address, *, now: float) -> None:
@@ -222,7 +222,7 @@ class PeerList:
         limit = config.max_manual_backoff_s if is_manual else config.max_backoff_s
         first = config.manual_backoff_s if is_manual else config.backoff_s
         doublings = min(peer.failures - 1, _MAX_DOUBLINGS)
-        self._retry(peer, now, min(limit, first * 2**doublings))
+        self._retry(peer, min(limit, first * 2**doublings), now=now)
         if not is_manual:
             self._failing[address] = None
 
@@ -291,7 +291,7 @@ class PeerList:
             assert not is_failing or address in self._failing
         assert self._failing.keys() <= self._peers.keys()
 
-    def _retry(self, peer: _Peer, now: float, pause_s: float) -> None:
+    def _retry(self, peer: _Peer, pause_s: float, *, now: float) -> None:
         peer.next_attempt = now if peer.is_hurried else now + pause_s
         peer.is_hurried = False
 
@@ -322,7 +322,7 @@ class _State(Enum):
 class _Peer:
     __slots__ = ("failures", "is_hurried", "is_seed", "next_attempt", "priority", "sources", "state")
 
-    def __init__(self, sources: PeerSource, now: float, priority: int) -> None:
+    def __init__(self, sources: PeerSource, priority: int, *, now: float) -> None:
         self.sources = sources
         self.state = _State.IDLE
         self.failures = 0

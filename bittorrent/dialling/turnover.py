@@ -65,7 +65,7 @@ class Turnover(Generic[P]):
         had_its_turn = share in self._turned_out or any(
             share_of(peer.address.host) == share for peer in self._peers.values()
         )
-        useless = [peer for peer in self._peers.values() if self._is_useless(peer, now)]
+        useless = [peer for peer in self._peers.values() if self._is_useless(peer, now=now)]
         if is_host_full or had_its_turn:  # and it must not make its own connections younger by replacing them
             useless = [
                 peer
@@ -89,7 +89,7 @@ class Turnover(Generic[P]):
 
     def for_call(self, *, now: float) -> P | None:
         """Who gives way to somebody that we want to call, because it may give us what these do not."""
-        victim = self._least([peer for peer in self._peers.values() if self._is_useless(peer, now)])
+        victim = self._least([peer for peer in self._peers.values() if self._is_useless(peer, now=now)])
         if victim is None and self._is_due(now=now):
             idle = [
                 peer
@@ -111,7 +111,7 @@ class Turnover(Generic[P]):
         """Asserts what the class docstring promises."""
         assert len(self._turned_out) <= self._config.max_remembered
 
-    def _is_useless(self, peer: P, now: float) -> bool:
+    def _is_useless(self, peer: P, *, now: float) -> bool:
         """It has had its chance, and nobody loses anything with it."""
         if not peer.is_torrent_known or peer.is_closed or peer.am_interested:
             return False

@@ -61,7 +61,7 @@ class Outbox:
             held: what the peer has; None when that is not known.
         """
         if self._haves:
-            self._put_haves(held, now)
+            self._put_haves(held, now=now)
         chunks, self._chunks = self._chunks, []
         return chunks
 
@@ -78,7 +78,7 @@ class Outbox:
         """The bytes of all messages. Cost: O(messages)."""
         return sum(map(len, self._chunks))
 
-    def _put_haves(self, held: Bitfield | None, now: float) -> None:
+    def _put_haves(self, held: Bitfield | None, *, now: float) -> None:
         news, self._haves = self._haves, []
         if held:
             known = set(held) if len(news) > MANY else held

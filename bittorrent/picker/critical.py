@@ -69,7 +69,7 @@ class CriticalRequests:
                 continue
             limit = count
             if not rate or now + (ahead + 1) * BLOCK_SIZE / rate > self._deadlines.of[index]:
-                if self._is_for_others(view, index, now):
+                if self._is_for_others(view, index, now=now):
                     continue
                 limit = ceil(self._pieces.free_blocks(index) * self._share(rate))
             piece = self._policy.named(view, index) if limit else None
@@ -100,17 +100,17 @@ class CriticalRequests:
                 requesters = self._in_flight.requesters(block)
                 if view.id in requesters or len(requesters) >= self._config.critical_requesters:
                     continue
-                missing_s = min(self._remaining_s(peer, block, now) for peer in requesters)
+                missing_s = min(self._remaining_s(peer, block, now=now) for peer in requesters)
                 ours_s = (ahead + 1) * BLOCK_SIZE / rate
                 if now + missing_s > self._deadlines.of[index] and 2 * ours_s < missing_s:
                     ahead += 1
                     yield block
 
-    def _is_for_others(self, view: PeerView, index: int, now: float) -> bool:
+    def _is_for_others(self, view: PeerView, index: int, *, now: float) -> bool:
         """Whether somebody who has the piece is so much faster that this peer had better do something else."""
         fastest = next((other for other in reversed(self._peers.by_rate) if other.has(index)), view)
         rate = self._rate(view)
-        if fastest is not view and fastest.rate_bytes_per_s and self._has_stopped(view, rate, now):
+        if fastest is not view and fastest.rate_bytes_per_s and self._has_stopped(view, rate, now=now):
             return True
         return rate * self._config.steal_factor < (fastest.rate_bytes_per_s or 0.0)
 
@@ -126,18 +126,18 @@ class CriticalRequests:
         total = self._peers.total_rate_bytes_per_s
         return min(1.0, rate / total) if total and rate else 1 / len(self._peers)
 
-    def _remaining_s(self, peer: int, block: Block, now: float) -> float:
+    def _remaining_s(self, peer: int, block: Block, *, now: float) -> float:
         """How long a peer will still need for a block it was asked for; infinite when it seems to have stopped."""
         view = self._peers.view(peer)
         rate = self._rate(view)
-        if self._has_stopped(view, rate, now):
+        if self._has_stopped(view, rate, now=now):
             return inf
         needed_s = self._in_flight.position(peer, block) * BLOCK_SIZE / rate if rate else 0.0
         waited_s = now - self._in_flight.asked_at(peer, block)
         is_overdue = view.rate_bytes_per_s is None and waited_s > needed_s + self._config.late_after_s
         return inf if is_overdue else needed_s
 
-    def _has_stopped(self, view: PeerView, rate: float, now: float) -> bool:
+    def _has_stopped(self, view: PeerView, rate: float, *, now: float) -> bool:
         if view.rate_bytes_per_s == 0:
             return True
         return view.head is not None and now - view.head_since > self._patience_s(rate)

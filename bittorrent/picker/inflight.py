@@ -32,7 +32,7 @@ class InFlight:
         """Forget a peer, which has nothing outstanding any more."""
         del self._by_peer[peer]
 
-    def add(self, peer: int, block: Block, now: float) -> None:
+    def add(self, peer: int, block: Block, *, now: float) -> None:
         """Note a request. Asking a second peer makes the block the youngest again."""
         self._by_peer[peer][block] = now
         others = self._pop(block)
@@ -41,7 +41,7 @@ class InFlight:
         else:
             self._by_block[block] = (peer,)
 
-    def add_fresh(self, peer: int, blocks: Sequence[Block], now: float) -> None:
+    def add_fresh(self, peer: int, blocks: Sequence[Block], *, now: float) -> None:
         """`add` for blocks that nobody is asked for."""
         self._by_peer[peer].update(dict.fromkeys(blocks, now))
         self._by_block.update(dict.fromkeys(blocks, (peer,)))

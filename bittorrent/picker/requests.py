@@ -70,7 +70,7 @@ class BlockRequests:
             free ^= lowest
             begin = (lowest.bit_length() - 1) * BLOCK_SIZE
             fresh.append(Block(index, begin, BLOCK_SIZE if begin + BLOCK_SIZE <= size else size - begin))
-        self._in_flight.add_fresh(peer, fresh, now)
+        self._in_flight.add_fresh(peer, fresh, now=now)
         if piece.exclusive:
             self._parole.note(index, peer, now=now)
         blocks += fresh
@@ -82,7 +82,7 @@ class BlockRequests:
     def ask_again(self, view: PeerView, chosen: Iterable[Block], blocks: list[Block], *, now: float) -> None:
         """Requests blocks that others were asked for already, and appends them to `blocks`."""
         for block in list(chosen):
-            self._in_flight.add(view.id, block, now)
+            self._in_flight.add(view.id, block, now=now)
             self.duplicate_requests += 1
             blocks.append(block)
 

@@ -52,13 +52,13 @@ def judge_files(torrent: FileSet, have: Bitfield, found: Mapping[int, int]) -> V
     return Verdict(tuple(foreign), tuple(unclear))
 
 
-def begun_by_us(begun: bytes, then: Sequence[FileStamp | None], now: Sequence[FileStamp | None]) -> set[int]:
+def begun_by_us(begun: bytes, then: Sequence[FileStamp | None], present: Sequence[FileStamp | None]) -> set[int]:
     """The files that an earlier run began, of which its state tells: see `ResumeState.begun`."""
     marks = begun or bytes(AT_REST if stamp is not None else 0 for stamp in then[:-1])
     return {
         number
         for number, mark in enumerate(marks)
-        if mark == BEING_WRITTEN or (mark == AT_REST and then[number] == now[number] is not None)
+        if mark == BEING_WRITTEN or (mark == AT_REST and then[number] == present[number] is not None)
     }
 
 

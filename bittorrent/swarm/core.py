@@ -91,7 +91,7 @@ class SwarmCore:
         Args:
             is_dialled: we opened it.
         """
-        self._at(now)
+        self._at(now=now)
         self._numbers += 1
         number = self._numbers
         peer = SwarmPeer(
@@ -116,14 +116,14 @@ class SwarmCore:
 
     def receive(self, number: int, size: int, *, now: float) -> None:
         """`size` bytes arrived in the buffer of a peer. Never raises for what they are."""
-        self._at(now)
+        self._at(now=now)
         peer = self.peers[number]
         peer.core.buffer_updated(size, now=now)
         self._drain(peer)
 
     def remove_peer(self, number: int, *, now: float) -> None:
         """The connection is gone. What it owed us is asked from others."""
-        self._at(now)
+        self._at(now=now)
         peer = self.peers.pop(number)
         peer.core.block_sink = _drop_blocks
         self._touched.pop(number, None)
@@ -135,7 +135,7 @@ class SwarmCore:
 
     def handle_timer(self, *, now: float) -> None:
         """Chokes, gives up on silent peers, keeps connections alive. About once a second."""
-        self._at(now)
+        self._at(now=now)
         if now < self._next_tick:
             if self._is_rechoke_due:
                 self._rechoke()
@@ -197,7 +197,7 @@ class SwarmCore:
         downloads.take_up(unfinished)
         self._uploads.begin(geometry, downloads.picker.have, super_seed=super_seed)
         self._transfers = SwarmTransfers(self.peers, self._touch, downloads=downloads, uploads=self._uploads)
-        self._at(now)
+        self._at(now=now)
         self._exchange.begin(private=private)
         shown = list(self._uploads.shown) if self.peers else []
         for peer in list(self.peers.values()):
@@ -211,7 +211,7 @@ class SwarmCore:
 
     def set_priorities(self, priorities: bytes, *, now: float) -> None:
         """The priority of each piece, from 0 (not wanted) to 7."""
-        self._begun(now).set_priorities(priorities)
+        self._begun(now=now).set_priorities(priorities)
 
     def set_deadlines(
         self, reader: int, deadlines: Mapping[int, float], *, is_urgent: bool = False, now: float
@@ -222,23 +222,23 @@ class SwarmCore:
             reader: any number, one for each.
             is_urgent: it waits already.
         """
-        self._begun(now).downloads.set_deadlines(reader, deadlines, is_urgent=is_urgent)
+        self._begun(now=now).downloads.set_deadlines(reader, deadlines, is_urgent=is_urgent)
 
     def piece_verified(self, completed: PieceCompleted, *, now: float) -> None:
         """The piece has its hash and is on disk: only now it counts and is offered to others."""
-        self._begun(now).piece_verified(completed)
+        self._begun(now=now).piece_verified(completed)
 
     def piece_failed(self, completed: PieceCompleted, *, now: float) -> None:
         """The piece has another hash: it is fetched again, and each peer that must have lied is dropped."""
-        self._begun(now).piece_failed(completed)
+        self._begun(now=now).piece_failed(completed)
 
     def piece_found(self, index: int, *, now: float) -> None:
         """A piece that was missing is on disk all the same; nothing if it is being fetched."""
-        self._begun(now).piece_found(index)
+        self._begun(now=now).piece_found(index)
 
     def piece_lost(self, index: int, *, now: float) -> None:
         """A verified piece cannot be read back: it is fetched again, and not offered meanwhile (BEP 54)."""
-        self._begun(now).piece_lost(index)
+        self._begun(now=now).piece_lost(index)
 
     def uploads_from(self, number: int, max_bytes: int) -> list[Block]:
         """Takes requests of a peer off its queue, up to `max_bytes` but at least one: read them, then `send_block`."""
@@ -250,7 +250,7 @@ class SwarmCore:
 
     def send_blocks(self, number: int, blocks: Sequence[tuple[Block, bytes | memoryview]], *, now: float) -> None:
         """Answers requests of a peer, unless it is gone or was choked meanwhile."""
-        self._at(now)
+        self._at(now=now)
         peer = self.peers.get(number)
         if peer is not None:
             self._uploads.send(peer, blocks)
@@ -421,12 +421,12 @@ class SwarmCore:
         self._is_rechoke_due = False
         self._uploads.rechoke(seeding=self.is_finished)
 
-    def _begun(self, now: float) -> SwarmTransfers:
+    def _begun(self, *, now: float) -> SwarmTransfers:
         assert self._transfers is not None
-        self._at(now)
+        self._at(now=now)
         return self._transfers
 
-    def _at(self, now: float) -> None:
+    def _at(self, *, now: float) -> None:
         self._now = self._uploads.now = now
         if self._transfers is not None:
             self._transfers.downloads.now = now

@@ -46,7 +46,7 @@ class SwarmMetadata:
         """A peer may offer the metadata."""
         if self.info_bytes is None and peer.core.remote_peer.metadata_size is not None:
             self._exchange.offer(peer.number, peer.core.remote_peer.metadata_size)
-            self._request(now)
+            self._request(now=now)
 
     def remove_peer(self, number: int) -> None:
         """The peer is gone."""
@@ -64,7 +64,7 @@ class SwarmMetadata:
         if self.info_bytes is not None:
             self._events.append(MetadataCompleted(self.info_bytes))
         else:
-            self._request(now)
+            self._request(now=now)
 
     def handle_timer(self, *, now: float) -> None:
         """Replaces silent sources; those that we called are called anew. About once a second."""
@@ -75,9 +75,9 @@ class SwarmMetadata:
                     peer.core.close("the peer does not answer what it is asked about the metadata")
                     self._exchange.forget(number)
                     self._touch(peer)
-            self._request(now)
+            self._request(now=now)
 
-    def _request(self, now: float) -> None:
+    def _request(self, *, now: float) -> None:
         for number, request in self._exchange.requests_to_send(now=now):
             self._peers[number].core.request_metadata([request])
             self._touch(self._peers[number])

@@ -95,7 +95,7 @@ class MetadataExchange:
         if source.asked == message.index:
             source.asked = None
         if isinstance(message, MetadataReject):
-            self._rejected(peer, source, message.index, now)
+            self._rejected(peer, source, message.index, now=now)
             return None
         source.strikes = source.rejects = 0
         copy = self._copy_of(peer, source)
@@ -154,7 +154,7 @@ class MetadataExchange:
                 continue
             index = self._choose(peer, source)
             if index is None:
-                self._refuse(peer, source, now)
+                self._refuse(peer, source, now=now)
                 continue
             source.asked, source.asked_at = index, now
             source.owed.add(index)
@@ -222,13 +222,13 @@ class MetadataExchange:
                 self._copies[(copy.size, sender)] = copy.part_of(sender)
         return None
 
-    def _rejected(self, peer: int, source: _Source, index: int, now: float) -> None:
+    def _rejected(self, peer: int, source: _Source, index: int, *, now: float) -> None:
         source.rejected.add(index)
         source.rejects += 1
         if source.rejects >= MAX_REJECTS or len(self._mistrusted & {source.size}):
-            self._refuse(peer, source, now)
+            self._refuse(peer, source, now=now)
 
-    def _refuse(self, peer: int, source: _Source, now: float) -> None:
+    def _refuse(self, peer: int, source: _Source, *, now: float) -> None:
         self._drop(peer)
         self._refused[peer] = source, now + self._retry_s
 

@@ -70,10 +70,10 @@ def torrent_statistics(
 
 def peer_statistics(core: SwarmCore, *, now: float) -> tuple[PeerStats, ...]:
     """The connected peers, in the order they came."""
-    return tuple(_peer(peer, core.picker, now) for peer in core.peers.values() if not peer.core.is_closed)
+    return tuple(_peer(peer, core.picker, now=now) for peer in core.peers.values() if not peer.core.is_closed)
 
 
-def _peer(peer: SwarmPeer, picker: PiecePicker | None, now: float) -> PeerStats:
+def _peer(peer: SwarmPeer, picker: PiecePicker | None, *, now: float) -> PeerStats:
     remote = peer.core.remote_peer
     bits = peer.core.bits
     return PeerStats(

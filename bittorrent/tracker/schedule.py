@@ -72,7 +72,7 @@ class AnnounceSchedule:
             shuffled = list(dict.fromkeys(urls))
             rng.shuffle(shuffled)
             if shuffled:
-                self._tiers.append(_Tier(shuffled[: config.max_trackers], now))
+                self._tiers.append(_Tier(shuffled[: config.max_trackers], now=now))
 
     def due(self, *, now: float) -> list[Announce]:
         """The announcements to make now, at most one for each tier; they count as under way from now on."""
@@ -192,7 +192,7 @@ class _Tier:
         "urls",
     )
 
-    def __init__(self, urls: list[str], now: float) -> None:
+    def __init__(self, urls: list[str], *, now: float) -> None:
         self.urls = urls
         self.position = 0
         self.next_at = now

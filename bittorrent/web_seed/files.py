@@ -56,7 +56,7 @@ class ServedFiles:
             if self._strikes[number] < MAX_STRIKES or len(self._spans.numbers) == 1:
                 return []
         self._bad[number] = bad = _BadFile(str(error), is_passing=not error.is_final)
-        self._put_off(number, bad, now)
+        self._put_off(number, bad, now=now)
         return [piece for piece in self._pieces_of(number) if self.have.clear(piece)]
 
     def fetched(self, number: int) -> None:
@@ -88,7 +88,7 @@ class ServedFiles:
         bad = self._bad[number]
         bad.reason = str(error)
         bad.is_passing = not error.is_final
-        self._put_off(number, bad, now)
+        self._put_off(number, bad, now=now)
 
     def postpone(self, number: int, *, now: float) -> None:
         """A bad file is not needed now."""
@@ -190,7 +190,7 @@ class ServedFiles:
     def _is_lacking(self, piece: int) -> bool:
         return piece in self._spoilt_pieces or any(number in self._bad for number in self._files_in(piece))
 
-    def _put_off(self, number: int, bad: _BadFile, now: float) -> None:
+    def _put_off(self, number: int, bad: _BadFile, *, now: float) -> None:
         key = (number, bad.is_passing)
         doublings = self._failures.get(key, 0)
         self._failures[key] = doublings + 1

@@ -54,7 +54,7 @@ class Following:
         loop = asyncio.get_running_loop()
         told_at = -float("inf")
         while True:
-            self._look_at_goals(loop.time())
+            self._look_at_goals(now=loop.time())
             interval_s = self._config.refresh_interval_s * max(1.0, len(self._roster) / self._config.many_jobs)
             if self._has_begun.is_set() or loop.time() - told_at >= interval_s:
                 self._has_begun.clear()
@@ -134,7 +134,7 @@ class Following:
             self._events.tell(TorrentCompleted(job=entry.snapshot(explains=True)))
         self.note_change()
 
-    def _look_at_goals(self, now: float) -> None:
+    def _look_at_goals(self, *, now: float) -> None:
         for entry in self._roster:
             job, torrent = entry.job, entry.torrent
             if job.state is not JobState.COMPLETE or job.goal is None or torrent is None:

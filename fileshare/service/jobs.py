@@ -96,13 +96,13 @@ class Job:
         """Something is missing again, or is tried again."""
         self._move(JobState.ACTIVE, from_=(JobState.ACTIVE, JobState.COMPLETE, JobState.FAILED))
         self.error = None
-        self._stop_clock(now)
+        self._stop_clock(now=now)
 
     def fail(self, error: TransferError | OSError, *, now: float) -> None:
         """It cannot go on."""
         self._move(JobState.FAILED, from_=(JobState.ACTIVE, JobState.COMPLETE))
         self.error = error
-        self._stop_clock(now)
+        self._stop_clock(now=now)
 
     def end(self, reason: EndReason, *, now: float) -> None:
         """It is wanted no longer."""
@@ -111,12 +111,12 @@ class Job:
         self.error, self.reason, self.was_complete = None, reason, was_complete
         if was_complete:
             self.seconds = now - self._began_at
-        self._stop_clock(now)
+        self._stop_clock(now=now)
 
     def pause(self, *, now: float) -> None:
         """The time while it is paused is no time of sharing."""
         self.is_paused = True
-        self._stop_clock(now)
+        self._stop_clock(now=now)
 
     def resume(self, *, now: float) -> None:
         """See `pause`."""
@@ -148,7 +148,7 @@ class Job:
         assert (self._sharing_since is not None) == runs
         assert self._shared_s >= 0.0
 
-    def _stop_clock(self, now: float) -> None:
+    def _stop_clock(self, *, now: float) -> None:
         self._shared_s = self.shared_s(now=now)
         self._sharing_since = None
 

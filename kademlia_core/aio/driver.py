@@ -138,11 +138,11 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
         self._timer = None
         if self.is_open:
             now = max(self._loop.time(), deadline)
-            self._look_at_the_wall_clock(now)
+            self._look_at_the_wall_clock(now=now)
             self.core.handle_timer(now=now)
             self.drive()
 
-    def _look_at_the_wall_clock(self, now: float) -> None:
+    def _look_at_the_wall_clock(self, *, now: float) -> None:
         """The loop's clock stands still while a machine sleeps, on Linux at least, and nobody else tells."""
         gap_s = time.time() - self._loop.time()
         if gap_s - self._clock_gap_s > self.core.config.max_sleep_s:

@@ -151,9 +151,7 @@ def calls_with_now(tree: ast.AST) -> Iterator[str]:
             yield f"line {node.lineno}"
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in CORES if name_of(path).startswith(("kademlia_core/", "transfer/"))], ids=name_of
-)
+@pytest.mark.parametrize("path", CORES, ids=name_of)
 def test_now_is_named_where_it_is_given(path: Path) -> None:
     assert list(calls_with_now(ast.parse(path.read_text(encoding="utf-8")))) == []
 

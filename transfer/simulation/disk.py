@@ -90,7 +90,7 @@ class Disk:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), name)
         if file is None:
             file = self._files[name] = _File(self._now())
-        file.write(offset, data, self.config, self._now())
+        file.write(offset, data, self.config, now=self._now())
         self._flip_bits(file, offset, size)
         self._spend(self.config.access_s, size)
 
@@ -136,7 +136,7 @@ class Disk:
         """The power fails."""
         self._is_on = False
         for name, file in list(self._files.items()):
-            if not file.crash(self._rng, self.config, self._now()):
+            if not file.crash(self._rng, self.config, now=self._now()):
                 del self._files[name]
 
     def restart(self) -> None:
@@ -176,7 +176,7 @@ class _File:
         self._made_at = made_at
         self._synced_length = 0
 
-    def write(self, offset: int, data: bytes | bytearray | memoryview, config: DiskConfig, now: float) -> None:
+    def write(self, offset: int, data: bytes | bytearray | memoryview, config: DiskConfig, *, now: float) -> None:
         end, size = offset + len(data), config.sector_bytes
         if not len(data):
             return
@@ -193,7 +193,7 @@ class _File:
         self._synced_length = len(self.data)
         self._made_at = float("-inf")
 
-    def crash(self, rng: random.Random, config: DiskConfig, now: float) -> bool:
+    def crash(self, rng: random.Random, config: DiskConfig, *, now: float) -> bool:
         """Takes back some sectors; False when the file itself did not make it."""
         if now - self._made_at < config.writeback_s and rng.random() < 0.5:
             return False

@@ -258,7 +258,7 @@ class Swarm:
         if not self._open:
             self._all_gone.set()
         if not self._closed:
-            self._dial_again(now)
+            self._dial_again(now=now)
             self.pump()
 
     # Handshakes
@@ -302,14 +302,14 @@ class Swarm:
         if not self._closed:
             self._dialler.dial(wants_seeds=not self.core.is_finished)
 
-    def _dial_again(self, now: float) -> None:
+    def _dial_again(self, *, now: float) -> None:
         """Whoever is to be called by another path does not wait for the clock."""
         if self.dialling.is_path_due(now=now):
             self._loop.call_soon(self._dial)
 
     def _call_ended(self) -> None:
         if not self._closed:
-            self._dial_again(self._loop.time())
+            self._dial_again(now=self._loop.time())
             self._arm()
 
     # The clock

@@ -92,7 +92,7 @@ class BlockKeeping:
                 known = None
             if known is None:
                 known = self._known[index] = _Known(senders, 0, now)
-            if len(senders) > known.kept and room > 0 and (is_last or self._is_slow(index, known, now)):
+            if len(senders) > known.kept and room > 0 and (is_last or self._is_slow(index, known, now=now)):
                 for begin in islice(senders, known.kept, known.kept + -(-room // BLOCK_SIZE)):
                     data = bytes(view[begin : begin + BLOCK_SIZE])
                     blocks.append((Block(index, begin, len(data)), data))
@@ -111,7 +111,7 @@ class BlockKeeping:
         for known in self._known.values():
             assert known.senders is None or known.kept <= len(known.senders)
 
-    def _is_slow(self, index: int, known: _Known, now: float) -> bool:
+    def _is_slow(self, index: int, known: _Known, *, now: float) -> bool:
         """Whether it will have taken longer than `slow_s`, counted from when it was first seen in this run."""
         age = now - known.seen_at
         senders = known.senders

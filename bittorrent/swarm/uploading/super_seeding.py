@@ -134,10 +134,10 @@ class SuperSeeding:
     def offer(self, peer: int, *, now: float) -> list[int]:
         """The pieces to announce to an unchoked peer now; they count as announced."""
         known = self._peers[peer]
-        self._awake(known, now)
+        self._awake(known, now=now)
         found: list[int] = []
         while self._has_room(known):
-            index = self._choose(known, now)
+            index = self._choose(known, now=now)
             if index is None:
                 break
             known.told |= self._order.bit(index)
@@ -172,14 +172,14 @@ class SuperSeeding:
         on_offer = len(known.on_offer)
         return on_offer < self._config.offers and on_offer + len(known.unconfirmed) < known.allowance
 
-    def _awake(self, known: _Peer, now: float) -> None:
+    def _awake(self, known: _Peer, *, now: float) -> None:
         """What a peer was offered before it was choked it will ask for now: it counts if nobody else has it yet."""
         for index in list(known.dormant):
             if self._has_room(known) and not self._order.copies(index):
                 known.on_offer[index] = known.dormant.pop(index)
                 self._offered[index] = now
 
-    def _choose(self, known: _Peer, now: float) -> int | None:
+    def _choose(self, known: _Peer, *, now: float) -> int | None:
         """The piece with the fewest copies that nobody is fetching; one that is only if that has come to a halt."""
         lacking = self._order.everything & ~(known.has | known.told)
         fetched = stale = 0
