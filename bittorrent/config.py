@@ -32,7 +32,7 @@ class SessionConfig:
         connect_timeout_s: for opening one connection.
         write_timeout_s: a peer that takes nothing of what waits for it for so long is dropped: it may be alive, and
             even ask for more, but it costs memory and an upload slot.
-        no_peers_timeout_s: a torrent that has met nobody for this long, and has no DHT that could be joined, stops
+        no_peers_timeout_s: a torrent that has met no peer for this long, and has no DHT that could be joined, stops
             with NoPeersError; None waits for ever.
         dht_first_interval_s: while peers are few the DHT is asked again after so long, then twice as long each time,
             up to a minute.
@@ -95,7 +95,7 @@ class SessionConfig:
 
     @property
     def reception(self) -> ReceptionConfig:
-        """What of it those go by who have not said which torrent they want."""
+        """What of it holds for connections that have not said which torrent they want."""
         return ReceptionConfig(
             max_waiting=self.max_handshaking,
             max_per_host=self.max_connections_per_host,

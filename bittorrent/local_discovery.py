@@ -75,7 +75,7 @@ class LocalDiscoveryConfig:
     Attributes:
         interval_s: between two announcements of a torrent.
         min_interval_s: between two datagrams about the same torrent, whatever happens (BEP 14: a minute).
-        rate_per_s: datagrams read, from everybody together: there is no end to what a network can shout.
+        rate_per_s: datagrams read, from all hosts together: there is no end to what a network can shout.
         burst: see `rate_per_s`.
         host_rate_per_s: of them, from one host: one that shouts must not keep us from hearing the others.
         host_burst: see `host_rate_per_s`.

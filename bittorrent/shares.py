@@ -1,4 +1,4 @@
-"""Whom shares of connections are counted for. Nobody is exempt: programs of this machine must not keep others out."""
+"""What shares of connections are counted for. No host is exempt: programs of this machine must not keep others out."""
 
 from __future__ import annotations
 

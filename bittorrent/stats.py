@@ -38,7 +38,7 @@ class LookupSummary:
     """The DHT lookup that found the first peer of a torrent.
 
     `elapsed_s` is the time to that peer. `hops` is 0 while only this node's own store has answered, which happens
-    in networks so small that everybody stores everything.
+    in networks so small that every node stores everything.
     """
 
     hops: int

@@ -1,4 +1,4 @@
-"""Whom one torrent calls next, and by which path: what came of one call decides about the next. Pure."""
+"""Which peer one torrent calls next, and by which path: what came of one call decides about the next. Pure."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ Order = tuple[DialPath, ...]
 
 
 class Calls:
-    """Who has its turn. Every order that `next` hands out comes back as one of the outcomes.
+    """Which peer has its turn. Every order that `next` hands out comes back as one of the outcomes.
 
     Args:
         own_host: where we listen.
-        targets: whom others may make us call.
+        targets: what others may make us call.
         rng: chooses among equals.
 
     Invariants:
-        a peer that could not be met is called over the next path that is left, before anybody else; if none is left, it
-            is backed off, once
+        a peer that could not be met is called over the next path that is left, before any other; if none is left, it is
+            backed off, once
     """
 
     def __init__(self, *, own_host: str, targets: TargetRule, rng: Random, config: DiallingConfig) -> None:
@@ -128,4 +128,4 @@ class Calls:
         assert all(self._next_paths.values())
 
 
-NEIGHBOURLY_SOURCES = PeerSource.MANUAL | PeerSource.LOCAL  # somebody here wants them to be called
+NEIGHBOURLY_SOURCES = PeerSource.MANUAL | PeerSource.LOCAL  # the user or a neighbour wants them to be called

@@ -17,7 +17,7 @@ class DiallingConfig:
         max_connections: peers of the torrent, those that are being called included.
         max_dialling: of them, how many may be in the making at a time.
         slow_dial_s: a peer that has not answered for so long no longer counts among them (up to as many again).
-        max_named: endpoints that are kept to explain why nobody came, of each kind.
+        max_named: endpoints that are kept to explain why no peer came, of each kind.
         tick_s: how often is looked after calls.
         idle_tick_s: the same while there are none; also how soon it is noticed that the session has room again.
     """

@@ -8,7 +8,7 @@ from transfer.address import Address
 
 
 class ConnectedPeer(Protocol):
-    """One whose handshake came and that takes part: as it is now, not as it was when it came."""
+    """A peer that takes part, its handshake done: as it is now, not as it was when it came."""
 
     @property
     def address(self) -> Address:
@@ -47,7 +47,7 @@ class ConnectedPeer(Protocol):
 
     @property
     def is_torrent_known(self) -> bool:
-        """Whether it is known what the torrent is: before that nobody can want anything of it."""
+        """Whether it is known what the torrent is: before that neither side can want anything of it."""
         ...
 
     @property

@@ -27,7 +27,7 @@ class ConnectionTally:
         self._of_host: Counter[bytes] = Counter()
 
     def change(self, connections: int, *, half_open: int) -> None:
-        """Somebody has so many more connections, of them so many half-open ones; both may be negative."""
+        """A torrent has so many more connections, of them so many half-open ones; both may be negative."""
         self.in_use += connections
         self.half_open += half_open
 

@@ -15,7 +15,7 @@ from transfer.address import Address
 class Stage(Enum):
     """How far a connection is."""
 
-    CALLING = auto()  # we called, and nobody has accepted yet
+    CALLING = auto()  # we called, and the peer has not accepted yet
     GREETING = auto()  # it stands; the handshakes are not done
     MET = auto()  # it takes part
 
@@ -25,12 +25,12 @@ class Connection:
     """What is known of one.
 
     Attributes:
-        address: whom we called, or who came.
-        order: the paths that are left to call this peer by, the present one first; none for somebody who came.
+        address: of the peer that we called, or that came.
+        order: the paths that are left to call this peer by, the present one first; none for a peer that came.
         since: when the stage began.
         is_leaving: it was told to end, and has not ended yet.
         peer_id: which the other side gave itself, once that is known.
-        peer: who takes part, from MET on.
+        peer: what takes part, from MET on.
     """
 
     number: int
@@ -62,7 +62,7 @@ class Connections:
     """
 
     def __init__(self, tally: ConnectionTally) -> None:
-        self.met: dict[int, ConnectedPeer] = {}  # who takes part and may stay, in the order in which they were met
+        self.met: dict[int, ConnectedPeer] = {}  # the peers that take part and may stay, in the order of their meeting
         self.half_open = 0  # how many are CALLING
         self._tally = tally
         self._all: dict[int, Connection] = {}
@@ -79,7 +79,7 @@ class Connections:
         return made
 
     def open(self, number: int, *, now: float) -> None:
-        """Somebody has accepted."""
+        """The peer has accepted."""
         connection = self._all[number]
         connection.stage, connection.since = Stage.GREETING, now
         self._count(0, half_open=-1)
@@ -92,7 +92,7 @@ class Connections:
         self._tally.met(peer.address.host)
 
     def leave(self, number: int) -> None:
-        """It was told to end: nobody counts on it any more."""
+        """It was told to end: it counts no more among those that were met."""
         self._all[number].is_leaving = True
         self.met.pop(number, None)
 

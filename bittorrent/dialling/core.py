@@ -1,4 +1,6 @@
-"""Whom one torrent calls and by which path, whom it lets in, and who makes room. Pure: no socket, no task, no clock.
+"""Which peers one torrent calls, by which path, which it lets in, and which make room.
+
+Pure: no socket, no task, no clock.
 
 The shell makes the calls it is told to make, reports of each connection how far it came, and ends those it is told to
 end. A connection is a number, from the call or from the moment it is let in:
@@ -38,7 +40,7 @@ class DiallingCore:
         own_id: our peer id.
         own_host: where we listen; all addresses of this host (`0.0.0.0`) are one of it, too.
         tally: the connections of the whole session.
-        targets: whom others may make us call.
+        targets: what others may make us call.
         rng: chooses among equals.
 
     Attributes:
@@ -49,8 +51,9 @@ class DiallingCore:
         never more calls than `config.max_connections` and the tally leave room for, nor more of them in the making than
             twice `config.max_dialling` and the tally allow
         no endpoint is called that is banned, blocked, our own, connected, or being called
-        a newcomer comes in only where there is room, or somebody else leaves for it
-        whoever could not be met over one path is called over the next one that is left, and backed off once if none is
+        a newcomer comes in only where there is room, or another peer leaves for it
+        a peer that could not be met over one path is called over the next one that is left, and backed off once if none
+    is
         what is remembered is bounded by the config
     """
 
@@ -82,7 +85,7 @@ class DiallingCore:
         self._is_held = True
 
     def resume(self, *, now: float) -> None:
-        """Makes and takes connections again, and nobody has to wait."""
+        """Makes and takes connections again, and no endpoint has to wait."""
         self._is_held = False
         self.peers.call_again(now=now)
 
@@ -103,7 +106,7 @@ class DiallingCore:
         return self._evict_banned("the peer is on the list of blocked addresses")
 
     def become_private(self) -> tuple[Eviction, ...]:
-        """The torrent is private (BEP 27): whom only strangers named is forgotten."""
+        """The torrent is private (BEP 27): the endpoints that only strangers named are forgotten."""
         strangers = set(self.peers.forget(PUBLIC_SOURCES))
         return self._evict(
             self._connections.numbers_where(lambda it: it.is_called and it.address in strangers),
@@ -113,7 +116,7 @@ class DiallingCore:
     # Calls
 
     def calls_to_make(self, *, wants_seeds: bool, now: float) -> list[Call]:
-        """Whom to call now. Each has to be reported: `opened`, `missed` or `dropped`.
+        """The calls to make now. Each has to be reported: `opened`, `missed` or `dropped`.
 
         Args:
             wants_seeds: whether those that have everything are of use.
@@ -154,7 +157,7 @@ class DiallingCore:
         return is_wanted
 
     def missed(self, number: int, failure: PathFailure, *, now: float) -> None:
-        """A call led to nobody before it was `opened`."""
+        """A call led to no peer before it was `opened`."""
         connection = self._connections.remove(number)
         if connection is not None:
             self._calls.missed(connection.address, connection.order, failure, now=now)
@@ -166,10 +169,10 @@ class DiallingCore:
             self._connections.remove(number)
             self.peers.released(connection.address)
 
-    # Those who come
+    # Connections that come
 
     def admit(self, address: Address, *, since: float, now: float) -> Admission:
-        """Somebody has called us, and wants this torrent: the one door for all who come from outside.
+        """A peer has called us, and wants this torrent: the one door for all that come from outside.
 
         Args:
             since: when the connection was accepted.
@@ -185,10 +188,10 @@ class DiallingCore:
         return Admission(self._connections.add(address, Stage.GREETING, since=since).number, evicted)
 
     def join(self, address: Address, *, now: float) -> int:
-        """A connection that somebody in this process makes: it needs no place, and takes one."""
+        """A connection that a peer in this process makes: it needs no place, and takes one."""
         return self._connections.add(address, Stage.GREETING, since=now).number
 
-    # Those who stand
+    # Connections that stand
 
     def met(self, number: int, peer_id: bytes, *, now: float) -> Meeting:
         """Both handshakes are done.
@@ -247,7 +250,7 @@ class DiallingCore:
     # Clock
 
     def handle_timer(self, *, wants_seeds: bool, now: float) -> tuple[Eviction, ...]:
-        """Who ends so that somebody else can be called: strangers must not take every connection and give nothing."""
+        """What ends so that another peer can be called: strangers must not take every connection and give nothing."""
         if not self._is_full or not wants_seeds:
             return ()
         dial_at = self.peers.next_timer()
@@ -267,7 +270,7 @@ class DiallingCore:
     # Views
 
     def is_path_due(self, *, now: float) -> bool:
-        """Whether somebody is to be called over another path, at once."""
+        """Whether a peer is to be called over another path, at once."""
         return self._calls.is_path_waiting and self._room_to_call(now=now) > 0
 
     @property
@@ -314,7 +317,7 @@ class DiallingCore:
             return 0
         config = self._config
         begun = list(self._connections.begun())
-        slow = sum(now - connection.since >= config.slow_dial_s for connection in begun)  # they hold nobody up
+        slow = sum(now - connection.since >= config.slow_dial_s for connection in begun)  # they hold no other up
         return max(
             0,
             min(
@@ -325,7 +328,7 @@ class DiallingCore:
         )
 
     def _make_room(self, newcomer: Address, *, is_host_full: bool, now: float) -> tuple[Eviction, ...]:
-        """Who gives way to one more; nobody: there is no room for it."""
+        """What gives way to one more; when nothing does, there is no room for it."""
         slow = [it for it in self._connections.begun() if self._gives_way(it, now=now)] if not is_host_full else []
         if slow:
             return self._evict([min(slow, key=lambda it: it.since).number], FULL)

@@ -29,14 +29,14 @@ class Eviction(NamedTuple):
 
 
 class Admission(NamedTuple):
-    """Whether a newcomer may stay: its number, or None; and who ends for it."""
+    """Whether a newcomer may stay: its number, or None; and which connections end for it."""
 
     number: int | None
     evicted: tuple[Eviction, ...] = ()
 
 
 class Meeting(NamedTuple):
-    """Whether a connection whose handshakes are done takes part; and who ends for it."""
+    """Whether a connection whose handshakes are done takes part; and which connections end for it."""
 
     is_kept: bool
     evicted: tuple[Eviction, ...] = ()

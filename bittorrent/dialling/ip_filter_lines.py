@@ -47,7 +47,7 @@ def _read_dat(text: str) -> Range | bool | None:
     if found is None:
         return None
     level = rest.partition(",")[0].strip()
-    digits = level.lstrip("0")[:9] if level.isdecimal() else ""  # nobody has to read more to see that it is large
+    digits = level.lstrip("0")[:9] if level.isdecimal() else ""  # more is not needed to see that it is large
     return True if digits and int(digits) > MAX_BLOCKED_LEVEL else found
 
 
@@ -106,7 +106,7 @@ def _plain(text: str) -> str:
 
 
 def _is_in_use(text: str) -> bool:
-    """Whether addresses begin where somebody can have one: 2000::/3, mapped, unique local, link-local, multicast."""
+    """Whether addresses begin where a host can have one: 2000::/3, mapped, unique local, link-local, multicast."""
     first = ip_interface(_plain(text.partition("-")[0])).packed
     is_local = first[0] in (0xFC, 0xFD, 0xFF) or (first[0] == 0xFE and first[1] >> 6 == 2)
     return len(first) == 4 or first[0] >> 5 == 1 or first[:2] == b"\0\0" or is_local

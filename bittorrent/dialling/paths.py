@@ -32,10 +32,10 @@ TCP = DialPath(transport="tcp")
 
 
 class PathFailure(Enum):
-    """How far a call came that led to nobody."""
+    """How far a call came that led to no peer."""
 
     NO_CONNECTION = auto()  # refused, or not answered in time: no cover helps on this transport
-    NO_HANDSHAKE = auto()  # somebody answered, and there was no handshake: another cover may be understood
+    NO_HANDSHAKE = auto()  # the host answered, and there was no handshake: another cover may be understood
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +83,7 @@ class PathBook:
             self._worked.popitem(last=False)
 
     def failed(self, address: Address, path: DialPath) -> None:
-        """Nobody was met over this path: that it worked once counts no more."""
+        """No peer was met over this path: that it worked once counts no more."""
         if self._worked.get(address) == path:
             del self._worked[address]
 

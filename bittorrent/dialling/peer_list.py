@@ -14,7 +14,7 @@ from transfer.address import Address, is_usable_peer
 
 
 class PeerSource(Flag):
-    """Who told us about a peer. An endpoint may have several sources."""
+    """Where we heard of a peer. An endpoint may have several sources."""
 
     MANUAL = auto()
     TRACKER = auto()
@@ -37,7 +37,7 @@ class PeerListConfig:
         max_manual_backoff_s: see `manual_backoff_s`.
         max_pex: of them, endpoints that only other peers named and that were never reached: they may be inventions.
         max_failures: an endpoint that the user did not name is forgotten after so many failures in a row.
-        reconnect_s: how long to wait before calling somebody whose connection has ended.
+        reconnect_s: how long to wait before calling a peer whose connection has ended.
     """
 
     max_peers: int = 3000
@@ -63,7 +63,7 @@ DEFAULT_CONFIG = PeerListConfig()
 
 
 class PeerList:
-    """Which endpoints exist and whom to call next, for one torrent.
+    """Which endpoints exist and which to call next, for one torrent.
 
     Each endpoint is IDLE (waits for its time), DIALLING (handed out by `candidates_to_connect`, no outcome yet) or
     CONNECTED. The caller reports the outcome of each one it was handed: `connected`, `failed`, `disconnected` or
@@ -141,7 +141,7 @@ class PeerList:
         return gone
 
     def set_filter(self, blocked: IpFilter) -> None:
-        """From now on hosts on this list are as good as banned, whoever names them."""
+        """From now on hosts on this list are as good as banned, whatever source names them."""
         self._filter = blocked
         for address in [address for address in self._peers if blocked.blocks(address.host)]:
             self._drop(address)
@@ -154,7 +154,7 @@ class PeerList:
                 peer.priority = self.rank(address)
 
     def note_seed(self, address: Address, is_seed: bool) -> None:
-        """Whether an endpoint has everything, as far as anybody said."""
+        """Whether an endpoint has everything, as far as we were told."""
         peer = self._peers.get(address)
         if peer is not None:
             peer.is_seed = is_seed
@@ -189,7 +189,7 @@ class PeerList:
         return chosen
 
     def connected(self, address: Address) -> None:
-        """A connection stands, whoever called. An unknown endpoint (a caller's port of the moment) is not learnt."""
+        """A connection stands, whichever side made it. An unknown endpoint (a caller's outgoing port) is not learnt."""
         peer = self._peers.get(address)
         if peer is not None:
             peer.state = _State.CONNECTED
@@ -235,13 +235,13 @@ class PeerList:
                 self._failing[address] = None
 
     def call_again(self, *, now: float) -> None:
-        """Everybody may be of use after all: nobody has to wait, once. Failures are not forgotten."""
+        """Every endpoint may be of use after all: none has to wait, once. Failures are not forgotten."""
         for peer in self._peers.values():
             peer.next_attempt = min(peer.next_attempt, now)
             peer.is_hurried = peer.state is not _State.IDLE
 
     def next_timer(self) -> float | None:
-        """When somebody is to be called at the earliest (it may be past); None without anybody idle. Cost: O(known)."""
+        """When the next endpoint is to be called (it may be past); None while none is idle. Cost: O(known)."""
         return min((peer.next_attempt for peer in self._peers.values() if peer.state is _State.IDLE), default=None)
 
     # Views
@@ -257,7 +257,7 @@ class PeerList:
         return 0 if self._external is None else peer_priority(self._external, address)
 
     def sources(self, address: Address) -> PeerSource:
-        """Who named an endpoint; the empty flag for an unknown one."""
+        """Where we heard of an endpoint; the empty flag for an unknown one."""
         peer = self._peers.get(address)
         return peer.sources if peer is not None else PeerSource(0)
 
@@ -272,7 +272,7 @@ class PeerList:
 
     @property
     def has_prospects(self) -> bool:
-        """Somebody is connected, dialled or to be called. Cost: O(1)."""
+        """Some endpoint is connected, dialled or to be called. Cost: O(1)."""
         return bool(self._peers)
 
     @property

@@ -1,4 +1,4 @@
-"""Whom to prefer among equals: an order that both sides of a connection agree on (BEP 40).
+"""Which peer to prefer among equals: an order that both sides of a connection agree on (BEP 40).
 
 It makes the connections of a swarm look random and hard to influence: an attacker cannot choose its rank without
 choosing its network.

@@ -1,4 +1,4 @@
-"""Which incoming connections may wait for their handshake: who comes has room, and who squats makes it. Pure."""
+"""Which incoming connections may wait for their handshake: a newcomer has room, and a squatter makes it. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ReceptionConfig:
 
 
 class ReceptionCore:
-    """Decides who waits. Nobody is refused because others wait: the worst guest leaves instead.
+    """Decides which connections wait. None is refused because others wait: the worst guest leaves instead.
 
     The worst is one whose host has left a handshake unfinished before; then one of the network, and in it of the host,
     that has the most guests; then the oldest. So a few hosts push out each other only, and many that say nothing are
@@ -103,7 +103,7 @@ class ReceptionCore:
     # Clock
 
     def handle_timer(self, *, now: float) -> list[int]:
-        """Who has taken too long, and leaves."""
+        """The connections that have taken too long, and leave."""
         overdue = []
         for number, guest in self._guests.items():
             if now < guest.arrived_at + self._config.timeout_s:
@@ -136,7 +136,7 @@ class ReceptionCore:
         assert all(count <= self._config.max_per_network for count in self._of_network.values())
 
     def _worst(self, *, host: bytes | None = None, network: bytes | None = None) -> int:
-        """Who has to leave: of one host, of one network, or of all. Of equals the first, that is the oldest."""
+        """The guest that has to leave: of one host, of one network, or of all. Of equals the oldest."""
         among = [
             (number, guest)
             for number, guest in self._guests.items()

@@ -1,14 +1,14 @@
-"""Whom others may make us call: the one rule for targets on this machine and in private networks. Pure.
+"""What others may make us call: the one rule for targets on this machine and in private networks. Pure.
 
-What a torrent, a peer, a server or the DHT names may lie in the network of whoever downloads: a router, a printer, a
-service on this machine. To call it is harmless as long as somebody here wanted it.
+What a torrent, a peer, a server or the DHT names may lie in the network of the user who downloads: a router, a printer,
+a service on this machine. To call it is harmless as long as the user or a neighbour wanted it.
 
 * Public addresses may always be called.
-* What the user typed may be called, and so may who calls into the local network for peers (BEP 14).
+* What the user typed may be called, and so may a host that calls into the local network for peers (BEP 14).
 * A tracker of a .torrent file of the user may be called if its URL is that of a tracker: the words of a torrent must
   not reach any other kind of service. Trackers in houses and companies exist.
 * A peer in a private network may be called if this host has an address in the same network. One on this machine may
-  be called if whoever named it is on this machine as well.
+  be called if the peer or server that named it is on this machine as well.
 * All else needs `allow_private`.
 """
 
@@ -22,7 +22,7 @@ from transfer.reach import Reach, is_same_network, reach_of
 
 
 class NamedBy(Enum):
-    """Who wants something to be called."""
+    """Where the wish to call something comes from."""
 
     USER = auto()  # typed, or given by the program that uses the library
     TORRENT = auto()  # a .torrent file that the user has
@@ -34,7 +34,7 @@ class TargetRule:
     """The rule of the module.
 
     Attributes:
-        allow_private: everything may be called, whoever names it.
+        allow_private: everything may be called, wherever its name comes from.
     """
 
     allow_private: bool = False
@@ -60,10 +60,10 @@ class TargetRule:
         return own is not None and is_same_network(own, host)
 
     def believes(self, host: str, *, teller: Reach) -> bool:
-        """Whether a peer can be of use to us: nobody elsewhere knows what is on this machine.
+        """Whether a peer can be of use to us: no other host knows what is on this machine.
 
         Args:
-            teller: how far away whoever names it can be; `INTERNET` where that is not known, as of a magnet link.
+            teller: how far away the source of its name can be; `INTERNET` where that is not known, as of a magnet link.
         """
         return self.allow_private or reach_of(host) is not Reach.MACHINE or teller is Reach.MACHINE
 

@@ -1,4 +1,4 @@
-"""Who gives way to whom in a torrent that has no connection left. Pure."""
+"""Which peer gives way to which in a torrent that has no connection left. Pure."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Turnover(Generic[P]):
         self._turned_out: OrderedDict[bytes, None] = OrderedDict()
 
     def for_newcomer(self, newcomer: Address, *, is_host_full: bool, now: float) -> P | None:
-        """Who gives way to an incoming connection; None: nobody, it has to go.
+        """The peer that gives way to an incoming connection; None: that connection has to go.
 
         Args:
             is_host_full: the newcomer's host has all connections that one host may have.
@@ -88,7 +88,7 @@ class Turnover(Generic[P]):
         return self._remember(victim)
 
     def for_call(self, *, now: float) -> P | None:
-        """Who gives way to somebody that we want to call, because it may give us what these do not."""
+        """The peer that gives way to one that we want to call, because it may give us what these do not."""
         victim = self._least([peer for peer in self._peers.values() if self._is_useless(peer, now=now)])
         if victim is None and self._is_due(now=now):
             idle = [
@@ -104,7 +104,7 @@ class Turnover(Generic[P]):
         return self._remember(victim)
 
     def _is_due(self, *, now: float) -> bool:
-        """Whether somebody may be turned out again who is not plainly useless."""
+        """Whether a peer may be turned out again that is not plainly useless."""
         return now - self._turned_over_at >= self._config.interval_s
 
     def check_invariants(self) -> None:
@@ -112,7 +112,7 @@ class Turnover(Generic[P]):
         assert len(self._turned_out) <= self._config.max_remembered
 
     def _is_useless(self, peer: P, *, now: float) -> bool:
-        """It has had its chance, and nobody loses anything with it."""
+        """It has had its chance, and nothing is lost with it."""
         if not peer.is_torrent_known or peer.is_closed or peer.am_interested:
             return False
         if peer.stalled_s(now=now) >= self._config.stalled_after_s:

@@ -1,4 +1,4 @@
-"""What a torrent is to those who keep its files."""
+"""What a torrent is to the code that keeps its files."""
 
 from __future__ import annotations
 

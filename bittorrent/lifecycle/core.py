@@ -24,8 +24,8 @@ class TorrentLifecycle:
 
     Invariants:
         The error is there just when the disk refuses or the torrent has stopped.
-        Who waits for completion was told when the disk refuses or the torrent has stopped, and waits otherwise unless
-        it is complete.
+        A caller that waits for completion was told when the disk refuses or the torrent has stopped, and waits
+        otherwise unless it is complete.
         Trackers hear of a completed download once at most, and never when everything was there at the start.
 
     Args:
@@ -227,7 +227,7 @@ class TorrentLifecycle:
 
 
 class _Completion(Enum):
-    """What somebody who asks now for the end of the download hears."""
+    """What a caller that waits for the end of the download hears now."""
 
     AHEAD = "wait"
     REACHED = "it is complete"

@@ -46,7 +46,7 @@ class Event(Enum):
 
 
 class Action(Enum):
-    """What is to be done, by whoever owns tasks, connections and files. The value says it in the imperative.
+    """What is to be done, by the shell, which owns tasks, connections and files. The value says it in the imperative.
 
     Those with COMPLETED are about the callers that wait for the end of the download.
     """

@@ -28,7 +28,9 @@ from transfer.limits.token_bucket import TokenBucket
 
 
 class PeerCore:
-    """One connection, whoever opened it. Bytes come in through `get_buffer` or `get_buffers`, and `buffer_updated`.
+    """One connection, whichever side opened it.
+
+    Bytes come in through `get_buffer` or `get_buffers`, and `buffer_updated`.
 
     Blocks do not become events: they are received where they belong (`scatter_to`), or else go straight from the
     receive buffer to `block_sink`, which gets all that came together.
@@ -77,7 +79,7 @@ class PeerCore:
         return self._input.get_buffer() if self._scatter is None else self._scatter.get_buffer()
 
     def get_buffers(self) -> list[memoryview]:
-        """Where the next bytes belong, in this order: for who can fill several buffers at once."""
+        """Where the next bytes belong, in this order: for a caller that can fill several buffers at once."""
         return [self._input.get_buffer()] if self._scatter is None else self._scatter.get_buffers()
 
     def buffer_updated(self, size: int, *, now: float) -> None:
@@ -216,7 +218,7 @@ class PeerCore:
     def confirm_have(self, index: int) -> None:
         """Tells the peer that we have a piece which it sent us; says nothing to a peer that has everything.
 
-        Who super-seeds shows few of its pieces, and may wait for this before it shows more (libtorrent does; BEP 16).
+        A super-seed shows few of its pieces, and may wait for this before it shows more (libtorrent does; BEP 16).
         """
         if self.bits is not None and not self.bits.is_full:
             self._send(wire.Have(index))
@@ -442,7 +444,7 @@ class PeerCore:
 
 
 def _ignore_blocks(blocks: Sequence[tuple[Block, memoryview]]) -> None:
-    """Before anybody asked for blocks, none are wanted."""
+    """Before any block was asked for, none are wanted."""
 
 
 LONG_BYTES = 4096  # of a message that is no block: a bitfield of thirty thousand pieces

@@ -61,7 +61,7 @@ class PeerExtensions:
     def __init__(self, remote_peer: RemotePeer, config: PeerConfig) -> None:
         self.allows_pex = False  # whether the peer may name others to us
         self.info_bytes: bytes | None = None  # what metadata requests are answered from
-        self.is_upload_only = False  # we want nothing, whoever has it
+        self.is_upload_only = False  # we want nothing, whichever peer has it
         self._remote_peer = remote_peer
         self._config = config
         self._owed = 0  # answers to our metadata requests that have not come

@@ -1,4 +1,4 @@
-"""The set of pieces that somebody has, in the form BEP 3 puts on the wire."""
+"""The set of pieces that a peer has, in the form BEP 3 puts on the wire."""
 
 from __future__ import annotations
 

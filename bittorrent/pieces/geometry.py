@@ -16,8 +16,8 @@ class Geometry:
     All pieces have `piece_length` bytes except the last, and all blocks of a piece `BLOCK_SIZE` bytes except the
     last of it. Nothing at all (`total_bytes` 0) has no pieces.
 
-    `zero_blocks` are blocks of padding, which nobody needs to send: for each piece that has some a set of block numbers
-    as an integer (block `n` is bit `n`), never all of the piece's. `Geometry.of` makes it.
+    `zero_blocks` are blocks of padding, which no peer needs to send: for each piece that has some a set of block
+    numbers as an integer (block `n` is bit `n`), never all of the piece's. `Geometry.of` makes it.
     """
 
     total_bytes: int
@@ -109,7 +109,7 @@ class Geometry:
         return -(-self.piece_size(index) // BLOCK_SIZE)
 
     def needed_blocks(self, index: int) -> int:
-        """The blocks of a piece that somebody has to send, as a set of their numbers."""
+        """The blocks of a piece that a peer has to send, as a set of their numbers."""
         return (1 << self.block_count(index)) - 1 & ~self.zero_blocks.get(index, 0)
 
     def block(self, index: int, number: int) -> Block:
@@ -125,7 +125,7 @@ class Geometry:
         return Block(index, begin, left if left < BLOCK_SIZE else BLOCK_SIZE)
 
     def blocks(self, index: int) -> list[Block]:
-        """All blocks of piece `index` that somebody has to send, in order."""
+        """All blocks of piece `index` that a peer has to send, in order."""
         size, zeros = self.piece_size(index), self.zero_blocks.get(index, 0)
         return [
             Block(index, begin, min(BLOCK_SIZE, size - begin))

@@ -228,7 +228,7 @@ class _Peers:
 
 
 def _external_ip(value: Value | None) -> str | None:
-    """4 or 16 bytes (BEP 24); what nobody can be seen at is left out."""
+    """4 or 16 bytes (BEP 24); what no peer can be seen at is left out."""
     if not isinstance(value, bytes) or len(value) not in (4, 16):
         return None
     address = Address(str(ip_address(value)), 1)

@@ -12,7 +12,7 @@ class UdpQuestions:
     """The exchanges under way on one socket.
 
     A datagram is an answer only if it comes from the very endpoint that was asked and carries the transaction id that
-    was given out last: whoever forges the first still has to guess 32 bits. Nothing that arrives is kept.
+    was given out last: a program that forges the first still has to guess 32 bits. Nothing that arrives is kept.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class UdpQuestions:
         self._asked.setdefault(tracker, []).append(exchange)
 
     def remove(self, exchange: UdpExchange[Any], tracker: Address) -> None:
-        """Nobody wants to know any more. Without effect if the exchange is not there."""
+        """The answer is not wanted any more. Without effect if the exchange is not there."""
         asked = [each for each in self._asked.get(tracker, ()) if each is not exchange]
         if asked:
             self._asked[tracker] = asked

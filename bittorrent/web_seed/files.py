@@ -37,7 +37,7 @@ class ServedFiles:
         self._spoilt_files: dict[int, int] = {}  # how often one had other content
         self._spoilt_pieces: dict[
             int, float
-        ] = {}  # that touch several files, so nobody knows which is wrong: until when
+        ] = {}  # that touch several files, so it is not known which is wrong: until when
         self._spoilt_often: dict[int, int] = {}
         self._probes: dict[int, int] = {}
 
@@ -68,7 +68,7 @@ class ServedFiles:
         """A piece from this server has a wrong hash; returns the pieces that it lacks since.
 
         If only one file is in the piece, that one is another file than the torrent's. If there are several, only the
-        piece is known to be bad; the next one will show whose fault it is.
+        piece is known to be bad; the next one will show which file is to blame.
         """
         touched = self._files_in(piece)
         if len(touched) != 1:
