@@ -12,7 +12,7 @@ from bittorrent.pieces.priority import DEFAULT_PRIORITY, MAX_PRIORITY
 
 
 class Availability:
-    """Counts for every piece, and the candidates (the pieces that nobody has begun to fetch) by priority and rarity.
+    """Counts for every piece, and the candidates (the pieces that are not begun) by priority and rarity.
 
     Peers that have everything change no order, so they are only counted. Candidates of priority 0 are kept in order
     like the others, but never named.
@@ -32,24 +32,24 @@ class Availability:
         self._orders = [RarityOrder(candidates.page_count) for _ in range(MAX_PRIORITY + 1)]
         self._orders[DEFAULT_PRIORITY].put_all(candidates)
 
-    # Who has what
+    # Which peer has what
 
     def add_seed(self) -> None:
-        """Somebody has everything. Cost: O(1)."""
+        """One more peer has everything. Cost: O(1)."""
         self.seed_count += 1
 
     def remove_seed(self) -> None:
         self.seed_count -= 1
 
     def add(self, index: int) -> None:
-        """Somebody got piece `index`. Cost: O(1)."""
+        """A peer got piece `index`. Cost: O(1)."""
         count = self._counts[index]
         self._counts[index] = count + 1
         if self._is_candidate[index]:
             self._orders[self.priorities[index]].raise_one(index, count)
 
     def add_all(self, pieces: Bitfield) -> None:
-        """Somebody with these pieces came. Cost: O(pieces / 8), or O(1) for each of a few."""
+        """A peer with these pieces came. Cost: O(pieces / 8), or O(1) for each of a few."""
         if pieces.count <= FEW:
             for index in pieces:
                 self.add(index)

@@ -17,7 +17,7 @@ from bittorrent.pieces.geometry import Geometry
 class PieceChoice:
     """Finds the piece to work on, or begins one.
 
-    In this order: the rest of what this peer began; unfinished pieces that nobody works on, unless a new one is
+    In this order: the rest of what this peer began; unfinished pieces that no peer works on, unless a new one is
     rarer; pieces that failed their hash; what a much slower peer began; new pieces, by priority and the rarest first;
     unfinished pieces that others work on; what this peer may have spoilt itself. A slow peer shares the pieces of
     other slow ones before it begins one, so that pieces are whole sooner and fewer are unfinished.
@@ -95,12 +95,12 @@ class PieceChoice:
     def adopt(self, piece: PieceProgress, view: PeerView) -> PieceProgress:
         """From now on this peer works on a piece."""
         if piece.exclusive and not piece.contributors.keys() <= {view.id}:
-            self._pieces.restart(piece)  # somebody else sent of it, and only a piece from one peer proves who lies
+            self._pieces.restart(piece)  # others sent of it, and only a piece from one peer proves which one lies
         self._open.change_owner(piece, view.id)
         return piece
 
     def make_room(self) -> bool:
-        """Whether one more piece may be begun, if need be at the price of one that nobody works on."""
+        """Whether one more piece may be begun, if need be at the price of one that no peer works on."""
         return self.has_room or self._pieces.give_up_one()
 
     @property
@@ -133,9 +133,9 @@ class PieceChoice:
     # Unfinished pieces
 
     def _left_over(self, view: PeerView, new: int | None) -> PieceProgress | None:
-        """The best of the unfinished pieces that nobody works on; none when a new piece is better still.
+        """The best of the unfinished pieces that no peer works on; none when a new piece is better still.
 
-        What is rare must be fetched while somebody has it: others can finish what is common. Only when too many are
+        What is rare must be fetched while a peer has it: others can finish what is common. Only when too many are
         unfinished, or nearly nothing is there to trade, whatever was begun comes first.
         """
         fitting = (
@@ -177,7 +177,7 @@ class PieceChoice:
         return None
 
     def _last_resort(self, view: PeerView) -> PieceProgress | None:
-        """A failed piece that this peer may have spoilt itself: better from a suspect than from nobody."""
+        """A failed piece that this peer may have spoilt itself: better from a suspect than not at all."""
         for piece in self._open.of(None).values():
             if view.has(piece.index):
                 return self.adopt(piece, view)

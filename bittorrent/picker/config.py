@@ -14,11 +14,11 @@ class PickerConfig:
     Attributes:
         random_first_pieces: while fewer pieces than this are there, new ones are taken at random and shared between
             peers: a first whole piece, something to trade, matters more than a rare one.
-        open_pieces_per_peer: with more unfinished pieces than this for each peer that nobody was asked for all of,
-            help with those comes before new ones.
+        open_pieces_per_peer: with more unfinished pieces than this for each peer that have blocks no peer was asked
+            for, help with those comes before new ones.
         max_open_blocks: the same, counted in the blocks of those pieces (2048 are 32 MiB).
         max_partial_pieces: never more unfinished pieces than this, nor (one piece excepted) of more
-            bytes: a piece that nobody works on is given up first, and without one no new piece is begun.
+            bytes: a piece that no peer works on is given up first, and without one no new piece is begun.
         max_partial_bytes: see `max_partial_pieces`.
         endgame_requesters: how many peers one block is asked from at most, in the end-game.
         endgame_patience_s: one more peer is asked for a block, whatever that bound, when for so long none was.

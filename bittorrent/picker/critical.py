@@ -1,4 +1,4 @@
-"""Blocks that are needed by a certain time, and whom to ask for them."""
+"""Blocks that are needed by a certain time, and which peers to ask for them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from bittorrent.pieces.geometry import Geometry
 class CriticalRequests:
     """What to ask of a peer for the sake of deadlines, before anything else.
 
-    The most urgent piece comes first, except that a peer which would be late for it leaves it to those who are many
-    times faster. What nobody can deliver in time is shared between all, in proportion to their rates: what is needed
+    The most urgent piece comes first, except that a peer which would be late for it leaves it to those that are many
+    times faster. What no peer can deliver in time is shared between all, in proportion to their rates: what is needed
     at once then comes at the rate of the whole swarm. A block that is late, or will be, is asked from another peer
     too, if that one can be expected to have it in half the time.
 
@@ -107,7 +107,7 @@ class CriticalRequests:
                     yield block
 
     def _is_for_others(self, view: PeerView, index: int, *, now: float) -> bool:
-        """Whether somebody who has the piece is so much faster that this peer had better do something else."""
+        """Whether a peer that has the piece is so much faster that this one had better do something else."""
         fastest = next((other for other in reversed(self._peers.by_rate) if other.has(index)), view)
         rate = self._rate(view)
         if fastest is not view and fastest.rate_bytes_per_s and self._has_stopped(view, rate, now=now):
@@ -115,7 +115,7 @@ class CriticalRequests:
         return rate * self._config.steal_factor < (fastest.rate_bytes_per_s or 0.0)
 
     def _rate(self, view: PeerView) -> float:
-        """Bytes per second; 0 when nobody has sent anything yet."""
+        """Bytes per second; 0 when no peer has sent anything yet."""
         known = len(self._peers.by_rate)
         if view.rate_bytes_per_s is not None or not known:
             return view.rate_bytes_per_s or 0.0

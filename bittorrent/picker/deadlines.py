@@ -1,4 +1,4 @@
-"""Pieces that are needed by a certain time: what somebody is about to read."""
+"""Pieces that are needed by a certain time: what a reader is about to read."""
 
 from __future__ import annotations
 

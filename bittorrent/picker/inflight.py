@@ -1,4 +1,4 @@
-"""What is under way: which block was asked from whom and when."""
+"""What is under way: which block was asked from which peer and when."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class InFlight:
             self._by_block[block] = (peer,)
 
     def add_fresh(self, peer: int, blocks: Sequence[Block], *, now: float) -> None:
-        """`add` for blocks that nobody is asked for."""
+        """`add` for blocks that no peer is asked for."""
         self._by_peer[peer].update(dict.fromkeys(blocks, now))
         self._by_block.update(dict.fromkeys(blocks, (peer,)))
 
@@ -56,7 +56,7 @@ class InFlight:
         return True
 
     def answer(self, peer: int, block: Block) -> tuple[int, ...] | None:
-        """A block came: forget all requests for it; returns who else was asked. None: this peer was not."""
+        """A block came: forget all requests for it; returns which other peers were asked. None: this peer was not."""
         return self.answer_all(peer, (block,))[0]
 
     def answer_all(self, peer: int, blocks: Iterable[Block]) -> list[tuple[int, ...] | None]:
@@ -78,7 +78,7 @@ class InFlight:
         return found
 
     def withdraw(self, block: Block) -> tuple[int, ...]:
-        """Forget all requests for a block; returns who was asked."""
+        """Forget all requests for a block; returns the peers that were asked."""
         requesters = self._pop(block)
         for peer in requesters:
             del self._by_peer[peer][block]

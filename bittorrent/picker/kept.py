@@ -1,4 +1,4 @@
-"""Pieces of which blocks are here that nobody answers for: they were kept when an earlier run ended."""
+"""Pieces of which blocks are here that no peer answers for: they were kept when an earlier run ended."""
 
 from __future__ import annotations
 

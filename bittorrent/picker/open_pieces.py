@@ -61,7 +61,7 @@ class PieceProgress:
 
 
 class OpenPieces:
-    """The unfinished pieces that have free blocks, grouped by owner (None: nobody's).
+    """The unfinished pieces that have free blocks, grouped by owner (None: without one).
 
     Invariants: exactly the partial pieces with free blocks are here, each once, under its owner; no group is empty.
     """

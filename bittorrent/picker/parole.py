@@ -14,12 +14,12 @@ from bittorrent.pieces.block import Block
 
 
 class ParoleTurns:
-    """Who works on each piece on parole, and until when nobody else may.
+    """Which peer works on each piece on parole, and until when no other may.
 
     Such a piece is asked from one peer alone, and no end-game helps with it: a peer that says nothing, or hardly
-    anything, would hold up the whole torrent. So it has a turn; after that, somebody who has nothing else to do takes
-    the piece over. Each turn is twice as long as the one before: who is slow but honest has the time it needs in the
-    end.
+    anything, would hold up the whole torrent. So it has a turn; after that, a peer that has nothing else to do takes
+    the piece over. Each turn is twice as long as the one before: a peer that is slow but honest has the time it needs
+    in the end.
 
     Args:
         first_turn_s: how long the first turn of a piece is.

@@ -1,4 +1,4 @@
-"""Who has which piece, whether that interests us, and who is fast."""
+"""Which peer has which piece, whether that interests us, and which peers are fast."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class PeerPieces:
             view.interesting -= index in self._needed
 
     def gained(self, index: int) -> list[int]:
-        """A piece is needed no longer; returns who has nothing any more that is, but for seeds."""
+        """A piece is needed no longer; returns the peers that have nothing any more that is, but for seeds."""
         satisfied: list[int] = []
         for view in self._peers.values():
             if not view.is_seed and index in view.pieces:

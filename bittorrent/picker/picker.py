@@ -167,7 +167,7 @@ class PiecePicker:
     def pick(self, peer: int, count: int, *, now: float) -> list[Block]:
         """Up to `count` blocks to ask from a peer that does not choke us; they are outstanding from now on.
 
-        What has a deadline comes first, then the order of `PieceChoice`. When no block is left that nobody was asked
+        What has a deadline comes first, then the order of `PieceChoice`. When no block is left that no peer was asked
         for: blocks that others were asked for (the end-game).
 
         Cost: a few microseconds for each block, and about ten for each piece begun, in a torrent of any size.
@@ -252,7 +252,7 @@ class PiecePicker:
         return self._gained(index)
 
     def piece_failed(self, index: int) -> tuple[int, ...]:
-        """The hash of a COMPLETE piece is wrong: it is MISSING again; returns who sent blocks of it.
+        """The hash of a COMPLETE piece is wrong: it is MISSING again; returns the peers that sent blocks of it.
 
         From now on it is on parole: it is fetched whole from one peer, if possible from one that did not contribute.
         When a single peer is returned, that peer sent bad bytes.
@@ -340,11 +340,11 @@ class PiecePicker:
 
     @property
     def has_deadlines(self) -> bool:
-        """Whether somebody waits for a piece."""
+        """Whether a reader waits for a piece."""
         return bool(self._deadlines.order)
 
     def has_deadline(self, index: int) -> bool:
-        """Whether somebody waits for this piece."""
+        """Whether a reader waits for this piece."""
         return index in self._deadlines.of
 
     def state(self, index: int) -> PieceState:
@@ -371,7 +371,7 @@ class PiecePicker:
         return self._in_flight.blocks_of(peer)
 
     def contributors(self, index: int) -> tuple[int, ...]:
-        """Who sent blocks of a PARTIAL or COMPLETE piece; of others nothing is known."""
+        """The peers that sent blocks of a PARTIAL or COMPLETE piece; of other pieces nothing is known."""
         piece = self._pieces.partial.get(index) or self._pieces.complete.get(index)
         return tuple(piece.contributors) if piece is not None else ()
 

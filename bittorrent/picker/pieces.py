@@ -15,9 +15,9 @@ class PieceTable:
     """Where each piece stands. The candidates of `availability` are kept in step; priorities are kept there.
 
     A piece is wanted unless its priority is 0; `needed` are those that are wanted and not HAVE. A piece that failed its
-    hash is on parole until it is verified: `suspects` names who may be to blame, and one peer alone has to send all of
-    it. While such a piece is MISSING it is in `waiting` (oldest failure first). `given_up` are pieces whose received
-    blocks were forgotten, until somebody asks or the piece is begun again.
+    hash is on parole until it is verified: `suspects` names the peers that may be to blame, and one peer alone has to
+    send all of it. While such a piece is MISSING it is in `waiting` (oldest failure first). `given_up` are pieces whose
+    received blocks were forgotten, until the caller asks or the piece is begun again.
 
     Invariants: a piece is in exactly one state; a MISSING piece is either a candidate or waiting; a PARTIAL piece is
     wanted; a block of it is free, requested or received; the PARTIAL pieces with free blocks are those of `open`.
@@ -61,7 +61,7 @@ class PieceTable:
 
     @property
     def is_all_requested(self) -> bool:
-        """No block is needed that nobody was asked for."""
+        """Every block that is needed was asked for."""
         if self.open.count or self._availability.has_wanted:
             return False
         return not any(self.is_wanted(index) for index in self.waiting)
@@ -73,7 +73,7 @@ class PieceTable:
         return self._availability.priorities[index] > 0
 
     def free_blocks(self, index: int) -> int:
-        """How many blocks of a piece that is neither COMPLETE nor HAVE nobody was asked for."""
+        """How many blocks no peer was asked for, of a piece that is neither COMPLETE nor HAVE."""
         piece = self.partial.get(index)
         return piece.free.bit_count() if piece is not None else self._geometry.needed_blocks(index).bit_count()
 
@@ -119,7 +119,7 @@ class PieceTable:
         self._gain(index)
 
     def fail(self, index: int) -> tuple[int, ...]:
-        """COMPLETE to MISSING, on parole; returns who sent blocks of it."""
+        """COMPLETE to MISSING, on parole; returns the peers that sent blocks of it."""
         contributors = tuple(self._pop_complete(index).contributors)
         self.suspects.setdefault(index, {}).update(dict.fromkeys(contributors))
         self.waiting[index] = None
@@ -161,7 +161,7 @@ class PieceTable:
         self.given_up[piece.index] = None
 
     def give_up_one(self) -> bool:
-        """PARTIAL to MISSING for the oldest piece that nobody works on: what came of it is forgotten."""
+        """PARTIAL to MISSING for the oldest piece that no peer works on: what came of it is forgotten."""
         for piece in self.open.of(None).values():
             if not piece.is_outstanding:
                 self.give_up(piece)

@@ -32,7 +32,7 @@ class RarityOrder:
         self._put(index >> PAGE_SHIFT, bit, level)
 
     def put_all(self, pieces: Bitfield) -> None:
-        """These pieces come in, which nobody has; so far there is none."""
+        """These pieces come in, which no peer has; so far there is none."""
         self.pages = [pieces.page(number) for number in range(pieces.page_count)]
         self.levels[0] = {number: bits for number, bits in enumerate(self.pages) if bits}
         self.count = pieces.count

@@ -1,4 +1,4 @@
-"""By when which pieces are needed, so that somebody who reads a file from front to back does not have to wait."""
+"""By when which pieces are needed, so that a program that reads a file from front to back does not have to wait."""
 
 from __future__ import annotations
 

@@ -95,7 +95,7 @@ class BlockRequests:
     # Answers
 
     def answer(self, peer: int, block: Block) -> BlockReceived:
-        """A block came, which may be one that nobody asked for, or not any more."""
+        """A block came, which may be one that was not asked for, or is not any more."""
         view = self._peers.view(peer)
         others = self._in_flight.answer(peer, block)
         if others is not None:

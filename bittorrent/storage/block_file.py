@@ -96,8 +96,8 @@ class BlockFile:
         """Carries out a step.
 
         Raises:
-            StorageError: the system refused, somebody changed the file, or another process uses it; what is kept now is
-                not known, so `remove` comes next.
+            StorageError: the system refused, another program changed the file, or another process uses it; what is
+                kept now is not known, so `remove` comes next.
         """
         try:
             descriptor = self._use(create=bool(step.blocks))
@@ -125,7 +125,7 @@ class BlockFile:
         """Forgets everything and removes the file, if it is ours. What the system refuses stays behind."""
         with suppress(OSError):
             if self._use(create=False) is not None:
-                os.unlink(self.path)  # first: whoever waits for the lock shall not get it for a file without a name
+                os.unlink(self.path)  # first: a process that waits for the lock must not get that of a nameless file
         is_open = self._descriptor is not None
         self._forget()
         if is_open and os.name == "nt":  # which removes no file that is open

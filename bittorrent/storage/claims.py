@@ -1,4 +1,4 @@
-"""Who writes where: two torrents must not overwrite each other's files."""
+"""Which torrent writes where: two of them must not overwrite each other's files."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Places: TypeAlias = dict[tuple[str, str], list[tuple[str, ...]]]
 class PathClaims:
     """The places on disk that the torrents of a session use.
 
-    Several may read one file; a place where somebody writes is theirs alone. Names that differ only in case count as
-    one: on some file systems they are.
+    Several may read one file; a place where a torrent writes is that torrent's alone. Names that differ only in case
+    count as one: on some file systems they are.
 
     Invariants:
-        no path is claimed by two owners of whom one writes
+        no path is claimed by two owners of which one writes
     """
 
     __slots__ = ("_claims", "_owners")
@@ -47,7 +47,7 @@ class PathClaims:
             StorageError: another one uses one of them; what `owner` had before stays.
 
         Cost: a step for each folder or file directly in the download directory; a look at single paths only where
-            somebody else has one with the same beginning.
+            another owner has one with the same beginning.
         """
         for key, own in places.items():
             folded: frozenset[tuple[str, ...]] | None = None

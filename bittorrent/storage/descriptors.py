@@ -12,7 +12,7 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 class Descriptor:
-    """An open file, closed when nobody refers to it any more: `number` is valid as long as this object is held."""
+    """An open file, closed when nothing refers to it any more: `number` is valid as long as this object is held."""
 
     __slots__ = ("number",)
 
@@ -26,7 +26,7 @@ class Descriptor:
 class DescriptorCache(Generic[KeyT]):
     """Keeps the most recently used descriptors open.
 
-    Whoever works with a file holds a reference to its `Descriptor`, so that dropping it here never closes a file under
+    Each user of a file holds a reference to its `Descriptor`, so that dropping it here never closes a file under
     a running read; the number of open files is at most `limit` and one for each thread. Each step on the dictionary is
     atomic; two threads that open one file at the same time both may, and the loser's descriptor closes after its use.
     A `limit` of 0 gives each access a descriptor of its own.
@@ -65,7 +65,7 @@ class DescriptorCache(Generic[KeyT]):
         return key in self._open
 
     def clear(self) -> None:
-        """Closes all that nobody uses now, and the others after their use."""
+        """Closes all that are not in use now, and the others after their use."""
         self._open.clear()
 
     def _drop_oldest(self) -> None:
@@ -86,7 +86,7 @@ def read_cached_at(descriptor: int, buffer: bytearray, position: int) -> int:
         return 0
     try:
         return os.preadv(descriptor, [buffer], position, os.RWF_NOWAIT)
-    except OSError:  # not in memory; not on this file system; a disk that fails is met again by who waits for it
+    except OSError:  # not in memory; not on this file system; a disk that fails is met again by the real read
         return 0
 
 

@@ -53,7 +53,7 @@ def make_folders(folder: str) -> None:
 
 
 def _open_new(path: str) -> int:
-    """A file of its own: what a kill left there, or a link or pipe that somebody put there, is removed."""
+    """A file of its own: what a kill left there, or a link or pipe that another program put there, is removed."""
     try:
         return os.open(path, _FLAGS, 0o666)
     except FileExistsError:

@@ -78,7 +78,7 @@ class FileStorage:
             check_case(files)
         self.total_bytes = self._spans.total_bytes
         self._access = FileAccess(self._places, open_files=config.open_files)
-        self._left: frozenset[int] = frozenset()  # by number: somebody else's
+        self._left: frozenset[int] = frozenset()  # by number: files that belong to others
         self._compared: frozenset[int] = frozenset()
         self._held: set[int] = set()  # it is not yet decided whose they are
         self._wanted = [True] * len(files)
@@ -117,7 +117,7 @@ class FileStorage:
             view = view[length:]
 
     def prepare(self) -> None:
-        """As the port says. A file longer than in the torrent is refused, not cut: it belongs to somebody else."""
+        """As the port says. A file longer than in the torrent is refused, not cut: it belongs to others."""
         self._check_open()
         checked: set[str] = set()
         for number, entry in enumerate(self._places.files):
@@ -361,7 +361,7 @@ class FileStorage:
             self._access.write(number, position, view)
 
     def _compare(self, number: int, position: int, view: memoryview) -> None:
-        """A file that may be somebody else's is as it should be, or stays as it is."""
+        """A file that may belong to others is as it should be, or stays as it is."""
         self._access.open_to_write(number)
         found = bytearray(len(view))
         self._access.read_into(number, position, memoryview(found))

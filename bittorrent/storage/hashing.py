@@ -106,7 +106,7 @@ class _Source:
         return bytes(digests)
 
     def check_unchanged(self) -> None:
-        """Whoever writes to a file while it is read gets a torrent of neither its old nor its new content."""
+        """A file that is written to while it is read gives a torrent of neither its old nor its new content."""
         for file in self._files:
             if not file.is_on_disk:
                 continue

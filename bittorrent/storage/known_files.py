@@ -61,7 +61,7 @@ class KnownFiles:
         return self._same[number] != (status.st_dev, status.st_ino)
 
     def has_changed(self, number: int, status: os.stat_result, settled: FileStamp | None, *, length: int) -> bool:
-        """Whether somebody else changed what is in it, as far as its size and time tell.
+        """Whether another program changed what is in it, as far as its size and time tell.
 
         Args:
             settled: what `settled` said before `status` was asked for, or None while it is written to.

@@ -19,9 +19,9 @@ class WriteLock:
 
     Theory of operation: each torrent has a file `.kad/<info-hash>.lock`, which the processes that write to it hold
     locked together; the system takes the lock of a process that dies. In it, each of them says which files it means.
-    Whoever wants to write first says so itself, then looks at the others; so of two that come at the same time at least
-    one sees the other, and the later one gives way. Where the system has no such locks, or does not let us make the
-    file, there is no protection, and no error either.
+    A process that wants to write first says so itself, then looks at the others; so of two that come at the same time
+    at least one sees the other, and the later one gives way. Where the system has no such locks, or does not let us
+    make the file, there is no protection, and no error either.
 
     Args:
         directory: where the files are.
@@ -115,7 +115,7 @@ class WriteLock:
             except BaseException:
                 os.close(descriptor)
                 raise
-            os.close(descriptor)  # somebody has just looked whether it is held, or removed it
+            os.close(descriptor)  # another process has just looked whether it is held, or removed it
         return None
 
     def _look_at_others(self, digests: dict[bytes, tuple[str, ...]], *, since_ns: int | None) -> None:
@@ -128,7 +128,7 @@ class WriteLock:
             )
 
     def _others(self, digests: dict[bytes, tuple[str, ...]], since_ns: int | None) -> Iterator[tuple[str, bytes]]:
-        """Of those who hold a lock and write to one of our files: their name, and one of the files."""
+        """Of the torrents that hold a lock and write to one of our files: their name, and one of the files."""
         try:
             files = sorted(os.listdir(self._folder))
         except OSError:
@@ -209,7 +209,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(descriptor: int, *, shared: bool) -> bool:
-        """Takes the lock if nobody has it; there are no shared ones. One byte far behind the content."""
+        """Takes the lock if no process has it; there are no shared ones. One byte far behind the content."""
         if shared:
             return False
         try:

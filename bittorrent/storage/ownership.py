@@ -1,4 +1,4 @@
-"""Whose a file is that lies where a torrent wants to write: what somebody else put there is never overwritten."""
+"""Which files are ours, of those that lie where a torrent wants to write: what others put there is not overwritten."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Verdict:
     """What was decided about files that hold something and that this torrent is not known to have begun.
 
     Attributes:
-        foreign: somebody else's.
+        foreign: those that belong to others.
         unclear: as long as they should be, but each of their pieces reaches into other files, which are not whole. So
             nothing can be said yet: what is to be written there has to be what is there already.
     """
@@ -27,11 +27,11 @@ class Verdict:
 
 
 def judge_files(torrent: FileSet, have: Bitfield, found: Mapping[int, int]) -> Verdict:
-    """Decides whose files are.
+    """Decides which files are ours and which belong to others.
 
-    One right piece makes a file ours: an earlier run or another program fetched it. Without any, a file is somebody
-    else's, be it shorter, longer or as long as in the torrent, with one exception: `Verdict.unclear`, in folders where
-    other files are ours.
+    One right piece makes a file ours: an earlier run or another program fetched it. Without any, a file belongs to
+    others, be it shorter, longer or as long as in the torrent, with one exception: `Verdict.unclear`, in folders
+    where other files are ours.
 
     Args:
         have: the pieces that are right.
@@ -70,7 +70,7 @@ def marks_of(
     Args:
         stamps: of each file, and last of the part file.
         priorities: of each file; nothing at all when all are wanted.
-        not_ours: the numbers of files that are, or may be, somebody else's.
+        not_ours: the numbers of files that belong to others, or may do so.
         is_last: nothing is written any more.
     """
     marks = bytearray(len(stamps) - 1)

@@ -1,4 +1,4 @@
-"""The hidden file for bytes of files that nobody wants: what pieces at the edge of wanted files reach into."""
+"""The hidden file for bytes of files that are not wanted: what pieces at the edge of wanted files reach into."""
 
 from __future__ import annotations
 

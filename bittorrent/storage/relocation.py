@@ -14,8 +14,8 @@ from bittorrent.storage.durable import place, remove_folder_if_empty
 def relocate(moves: Sequence[tuple[str, str]], *, roots: Sequence[str]) -> None:
     """Moves files, each (from, to); sources that do not exist are left out.
 
-    First everything is made available at the new place, then it is removed from the old one: whoever is killed
-    meanwhile finds all of it at one of them, and an error (a disk that is full, say) leaves the old place as it was.
+    First everything is made available at the new place, then it is removed from the old one: a process killed
+    meanwhile leaves all of it at one of them, and an error (a disk that is full, say) leaves the old place as it was.
     It works across file systems. Folders that are left empty are removed, up to but without `roots`.
 
     Raises:

@@ -24,10 +24,9 @@ class SafeFolder:
 
     Symbolic links that the user made are followed: a file, or a folder, may well lie on another disk. A torrent can
     make links too (BEP 47), and nothing is written through these. Theirs are relative, below the torrent's own folder,
-    and lead to something inside it or inside `root`; so a link like that is not followed, whoever made it.
+    and lead to something inside it or inside `root`; so a link like that is not followed, even if the user made it.
 
-    With `writable=False` all links are followed: what is read is worth nothing to anybody unless it has the hashes of
-    the torrent.
+    With `writable=False` all links are followed: what is read is worth nothing unless it has the hashes of the torrent.
     """
 
     __slots__ = ("root", "writable")
