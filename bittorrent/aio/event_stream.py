@@ -1,4 +1,4 @@
-"""Events for anybody who listens, at any pace, in bounded memory."""
+"""Events for every listener, at any pace, in bounded memory."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class EventStream(Generic[E]):
         self._changed.set()
 
     def close(self) -> None:
-        """Nobody listens any more."""
+        """The listener is gone."""
         self._waiting.clear()
         self._lost = 0
         self.end()
@@ -77,7 +77,7 @@ class EventStream(Generic[E]):
 
 
 class EventSource(Generic[E]):
-    """Tells every stream that somebody still holds."""
+    """Tells every stream that a listener still holds."""
 
     def __init__(self) -> None:
         self._streams: list[ref[EventStream[E]]] = []

@@ -71,7 +71,7 @@ class Session:
         state_dir: where is kept what was verified of each torrent, so that the next start need not hash what has not
             changed. Without it, that is kept beside the files, and only while a download is unfinished.
         ip_filter: hosts to have nothing to do with.
-        local_discovery: call for peers in the local network, and answer who calls (BEP 14, IPv4). Private torrents are
+        local_discovery: call for peers in the local network, and answer theirs (BEP 14, IPv4). Private torrents are
             not spoken of. A machine without multicast goes without: `local_discovery_error` says why.
 
     Attributes:
@@ -218,7 +218,7 @@ class Session:
             web_seeds: HTTP servers to fetch from besides those that the source names (BEP 19).
             download_dir: instead of the session's.
             seed_only: nothing is written; the torrent stops with StorageError unless everything is there.
-            overwrite: files that somebody else put where those of the torrent belong are replaced. Without it they stop
+            overwrite: files that others put where those of the torrent belong are replaced. Without it they stop
                 the torrent with StorageError: what was not begun by an earlier run, and has no right piece, is never
                 written to.
             super_seed: for the first and only seed: each piece is sent once before any is sent twice (BEP 16). Without

@@ -155,7 +155,7 @@ class FileStream:
         return picker is not None and index in picker.have
 
     def _check_wanted(self, index: int) -> None:
-        """Nobody waits for what will never come."""
+        """A reader must not wait for what will never come."""
         picker = self._life.core.picker
         assert picker is not None
         if self._life.lifecycle.error is not None:

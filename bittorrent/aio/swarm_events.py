@@ -55,7 +55,7 @@ class SwarmEvents:
                 self._note_seen(voter, host)
             case DhtNodeFound(address):
                 if life.dht is not None:
-                    with suppress(NodeClosedError):  # it is the caller's, who may close it first
+                    with suppress(NodeClosedError):  # it is the caller's, and may be closed first
                         life.dht.add_node(address)
 
     def _note_seen(self, voter: Address, host: str) -> None:

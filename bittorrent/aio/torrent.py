@@ -74,7 +74,7 @@ class Torrent:
 
     @property
     def error(self) -> BaseException | None:
-        """What stopped the torrent; None while it lives. A seed has nobody else to tell."""
+        """What stopped the torrent; None while it lives. A seed has no other way to tell."""
         return self._life.lifecycle.error
 
     @property

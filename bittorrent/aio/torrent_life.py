@@ -190,7 +190,7 @@ class TorrentLife:
         self.do(self.lifecycle.stop(error))
 
     def do(self, answers: Iterable[Answer]) -> None:
-        """Does what the lifecycle answered; what takes its time is left to `TorrentWork`, or to who waits for it."""
+        """Does what the lifecycle answered; what takes its time is left to `TorrentWork`, or to its waiters."""
         for answer in answers:
             if isinstance(answer, Action):
                 self._act(answer)
@@ -249,7 +249,7 @@ class TorrentLife:
         )
 
     def become_private(self) -> None:
-        """Nobody but trackers is asked for peers (BEP 27), as the metadata of a magnet link may say only later."""
+        """Only trackers are asked for peers (BEP 27), as the metadata of a magnet link may say only later."""
         self.dht = None
         self.sources.discovery.become_private()
         self.swarm.become_private()

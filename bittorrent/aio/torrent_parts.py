@@ -35,7 +35,7 @@ class TorrentOptions:
         download_dir: where its files are.
         state_dir: where its state is kept for good.
         seed_only: never write; stop with StorageError unless every piece is on disk already.
-        overwrite: replace files of somebody else that are in the way.
+        overwrite: replace files of others that are in the way.
         super_seed: send each piece once before any twice (BEP 16).
         web_seeds: URLs besides those that the source names.
         select: the files that are wanted; nothing at all means what was wanted before, or else everything.
@@ -63,7 +63,7 @@ class SessionParts:
         listen_port: where we accept peers.
         executor: runs what blocks.
         transports: dial, one for each path by which peers are called.
-        claims: who uses which place on disk.
+        claims: which torrent uses which place on disk.
         tally: the connections of all torrents.
         ip_filter: hosts to have nothing to do with, from the start.
         external: at which address peers see us.

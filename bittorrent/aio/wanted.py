@@ -17,7 +17,7 @@ class Wanted:
     """Keeps the selection of one torrent and its content in step.
 
     Args:
-        asked_for: by whoever added the torrent; nothing at all means what was wanted before.
+        asked_for: by the caller that added the torrent; nothing at all means what was wanted before.
         suggested: by the magnet link, for a torrent that nothing is known of.
     """
 
@@ -47,7 +47,7 @@ class Wanted:
             if content.priorities:
                 selection.set_files(dict(enumerate(content.priorities)))
             elif self._suggested:
-                with suppress(SelectionError):  # it is somebody else's link
+                with suppress(SelectionError):  # the link came from others
                     selection.set_files(selection.only(self._suggested))
         is_usual = set(selection.files) == {DEFAULT_PRIORITY}
         content.priorities = () if is_usual else selection.files

@@ -6,7 +6,7 @@ import asyncio
 
 
 class Arrivals:
-    """Wakes those who wait for a piece, when it is here or when nobody may count on it any more."""
+    """Wakes the tasks that wait for a piece, when it is here or can no longer be counted on."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, dict[asyncio.Future[None], None]] = {}
@@ -32,7 +32,7 @@ class Arrivals:
         self._wake(self._waiting.pop(index, {}))
 
     def reconsider(self) -> None:
-        """Everybody looks again: other pieces may be wanted now, or the torrent has stopped."""
+        """Every task looks again: other pieces may be wanted now, or the torrent has stopped."""
         waiting, self._waiting = self._waiting, {}
         for futures in waiting.values():
             self._wake(futures)

@@ -1,4 +1,4 @@
-"""Makes calls. Whom to call and by which path, `DiallingCore` decides."""
+"""Makes calls. Which peer to call and by which path, `DiallingCore` decides."""
 
 from __future__ import annotations
 

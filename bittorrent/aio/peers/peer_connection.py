@@ -13,7 +13,7 @@ from transfer.aio.scatter import ScatterProtocol
 
 
 class ConnectionOwner(Protocol):
-    """Whoever is told what happens on a connection: the session until the torrent is known, then the torrent.
+    """The owner, which is told what happens on a connection: the session until the torrent is known, then the torrent.
 
     All calls come from the event loop, none of them may raise.
     """

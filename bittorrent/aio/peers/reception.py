@@ -1,4 +1,7 @@
-"""Incoming connections until their handshake says which torrent they are for. Who may wait, `ReceptionCore` decides."""
+"""Incoming connections until their handshake says which torrent they are for.
+
+Which of them may wait, `ReceptionCore` decides.
+"""
 
 from __future__ import annotations
 
@@ -17,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class Reception:
-    """Owns the connections that somebody else opened, and hands each over to its torrent.
+    """Owns the connections that other peers opened, and hands each over to its torrent.
 
     Args:
-        core: decides who may wait.
+        core: decides which of them may wait.
         tally: of the connections that wait no more.
         torrents: that may be asked for, by each of their hashes: live.
         config: of the peers.
@@ -47,7 +50,7 @@ class Reception:
         return PeerConnection(self, handshake=None, config=self._config)
 
     async def aclose(self) -> None:
-        """Ends what waits, and takes nobody any more."""
+        """Ends what waits, and takes no connection any more."""
         self._closed = True
         for connection in list(self._open):
             connection.abort()
@@ -108,7 +111,7 @@ class Reception:
         self._arm()
 
     def _arm(self) -> None:
-        """One timer, for the oldest: while it runs nobody can become due earlier."""
+        """One timer, for the oldest: while it runs no other can become due earlier."""
         due = None if self._closed else self._core.next_timer()
         if due is None and self._timer is not None:
             self._timer.cancel()

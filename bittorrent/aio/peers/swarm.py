@@ -1,6 +1,6 @@
 """The connections of one torrent: adopts them, moves bytes, serves blocks.
 
-What to do, two cores decide: `SwarmCore` what is exchanged, `DiallingCore` with whom there is a connection.
+What to do, two cores decide: `SwarmCore` what is exchanged, `DiallingCore` which peers there is a connection with.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Swarm:
 
     Args:
         core: decides what is exchanged.
-        dialling: decides who is called, who may come in, and who has to go.
+        dialling: decides which peers are called, which may come in, and which have to go.
         handshake: ours for this torrent.
         config: bounds.
         on_event: the torrent's part: pieces, metadata, bans.
@@ -84,7 +84,7 @@ class Swarm:
 
     @property
     def connection_count(self) -> int:
-        """With whom there is a connection, or may be one soon."""
+        """The connections that there are, or may be soon."""
         return self.dialling.connection_count
 
     @property
@@ -94,7 +94,7 @@ class Swarm:
 
     @property
     def last_met_at(self) -> float | None:
-        """When somebody was met that was not there already; None before."""
+        """When a peer was met that was not there already; None before."""
         return self.dialling.last_met_at
 
     @property
@@ -103,7 +103,7 @@ class Swarm:
         return self.dialling.peers
 
     def start(self) -> None:
-        """Starts the clock, and dials whom the list names."""
+        """Starts the clock, and dials the peers that the list names."""
         self.is_started = True
         self._tick()
 
@@ -148,7 +148,7 @@ class Swarm:
         return connection
 
     def call_again(self) -> None:
-        """Dials whoever is not connected, without waiting for its turn."""
+        """Dials every peer that is not connected, without waiting for its turn."""
         self.peers.call_again(now=self._loop.time())
         if self.is_started:
             self._dial()
@@ -172,7 +172,7 @@ class Swarm:
             self._dial()
 
     def become_private(self) -> None:
-        """The torrent is private (BEP 27): peers hear of no DHT, and whom only strangers named is forgotten."""
+        """The torrent is private (BEP 27): peers hear of no DHT, and those that only strangers named are forgotten."""
         self.dht_port = None
         self._handshake = replace(self._handshake, supports_dht=False)
         self._evict(self.dialling.become_private())
@@ -303,7 +303,7 @@ class Swarm:
             self._dialler.dial(wants_seeds=not self.core.is_finished)
 
     def _dial_again(self, *, now: float) -> None:
-        """Whoever is to be called by another path does not wait for the clock."""
+        """A peer that is to be called by another path does not wait for the clock."""
         if self.dialling.is_path_due(now=now):
             self._loop.call_soon(self._dial)
 
@@ -338,7 +338,7 @@ class Swarm:
         evicted = self.dialling.handle_timer(wants_seeds=not self.core.is_finished, now=now)
         self._evict(evicted)
         if evicted:
-            self._loop.call_soon(self._dial)  # before anybody else takes the place
+            self._loop.call_soon(self._dial)  # before another peer takes the place
         self.pump()
         self._dial()
         if not self._closed:
@@ -354,5 +354,5 @@ class Swarm:
         self._timer = self._loop.call_at(due, self._tick)
 
     def _next_due(self) -> float:
-        """A thousand idle torrents must cost nothing: without anybody to look after there is only the next dial."""
+        """A thousand idle torrents must cost nothing: without a peer to look after there is only the next dial."""
         return self.core.next_timer() if self._connections else self.dialling.next_timer(now=self._loop.time())

@@ -85,7 +85,7 @@ class Discovery:
             self._announcer.start()
 
     async def pause(self) -> None:
-        """Asks nobody any more, and tells the trackers that we leave, until `start`.
+        """Looks for no peers any more, and tells the trackers that we leave, until `start`.
 
         Cancellation: trackers that have not heard yet will find out themselves.
         """
@@ -149,10 +149,10 @@ class Discovery:
         turned_away_by: Sequence[Address] = (),
         has_met: bool = False,
     ) -> str:
-        """Why nobody is here, and what can be done.
+        """Why no peer is here, and what can be done.
 
         Args:
-            has_met: somebody was here before.
+            has_met: a peer was here before.
             unresolved: names of peers that have no address.
             web_seeds: what is wrong with each of them.
             private: peers that were not called because of where they are.
@@ -208,7 +208,7 @@ class Discovery:
             pause_s = min(2 * pause_s, LONELY_INTERVAL_S, self._config.dht_interval_s)
 
     async def _search_once(self, dht: MainlineNode) -> bool:
-        """Whether somebody knows of us now."""
+        """Whether a node knows of us now."""
         if self._nodes is not None and (self._dht_error is not None or self.lookup is None):
             self._nodes.offer()
         is_known = False
@@ -238,7 +238,7 @@ class Discovery:
             raise NoPeersError(reason)
 
     async def _find_peers(self, dht: MainlineNode, info_hash: bytes) -> None:
-        """One lookup; the first that names somebody is remembered, and brought up to date when it is over."""
+        """One lookup; the first that names a peer is remembered, and brought up to date when it is over."""
         started_at = self._loop.time()
         is_first = self.lookup is None
         async with dht.find_peers(info_hash) as lookup:

@@ -43,7 +43,7 @@ class HttpConfig:
         max_connections_per_host: see `max_connections`.
         user_agent: what we call ourselves.
         keeps_alive: whether connections are used again.
-        allow_private: whether whoever names a URL may lead us to private addresses.
+        allow_private: whether a URL may lead us to private addresses, wherever it comes from.
     """
 
     connect_timeout_s: float = 15.0

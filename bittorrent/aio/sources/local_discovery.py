@@ -1,4 +1,4 @@
-"""Calls into the local network for peers, and listens who calls (BEP 14)."""
+"""Calls into the local network for peers, and listens for those that call (BEP 14)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LocalDiscovery:
         interface: the IPv4 address of the network to call into: a multicast goes where one interface leads.
         port: where we accept peers.
         cookie: tells our announcements from those of others.
-        on_peer: called with the info-hash of a torrent of ours and the endpoint of somebody who shares it.
+        on_peer: called with the info-hash of a torrent of ours and the endpoint of a peer that shares it.
 
     Raises:
         OSError: on entry, when the machine has no multicast there.

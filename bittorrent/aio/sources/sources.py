@@ -1,4 +1,4 @@
-"""Everything that a torrent can get peers from: trackers, the DHT, names that somebody gave, and web seeds."""
+"""Everything that a torrent can get peers from: trackers, the DHT, peers given by name, and web seeds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Sources:
         dht: None for a private torrent, or when the session has no node.
         swarm: takes the peers.
         left_bytes: what trackers are told.
-        has_enough: whether nobody has to be looked for any more.
+        has_enough: whether no peer has to be looked for any more.
         on_warning: told of a tracker that warns, by its URL.
         is_paused: begin only with `resume`.
     """
@@ -128,7 +128,7 @@ class Sources:
         self.web_seeds.start()
 
     async def pause(self) -> None:
-        """Ends every connection, asks nobody, and tells the trackers that we leave."""
+        """Ends every connection, looks for no peers, and tells the trackers that we leave."""
         self._is_paused = True
         if self.web_seeds is not None:
             self.web_seeds.stop()
@@ -143,7 +143,7 @@ class Sources:
             self.start()
 
     def explain_loneliness(self) -> str:
-        """Why nobody came, and what can be done."""
+        """Why no peer came, and what can be done."""
         unusable = self.web_seeds.errors if self.web_seeds is not None else {}
         has_met = self._swarm.last_met_at is not None
         return self.discovery.explain_loneliness(
@@ -189,7 +189,7 @@ class Sources:
         self.announced.reach()
 
     async def _give_up_alone(self, timeout_s: float) -> None:
-        """Without a DHT nobody may ever come; a program that waits for ever looks broken."""
+        """Without a DHT it may be that no peer ever comes; a program that waits for ever looks broken."""
         while self._has_met_nobody():
             await asyncio.sleep(timeout_s)
             if self._has_met_nobody() and not self._is_paused and not self.discovery.may_find_more:
@@ -199,7 +199,7 @@ class Sources:
         return self._swarm.last_met_at is None and not self._swarm.core.is_finished
 
     def _has_other_sources(self) -> bool:
-        """Whether a DHT that fails is not the end. Who has met somebody, or is a seed, may be found by others too."""
+        """Whether a DHT that fails is not the end. A torrent that has met a peer, or is a seed, may be found."""
         is_told = bool(tiers_of(self._source) or self._web_urls)
         has_hope = is_told or len(self._swarm.peers) > 0 or self.named_peers.is_resolving
         return has_hope or not self._has_met_nobody()

@@ -165,7 +165,7 @@ class TrackerClient:
         exchange: Callable[[bytes, bool], UdpExchange[T]],
         named_by: NamedBy,
     ) -> tuple[T, Reach]:
-        """The answer, and how far away who gave it can be."""
+        """The answer, and how far away the tracker can be that gave it."""
         if self._closed:
             raise LocalProtocolError("this tracker client is closed")
         try:

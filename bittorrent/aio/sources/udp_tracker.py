@@ -45,12 +45,12 @@ class UdpTrackers:
             public_only: whether a private address is refused.
 
         Returns:
-            The answer, and how far away who gave it can be.
+            The answer, and how far away the tracker can be that gave it.
 
         Raises:
             TrackerError: it refused, or stayed silent for as long as the exchange's config allows.
             OSError: the name has no address or cannot be looked up, or no datagram could be sent or delivered. On a
-                shared port nobody tells that a datagram was not delivered.
+                shared port the system does not tell that a datagram was not delivered.
 
         Cancellation: the exchange is dropped; the tracker may have counted us.
         """
@@ -103,7 +103,7 @@ class _Question(Generic[T]):
             self.result.set_exception(error)
 
     def close(self) -> None:
-        """Nobody wants to know any more."""
+        """The answer is not wanted any more."""
         if self._timer is not None:
             self._timer.cancel()
         self.result.cancel()
@@ -192,7 +192,7 @@ class _SharedPort(BatchProtocol):
 
 
 class _OwnSocket(asyncio.DatagramProtocol, Generic[T]):
-    """One question on a connected socket, so that nobody but the tracker is heard."""
+    """One question on a connected socket, so that only the tracker is heard."""
 
     def __init__(self, core: UdpExchange[T]) -> None:
         self.question = _Question(core, self._send)

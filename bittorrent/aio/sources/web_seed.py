@@ -57,7 +57,7 @@ class WebSeed:
         peer_id: bytes,
         config: WebSeedConfig,
     ) -> None:
-        self.address = Address(url, 0)  # a URL is no IP address: nobody takes it for an endpoint to pass on
+        self.address = Address(url, 0)  # a URL is no IP address: it is never taken for an endpoint to pass on
         self._files = WebFiles(url, metainfo)
         self._geometry = metainfo.geometry
         self._handshake = Handshake(

@@ -31,9 +31,9 @@ class Content:
         download_dir: where.
         state_dir: where the state is kept for good; without it only while a download is unfinished, beside the files.
         seed_only: nothing is ever written, except to `state_dir`.
-        overwrite: files that are somebody else's are replaced.
+        overwrite: files that belong to others are replaced.
         open_storage: makes the storage.
-        claims: who uses which place, over all torrents of the session, by their info-hash; to be released afterwards.
+        claims: which torrent of the session uses which place, by info-hash; to be released afterwards.
         jobs: run what blocks.
     """
 
@@ -141,13 +141,13 @@ class Content:
         return have
 
     async def judge(self, have: Bitfield, numbers: Collection[int]) -> None:
-        """Decides whose some files are that were not begun by this torrent.
+        """Decides which are ours, of some files that were not begun by this torrent.
 
         Args:
             have: the pieces that are right.
 
         Raises:
-            StorageError: somebody else's is in the way; it is not touched.
+            StorageError: a file of others is in the way; it is not touched.
         """
         watch = self._watch
         if watch is None or self._seed_only:

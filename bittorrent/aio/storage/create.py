@@ -64,7 +64,7 @@ async def create_torrent(
         except asyncio.CancelledError:
             is_wanted = False
             await asyncio.wait([hashing])
-            hashing.exception()  # seen: nobody wants to know any more
+            hashing.exception()  # seen: the caller waits no more
             raise
 
 

@@ -63,7 +63,7 @@ class DiskJobs:
         try:
             return await self.run(lambda: job(pause))
         finally:
-            if not pause.is_over:  # cancelled: nobody needs the result
+            if not pause.is_over:  # cancelled: the result is not needed
                 pause.is_over = True
             self._pauses.discard(pause)
 
@@ -82,7 +82,7 @@ class DiskJobs:
     def _finished(self, future: asyncio.Future[Any]) -> None:
         self._running.discard(future)
         if not future.cancelled():
-            future.exception()  # seen, even when nobody waits any more because another job failed first
+            future.exception()  # seen, even when no caller waits any more because another job failed first
 
 
 class _Pause:

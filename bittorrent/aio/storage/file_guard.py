@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class FileGuard:
     """Notices what others do to the files of a torrent, and checks again what is concerned.
 
-    A file that is gone ends the torrent: it may lie elsewhere now, or its disk is missing, and nobody asked for a
+    A file that is gone ends the torrent: it may lie elsewhere now, or its disk is missing, and the user asked for no
     second copy. One that became shorter, is another one or was changed is hashed again, and what is wrong in it is
     fetched again; a torrent that is only seeded ends.
     """

@@ -1,4 +1,4 @@
-"""Whose the files of a torrent are, and what others do to them."""
+"""Which files of a torrent are ours, and what others do to them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from bittorrent.storage.ports import FileChange, Watched
 
 
 class FileWatch:
-    """Knows which files are somebody else's, and finds out what has become of the others.
+    """Knows which files belong to others, and finds out what has become of ours.
 
     All coroutines raise StorageError when the system refuses.
 
     Args:
         watched: the storage.
         disk: runs what it does.
-        overwrite: files that are somebody else's are replaced.
+        overwrite: files that belong to others are replaced.
 
     Attributes:
-        left: the numbers of the files that are somebody else's.
-        compared: the numbers of those that may be: what is to be written there has to be there already.
+        left: the numbers of the files that belong to others.
+        compared: the numbers of those that may do so: what is to be written there has to be there already.
     """
 
     def __init__(self, torrent: FileSet, watched: Watched, disk: Disk, jobs: DiskJobs, *, overwrite: bool) -> None:
@@ -61,12 +61,12 @@ class FileWatch:
         return [index for index in hollow if index not in right]
 
     async def judge(self, have: Bitfield, numbers: Collection[int]) -> Verdict:
-        """Whose these files are, as far as the right pieces tell. `decide` makes it so."""
+        """Which of these files are ours, as far as the right pieces tell. `decide` makes it so."""
         found = await self._disk.run(lambda: self._watched.holding(numbers))
         return await self._jobs.compute(lambda: judge_files(self._torrent, have, found))
 
     def decide(self, numbers: Collection[int], verdict: Verdict, *, taken: Collection[int]) -> bool:
-        """Whose these files are from now on; whether there are others than before that are left alone.
+        """Settles which of these files are ours; returns whether there are others than before that are left alone.
 
         Args:
             taken: files of others that are to be overwritten.

@@ -46,7 +46,7 @@ class PieceWriter:
         self._waiting_bytes = 0
 
     def put(self, piece: PieceCompleted) -> None:
-        """Its buffer must not change until it is reported. How many may wait is bounded by who requests blocks."""
+        """Its buffer must not change until it is reported. How many may wait, the caller bounds by what it requests."""
         self._waiting.append(piece)
         self._waiting_bytes += len(piece.buffer)
         if self._waiting_bytes >= TRIP_BYTES or not self._trips:
@@ -89,7 +89,7 @@ class PieceWriter:
             self._put_back(batch)
             self._refuse(attempt, error)
         except asyncio.CancelledError:
-            self._put_back(batch)  # it may well be written, but nobody is told
+            self._put_back(batch)  # it may well be written, but that is not told
             raise
         else:
             self._on_stored(list(zip(batch, are_right, strict=True)))
