@@ -1,7 +1,7 @@
 """Finding: XOR metric, k-buckets, iterative lookups, and the BitTorrent mainline DHT on asyncio.
 
 The public names of the package are those below; everything else is internal. A module loads when a name of it is first
-used, so that nobody pays for what they do not use.
+used, so that no program pays for what it does not use.
 """
 
 from __future__ import annotations

@@ -189,9 +189,9 @@ class Bucket:
         return self._is_verified
 
     def unverified(self, config: RoutingTableConfig, *, now: float) -> list[Entry]:
-        """The entries that give way to a verified node: questionable ones first, then whoever came last.
+        """The entries that give way to a verified node: questionable ones first, then those that came last.
 
-        Among good nodes the oldest stay, since who has long been there will probably stay longest (the Kademlia paper,
+        Among good nodes the oldest stay, since a node long there will probably stay longest (the Kademlia paper,
         section 2.2).
         """
         newest_first = [entry for entry in reversed(self.entries.values()) if not entry.is_verified]
@@ -203,7 +203,7 @@ class Bucket:
         return next((entry for entry in newest_first if entry.is_verified), newest_first[0])
 
     def last_replacement(self) -> Entry:
-        """Whom the reserve can best do without: the oldest, an unverified one if there is any."""
+        """The entry that the reserve can best do without: the oldest, an unverified one if there is any."""
         oldest_first = list(self.replacements.values())
         return next((entry for entry in oldest_first if not entry.is_verified), oldest_first[0])
 

@@ -41,7 +41,7 @@ class Source:
 class Candidate:
     """A contact and what became of it in this lookup.
 
-    `sources` are those who named it before it was queried; nobody for a contact known from the start.
+    `sources` are the contacts that named it before it was queried; none for a contact known from the start.
     """
 
     # fmt: off
@@ -64,7 +64,7 @@ class Candidate:
         self.is_borrowed = False  # another path of the same lookup asks it
 
     def is_doubtful(self, most_silent: int) -> bool:
-        """Whether all who named it have named too many silent ones, so that it may be an invention like those."""
+        """Whether all that named it have named too many silent ones, so that it may be an invention like those."""
         return bool(self.sources) and all(source.silent - source.answered > most_silent for source in self.sources)
 
     def fell_silent(self) -> None:
@@ -123,7 +123,7 @@ class CandidateList:
         return self._by_contact.get(contact)
 
     def add(self, contact: Contact, depth: int, source: Source | None = None) -> None:
-        """A contact that `source` named, or that was known from the start. Who may not be queried is passed over."""
+        """A contact that `source` named, or known from the start. One that may not be queried is passed over."""
         known = self._by_contact.get(contact)
         if known is not None:
             is_open = known.state is State.UNQUERIED and bool(known.sources)
@@ -153,7 +153,7 @@ class CandidateList:
 
     @property
     def has_prospects(self) -> bool:
-        """Whether somebody in the running might still answer, not counting overdue and doubtful ones."""
+        """Whether a contact in the running might still answer, not counting overdue and doubtful ones."""
         most_silent = self._config.max_silent_per_source
         return any(
             candidate.state is not State.ANSWERED
@@ -202,7 +202,7 @@ def front(ordered: Iterable[Candidate], worst: State, *, config: LookupConfig, r
 
     Others farther away come before contacts of a group that has `max_per_subnet` in the front, before the untrusted
     once there are `max_untrusted`, and before those named only by sources of too many silent ones. When there are no
-    others, those who gave way follow last.
+    others, those that gave way follow last.
     """
     spare: list[Candidate] = []
     groups: dict[Hashable, int] = {}

@@ -17,7 +17,7 @@ class RoutingTableConfig:
             overlay", 2011).
         replacements: contacts each full bucket keeps in reserve.
         good_for_s: how long a sign of life keeps a node good, and a bucket fresh (BEP 5: 15 minutes).
-        bad_after_failures: unanswered queries in a row that make a node bad. One lost datagram must not evict anybody.
+        bad_after_failures: unanswered queries in a row that make a node bad. One lost datagram must not evict a node.
         max_per_subnet_in_bucket: contacts from one IPv4 /24 or IPv6 /48 in a bucket, and again among its replacements;
             private ranges and loopback are exempt.
         max_per_subnet: the same for the whole table.
@@ -68,14 +68,14 @@ class LookupConfig:
             there are no others.
         max_silent_per_source: silent contacts, less those that answered, that a node may have named before the rest of
             those it named come last: inventions would otherwise keep a lookup busy until `max_queries` are spent.
-        expected_in_radius: honest contacts that a driver who knows the size of the network should expect within the
+        expected_in_radius: honest contacts that a driver that knows the size of the network should expect within the
             `radius` it gives (`NetworkSize.radius`). Of 5, fewer than 1 % of lookups find none; and more than k = 8,
-            which is what costs queries where nobody attacks, are found by 7 %.
+            which is what costs queries where no node attacks, are found by 7 %.
         max_extra: contacts beyond k that a lookup with a `radius` may ask for and return.
         max_queries: end of a lookup that liars lead on with ever closer inventions; paths share it.
         max_unqueried: candidates kept in reserve; the farthest are forgotten first.
         max_contacts_per_response: contacts read from one answer; the rest is ignored.
-        max_keys_per_address: keys under which one endpoint may be queried, so that nobody can aim a lookup at a victim.
+        max_keys_per_address: keys under which one endpoint may be queried, so that none can aim a lookup at a victim.
     """
 
     k: int = 8

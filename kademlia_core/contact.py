@@ -1,4 +1,4 @@
-"""Who is where: the pair that travels through tables, lookups and answers."""
+"""Which node is where: the pair that travels through tables, lookups and answers."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ key cannot move such an estimate: it is made at random points.
 
 Source: the idea to tell eclipse attacks by density is that of Sridhar et al., "Content Censorship in the InterPlanetary
 File System", NDSS 2024. Theirs tests for a crowd and then stores in a whole region; here every lookup may cover the
-region (`radius` of `LookupCore`), which needs no test and costs next to nothing where nobody crowds.
+region (`radius` of `LookupCore`), which needs no test and costs next to nothing where no node crowds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class NetworkSize:
     def add_lookup(self, target: Key, closest: Sequence[Contact]) -> None:
         """What a lookup for a random `target` has found, closest first; of fewer than four contacts nothing is learnt.
 
-        Targets that others can foresee, like the info-hash of a torrent, must not be fed in: whoever sits around them
+        Targets that others can foresee, like the info-hash of a torrent, must not be fed in: nodes that sit around them
         could make the network look dense.
         """
         if len(closest) >= MIN_CONTACTS:

@@ -143,7 +143,7 @@ class DisjointLookup:
 
     @property
     def awaits_only_slow(self) -> bool:
-        """Whether all that would have come quickly has come: somebody answered, and only slow contacts are awaited."""
+        """Whether all that would have come quickly has come: a contact answered, and only slow contacts are awaited."""
         return bool(self._responses) and not any(path.is_waiting for path in self._paths)
 
     def result(self) -> list[Contact]:

@@ -38,7 +38,7 @@ class EndpointPolicy(Protocol):
 
 @lru_cache(maxsize=4096, typed=True)
 def group_of(endpoint: Endpoint) -> Hashable | None:
-    """The rule for shares where nobody gives another: an `Address` belongs to its subnet, an IPv4 /24 or an IPv6 /48.
+    """The rule for shares where the caller gives none: an `Address` belongs to its subnet, an IPv4 /24 or an IPv6 /48.
 
     Private addresses, hosts that have a name instead, and endpoints of other kinds are not counted.
     """

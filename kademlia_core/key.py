@@ -27,8 +27,10 @@ class Key:
     value: int
 
     def __init__(self, value: int, bits: int) -> None:
-        """Raises:
-        InvalidKeyError: `value` does not fit into `bits` bits.
+        """The key of `bits` bits whose number is `value`.
+
+        Raises:
+            InvalidKeyError: `value` does not fit into `bits` bits.
         """
         if bits <= 0 or value < 0 or value >> bits:
             raise InvalidKeyError(f"{value} is not a key of {bits} bits")

@@ -1,4 +1,4 @@
-"""The iterative lookup as a machine without I/O: who to ask next, and when the closest nodes are known.
+"""The iterative lookup as a machine without I/O: which contact to ask next, and when the closest nodes are known.
 
 A sliding window, not rounds: an answer at once frees its place among the `alpha` queries that may be awaited, and a
 contact that is silent for the short time-out stops counting, though its answer is still welcome. The driver sends what
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 class LookupCore:
     """Finds the `k` contacts closest to `target` that answer, and with a `radius` all those within it.
 
-    It ends when all candidates in the running for the result have answered, when nobody is left to ask, or when
-    `max_queries` have been spent and are settled; from then on every input but traffic is ignored. Who is in the
+    It ends when all candidates in the running for the result have answered, when no contact is left to ask, or when
+    `max_queries` have been spent and are settled; from then on every input but traffic is ignored. Which are in the
     running, `front` in `kademlia_core.candidates` says: the closest, but not too many from one subnet, nor too many
     that `is_trusted` turns down.
 
@@ -213,7 +213,7 @@ class LookupCore:
 
     @property
     def has_prospects(self) -> bool:
-        """Whether it goes on and somebody in the running might answer yet, leaving out the overdue and the doubtful."""
+        """Whether it goes on and a contact in the running might answer yet, but for the overdue and the doubtful."""
         if self._has_prospects is None:
             self._has_prospects = self.candidates.has_prospects
         return self._has_prospects and not self._finished
@@ -225,7 +225,7 @@ class LookupCore:
 
     @property
     def awaits_only_slow(self) -> bool:
-        """Whether all that would have come quickly has come: somebody answered, and only slow contacts are awaited."""
+        """Whether all that would have come quickly has come: a contact answered, and only slow contacts are awaited."""
         return bool(self._responses) and not self._waiting
 
     def result(self) -> list[Contact]:
@@ -233,8 +233,9 @@ class LookupCore:
         return [candidate.contact for candidate in self.candidates.front(State.ANSWERED)]
 
     def silent(self) -> list[Contact]:
-        """The contacts that were asked and have not answered, closest first, as far as they are closer than the last of
-        the `k` closest that have.
+        """The contacts that were asked and have not answered, closest first.
+
+        Only those that are closer than the last of the `k` closest that have answered.
         """
         silent: list[Contact] = []
         answered = 0

@@ -15,7 +15,7 @@ class LookupStats:
 
     Args:
         hops: the discovery depth of the closest contact that answered: 1 for one known at the start, n + 1 for one
-            learnt from a contact of depth n, 0 while nobody answered.
+            learnt from a contact of depth n, 0 while no contact answered.
         slow: queries that outlasted the short time-out, whatever became of them.
         sent_bytes: as far as the driver reported them.
         received_bytes: see `sent_bytes`.

@@ -56,11 +56,12 @@ class RoutingTable:
         is_verified: Callable[[Contact], bool] | None = None,
         group_of: Callable[[Endpoint], Hashable | None] | None = None,
     ) -> None:
-        """
+        """An empty table of the node whose key is `own_key`.
+
         Args:
             is_verified: which contacts cannot have chosen their key, like those whose key BEP 42 derives from their
-                address. In a full bucket they take the place of others, so that whoever invents keys near a victim's
-                does not keep honest nodes out. Asked once for each contact that enters.
+                address. In a full bucket they take the place of others, so that a node that invents keys near a
+                victim's does not keep honest nodes out. Asked once for each contact that enters.
             group_of: says of an endpoint whose it is, for the shares; by default, the subnet of an address.
         """
         self.own_key = own_key
@@ -76,7 +77,7 @@ class RoutingTable:
         """A node answered a query from this endpoint with this key. Returns whether it is in the table now.
 
         A key that is already there under another endpoint moves only when its holder is no longer good: otherwise
-        anybody could take over a node's place by claiming its key.
+        any node could take over a node's place by claiming its key.
         """
         entry = self._find(contact)
         if entry is not None:
@@ -168,8 +169,10 @@ class RoutingTable:
         return b"".join([contact.compact() for contact in self.closest(target, count)])
 
     def needs(self, contact: Contact) -> bool:
-        """Whether this stranger is worth a ping at once: its bucket is that of the neighbours, or holds a bad node, or
-        fewer than `bucket_size`, however large it may become.
+        """Whether this stranger is worth a ping at once.
+
+        It is when its bucket is that of the neighbours, or holds a bad node, or fewer than `bucket_size`, however large
+        the bucket may become.
         """
         index = self._index_of(contact.key)
         bucket = self._buckets[index]
@@ -217,14 +220,15 @@ class RoutingTable:
         return random_key_sharing(self.own_key, index, rng, exactly=not is_last)
 
     def far_targets(self, count: int, *, rng: Random) -> list[Key]:
-        """A random key in each range that a lookup of `own_key` has not searched to its end: where the farthest of the
-        closest `bucket_size` contacts is, and all farther away. Farthest first, at most `count`.
+        """A random key in each range that a lookup of `own_key` has not searched to its end; farthest first.
+
+        At most `count`: the range where the farthest of the closest `bucket_size` contacts is, and all farther away.
 
         By what the contacts share with us and not by the buckets there are, because a young table has hardly split.
         """
         neighbours = self.closest(self.own_key, self.config.bucket_size)
         if len(neighbours) < self.config.bucket_size:
-            return []  # nobody is farther away
+            return []  # no contact is farther away
         depth = neighbours[-1].key.shared_prefix_length(self.own_key)
         ranges = range(min(count, depth + 1))
         return [random_key_sharing(self.own_key, shared, rng, exactly=True) for shared in ranges]
@@ -248,7 +252,7 @@ class RoutingTable:
     def sightings(self, *, now: float) -> Iterator[Sighting]:
         """All entries that are not bad, the farthest buckets first: what is worth saving for the next start.
 
-        What was saved is a list of hints: whoever reads it back pings them, and those that answer are in the table.
+        What was saved is a list of hints: a node that reads it back pings them, and the table gets those that answer.
         """
         for bucket in self._buckets:
             for entry in bucket.entries.values():

@@ -1,4 +1,4 @@
-"""How much of a routing table one group of endpoints may take: nobody with many in one place fills it alone."""
+"""How much of a routing table one group of endpoints may take: many nodes in one place do not fill it alone."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Bootstrap(Generic[CoreT]):
             self._spawn(self._resolve_and_meet(driver))
 
     def add_node(self, driver: CoreDriver[CoreT], hint: Address) -> None:
-        """Somebody may be at `hint`. Beyond `MAX_RESOLVING` names at once, hints are dropped."""
+        """A node may be at `hint`. Beyond `MAX_RESOLVING` names at once, hints are dropped."""
         if is_ip_address(hint.host):
             driver.core.engine.add_node(hint, now=driver.now)
             driver.drive()

@@ -143,7 +143,7 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
             self.drive()
 
     def _look_at_the_wall_clock(self, *, now: float) -> None:
-        """The loop's clock stands still while a machine sleeps, on Linux at least, and nobody else tells."""
+        """The loop's clock stands still while a machine sleeps, on Linux at least, and nothing else tells."""
         gap_s = time.time() - self._loop.time()
         if gap_s - self._clock_gap_s > self.core.config.max_sleep_s:
             self.core.engine.wake(now=now)

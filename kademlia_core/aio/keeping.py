@@ -29,7 +29,7 @@ ReportT = TypeVar("ReportT", bound=StoreReport)
 class Keeper(Generic[ReportT]):
     """Keeps an announce or an item alive in the network as long as it is entered: at once, and again and again.
 
-    A time when nobody could be told is repeated soon, and ever less soon while that lasts. Being cut off from the
+    A time when no node could be told is repeated soon, and ever less soon while that lasts. Being cut off from the
     network is no error: the keeper goes on soon after the node has joined again. Leaving ends the repetitions; nodes
     forget in their own time.
     """
@@ -53,7 +53,7 @@ class Keeper(Generic[ReportT]):
         self._report: ReportT | None = None
 
     async def __aenter__(self) -> Self:
-        """Begins, without waiting for anybody.
+        """Begins, without waiting for any node.
 
         Raises:
             NodeClosedError: this keeper has been entered before.
@@ -74,11 +74,11 @@ class Keeper(Generic[ReportT]):
 
     @property
     def report(self) -> ReportT | None:
-        """How the latest time went that somebody was told; None before that."""
+        """How the latest time went that a node was told; None before that."""
         return self._report
 
     async def wait_report(self) -> ReportT:
-        """How it went, as soon as somebody has been told.
+        """How it went, as soon as a node has been told.
 
         Raises:
             NodeClosedError: the node was closed, or the keeper not entered.

@@ -106,7 +106,7 @@ class KeyValueNode(Node[KeyValueCore]):
         return SetReport(kept_by, running.statistics())
 
     async def get(self, key: str | bytes | Key) -> bytes | None:
-        """The value under `key`, of several the newest; None when nobody has one.
+        """The value under `key`, of several the newest; None when no node has one.
 
         Raises:
             BootstrapError, NodeClosedError: as `wait_joined`.
@@ -122,8 +122,10 @@ class KeyValueNode(Node[KeyValueCore]):
         return newest.value if newest is not None else None
 
     def statistics(self) -> NodeStats:
-        """Raises:
-        NodeClosedError: the node is not open.
+        """The numbers of this node, summed over its networks.
+
+        Raises:
+            NodeClosedError: the node is not open.
         """
         return NodeStats.summed(driver.core.stats(now=driver.now) for driver in self._networks.open_drivers)
 

@@ -20,7 +20,7 @@ FoundT = TypeVar("FoundT")
 
 
 class RunningLookup:
-    """One lookup, or one for each address family, together with whoever waits. Finds wait here until they are fetched.
+    """One lookup, or one for each address family, and the caller that waits. Finds wait here until they are fetched.
 
     A harvest reports each find once and bounds their number, which bounds the queue.
     """
@@ -49,8 +49,10 @@ class RunningLookup:
         self._wake.set()
 
     async def wait_finished(self) -> None:
-        """Raises:
-        NodeClosedError: the node was closed first.
+        """Waits until every part of the lookup has ended.
+
+        Raises:
+            NodeClosedError: the node was closed first.
         """
         while self._awaited:
             self._wake.clear()
@@ -122,7 +124,9 @@ class Lookup(Generic[FoundT]):
         return self
 
     async def __anext__(self) -> FoundT:
-        """Raises:
+        """Waits for the next find.
+
+        Raises:
             NodeClosedError: the node was closed, or the lookup not entered.
 
         Cancellation: safe; no find is lost.

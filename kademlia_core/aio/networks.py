@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Networks(Generic[CoreT]):
-    """The open drivers of a node, and whoever waits for what goes on in them: lookups, queries, joining."""
+    """The open drivers of a node, and the callers that wait for what goes on in them: lookups, queries, joining."""
 
     def __init__(self, *, bootstrap: tuple[Address, ...], resolve_timeout_s: float) -> None:
         self._bootstrap = bootstrap
@@ -39,7 +39,7 @@ class Networks(Generic[CoreT]):
         self._drivers.append(driver)
 
     def remove(self, driver: CoreDriver[CoreT]) -> bool:
-        """A socket is gone. Nobody may wait any longer when it was the last. Returns whether it was here."""
+        """A socket is gone. No caller may wait any longer when it was the last. Returns whether it was here."""
         is_known = driver in self._drivers
         if is_known:
             self._drivers.remove(driver)
@@ -56,7 +56,7 @@ class Networks(Generic[CoreT]):
         return drivers
 
     def receive_event(self, event: Event) -> None:
-        """What a core reports reaches whoever waits for it."""
+        """What a core reports reaches the callers that wait for it."""
         match event:
             case Found():
                 if (running := self._lookups.get(event.lookup)) is not None:
@@ -175,7 +175,7 @@ class Networks(Generic[CoreT]):
 
         Raises:
             QueryRefusedError: the node answered with an error.
-            NoAnswerError: nobody answered at any address of the name, or it has none.
+            NoAnswerError: no node answered at any address of the name, or it has none.
             NodeClosedError: the node is not open.
         """
         families = " or ".join("IPv6" if driver.core.is_ipv6 else "IPv4" for driver in self.open_drivers)

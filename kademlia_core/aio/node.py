@@ -89,7 +89,7 @@ class Node(Generic[CoreT]):
         """Closes the sockets and ends everything in flight with `NodeClosedError`. Repeating it does no harm."""
         drivers = self._networks.close()
         if drivers:
-            self._memory.save(driver.core for driver in drivers)  # at once: who closes in a hurry may not wait
+            self._memory.save(driver.core for driver in drivers)  # at once: a caller in a hurry may not wait
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -120,10 +120,10 @@ class Node(Generic[CoreT]):
         return sorted(found, key=lambda contact: contact.key ^ key)
 
     async def ping(self, address: tuple[str, int]) -> Contact:
-        """Who is at `address`? Joining is not waited for.
+        """Which node is at `address`? Joining is not waited for.
 
         Raises:
-            NoAnswerError: nobody answered, or the name has no address.
+            NoAnswerError: no node answered, or the name has no address.
             QueryRefusedError: the node answered with an error.
             NodeClosedError: the node is not open.
         """

@@ -1,4 +1,4 @@
-"""Whom a node knows, from one run to the next: a file that is written whole or not at all."""
+"""Which contacts a node knows, from one run to the next: a file that is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class StateFile:
 
 
 class NodeMemory:
-    """The networks of a node as they were when somebody was last known there; kept in a file, if there is one."""
+    """The networks of a node as they were when a contact was last known there; kept in a file, if there is one."""
 
     def __init__(self, file: StateFile | None) -> None:
         self._file = file
@@ -71,7 +71,7 @@ class NodeMemory:
         return self._networks.get(is_ipv6)
 
     def note(self, cores: Iterable[NodeCore]) -> list[NetworkSnapshot]:
-        """Remembers the networks of `cores` as they are, unless nobody has answered in one since it was remembered.
+        """Remembers the networks of `cores` as they are, unless no node has answered in one since it was remembered.
 
         Returns all that are remembered.
         """

@@ -1,6 +1,6 @@
 """No cannon for rent: large answers to addresses that may be forged are rationed.
 
-Whoever forges the sender of a query has us send the answer to a victim. Answers that are hardly longer than their
+A host that forges the sender of a query has us send the answer to a victim. Answers that are hardly longer than their
 query make this pointless, so only the others count. An address that has shown that it receives what we send to it, by
 handing in a write token or by answering a query of ours, is not forged and has a much larger ration. It is not free of
 one: the victim may well run a node, and its proof is no order for whatever others ask in its name.
@@ -20,7 +20,7 @@ class AmplificationConfig:
     """How many bytes of large answers are sent. An IPv6 address stands for its /64.
 
     A `find_node` query takes 92 bytes, its answer 287 over IPv4 and 397 over IPv6 with eight contacts; a `get_peers`
-    answer without peers 304 and 414, for 95 bytes. Who wants contacts of both families (BEP 32) asks with 108 bytes and
+    answer without peers 304 and 414, for 95 bytes. A node that wants both families (BEP 32) asks with 108 bytes and
     gets up to 640: 5.9 times as much. A factor of 6 lets all of these pass, and a `ping` anyway, so that looking things
     up never depends on any ration. What counts are answers with more than 30 peers, values of BEP 44, filters of BEP 33
     and samples of BEP 51, up to 1024 bytes each: 11 times the query.
@@ -96,7 +96,7 @@ class AmplificationBudget:
         return self._ration(source, now=now).spend(answer_bytes, now=now) and self._total.spend(answer_bytes, now=now)
 
     def is_free(self, *, answer_bytes: int, query_bytes: int) -> bool:
-        """Whether an answer may be sent to anybody, and is not counted."""
+        """Whether an answer may be sent to any address, and is not counted."""
         return answer_bytes <= self._config.free_factor * query_bytes
 
     def prove(self, host: str, *, now: float) -> None:

@@ -22,7 +22,7 @@ class NodeConfig(EngineConfig):
         max_datagram_bytes: longer datagrams are dropped unread.
         token_rotation_s: age of a secret when the next one replaces it; tokens hold for one to two such spans.
         resolve_timeout_s: patience with the name service when bootstrap addresses are names.
-        snapshot_interval_s: how often a node with a state file saves whom it knows; it does so when it closes, too.
+        snapshot_interval_s: how often a node with a state file saves its contacts; it does so when it closes, too.
     """
 
     rate_limit: RateLimitConfig = field(default_factory=RateLimitConfig)

@@ -46,8 +46,10 @@ class NodeCore:
         config: NodeConfig | None = None,
         is_ipv6: bool = False,
     ) -> None:
-        """Raises:
-        ValueError: `node_id` is not as wide as the dialect's keys.
+        """A node whose key is `node_id`, or else a random one.
+
+        Raises:
+            ValueError: `node_id` is not as wide as the dialect's keys.
         """
         self.config = config = config or NodeConfig()
         if node_id is not None and node_id.bits != dialect.key_bits:
@@ -190,7 +192,7 @@ class NodeCore:
         return transaction
 
     def contacts_in(self, answer: Any, teller: Any, *, now: float) -> tuple[Contact, ...]:
-        """Whom a response of the dialect names, as it reads it; `teller` is an `Address`."""
+        """The contacts that a response of the dialect names, as it reads it; `teller` is an `Address`."""
         return self._dialect.contacts_in(answer, teller, self, now=now)
 
     def _receive_query(self, query: Query, source: Address, size_bytes: int, *, now: float) -> None:
@@ -202,7 +204,7 @@ class NodeCore:
             self._answer(reply, source, size_bytes, now=now)
 
     def _answer(self, reply: Response | ErrorReply, source: Address, query_bytes: int, *, now: float) -> None:
-        """Sends an answer that whoever may have forged the query's source address cannot use as a weapon.
+        """Sends an answer that is no weapon for a sender that may have forged the query's source address.
 
         One that is too large for its source shrinks to nodes and token, with which an honest node gets on.
         """
@@ -228,7 +230,7 @@ class NodeCore:
             self.engine.receive_refusal(transaction, reply, now=now)
             return
         self._count.responses_received += 1
-        if reply.sender != self.node_id:  # else we asked ourselves, or somebody who says so
+        if reply.sender != self.node_id:  # else we asked ourselves, or a node that says so
             node_id = self._dialect.receive_response(reply, source, self, now=now)
             if node_id is not None:
                 self.node_id = node_id

@@ -48,7 +48,7 @@ class Dialect(Protocol[QueryT, ResponseT, ErrorT]):
         ...
 
     def is_contact(self, query: QueryT) -> bool:
-        """Whether whoever asks answers queries, too, so that it may enter a table."""
+        """Whether the node that asks answers queries, too, so that it may enter a table."""
         ...
 
     def answer(self, query: QueryT, source: Address, view: NodeView, *, now: float) -> ResponseT | ErrorT | None:
@@ -56,7 +56,7 @@ class Dialect(Protocol[QueryT, ResponseT, ErrorT]):
         ...
 
     def quick_answer(self, data: bytes, source: Address, view: NodeView, *, now: float) -> tuple[Key, bytes] | None:
-        """Who asks and what to say, if a datagram is a query that can be answered without taking it apart.
+        """Which node asks and what to say, if a datagram is a query that can be answered without taking it apart.
 
         The same as what `decode`, `answer` and `encode` would make of a query from a node that may be a contact, and
         nothing may be kept of it: the node may have to drop the answer. None for everything else.
@@ -107,8 +107,9 @@ class NodeView(Protocol):
     def tokens(self) -> TokenIssuer: ...
 
     def nodes_for(self, target: Key, families: tuple[int, ...] = ()) -> tuple[tuple[Contact, ...], tuple[Contact, ...]]:
-        """The IPv4 and the IPv6 contacts closest to `target` that an answer names, in no order; of this node's own
-        address family unless `families` (4, 6) says otherwise.
+        """The IPv4 and the IPv6 contacts closest to `target` that an answer names, in no order.
+
+        They are of this node's own address family unless `families` (4, 6) says otherwise.
         """
         ...
 

@@ -50,10 +50,10 @@ class Sibling(Protocol):
 
 
 class Families:
-    """The two address families of a dialect: whom an answer names of each, and whom a node takes from an answer.
+    """The two address families of a dialect: which contacts an answer names of each, and which a node takes.
 
     A socket has one family, so a node in both is two nodes with a table each. They are siblings: each can name the
-    other's contacts, and hands on those of the other family while the other knows hardly anybody (BEP 32). `spoken` is
+    other's contacts, and hands on those of the other family while the other knows hardly any node (BEP 32). `spoken` is
     what families to ask for: both where there is a sibling; empty, which is to say the own one, where there is none.
     """
 
@@ -93,7 +93,7 @@ class Families:
 
 
 def credible(contacts: tuple[Contact, ...], teller: Address) -> tuple[Contact, ...]:
-    """Those whose addresses can be used, and can be known to whoever told of them."""
+    """The contacts whose addresses can be used, and can be known to the node that told of them."""
     return tuple(
         contact
         for contact in contacts

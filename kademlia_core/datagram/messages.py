@@ -1,6 +1,6 @@
-"""What every dialect's messages have in common: a transaction, who asks, and who answers.
+"""What every dialect's messages have in common: a transaction, and which node asks or answers.
 
-Nobody changes a message. Queries and responses are not frozen only because it takes three times as long to fill what
+No code changes a message. Queries and responses are not frozen only because it takes three times as long to fill what
 is, and a busy node makes tens of thousands of them a second.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Query:
-    """Somebody asks. Dialects derive from it to say more."""
+    """A node asks. Dialects derive from it to say more."""
 
     transaction_id: bytes
     sender: Key
@@ -27,7 +27,7 @@ class Query:
 
 @dataclass(slots=True)
 class Response:
-    """Somebody answers. Dialects derive from it to say more, and to name contacts.
+    """A node answers. Dialects derive from it to say more, and to name contacts.
 
     `token` is None when the responder will not store anything.
     """
@@ -37,13 +37,13 @@ class Response:
     token: bytes | None = None
 
     def shortened(self) -> Response:
-        """Without all that whoever asks can get on without."""
+        """Without all that the node that asks can get on without."""
         return self
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorReply:
-    """Somebody refuses."""
+    """A node refuses."""
 
     transaction_id: bytes
     code: int

@@ -1,4 +1,4 @@
-"""What a node remembers from one run to the next: its key and whom it knew, as one small file."""
+"""What a node remembers from one run to the next: its key and the contacts it knew, as one small file."""
 
 from __future__ import annotations
 

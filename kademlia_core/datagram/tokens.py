@@ -1,4 +1,4 @@
-"""Write tokens: proof that whoever announces an address receives what is sent to that address (BEP 5)."""
+"""Write tokens: proof that a node that announces an address receives what is sent to that address (BEP 5)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class TokenIssuer:
     spans (BEP 5: 5 and 10 minutes). The port is left out, as BEP 5 has it: behind a NAT it may change.
 
     All secrets derive from one that is drawn at the start, so that it makes no difference to the random numbers of the
-    rest of a node when somebody asks.
+    rest of a node when a token is asked for.
     """
 
     def __init__(self, *, rng: Random, rotation_s: float, now: float) -> None:
@@ -35,7 +35,7 @@ class TokenIssuer:
         self._rotate_at = now + rotation_s
 
     def issue(self, host: str, info_hash: Key, *, now: float) -> bytes:
-        """The token for whoever asks from the IP address `host`."""
+        """The token for a node that asks from the IP address `host`."""
         self._rotate(now=now)
         return _token(self._secret, host, info_hash)
 

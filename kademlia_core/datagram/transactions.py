@@ -66,7 +66,7 @@ class Transactions:
         return transaction
 
     def close(self, transaction_id: bytes, source: Address) -> Transaction | None:
-        """The transaction that a reply belongs to, which thereby ends; None for a reply nobody waits for."""
+        """The transaction that a reply belongs to, which thereby ends; None for a reply that is not awaited."""
         transaction = self._pending.pop((transaction_id, source), None)
         if transaction is not None:
             self._awaited[source] -= 1

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 class EngineCore:
-    """A node's place in a network: whom it knows, how it got there, and what it looks for.
+    """A node's place in a network: which nodes it knows, how it got there, and what it looks for.
 
-    It asks through its `network`, which reports what becomes of each query, and who asks this node. After every input
+    It asks through its `network`, which reports what becomes of each query, and the nodes that ask. After every input
     and command, drain `next_event()` and look at `next_timer()`.
     """
 
@@ -60,11 +60,11 @@ class EngineCore:
         self._events: deque[Event] = deque()
 
     def receive_answer(self, query: PendingQuery, answer: Answer, *, now: float) -> None:
-        """A node answered a query. Whoever answers in the place of the contact that was asked counts as itself."""
+        """A node answered a query. A node that answers in the place of the contact that was asked counts as itself."""
         self._joining.on_answer(query.endpoint)
         asked = query.contact
         contact = asked if asked is not None and asked.key == answer.sender else Contact(answer.sender, query.endpoint)
-        if contact.key == self.table.own_key:  # we asked ourselves, or somebody who says so
+        if contact.key == self.table.own_key:  # we asked ourselves, or a node that says so
             if asked is not None:
                 self.table.on_failure(asked, now=now)
             query.asker.on_failure(query, now=now)
@@ -83,7 +83,7 @@ class EngineCore:
     def receive_refusal(self, query: PendingQuery, error: QueryError, *, now: float) -> None:
         """A node refused what it was asked."""
         if query.contact is not None and isinstance(query.request, Ping):
-            self.table.on_failure(query.contact, now=now)  # whoever refuses a ping is of no use to anybody
+            self.table.on_failure(query.contact, now=now)  # a node that refuses a ping is of no use to others
         query.asker.on_failure(query, error=error, now=now)
         self._report_joining()
 
@@ -147,9 +147,9 @@ class EngineCore:
         self._report_joining()
 
     def restore(self, contacts: tuple[Contact, ...], *, now: float) -> None:
-        """Enters the network through whom this node knew when it last ran; instead of `join`, which follows if wanted.
+        """Enters the network through the nodes known when this one last ran.
 
-        Nobody is taken at their word: all are asked again.
+        This is instead of `join`, which follows if wanted. No contact is taken at its word: all are asked again.
         """
         usable = tuple(contact for contact in contacts if self.endpoints.is_usable(contact.endpoint))
         self._joining.restore(usable, now=now)
@@ -168,7 +168,7 @@ class EngineCore:
             self._upkeep.hint(endpoint, None, now=now)
 
     def offer(self, contacts: tuple[Contact, ...], *, now: float) -> None:
-        """Contacts that others came across; of use as long as this node knows hardly anybody."""
+        """Contacts that others came across; of use as long as this node knows hardly any node."""
         if len(self.table) < self.table.config.bucket_size:
             for contact in contacts:
                 if self.endpoints.is_usable(contact.endpoint):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class DirectQuery:
-    """What was asked of whom, and how it ended: with a `response`, an `error`, or neither after the time-out."""
+    """What was asked of which node, and how it ended: with a `response`, an `error`, or neither after the time-out."""
 
     __slots__ = ("_on_finished", "contact", "endpoint", "error", "is_finished", "request", "response")
 

@@ -26,7 +26,7 @@ class Entrances:
     answers, and every `join_retry_max_s` once one has, because the others may be on another island. While it is
     wide, one endpoint of each batch is asked every `wide_retry_s`, so that public routers are left in peace.
 
-    Whoever composes this asks it for a round with `begin`, hands on what becomes of the queries, and calls `schedule`
+    The owner of this asks it for a round with `begin`, hands on what becomes of the queries, and calls `schedule`
     when `is_asking` has become false.
     """
 

@@ -1,5 +1,6 @@
-"""Entering the network: ask the bootstrap addresses, look up one's own key, refresh the far buckets, and never think
-that this was all: the nodes met may be an island.
+"""Entering the network: ask the bootstrap addresses, look up one's own key, refresh the far buckets.
+
+A node never thinks that this was all: the nodes it met may be an island.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ class Joining:
     """Brings the node into the network, notices when it has fallen out, and keeps it off islands.
 
     Joined means: the lookup of the own key has ended, or awaits only slow nodes, or the table holds a bucket full of
-    nodes already: who wants to look something up need not wait for the dead. The far buckets are filled behind that
+    nodes already: a caller that looks something up need not wait for the dead. The far buckets are filled behind that
     lookup, once; later on, `upkeep` refreshes what turns stale.
 
     A network falls apart when nodes rest content with the first they met. So bootstrap addresses are asked again even
@@ -70,7 +71,7 @@ class Joining:
         self._can_retry = False
         self._is_far_filled = False
         self._is_restoring = False
-        self._patient_until: float | None = None  # with those whom the node knew when it last ran
+        self._patient_until: float | None = None  # with the contacts that the node knew when it last ran
         self._size = 0  # of the table when it was last looked at
         self._renewed_at: float | None = None
         self._renew_at: float | None = None
@@ -101,11 +102,11 @@ class Joining:
         self._end_round(now=now)
 
     def restore(self, contacts: tuple[Contact, ...], *, now: float) -> None:
-        """Tries whom the node knew when it last ran.
+        """Tries the contacts that the node knew when it last ran.
 
         Bootstrap addresses are wanted at once only if none of them answers soon.
 
-        Whoever comes back after months need not wait until hundreds have been tried.
+        A node that comes back after months need not wait until hundreds have been tried.
         """
         self._can_retry = self._is_restoring = True
         self._patient_until = now + self._config.query_timeout_s
@@ -122,7 +123,7 @@ class Joining:
         self._look_up_own_key([], now=now)
 
     def wake(self, *, now: float) -> None:
-        """The machine has slept, or is in another network now: who was known may be gone, and we for them."""
+        """The machine has slept, or is in another network now: the known contacts may be gone, and we for them."""
         if self.state is JoinState.IDLE:
             return
         if self._can_retry and not self._entrances.is_asking:
@@ -153,14 +154,14 @@ class Joining:
             self._joined(now=now)
         elif self.state is JoinState.JOINING and self._lookup is None:
             self._look_up_own_key([], now=now)
-        elif self.state is JoinState.FAILED:  # somebody found us: the network is back
+        elif self.state is JoinState.FAILED:  # a node found us: the network is back
             self._enter(JoinState.JOINING)
             self._look_up_own_key([], now=now)
         elif has_grown and self._renew_at is None and self._lookup is None and not self._entrances.is_wide:
             self._renew_later(now + RENEW_DELAY_S)
 
     def on_answer(self, endpoint: Endpoint) -> None:
-        """Somebody at `endpoint` has answered a query."""
+        """A node at `endpoint` has answered a query."""
         self._lost.discard(endpoint)
 
     def on_loss(self, contact: Contact, *, now: float) -> None:
@@ -207,8 +208,9 @@ class Joining:
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def check_connection(self, *, now: float) -> None:
-        """Called now and then: bootstrap addresses are due soon when every contact has turned bad, or the table, which
-        was wide, is narrow.
+        """Called now and then: decides whether bootstrap addresses are due soon.
+
+        They are when every contact has turned bad, or the table, which was wide, is narrow.
         """
         due_at, config = self._entrances.due_at, self._config
         if self.state is not JoinState.JOINED or not self._can_retry or due_at is None:
@@ -260,7 +262,7 @@ class Joining:
             self._lookup.cancel()
             self._lookup = None
         if self._has_contacts():
-            self._look_up_own_key([], now=now)  # begin anew with those who live
+            self._look_up_own_key([], now=now)  # begin anew with the nodes that live
         else:
             self._settle(now=now)
 
@@ -274,7 +276,7 @@ class Joining:
             self._settle(now=now)
 
     def _settle(self, *, now: float) -> None:
-        """Decides when the lookup has ended or nobody is left to begin one; one dead router does not matter."""
+        """Decides when the lookup has ended or no node is left to begin one; one dead router does not matter."""
         if self._lookup is not None or self.state is JoinState.JOINED:
             return
         if self._has_contacts():
@@ -287,7 +289,7 @@ class Joining:
             self._entrances.schedule(is_joined=False, now=now)
 
     def _has_contacts(self) -> bool:
-        """Whether anybody in the table is not bad."""
+        """Whether any node in the table is not bad."""
         return next(self._table.live(), None) is not None
 
     def _joined(self, *, now: float) -> None:

@@ -35,12 +35,12 @@ class Placement(Protocol):
     """What is left with the closest nodes when they are known."""
 
     def requests_for(self, contacts: Iterable[tuple[Contact, bytes | None]]) -> list[tuple[Contact, Request]]:
-        """Whom to tell what. `contacts` are the closest that answered, closest first, each with the token it gave."""
+        """Which nodes to tell what. `contacts` are the closest that answered, in order, each with the token it gave."""
         ...
 
 
 class LookupOwner(Protocol):
-    """Whoever started a lookup."""
+    """The object that started a lookup."""
 
     def on_found(self, lookup: EngineLookup, found: tuple[object, ...]) -> None: ...
 
@@ -48,7 +48,7 @@ class LookupOwner(Protocol):
 
 
 class EngineLookup:
-    """One iterative lookup in a network, with the request of a dialect: a `LookupCore` says whom to ask next.
+    """One iterative lookup in a network, with the request of a dialect: a `LookupCore` says which to ask next.
 
     `harvest` reads each answer, and its news go to the owner as they arrive. A lookup that has found nothing asks the
     silent among the closest once more before it ends: one lost answer would hide what a single node holds. When the
@@ -99,7 +99,7 @@ class EngineLookup:
         self.is_finished = False
 
     def start(self, *, now: float) -> None:
-        """Sends the first queries; with nobody to ask the lookup is finished at once."""
+        """Sends the first queries; with no node to ask the lookup is finished at once."""
         self._advance(now=now)
 
     def add_candidates(self, contacts: Iterable[Contact], *, now: float) -> None:
@@ -230,7 +230,7 @@ class EngineLookup:
                 self._owner.on_found(self, found)
 
     def _give_second_chance(self, *, now: float) -> bool:
-        """Whether anybody is asked once more."""
+        """Whether any contact is asked once more."""
         if self._harvest is None or self._has_found:
             return False
         silent = [contact for contact in self._lookup.silent() if contact not in self._refusing][:MAX_SECOND_CHANCES]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class ReturnWatcher(Protocol):
-    """Whoever wants to know that lost nodes are back."""
+    """An object that is told when lost nodes are back."""
 
     def on_return(self, count: int, *, now: float) -> None: ...
 
@@ -36,7 +36,7 @@ class LostContacts:
         self._watcher = watcher
         self._config = config
         self._rng = rng
-        self._lost: dict[Endpoint, None] = {}  # who was asked longest ago comes first
+        self._lost: dict[Endpoint, None] = {}  # the one asked longest ago comes first
         self._due_at: float | None = None
         self._is_asking = False
         self._returned = 0  # in a row
@@ -52,7 +52,7 @@ class LostContacts:
             self._due_at = now + self._config.lost_interval_s
 
     def discard(self, endpoint: Endpoint) -> None:
-        """Whoever is there has answered something."""
+        """A node that is there has answered something."""
         self._lost.pop(endpoint, None)
 
     def on_response(self, query: PendingQuery, answer: Answer, *, now: float) -> None:
@@ -82,7 +82,7 @@ class LostContacts:
         assert len(self._lost) <= self._config.max_lost
 
     def _ask_next(self, *, now: float) -> bool:
-        """Whether anybody is asked now."""
+        """Whether a node is asked now."""
         if self._is_asking or not self._lost:
             return self._is_asking
         endpoint = next(iter(self._lost))

@@ -1,4 +1,4 @@
-"""The engine's port to the side that speaks: queries that go out, what becomes of them, and whom answers name."""
+"""The engine's port to the side that speaks: queries, what becomes of them, and the contacts that answers name."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PendingQuery:
         contact: None when the key behind `endpoint` is not known yet.
         asker: is told how it ended.
 
-    `sent_bytes` is its size, `answer_bytes` the size of what answered it, both for statistics; 0 where nobody counts.
+    `sent_bytes` is its size, `answer_bytes` the size of what answered it, both for statistics; 0 where not counted.
     """
 
     __slots__ = ("answer_bytes", "asker", "contact", "endpoint", "request", "sent_bytes")
@@ -50,10 +50,10 @@ class PendingQuery:
 
 
 class Asker(Protocol):
-    """Whoever wants to know how a query ended; exactly one of the two is called, once."""
+    """An object that is told how a query ended; exactly one of the two is called, once."""
 
     def on_response(self, query: PendingQuery, answer: Answer, *, now: float) -> None: ...
 
     def on_failure(self, query: PendingQuery, *, error: QueryError | None = None, now: float) -> None:
-        """Silence, an answer of somebody else, or a refusal: then `error` says why."""
+        """Silence, an answer of another node, or a refusal: then `error` says why."""
         ...

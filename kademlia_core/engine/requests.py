@@ -28,7 +28,7 @@ class FindNode(Request):
 
 
 class Answer(Protocol):
-    """An answer of a dialect. Whom it names, the `QueryPort` knows, which may have to leave some out."""
+    """An answer of a dialect. The `QueryPort` knows which contacts it names, and may have to leave some out."""
 
     @property
     def sender(self) -> Key:
@@ -37,7 +37,7 @@ class Answer(Protocol):
 
     @property
     def token(self) -> bytes | None:
-        """What the sender wants to see again from whoever places something with it; None if it wants nothing placed."""
+        """What the sender wants to see again when something is placed with it; None if it wants nothing placed."""
         ...
 
 

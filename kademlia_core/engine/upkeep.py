@@ -52,9 +52,10 @@ class TableUpkeep:
         self._next_spare_at = now
 
     def hint(self, endpoint: Endpoint, contact: Contact | None, *, now: float) -> None:
-        """Somebody may be at `endpoint`: a ping decides. Dropped when it could not be of use anyway.
+        """A node may be at `endpoint`: a ping decides. Dropped when it could not be of use anyway.
 
-        Who only fills the larger part of a large bucket, or the reserve, has to be lucky: one is pinged now and then.
+        A node that only fills the larger part of a large bucket, or the reserve, has to be lucky: one is pinged now
+        and then.
         """
         if endpoint in self._pinged:
             return
@@ -65,7 +66,7 @@ class TableUpkeep:
             self._ping(endpoint, None, now=now)
 
     def restore(self, contacts: tuple[Contact, ...], *, now: float) -> None:
-        """Pings whom the node knew when it last ran, `max_hints` at a time."""
+        """Pings the contacts that the node knew when it last ran, `max_hints` at a time."""
         self._restored.extend(contacts)
         self._ping_restored(now=now)
 
@@ -74,7 +75,7 @@ class TableUpkeep:
 
         Returns whether there were any.
 
-        It makes us known there, too: a network where everybody has met neighbours only is not connected enough for
+        It makes us known there, too: a network where every node has met neighbours only is not connected enough for
         lookups from anywhere to end at the truly closest nodes.
 
         Source: the Kademlia paper, section 2.3.
@@ -163,6 +164,6 @@ class TableUpkeep:
         if endpoint in self._pinged or not self._endpoints.is_usable(endpoint):
             return
         if contact is None and len(self._pinged) >= self._config.max_hints:
-            return  # strangers can use up these places, but not keep us from asking those whom we know
+            return  # strangers can use up these places, but not keep us from asking nodes that we know
         if self._network.ask(endpoint, Ping(), self, contact=contact, now=now) is not None:
             self._pinged.add(endpoint)

@@ -17,7 +17,7 @@ class RecordStoreConfig:
     Args:
         max_records: in all; beyond them the record farthest from the node's own key gives way.
         max_bytes: see `max_records`.
-        max_records_per_host: from one IPv4 address or IPv6 /64, so that nobody can fill the store
+        max_records_per_host: from one IPv4 address or IPv6 /64, so that no host can fill the store
             alone.
         max_bytes_per_host: see `max_records_per_host`.
         lifetime_s: the longest that a record is kept without being stored again (the paper: a day).
@@ -44,7 +44,7 @@ class KeyValueConfig(NodeConfig):
 
     Args:
         network: name of the network; nodes of different names do not hear one another.
-        republish_s: a record that nobody has stored here for so long is stored again with the nodes that are closest
+        republish_s: a record that no node has stored here for so long is stored again with the nodes that are closest
             now (the paper: an hour).
         enough_answers: nodes that must have answered a `get` with a value before it ends early; the newest counts.
         is_read_only: asks but does not answer, and tells others to keep it out of their tables.

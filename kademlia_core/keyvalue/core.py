@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class KeyValueCore(NodeCore):
     """A node of a private network for keys and values.
 
-    It stores each of its records again every `republish_s`, unless somebody else did, with the nodes that are closest
+    It stores each of its records again every `republish_s`, unless another node did, with the nodes that are closest
     by then: values survive their keepers (the paper, section 2.5).
     """
 
@@ -40,8 +40,10 @@ class KeyValueCore(NodeCore):
         records: RecordStore | None = None,
         is_ipv6: bool = False,
     ) -> None:
-        """Raises:
-        ValueError: `node_id` has not 160 bits.
+        """A node whose key is `node_id`, or else a random one.
+
+        Raises:
+            ValueError: `node_id` has not 160 bits.
         """
         config = config or KeyValueConfig()
         node_id = node_id or Key.random(KEY_BITS, rng)

@@ -34,7 +34,7 @@ class KeyValueDialect:
     """PING, FIND_NODE, FIND_VALUE and STORE.
 
     Deviations from the paper: an answer to FIND_VALUE names nodes beside the value, so that a lookup can go on and
-    compare versions; STORE needs a token, so that nobody can fill stores under somebody else's address; a record has a
+    compare versions; STORE needs a token, so that no node can fill stores under another's address; a record has a
     version, so that a value can be replaced.
     """
 
@@ -47,8 +47,10 @@ class KeyValueDialect:
         self._is_read_only = config.is_read_only
 
     def decode(self, data: bytes) -> Message:
-        """Raises:
-        CodecError: no valid message of this network.
+        """The message that a datagram holds.
+
+        Raises:
+            CodecError: no valid message of this network.
         """
         return codec.decode(data, self._network)
 
@@ -105,7 +107,7 @@ class KeyValueDialect:
         return None
 
     def is_trusted(self, contact: Contact) -> bool:
-        """Whoever knows the network's name."""
+        """Whether a contact is trusted: every node is that knows the network's name."""
         return True
 
     def expire(self, *, now: float) -> None:

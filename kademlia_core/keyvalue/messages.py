@@ -35,7 +35,7 @@ class Store(Request):
 class Query(messages.Query):
     """A query in a key-value network.
 
-    Whoever is `is_read_only` does not answer queries and must not enter a table. `want` names the address families
+    A node that `is_read_only` does not answer queries and must not enter a table. `want` names the address families
     (4, 6) of the nodes wished for in the answer; empty means the family of the datagram.
     """
 
@@ -57,7 +57,7 @@ class Response(messages.Response):
     record: Record | None = None
 
     def shortened(self) -> Response:
-        """Nodes and token, with which whoever asks gets on."""
+        """Nodes and token, with which the node that asks gets on."""
         return Response(self.transaction_id, self.sender, self.token, self.nodes, self.nodes6, self.external_address)
 
 

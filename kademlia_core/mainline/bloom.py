@@ -34,8 +34,10 @@ class BloomFilter:
     __slots__ = ("_bits",)
 
     def __init__(self, hosts: Iterable[str] = ()) -> None:
-        """Raises:
-        AddressError: one of `hosts` is not an IP address.
+        """A filter that holds `hosts`.
+
+        Raises:
+            AddressError: one of `hosts` is not an IP address.
         """
         self._bits = bytearray(FILTER_SIZE)
         for host in hosts:

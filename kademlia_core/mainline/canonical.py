@@ -138,5 +138,5 @@ TARGET, INFO_HASH = b"6:target20:", b"9:info_hash"
 FIND_NODE, GET_PEERS, PING = b"e1:q9:find_node", b"e1:q9:get_peers", b"e1:q4:ping"
 _key = Key.from_bytes
 SHORTEST_BYTES = len(b"d1:ad2:id20:" + bytes(20) + b"e1:q4:ping1:t2:aa1:y1:qe")
-_ID_SIZES = {b"1:t2:": 2, b"1:t4:": 4}  # nearly everybody's; ours have 4
+_ID_SIZES = {b"1:t2:": 2, b"1:t4:": 4}  # nearly all nodes'; ours have 4
 _NAMES_OF_WANTS = {(4,): b"4:wantl2:n4e", (6,): b"4:wantl2:n6e", (4, 6): b"4:wantl2:n42:n6e"}

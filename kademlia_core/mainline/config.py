@@ -28,7 +28,7 @@ class PeerStoreConfig:
     Args:
         max_torrents: info-hashes; the one announced longest ago is forgotten first.
         max_peers_per_torrent: peers of one info-hash; the one announced longest ago is forgotten first.
-        max_ports_per_host: endpoints of one IPv4 address or IPv6 /64 in one torrent, so that nobody can crowd out a
+        max_ports_per_host: endpoints of one IPv4 address or IPv6 /64 in one torrent, so that no host can crowd out a
             swarm alone.
         max_entries_per_host: entries of one IPv4 address or IPv6 /64 in the whole store.
         lifetime_s: an announce counts for so long. Clients announce every 15 to 30 minutes.
@@ -54,9 +54,9 @@ class ItemStoreConfig:
     Args:
         max_items: of the whole store; values and salts count as bytes.
         max_bytes: see `max_items`.
-        max_items_per_source: of whoever put the present version of an item.
+        max_items_per_source: of the source that put the present version of an item.
         max_bytes_per_source: see `max_items_per_source`.
-        lifetime_s: an item that nobody puts again is forgotten. BEP 44: two hours.
+        lifetime_s: an item that no node puts again is forgotten. BEP 44: two hours.
         verifications_per_s: signatures checked, in all. One costs about 150 us of CPU.
         verification_burst: see `verifications_per_s`.
         verifications_per_source_per_s: signatures of one source that are checked in the long run.
@@ -126,7 +126,7 @@ class RepetitionConfig:
         retry_s: before a failed attempt is repeated, doubled each time up to the interval.
         poll_s: between looks at an item that is followed; doubled up to the maximum while nothing changes.
         poll_max_s: see `poll_s`.
-        max_put_attempts: how often a mutable item is read and written anew when somebody else wrote in between.
+        max_put_attempts: how often a mutable item is read and written anew when another node wrote in between.
     """
 
     announce_interval_s: float = 900.0

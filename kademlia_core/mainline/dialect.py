@@ -73,8 +73,10 @@ class MainlineDialect:
         self._is_read_only = config.is_read_only
 
     def decode(self, data: bytes) -> Message:
-        """Raises:
-        KrpcError: no valid message.
+        """The message that a datagram holds.
+
+        Raises:
+            KrpcError: no valid message.
         """
         return canonical.read_query(data) or krpc.decode(data)
 

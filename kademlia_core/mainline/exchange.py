@@ -25,7 +25,7 @@ Nodes: TypeAlias = "tuple[tuple[Contact, ...], tuple[Contact, ...]]"
 class Exchange:
     """A query, whence it came, and the node that is to answer it.
 
-    An answer fits `MAX_REPLY_BYTES` (BEP 32): whoever adds something asks `room_bytes` first and leaves out what is
+    An answer fits `MAX_REPLY_BYTES` (BEP 32): code that adds something asks `room_bytes` first and leaves out what is
     least needed, the nodes of the other address family before those of one's own.
     """
 

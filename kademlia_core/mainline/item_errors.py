@@ -47,7 +47,7 @@ class SaltTooBigError(ItemError):
 
 
 class CasMismatchError(ItemError):
-    """Somebody else wrote in between: get the item again, decide again, and put with the sequence number found."""
+    """Another node wrote in between: get the item again, decide again, and put with the sequence number found."""
 
     code: ClassVar[int] = 301
 

@@ -49,10 +49,10 @@ class ImmutableHarvest:
 
 
 class MutableHarvest:
-    """The newest version of an item that its owner signed, and who claims to have which version.
+    """The newest version of an item that its owner signed, and which node claims to have which version.
 
     A signature is checked only for a version newer than the best so far, so an answer costs one check at most. A node
-    that lies about its version can hide nothing and stop nobody.
+    that lies about its version can hide nothing and stop no other node.
     """
 
     is_complete = False
@@ -113,7 +113,7 @@ class ItemPlacement:
 
         Args:
             replacing: what was found before. Each node then replaces nothing but the version it told us of (`cas`);
-                whoever told of none, or of one newer than any that is signed, is bound by nothing or by the newest.
+                a node that told of none, or of one newer than any that is signed, is bound by nothing or by the newest.
         """
         self._item = item
         self._replacing = replacing
@@ -136,7 +136,7 @@ class Republication:
     """Leaves the newest version of an item with the closest nodes, unless others see to that.
 
     BEP 44 asks a subscriber not to write when more than eight nodes have the newest version, the eight closest that
-    would take it among them: nobody but several others who republish it can have brought that about.
+    would take it among them: only several others that republish it can have brought that about.
     """
 
     def __init__(self, item: MutableItem) -> None:

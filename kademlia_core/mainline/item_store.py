@@ -31,7 +31,7 @@ class ItemStore:
     When it is full, the items farthest from the own id go first, and one that is farther than all others is refused.
     Those are the ones that a lookup finds at nodes that are closer to them, so they are missed least; and how far an
     item is cannot be improved by putting it often, as its age could, or from many addresses, as libtorrent's count of
-    announcers could. Whoever wants to push out an item close to us must find targets that are closer, which in a
+    announcers could. A node that wants to push out an item close to us must find targets that are closer, which in a
     network of N nodes costs about N / 8 hashes for each, and needs so many networks that their shares fill the store.
 
     Signatures are checked last, after everything that costs nothing, and never for a version that is here already. The
@@ -94,7 +94,7 @@ class ItemStore:
         return None if entry is None or entry.ends_at <= now else entry.item
 
     def expire(self, *, now: float) -> None:
-        """Forgets what nobody put again. Cost: O(1) and what is forgotten."""
+        """Forgets what no node put again. Cost: O(1) and what is forgotten."""
         while self._entries:
             target, entry = next(iter(self._entries.items()))
             if entry.ends_at > now:

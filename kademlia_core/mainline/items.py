@@ -26,7 +26,7 @@ SIGNATURE_SIZE = 64
 
 @dataclass(frozen=True, slots=True)
 class ImmutableItem:
-    """A value under its own hash, so nobody who hands it on can change it.
+    """A value under its own hash, so no node that hands it on can change it.
 
     Args:
         value: raw bencode. `of` makes it from a Python value.
@@ -65,7 +65,7 @@ class ImmutableItem:
 class MutableItem:
     """A signed value that its owner may replace by one with a higher sequence number.
 
-    Existence does not mean that the signature is right: `verify` tells. Checking is left to whoever received the item,
+    Existence does not mean that the signature is right: `verify` tells. Checking is left to the receiver of the item,
     because it costs a hundred times more than all other checks together.
 
     Args:

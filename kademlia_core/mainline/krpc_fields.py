@@ -28,8 +28,10 @@ class KrpcError(MessageError):
 
 
 def key_of(values: dict[bytes, Any], name: bytes) -> Key:
-    """Raises:
-    KrpcError: no such key, or not 20 bytes.
+    """The key that `values` has under `name`.
+
+    Raises:
+        KrpcError: no such key, or not 20 bytes.
     """
     value = values.get(name)
     if not isinstance(value, bytes) or len(value) != KEY_SIZE:

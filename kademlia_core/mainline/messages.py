@@ -36,7 +36,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class GetPeers(Request):
-    """Who shares `info_hash`, and which nodes do you know closest to it?
+    """Which peers share `info_hash`, and which nodes do you know closest to it?
 
     `no_seeds` asks for peers that still download, `wants_filters` for Bloom filters of all of them (BEP 33).
     """
@@ -136,7 +136,7 @@ class Response(messages.Response):
     sample: InfoHashSample | None = None
 
     def shortened(self) -> Response:
-        """Nodes and token, with which whoever asks gets on."""
+        """Nodes and token, with which the node that asks gets on."""
         return Response(
             self.transaction_id,
             self.sender,

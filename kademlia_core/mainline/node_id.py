@@ -1,4 +1,4 @@
-"""Node ids tied to IP addresses, so that nobody can choose where in the key space its nodes stand (BEP 42).
+"""Node ids tied to IP addresses, so that no host can choose where in the key space its nodes stand (BEP 42).
 
 The text of BEP 42 says to hash eight bytes; its test vectors and all deployed nodes hash the four masked bytes of an
 IPv4 address, or eight of an IPv6 one.

@@ -1,4 +1,4 @@
-"""Who announced what to us, within bounds that no stranger can move."""
+"""Which peers announced what to us, within bounds that no stranger can move."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PeerStore:
     """Announced peers by info-hash.
 
     BEP 33 wants one peer of each IP address in a torrent. Here it may be a few, since many share the address of a NAT;
-    the filters count addresses all the same. A host is an IPv4 address or the /64 of an IPv6 one: whoever has one
+    the filters count addresses all the same. A host is an IPv4 address or the /64 of an IPv6 one: a host with one
     address of a /64 has all of them.
 
     Invariants: every bound of the config holds; no torrent is empty; torrents and the peers of each are in the order of

@@ -1,4 +1,4 @@
-"""How announces and puts went: who keeps them now, and who would not."""
+"""How announces and puts went: which nodes keep them now, and which would not."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Refusal:
 class AnnounceReport:
     """How an announce went.
 
-    `accepted_by` are the nodes that keep it now, closest first; `peers` whom the lookup met on its way; `refused` are
+    `accepted_by` are the nodes that keep it now, closest first; `peers` that the lookup met on its way; `refused` are
     nodes that did not want it. Nodes that gave no answer are in neither.
     """
 

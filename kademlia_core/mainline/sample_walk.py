@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class SampleWalk:
-    """Says whom to ask next, and for which target, and learns from the answers whom else there is to ask.
+    """Says which node to ask next, and for which target, and learns from the answers which others there are.
 
     It sweeps upwards through the keys of the nodes that it has heard of and not asked. Where it stands in the key space
     does not matter to the nodes; that it moves on does, for them and the networks they are in.
@@ -36,7 +36,7 @@ class SampleWalk:
     """
 
     def __init__(self, *, config: SamplingConfig, depth_bits: int, rng: Random) -> None:
-        """A walk that knows nobody.
+        """A walk that knows no node.
 
         Args:
             depth_bits: how many bits the keys of neighbours share, about: the number of buckets of a routing table.
@@ -46,7 +46,7 @@ class SampleWalk:
         self._rng = rng
         self._visits = SampleVisits(config)
         self._waiting: list[Contact] = []  # by key
-        self._addresses: set[Address] = set()  # of those who wait or are asked
+        self._addresses: set[Address] = set()  # of those that wait or are asked
         self._asked: set[Address] = set()
         self._position = 0  # all keys below have been passed in this sweep
         self._next_at = 0.0
@@ -63,7 +63,7 @@ class SampleWalk:
             insort(self._waiting, contact, key=_VALUE)
 
     def next_query(self, *, now: float) -> tuple[Contact, Key] | None:
-        """Whom to ask for a sample now, and the target to name; None when it is time to wait.
+        """The node to ask for a sample now, and the target to name; None when it is time to wait.
 
         The outcome must be reported.
         """
@@ -79,7 +79,7 @@ class SampleWalk:
     def next_timer(self, *, now: float) -> float:
         """When `next_query` may have an answer again without any input; infinite if only inputs help.
 
-        With nobody left to ask, that is when the first may be asked again: `add` those known by other means then.
+        With no node left to ask, that is when the first may be asked again: `add` those known by other means then.
         """
         if len(self._asked) >= self._config.parallel:
             return float("inf")

@@ -31,7 +31,7 @@ class InfoHashSampler:
     """Draws the samples that are handed out.
 
     While all info-hashes fit into an answer, the answer holds all of them. Beyond that it is a random sample that stays
-    the same for `interval_s`, whoever asks and however often, so that asking in between teaches nothing.
+    the same for `interval_s`, whichever node asks and however often, so that asking in between teaches nothing.
     """
 
     def __init__(self, peers: PeerStore, config: SamplingConfig) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class ScrapeHarvest:
     """The union of the Bloom filters of all nodes that keep peers of one info-hash.
 
-    Nodes that do not know BEP 33 answer with peers; who is in none of the filters of seeds counts as a downloader then.
+    Nodes that do not know BEP 33 answer with peers; a peer in none of the filters of seeds counts as a downloader.
     Filters that are fuller than BEP 33 allows are left out. One that lies within its bounds cannot be told apart.
     """
 
@@ -60,8 +60,8 @@ class ScrapeReport:
     """How many IP addresses share a torrent, estimated.
 
     Args:
-        seeds: those who have all of it.
-        downloaders: those who do not, or did not say.
+        seeds: the peers that have all of it.
+        downloaders: the peers that do not, or did not say.
         counted_by: the nodes whose peers were counted; with none, nothing is known of the torrent.
     """
 

@@ -14,7 +14,7 @@ SEED_SIZE = 32
 
 @final
 class SigningKey:
-    """The secret of the owner of mutable items; whoever has `seed` can write them.
+    """The secret of the owner of mutable items; a program that has `seed` can write them.
 
     The seed is the private key of RFC 8032. BEP 44 and libtorrent show private keys in the expanded form of 64 bytes,
     from which no seed can be computed: such keys cannot be used here.
@@ -23,8 +23,10 @@ class SigningKey:
     __slots__ = ("_private", "public_key", "seed")
 
     def __init__(self, seed: bytes) -> None:
-        """Raises:
-        ItemError: `seed` is not 32 bytes long.
+        """The key that `seed` stands for.
+
+        Raises:
+            ItemError: `seed` is not 32 bytes long.
         """
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -38,7 +40,7 @@ class SigningKey:
 
     @classmethod
     def generate(cls, rng: Random) -> SigningKey:
-        """A new key. Only a cryptographic `rng` (`random.SystemRandom()`) makes one that nobody can guess."""
+        """A new key. Only a cryptographic `rng` (`random.SystemRandom()`) makes one that cannot be guessed."""
         return cls(rng.randbytes(SEED_SIZE))
 
     def sign(self, message: bytes) -> bytes:

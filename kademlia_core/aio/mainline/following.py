@@ -24,7 +24,7 @@ class ItemFollower:
     """The versions of a mutable item as they appear: enter it, iterate over it, leave it.
 
     Iteration never ends by itself. Each version is newer than the one before; versions that come and go between two
-    looks are not seen. The network is asked only while somebody waits for the next version, and the less often the
+    looks are not seen. The network is asked only while a caller waits for the next version, and the less often the
     longer nothing has changed. Being cut off from the network is no error: it goes on when the node has joined again.
     """
 
@@ -50,8 +50,10 @@ class ItemFollower:
         self._item: MutableItem | None = None
 
     async def __aenter__(self) -> Self:
-        """Raises:
-        NodeClosedError: this follower has been entered before.
+        """Enters it, which is done once.
+
+        Raises:
+            NodeClosedError: this follower has been entered before.
         """
         if self._is_entered:
             raise NodeClosedError("this follower has been used; call follow again for a new one")
@@ -87,7 +89,7 @@ class ItemFollower:
                         await self._take(item)
                         return item
             except BootstrapError:
-                self._pause_s = self._config.poll_s  # nobody is asked in vain, and the network may be back any moment
+                self._pause_s = self._config.poll_s  # no node is asked in vain, and the network may be back any moment
             except LimitExceededError:
                 pass
             await self._end_lookup()

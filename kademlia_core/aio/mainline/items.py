@@ -81,7 +81,7 @@ class ItemCommands:
             running, harvests = await self._read(key.public_key, salt)
             present = _newest(harvests.values())
             if written is not None and (present is None or present == written.item):
-                return written  # whoever refused it had no better one
+                return written  # a node that refused it had no better one
             if not attempts_left:
                 break
             if cas is not None and present is not None and present.seq != cas:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class MainlineNode(Node[MainlineCore]):
-    """A node of the BitTorrent DHT: finds peers, announces, keeps items, and answers everybody else.
+    """A node of the BitTorrent DHT: finds peers, announces, keeps items, and answers all other nodes.
 
     Enter it with `async with`: that binds the socket and begins to join the network in the background. Every lookup
     waits for that by itself. An empty `bootstrap` starts a network of one's own.
@@ -83,7 +83,7 @@ class MainlineNode(Node[MainlineCore]):
         self._samples = SampleCommands(self._networks, config=config.sampling, rng=self._rng)
 
     def find_peers(self, info_hash: bytes | Key, *, no_seeds: bool = False) -> PeerLookup:
-        """A lookup of everybody who shares `info_hash` (20 bytes): `async with` it, then `async for` over it.
+        """A lookup of all peers that share `info_hash` (20 bytes): `async with` it, then `async for` over it.
 
         Args:
             no_seeds: ask for peers that still download, as a seed would (BEP 33). Some nodes name all the same.
@@ -208,7 +208,7 @@ class MainlineNode(Node[MainlineCore]):
     ) -> PutReport[MutableItem]:
         """Signs a new version of an item and stores it with the nodes closest to its target; once.
 
-        The newest version is looked up first, and the new one gets the next sequence number. When somebody else with
+        The newest version is looked up first, and the new one gets the next sequence number. When another program with
         the same key writes in between, that is done again, a few times. Nodes forget after two hours: see `keep`.
 
         Args:
@@ -246,7 +246,7 @@ class MainlineNode(Node[MainlineCore]):
     def keep(
         self, item: ImmutableItem | MutableItem
     ) -> Keeper[PutReport[ImmutableItem]] | Keeper[PutReport[MutableItem]]:
-        """Stores an item, one's own or somebody else's, at once and then every hour: `async with` it.
+        """Stores an item, one's own or another's, at once and then every hour: `async with` it.
 
         When a newer version of a mutable item turns up, that is kept from then on; `report.item` says which it is. A
         mutable item that enough others keep as well is looked at, but not written (BEP 44).
@@ -279,7 +279,7 @@ class MainlineNode(Node[MainlineCore]):
 
         Raises:
             QueryRefusedError: the node answered with an error.
-            NoAnswerError: nobody answered, or the name has no address.
+            NoAnswerError: no node answered, or the name has no address.
             NodeClosedError: the node is not open.
         """
         return await self._samples.sample(Address(*address))

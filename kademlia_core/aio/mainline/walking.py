@@ -48,8 +48,8 @@ class NetworkWalk:
 class InfoHashWalk:
     """The samples of one node after the other: enter it, iterate over it, leave it. Leaving ends all queries.
 
-    Iteration never ends by itself: when all nodes have been asked it waits until the first may be asked again. Nobody
-    is asked while nobody waits for the next sample, except for what is on its way by then.
+    Iteration never ends by itself: when all nodes have been asked it waits until the first may be asked again. No node
+    is asked while no caller waits for the next sample, except for what is on its way by then.
     """
 
     def __init__(self, start: Callable[[], Awaitable[list[NetworkWalk]]]) -> None:
@@ -77,14 +77,16 @@ class InfoHashWalk:
     ) -> None:
         for outcome in self._asked:
             if not outcome.cancel() and not outcome.cancelled():
-                outcome.exception()  # the node was closed: whoever iterates has been told once, which is enough
+                outcome.exception()  # the node was closed: the caller has been told once, which is enough
         self._asked.clear()
 
     def __aiter__(self) -> AsyncIterator[NodeSample]:
         return self
 
     async def __anext__(self) -> NodeSample:
-        """Raises:
+        """Waits for the next sample.
+
+        Raises:
             NodeClosedError: the node was closed, or the walk not entered.
 
         Cancellation: safe; no sample is lost.
