@@ -49,7 +49,7 @@ class Keeper(Generic[ReportT]):
         self._delay_s = delay_s
         self._rng = rng
         self._task: asyncio.Task[None] | None = None
-        self._remote_peer = asyncio.Event()
+        self._told = asyncio.Event()
         self._report: ReportT | None = None
 
     async def __aenter__(self) -> Self:
@@ -87,8 +87,8 @@ class Keeper(Generic[ReportT]):
         while self._report is None:
             if self._task is None or self._task.done():
                 raise NodeClosedError("the node was closed, or this keeper not entered with `async with`")
-            self._remote_peer.clear()
-            await self._remote_peer.wait()
+            self._told.clear()
+            await self._told.wait()
         return self._report
 
     async def _repeat(self) -> None:
@@ -111,7 +111,7 @@ class Keeper(Generic[ReportT]):
         except NodeClosedError:
             pass
         finally:
-            self._remote_peer.set()
+            self._told.set()
 
     async def _try(self) -> bool:
         try:
@@ -121,5 +121,5 @@ class Keeper(Generic[ReportT]):
         if not report.accepted_by:
             return False
         self._report = report
-        self._remote_peer.set()
+        self._told.set()
         return True

@@ -59,9 +59,15 @@ async def test_only_the_public_torrent_is_spoken_of(client: Client, tmp_path: Pa
             async with entry.find_peers(bytes.fromhex(info_hash)) as lookup:
                 return {found.port async for found in lookup}
 
+        async def has_met_the_seed() -> bool:
+            """Two that have everything hang up soon; the peer can have it all from the seed only, for we are slow."""
+            ours = session.torrents[bytes.fromhex(public)].peers()
+            has_all = any(stats.progress == 1.0 for stats in ours if stats.address != seed.address)
+            return has_all or len(await peer.ports(public)) == 2
+
         async def is_spoken_of() -> bool:
             return (
-                len(await peer.ports(public)) == 2
+                await has_met_the_seed()
                 and {(public, session.address.port), (public, peer.address.port)} <= called
                 and session.address.port in await announced(public)
             )
