@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +34,10 @@ def pytest_asyncio_loop_factories(
 # Development mode is for the tests in this worker process, not for the programs that they start.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.pop("PYTHONDEVMODE", None)
+
+# Under nohup, programs that tests start would inherit that hang-ups are ignored. A handler is not inherited.
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
 
 # Machines are shared and noisy: how long one example takes says nothing about the code. Examples are new ones on every
 # run, in CI as well, where Hypothesis would repeat itself otherwise: a test that falls at random falls there, too, and

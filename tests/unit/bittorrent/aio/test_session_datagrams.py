@@ -13,6 +13,7 @@ import pytest
 from bittorrent import Session
 from bittorrent.aio import session_sockets
 from kademlia_core import MainlineNode
+from tests.interop.ports import free_port
 from transfer.address import Address
 from transfer.aio.datagram_port import DatagramPort
 from transfer.aio.memory import MemoryConfig, MemoryNetwork, MemoryTransport
@@ -24,7 +25,7 @@ LOCAL = Address("127.0.0.1", 0)
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 async def test_a_session_has_udp_beside_tcp_and_closes_it(tmp_path: Path, host: str) -> None:
-    async with Session(tmp_path, host=host) as session:
+    async with Session(tmp_path, host=host, port=free_port()) as session:
         (port,) = session.datagrams
         assert port.address == session.address
         async with MainlineNode(datagrams=session.datagrams, bootstrap=()) as node:
@@ -43,7 +44,7 @@ async def test_a_name_of_two_families_has_a_port_for_each(tmp_path: Path) -> Non
 
 
 async def test_the_port_of_a_node_at_the_same_address_is_shared_and_stays_its_own(tmp_path: Path) -> None:
-    async with MainlineNode(host="127.0.0.1", bootstrap=()) as node:
+    async with MainlineNode(host="127.0.0.1", port=free_port(), bootstrap=()) as node:
         async with Session(tmp_path, host="127.0.0.1", port=node.address.port, dht=node) as session:
             assert session.datagrams == node.datagrams
         async with MainlineNode(host="127.0.0.1", bootstrap=[node.address]) as other:
@@ -62,7 +63,7 @@ async def test_a_node_elsewhere_keeps_its_port_to_itself(tmp_path: Path) -> None
 
 async def test_a_node_on_the_number_but_not_the_host_leaves_no_room(tmp_path: Path) -> None:
     async with (
-        MainlineNode(host="127.0.0.1", bootstrap=()) as node,
+        MainlineNode(host="127.0.0.1", port=free_port(), bootstrap=()) as node,
         Session(tmp_path, host="0.0.0.0", port=node.address.port, dht=node) as session,
     ):
         assert session.datagrams == ()
@@ -90,7 +91,7 @@ async def test_a_port_that_is_given_is_used_and_left_open(tmp_path: Path) -> Non
 
 
 async def test_a_port_that_is_taken_for_udp_is_an_error_that_says_so(tmp_path: Path) -> None:
-    async with await DatagramPort.bind(LOCAL) as port:
+    async with await DatagramPort.bind(Address("127.0.0.1", free_port())) as port:
         session = Session(tmp_path, host="127.0.0.1", port=port.address.port)
         with pytest.raises(OSError, match=f"cannot bind UDP on 127.0.0.1 port {port.address.port}") as caught:
             await session.__aenter__()
