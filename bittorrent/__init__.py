@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from bittorrent.config import SessionConfig
     from bittorrent.creating.create import MIN_PIECE_LENGTH, create_metainfo
     from bittorrent.dialling.ip_filter import IpFilter, IpFilterError
+    from bittorrent.dialling.paths import DialPath, PathConfig
+    from bittorrent.dialling.turnover import TurnoverConfig
     from bittorrent.errors import (
         BitTorrentError,
         FilesChangedError,
@@ -99,6 +101,7 @@ __all__ = [
     "Bitfield",
     "Block",
     "ChokerConfig",
+    "DialPath",
     "EventSource",
     "EventStream",
     "EventsLost",
@@ -130,6 +133,7 @@ __all__ = [
     "NoPeersError",
     "NotHttpError",
     "OpenStorage",
+    "PathConfig",
     "PauseChanged",
     "PeerConfig",
     "PeerConnected",
@@ -170,6 +174,7 @@ __all__ = [
     "TrackerState",
     "TrackerStats",
     "TrackerWarned",
+    "TurnoverConfig",
     "Watched",
     "WebSeedError",
     "WireError",
@@ -192,6 +197,7 @@ _MODULES = {
     "Bitfield": "bittorrent.pieces.bitfield",
     "Block": "bittorrent.pieces.block",
     "ChokerConfig": "bittorrent.swarm.uploading.choker",
+    "DialPath": "bittorrent.dialling.paths",
     "EventSource": "bittorrent.aio.event_stream",
     "EventStream": "bittorrent.aio.event_stream",
     "EventsLost": "bittorrent.events",
@@ -223,6 +229,7 @@ _MODULES = {
     "NoPeersError": "bittorrent.errors",
     "NotHttpError": "bittorrent.aio.sources.guarded_http",
     "OpenStorage": "bittorrent.storage.ports",
+    "PathConfig": "bittorrent.dialling.paths",
     "PauseChanged": "bittorrent.events",
     "PeerConfig": "bittorrent.peer.config",
     "PeerConnected": "bittorrent.events",
@@ -263,6 +270,7 @@ _MODULES = {
     "TrackerState": "bittorrent.stats",
     "TrackerStats": "bittorrent.stats",
     "TrackerWarned": "bittorrent.events",
+    "TurnoverConfig": "bittorrent.dialling.turnover",
     "Watched": "bittorrent.storage.ports",
     "WebSeedError": "bittorrent.errors",
     "WireError": "bittorrent.errors",

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from transfer.aio.layered import LayerConfig, LayeredTransport
     from transfer.aio.memory import MemoryNetwork, MemoryTransport
     from transfer.aio.memory_stream import MemoryConfig
+    from transfer.aio.reader_writer import listen_streams, open_stream
     from transfer.aio.resolver import Resolver, ResolverConfig
     from transfer.aio.scatter import ScatterProtocol
-    from transfer.aio.streams import listen_streams, open_stream
     from transfer.aio.tasks import TaskSet
     from transfer.aio.tcp import TcpConfig, TcpTransport
     from transfer.aio.transports import Listener, StreamTransport
@@ -119,8 +119,8 @@ _MODULES = {
     "TokenBucket": "transfer.limits.token_bucket",
     "TransferError": "transfer.errors",
     "bencode": "transfer.wire.bencode",
-    "listen_streams": "transfer.aio.streams",
-    "open_stream": "transfer.aio.streams",
+    "listen_streams": "transfer.aio.reader_writer",
+    "open_stream": "transfer.aio.reader_writer",
     "packed_host": "transfer.address",
     "read_file": "transfer.plain_file",
     "simulation": "transfer.simulation",

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conformance.checks.data import LARGE
 from tests.conformance.plugs import Plug
-from transfer.aio.streams import listen_streams, open_stream
+from transfer.aio.reader_writer import listen_streams, open_stream
 
 
 async def check_lines_there_and_back(plug: Plug) -> None:

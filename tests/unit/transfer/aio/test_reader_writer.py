@@ -8,7 +8,7 @@ import pytest
 
 from transfer.address import Address
 from transfer.aio.memory import MemoryNetwork, MemoryTransport
-from transfer.aio.streams import listen_streams, open_stream
+from transfer.aio.reader_writer import listen_streams, open_stream
 
 
 async def test_both_sides_limit_what_they_hold() -> None:
