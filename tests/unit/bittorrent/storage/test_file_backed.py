@@ -55,6 +55,28 @@ def test_it_is_file_backed(root: Path) -> None:
 # Selection
 
 
+@pytest.mark.parametrize("is_right", [True, False])
+def test_what_the_part_file_holds_is_compared_with_a_file_that_may_belong_to_others(root: Path, is_right: bool) -> None:
+    """Not with itself: the bytes at its end came from a peer while the file was left alone."""
+    others = CONTENT[:10] if is_right else b"their own!"
+    (root / "t").mkdir(parents=True)
+    (root / "t" / "a").write_bytes(others)
+    storage = FileStorage(FILES, root)
+    storage.leave([0], [])
+    storage.select([False, True, True, True, True], part_file=PART)
+    storage.prepare()
+    storage.write(5, CONTENT[5:15])
+    storage.leave([], [0])
+    if is_right:
+        storage.select([True] * 5, part_file=PART)
+        assert storage.read(0, 15) == CONTENT[:15]
+    else:
+        with pytest.raises(StorageError, match="--overwrite"):
+            storage.select([True] * 5, part_file=PART)
+    storage.close()
+    assert (root / "t" / "a").read_bytes() == others
+
+
 def test_files_that_are_not_wanted_are_not_created(root: Path) -> None:
     storage = FileStorage(FILES, root)
     storage.select([False, True, True, False, False], part_file=PART)
