@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from bittorrent.metainfo.magnet import Magnet, parse_info_hash
     from bittorrent.metainfo.selection import FileName, Selection
     from bittorrent.metainfo.torrent import Metainfo, MetainfoLimits
+    from bittorrent.origin import ServerUrl
     from bittorrent.peer.config import PeerConfig
     from bittorrent.picker.config import PickerConfig
     from bittorrent.picker.picker import PiecePicker
@@ -153,6 +154,7 @@ __all__ = [
     "SeedingPolicy",
     "Selection",
     "SelectionError",
+    "ServerUrl",
     "Session",
     "SessionConfig",
     "SessionStats",
@@ -249,6 +251,7 @@ _MODULES = {
     "SeedingPolicy": "bittorrent.swarm.uploading.choker",
     "Selection": "bittorrent.metainfo.selection",
     "SelectionError": "bittorrent.errors",
+    "ServerUrl": "bittorrent.origin",
     "Session": "bittorrent.aio.session",
     "SessionConfig": "bittorrent.config",
     "SessionStats": "bittorrent.stats",

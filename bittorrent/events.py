@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bittorrent.origin import Origin
 from bittorrent.stats import TorrentState
-from transfer.address import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class PieceFailed:
     """A piece has another hash than it must have; it is fetched again. `senders` sent blocks of it."""
 
     index: int
-    senders: tuple[Address, ...]
+    senders: tuple[Origin, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +50,14 @@ class FileCompleted:
 class PeerConnected:
     """A peer takes part in the swarm from now on."""
 
-    address: Address
+    address: Origin
 
 
 @dataclass(frozen=True, slots=True)
 class PeerDisconnected:
     """A peer is gone. `reason` is for people."""
 
-    address: Address
+    address: Origin
     reason: str
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
-from transfer.address import Address
+from bittorrent.origin import Origin
 from transfer.limits.rate_limiter import RateLimiter
 
 
@@ -57,17 +56,17 @@ class SwarmLimits:
         self._local_download.set_parent(self._download if wanted else None)
         self._local_upload.set_parent(self._upload if wanted else None)
 
-    def for_peer(self, address: Address) -> tuple[RateLimiter, RateLimiter]:
+    def for_peer(self, address: Origin) -> tuple[RateLimiter, RateLimiter]:
         """What limits the downloads from and the uploads to a peer."""
         if is_local(address):
             return self._local_download, self._local_upload
         return self._download, self._upload
 
 
-def is_local(address: Address) -> bool:
-    """Whether a peer is in this network or on this machine, as far as its address tells; for a web seed it is a URL."""
+def is_local(address: Origin) -> bool:
+    """Whether a peer or server is in this network or on this machine, as far as its address tells."""
     try:
-        ip = ip_address(urlsplit(address.host).hostname or "" if "://" in address.host else address.host)
+        ip = ip_address(address.host)
     except ValueError:
         return False
     return ip.is_private or ip.is_link_local or ip.is_loopback

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from transfer.address import Address
+from bittorrent.origin import Origin
 
 
 class TorrentState(Enum):
@@ -26,9 +26,9 @@ class TorrentState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceStats:
-    """What one source gave. `address` is where it listens."""
+    """What one source gave. `address` is where a peer listens, or a web seed's URL."""
 
-    address: Address
+    address: Origin
     pieces: int
     size_bytes: int
 
@@ -143,7 +143,7 @@ class PeerStats:
     """One connection of a torrent.
 
     Attributes:
-        address: the other end; for a web seed its URL and no port.
+        address: the other end; a `ServerUrl` for a web seed.
         client: what it calls itself; empty when it does not.
         is_dialled: we called it.
         progress: how much of the torrent it has, from 0 to 1; 0 until it is known how many pieces there are.
@@ -157,7 +157,7 @@ class PeerStats:
         held_up_by: what decides how fast it sends, as a value of `SlowReason`.
     """
 
-    address: Address
+    address: Origin
     client: str
     is_dialled: bool
     progress: float

@@ -187,6 +187,7 @@ class Host:
                     assert info_bytes == self.net.info_bytes
                     self.begin(Bitfield(self.net.geometry.piece_count))
                 case PeerBanned(address):
+                    assert isinstance(address, Address)
                     self.banned.append(address)
                 case PeersNamed(peers):
                     for other in self.net.hosts:

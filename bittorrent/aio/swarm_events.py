@@ -44,9 +44,9 @@ class SwarmEvents:
                 life.metadata.receive(info_bytes)
             case PeerBanned(address):
                 life.swarm.ban(address)
-            case ServerLied(address, index):
+            case ServerLied(server, index):
                 if life.sources.web_seeds is not None:
-                    life.sources.web_seeds.spoilt(address.host, index)
+                    life.sources.web_seeds.spoilt(server.url, index)
             case PeersNamed(peers):
                 life.swarm.add_addresses([address for address, _ in peers], PeerSource.PEX)
                 for address, flags in peers:

@@ -38,6 +38,7 @@ from bittorrent.lifecycle.table import Action
 from bittorrent.metainfo.file_progress import FileProgress
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.origin import Origin
 from bittorrent.pieces.block import Block
 from bittorrent.pieces.geometry import Geometry
 from bittorrent.rate_limits import SwarmLimits
@@ -45,7 +46,6 @@ from bittorrent.swarm.core import SwarmCore
 from bittorrent.swarm.events import PieceCompleted
 from bittorrent.swarm.peer import NOBODY
 from bittorrent.wire.handshake import Handshake
-from transfer.address import Address
 from transfer.aio.tasks import TaskSet
 
 
@@ -343,7 +343,7 @@ class TorrentLife:
         for number in self.files.verified(index):
             self.events.tell(FileCompleted(number, str(self.metainfo.files[number])))
 
-    def _note_peer(self, address: Address, reason: str | None) -> None:
+    def _note_peer(self, address: Origin, reason: str | None) -> None:
         self.events.tell(PeerConnected(address) if reason is None else PeerDisconnected(address, reason))
 
     def read_cached(self, blocks: Sequence[Block]) -> list[memoryview] | None:

@@ -9,6 +9,7 @@ from bittorrent.dialling.config import DiallingConfig
 from bittorrent.dialling.paths import DialPath, PathBook, PathFailure, paths_left
 from bittorrent.dialling.peer_list import PeerList, PeerSource
 from bittorrent.dialling.targets import TargetRule
+from bittorrent.origin import Origin
 from transfer.address import Address
 
 Order = tuple[DialPath, ...]
@@ -42,7 +43,7 @@ class Calls:
         self,
         count: int,
         *,
-        callers: Callable[[], Collection[Address]],
+        callers: Callable[[], Collection[Origin]],
         is_called: Callable[[Address], bool],
         wants_seeds: bool,
         now: float,

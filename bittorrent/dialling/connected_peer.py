@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from transfer.address import Address
+from bittorrent.origin import Origin
 
 
 class ConnectedPeer(Protocol):
     """A peer that takes part, its handshake done: as it is now, not as it was when it came."""
 
     @property
-    def address(self) -> Address:
+    def address(self) -> Origin:
         """Its end of the connection, as we see it."""
         ...
 
     @property
-    def listen_address(self) -> Address:
+    def listen_address(self) -> Origin:
         """Where it says that it can be called; `address` as long as it has not said."""
         ...
 

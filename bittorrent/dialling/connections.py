@@ -9,6 +9,7 @@ from enum import Enum, auto
 from bittorrent.dialling.connected_peer import ConnectedPeer
 from bittorrent.dialling.connection_tally import ConnectionTally
 from bittorrent.dialling.paths import DialPath
+from bittorrent.origin import Origin
 from transfer.address import Address
 
 
@@ -34,7 +35,7 @@ class Connection:
     """
 
     number: int
-    address: Address
+    origin: Origin
     order: tuple[DialPath, ...]
     stage: Stage
     since: float
@@ -48,9 +49,15 @@ class Connection:
         return bool(self.order)
 
     @property
-    def remote(self) -> Address:
+    def address(self) -> Address:
+        """The endpoint of a peer; only a connection to a peer has one."""
+        assert isinstance(self.origin, Address)
+        return self.origin
+
+    @property
+    def remote(self) -> Origin:
         """Its other end, as well as we know it."""
-        return self.peer.address if self.peer is not None else self.address
+        return self.peer.address if self.peer is not None else self.origin
 
 
 class Connections:
@@ -69,12 +76,12 @@ class Connections:
         self._called: dict[Address, int] = {}
         self._last = 0
 
-    def add(self, address: Address, stage: Stage, *, order: tuple[DialPath, ...] = (), since: float) -> Connection:
+    def add(self, address: Origin, stage: Stage, *, order: tuple[DialPath, ...] = (), since: float) -> Connection:
         """A new one; numbers are never used twice."""
         self._last += 1
         made = self._all[self._last] = Connection(self._last, address, order, stage, since)
         if order:
-            self._called[address] = made.number
+            self._called[made.address] = made.number
         self._count(1, half_open=stage is Stage.CALLING)
         return made
 
@@ -89,7 +96,7 @@ class Connections:
         connection = self._all[number]
         connection.stage, connection.since, connection.peer = Stage.MET, now, peer
         self.met[number] = peer
-        self._tally.met(peer.address.host)
+        self._tally.met(_host_of(peer.address))
 
     def leave(self, number: int) -> None:
         """It was told to end: it counts no more among those that were met."""
@@ -105,7 +112,7 @@ class Connections:
             del self._called[connection.address]
         if connection.peer is not None:
             self.met.pop(number, None)
-            self._tally.parted(connection.peer.address.host)
+            self._tally.parted(_host_of(connection.peer.address))
         self._count(-1, half_open=-(connection.stage is Stage.CALLING))
         return connection
 
@@ -154,3 +161,8 @@ class Connections:
     def _count(self, change: int, *, half_open: int) -> None:
         self._tally.change(change, half_open=half_open)
         self.half_open += half_open
+
+
+def _host_of(origin: Origin) -> str:
+    """What connections are counted for: a server is no host of peers, and so counts for itself."""
+    return origin.host if isinstance(origin, Address) else origin.url

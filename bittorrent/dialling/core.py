@@ -30,6 +30,7 @@ from bittorrent.dialling.paths import PathFailure
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.dialling.targets import TargetRule
 from bittorrent.dialling.turnover import Turnover
+from bittorrent.origin import Origin
 from transfer.address import Address
 
 
@@ -95,7 +96,7 @@ class DiallingCore:
         for number in [connection.number for connection in self._connections if connection.stage is Stage.CALLING]:
             self._connections.remove(number)
 
-    def ban(self, address: Address) -> tuple[Eviction, ...]:
+    def ban(self, address: Origin) -> tuple[Eviction, ...]:
         """Has nothing to do with a host any more."""
         self.peers.ban(address)
         return self._evict_banned("the peer is banned")
@@ -187,7 +188,7 @@ class DiallingCore:
                 return Admission(None)
         return Admission(self._connections.add(address, Stage.GREETING, since=since).number, evicted)
 
-    def join(self, address: Address, *, now: float) -> int:
+    def join(self, address: Origin, *, now: float) -> int:
         """A connection that a peer in this process makes: it needs no place, and takes one."""
         return self._connections.add(address, Stage.GREETING, since=now).number
 

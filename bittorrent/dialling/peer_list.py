@@ -10,6 +10,7 @@ from random import Random
 
 from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.peer_priority import peer_priority
+from bittorrent.origin import Origin, ServerUrl
 from transfer.address import Address, is_usable_peer
 
 
@@ -78,7 +79,7 @@ class PeerList:
         self._rng = rng
         self._peers: dict[Address, _Peer] = {}
         self._failing: dict[Address, None] = {}  # idle ones with failures, oldest failure first: first to make room
-        self._banned: dict[str | Address, None] = {}
+        self._banned: dict[str | Origin, None] = {}
         self._own: dict[Address, None] = {}
         self._hearsay: set[Address] = set()
         self._filter = IpFilter()
@@ -121,7 +122,7 @@ class PeerList:
         if len(self._own) > _MAX_OWN:
             del self._own[next(iter(self._own))]
 
-    def ban(self, address: Address) -> None:
+    def ban(self, address: Origin) -> None:
         """Have nothing to do with a host any more, under any port. Connections are the caller's to close.
 
         On loopback only this endpoint is banned: there one host is a whole swarm.
@@ -159,9 +160,11 @@ class PeerList:
         if peer is not None:
             peer.is_seed = is_seed
 
-    def is_banned(self, address: Address) -> bool:
+    def is_banned(self, address: Origin) -> bool:
         """Whether to refuse this peer, called or calling: it was banned, or is on the list of `set_filter`."""
-        return (bool(self._banned) and _ban_key(address) in self._banned) or self._filter.blocks(address.host)
+        if self._banned and _ban_key(address) in self._banned:
+            return True
+        return isinstance(address, Address) and self._filter.blocks(address.host)
 
     # What became of it
 
@@ -252,9 +255,11 @@ class PeerList:
     def __contains__(self, address: Address) -> bool:
         return address in self._peers
 
-    def rank(self, address: Address) -> int:
-        """The priority of an endpoint, known or not (BEP 40); 0 while our own endpoint is not known."""
-        return 0 if self._external is None else peer_priority(self._external, address)
+    def rank(self, address: Origin) -> int:
+        """The priority of an endpoint, known or not (BEP 40); 0 for a server, and while ours is not known."""
+        if self._external is None or isinstance(address, ServerUrl):
+            return 0
+        return peer_priority(self._external, address)
 
     def sources(self, address: Address) -> PeerSource:
         """Where we heard of an endpoint; the empty flag for an unknown one."""
@@ -332,7 +337,9 @@ class _Peer:
         self.next_attempt = now
 
 
-def _ban_key(address: Address) -> str | Address:
+def _ban_key(address: Origin) -> str | Origin:
+    if isinstance(address, ServerUrl):
+        return address
     try:
         return address if ip_address(address.host).is_loopback else address.host
     except ValueError:

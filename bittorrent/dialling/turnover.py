@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from bittorrent.dialling.connected_peer import ConnectedPeer
+from bittorrent.origin import Origin
 from bittorrent.shares import share_of
 from transfer.address import Address
 
@@ -48,7 +49,7 @@ class Turnover(Generic[P]):
         at most max_remembered hosts are remembered
     """
 
-    def __init__(self, peers: Mapping[int, P], *, rank: Callable[[Address], int], config: TurnoverConfig) -> None:
+    def __init__(self, peers: Mapping[int, P], *, rank: Callable[[Origin], int], config: TurnoverConfig) -> None:
         self._peers = peers
         self._rank = rank
         self._config = config

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
 from bittorrent.errors import WireError
+from bittorrent.origin import Origin
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.events import HandshakeReceived, PeerEvent, RequestRejected
 from bittorrent.peer.extensions import PeerExtensions
@@ -22,7 +23,6 @@ from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake, is_handshake_pr
 from bittorrent.wire.metadata import MetadataRequest
 from bittorrent.wire.pex import PexMessage
 from bittorrent.wire.scatter import BlockPlaces, BlockScatter, ScatterScratch
-from transfer.address import Address
 from transfer.errors import LocalProtocolError
 from transfer.limits.token_bucket import TokenBucket
 
@@ -48,7 +48,7 @@ class PeerCore:
         with the fast extension each request of the peer gets one block or one reject (unless the connection ends)
     """
 
-    def __init__(self, *, handshake: Handshake | None, address: Address, config: PeerConfig, now: float) -> None:
+    def __init__(self, *, handshake: Handshake | None, address: Origin, config: PeerConfig, now: float) -> None:
         self.address = address
         self.remote: Handshake | None = None
         self.am_choking = True

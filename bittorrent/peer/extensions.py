@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from bittorrent.errors import WireError
+from bittorrent.origin import Origin
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.events import ExtensionsReceived, MetadataArrived, PeerEvent, PeerLost, PexReceived
 from bittorrent.peer.remote import RemotePeer
@@ -29,7 +30,6 @@ from bittorrent.wire.metadata import (
     encode_metadata,
 )
 from bittorrent.wire.pex import PexMessage, decode_pex, encode_pex
-from transfer.address import Address
 
 
 class Received(NamedTuple):
@@ -98,7 +98,7 @@ class PeerExtensions:
 
     # Outputs
 
-    def handshake(self, address: Address, *, listen_port: int | None) -> wire.Extended:
+    def handshake(self, address: Origin, *, listen_port: int | None) -> wire.Extended:
         """Ours, for the peer at `address`; again whenever there is news."""
         ours = ExtendedHandshake(
             extensions={**OURS, UT_PEX: OURS[UT_PEX] if self.allows_pex else 0},

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
 
+from bittorrent.origin import Origin
 from bittorrent.peer.core import PeerCore
 from bittorrent.peer.events import (
     DhtPortReceived,
@@ -332,7 +333,7 @@ class SwarmCore:
         return sum(min(len(view), len(senders) * BLOCK_SIZE) for _, view, senders in self.unfinished())
 
     @property
-    def contributions(self) -> dict[Address, Contribution]:
+    def contributions(self) -> dict[Origin, Contribution]:
         """The peers that gave verified pieces: live."""
         return self._transfers.downloads.contributions.by_source if self._transfers is not None else {}
 
@@ -401,17 +402,18 @@ class SwarmCore:
             case MetadataArrived(message):
                 self._metadata.receive(peer, message, now=self._now)
             case DhtPortReceived(port):
-                self._events.append(DhtNodeFound(Address(peer.core.address.host, port)))
+                if isinstance(peer.core.address, Address):
+                    self._events.append(DhtNodeFound(Address(peer.core.address.host, port)))
             case PexReceived(message):
                 self._exchange.receive(peer, message, now=self._now)
             case RequestRejected():
                 peer.core.count_nuisance()
 
     def _note_seen(self, peer: SwarmPeer) -> None:
-        host = peer.core.extensions.your_ip
-        if host is not None and not peer.has_voted:
+        host, address = peer.core.extensions.your_ip, peer.core.address
+        if host is not None and not peer.has_voted and isinstance(address, Address):
             peer.has_voted = True
-            self._events.append(SeenAs(peer.core.address, unpacked_ip(host)))
+            self._events.append(SeenAs(address, unpacked_ip(host)))
 
     def _rechoke_soon(self) -> None:
         """A peer became interested or left: a free slot is given away at once, not at the end of the round."""

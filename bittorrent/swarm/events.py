@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bittorrent.origin import Origin, ServerUrl
 from bittorrent.swarm.peer import Sender
 from bittorrent.wire.pex import PexFlags
 from transfer.address import Address
@@ -35,14 +36,14 @@ class PiecesUnfinished:
 class PeerBanned:
     """This peer certainly lied; its connection is closed already."""
 
-    address: Address
+    address: Origin
 
 
 @dataclass(frozen=True, slots=True)
 class ServerLied:
-    """A piece that a server in the swarm sent has a wrong hash; `address` has its URL. It is still connected."""
+    """A piece that a server in the swarm sent has a wrong hash. It is still connected."""
 
-    address: Address
+    address: ServerUrl
     index: int
 
 

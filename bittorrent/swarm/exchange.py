@@ -47,8 +47,9 @@ class SwarmExchange:
 
     def add_peer(self, peer: SwarmPeer, *, now: float) -> None:
         """A peer connected."""
-        if not self.is_private and is_ip_address(peer.core.address.host):
-            self._accounts[peer.number] = PeerExchange(peer.core.address, now=now, config=self._config)
+        address = peer.core.address
+        if not self.is_private and isinstance(address, Address) and is_ip_address(address.host):
+            self._accounts[peer.number] = PeerExchange(address, now=now, config=self._config)
 
     def remove_peer(self, number: int) -> None:
         """A peer is gone; the others will be told."""

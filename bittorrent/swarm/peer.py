@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bittorrent.origin import Origin
 from bittorrent.peer.core import PeerCore
 from bittorrent.peer.pipeline import RequestPipeline
 from bittorrent.rate import RateMeter
@@ -18,8 +19,8 @@ class Sender(NamedTuple):
     """The peer that sent a block: still known when the connection is gone. `address` is its endpoint as we see it."""
 
     number: int
-    address: Address
-    listen_address: Address
+    address: Origin
+    listen_address: Origin
 
 
 NOBODY = Sender(0, Address("", 0), Address("", 0))
@@ -85,16 +86,16 @@ class SwarmPeer:
     def extensions_changed(self) -> None:
         """The peer may have said where it listens: where others find it, which may not be where it is connected."""
         port = self.core.extensions.listen_port
-        if port:
+        if port and isinstance(self.core.address, Address):
             self.sender = self.sender._replace(listen_address=Address(self.core.address.host, port))
 
     @property
-    def address(self) -> Address:
+    def address(self) -> Origin:
         """Its end of the connection, as we see it."""
         return self.core.address
 
     @property
-    def listen_address(self) -> Address:
+    def listen_address(self) -> Origin:
         """Where it says that it can be called; `address` as long as it has not said."""
         return self.sender.listen_address
 
@@ -121,10 +122,13 @@ class SwarmPeer:
     @property
     def reachable_at(self) -> Address | None:
         """Where others can connect to it; None when it did not say."""
+        address = self.core.address if self.is_dialled else self.sender.listen_address
+        if not isinstance(address, Address):
+            return None
         if self.is_dialled:
-            return self.core.address
+            return address
         port = self.core.extensions.listen_port
-        return self.sender.listen_address if port and port >= FIRST_UNPRIVILEGED_PORT else None
+        return address if port and port >= FIRST_UNPRIVILEGED_PORT else None
 
     @property
     def was_useful(self) -> bool:

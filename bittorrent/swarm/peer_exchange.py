@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from bittorrent.origin import Origin
 from bittorrent.wire.pex import PexFlags, PexMessage
 from transfer.address import Address, is_plausible_from, is_usable_peer
 from transfer.limits.token_bucket import TokenBucket
@@ -57,7 +58,7 @@ class PeerExchange:
         """Whether a minute has passed since the last message."""
         return now >= self._next_at
 
-    def message(self, connected: Mapping[Address, PexFlags], *, own: Address, now: float) -> PexMessage | None:
+    def message(self, connected: Mapping[Address, PexFlags], *, own: Origin, now: float) -> PexMessage | None:
         """The news since the last message; None without any.
 
         Args:

@@ -15,6 +15,7 @@ from typing import TextIO
 
 from rich.console import Console, RenderableType
 
+from bittorrent import ServerUrl
 from transfer import Address, TransferError
 
 
@@ -127,7 +128,7 @@ def _plain(value: object) -> object:
     """`value` as JSON knows it: bytes in hexadecimal, addresses and paths as text, dataclasses as objects."""
     if isinstance(value, bytes):
         return value.hex()
-    if isinstance(value, Address | Path):
+    if isinstance(value, Address | ServerUrl | Path):
         return str(value)
     if isinstance(value, Enum):
         return value.value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol, cast
 
+from bittorrent.origin import ServerUrl
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
 from bittorrent.wire.handshake import Handshake
@@ -38,9 +39,17 @@ class PeerConnection(ScatterProtocol):
         owner: told about everything; may change while the connection lives.
         handshake: ours on an outgoing connection, None on an incoming one.
         config: of the peer core.
+        server: what the other end stands for, if it is no peer but a web seed.
     """
 
-    def __init__(self, owner: ConnectionOwner, *, handshake: Handshake | None, config: PeerConfig) -> None:
+    def __init__(
+        self,
+        owner: ConnectionOwner,
+        *,
+        handshake: Handshake | None,
+        config: PeerConfig,
+        server: ServerUrl | None = None,
+    ) -> None:
         self.owner = owner
         self.number = 0  # the number that `SwarmCore` gave it; 0 before that knows it
         self.ticket = 0  # the number that `DiallingCore` gave it; 0 before that knows it
@@ -49,6 +58,7 @@ class PeerConnection(ScatterProtocol):
         self.core: PeerCore
         self._handshake = handshake
         self._config = config
+        self._server = server
         self._transport: asyncio.Transport | None = None
         self._watermark = 0
         self.written_bytes = 0
@@ -60,8 +70,9 @@ class PeerConnection(ScatterProtocol):
         self.set_watermark(MIN_WATERMARK_BYTES)
         name = transport.get_extra_info("peername") or ("", 0)
         address = Address.from_socket(name) if isinstance(name, tuple) else Address("", 0)
+        origin = self._server or address
         self._waiting_since = now = asyncio.get_running_loop().time()
-        self.core = PeerCore(handshake=self._handshake, address=address, config=self._config, now=now)
+        self.core = PeerCore(handshake=self._handshake, address=origin, config=self._config, now=now)
         self.owner.connection_opened(self)
         self.flush()
 

@@ -18,6 +18,7 @@ from bittorrent.dialling.decisions import Call, Eviction
 from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.paths import DialPath
 from bittorrent.dialling.peer_list import PeerList, PeerSource
+from bittorrent.origin import Origin, ServerUrl
 from bittorrent.peer.events import HandshakeReceived
 from bittorrent.swarm.core import SwarmCore
 from bittorrent.swarm.events import SwarmEvent
@@ -50,7 +51,7 @@ class Swarm:
         handshake: Handshake,
         config: SessionConfig,
         on_event: Callable[[SwarmEvent], None],
-        on_peer: Callable[[Address, str | None], None],
+        on_peer: Callable[[Origin, str | None], None],
         reads: BlockReads,
         transports: Mapping[DialPath, StreamTransport],
         tasks: TaskSet,
@@ -110,6 +111,7 @@ class Swarm:
     def adopt(self, connection: PeerConnection) -> None:
         """Takes over an incoming connection whose handshake names this torrent."""
         core = connection.core
+        assert isinstance(core.address, Address)  # a server is never heard, only asked
         admission = self.dialling.admit(core.address, since=core.opened_at, now=self._loop.time())
         self._evict(admission.evicted)
         if admission.number is None:
@@ -134,13 +136,13 @@ class Swarm:
             if not self._closed:
                 self._arm()
 
-    def new_connection(self) -> PeerConnection:
-        """Our end of a connection that the caller makes, to a peer in this process.
+    def new_connection(self, server: ServerUrl) -> PeerConnection:
+        """Our end of a connection that the caller makes, to a peer in this process that stands for a server.
 
         That peer may say as much as it likes.
         """
         config = replace(self._config.peer, control_rate_per_s=1e6, control_burst=1e6)
-        return PeerConnection(self, handshake=self._handshake, config=config)
+        return PeerConnection(self, handshake=self._handshake, config=config, server=server)
 
     def _new_call(self, call: Call) -> PeerConnection:
         connection = PeerConnection(self, handshake=self._handshake, config=self._config.peer)
@@ -177,7 +179,7 @@ class Swarm:
         self._handshake = replace(self._handshake, supports_dht=False)
         self._evict(self.dialling.become_private())
 
-    def ban(self, address: Address) -> None:
+    def ban(self, address: Origin) -> None:
         """Has nothing to do with a host any more: its connections end, and there will be no others."""
         self._evict(self.dialling.ban(address))
 

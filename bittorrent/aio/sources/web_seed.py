@@ -18,6 +18,7 @@ from bittorrent.aio.peers.peer_connection import PeerConnection
 from bittorrent.aio.sources.guarded_http import GuardedHttp, RefusedError
 from bittorrent.errors import WebSeedError
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.origin import ServerUrl
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
 from bittorrent.pieces.block import Block
@@ -57,7 +58,7 @@ class WebSeed:
         peer_id: bytes,
         config: WebSeedConfig,
     ) -> None:
-        self.address = Address(url, 0)  # a URL is no IP address: it is never taken for an endpoint to pass on
+        self.address = ServerUrl(url)
         self._files = WebFiles(url, metainfo)
         self._geometry = metainfo.geometry
         self._handshake = Handshake(
@@ -83,7 +84,7 @@ class WebSeed:
         self._retry_after_s: float | None = None
         self._next_suggestion = 0
 
-    async def run(self, new_connection: Callable[[], PeerConnection]) -> None:
+    async def run(self, new_connection: Callable[[ServerUrl], PeerConnection]) -> None:
         """Serves until the swarm ends the connection, or the server proves to be of no use.
 
         Args:
@@ -91,7 +92,7 @@ class WebSeed:
         """
         if not await self._probe():
             return
-        connection = self._connection = self._connect(new_connection())
+        connection = self._connection = self._connect(new_connection(self.address))
         workers = [self._loop.create_task(self._serve(connection)) for _ in range(self._config.requests)]
         workers.append(self._loop.create_task(self._revive(connection)))
         try:
@@ -152,7 +153,7 @@ class WebSeed:
     def _connect(self, theirs: PeerConnection) -> PeerConnection:
         ours = PeerConnection(self, handshake=None, config=_PEER)
         context = contextvars.copy_context()
-        ends = stream_pair(Address("swarm", 0), self.address, context, _STREAM, lambda stream: None)
+        ends = stream_pair(Address("swarm", 0), Address("server", 0), context, _STREAM, lambda stream: None)
         for stream, protocol in zip(ends, (theirs, ours), strict=True):
             stream.start(protocol)
         return ours

@@ -10,10 +10,10 @@ from bittorrent.aio.peers.peer_connection import PeerConnection
 from bittorrent.aio.sources.guarded_http import GuardedHttp
 from bittorrent.aio.sources.web_seed import WebSeed
 from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.origin import ServerUrl
 from bittorrent.urls import is_http
 from bittorrent.web_seed.core import WebSeedConfig, WebSeedSchedule
 from bittorrent.web_seed.files import WRONG_HASH, ServedFiles
-from transfer.address import Address
 from transfer.aio.tasks import TaskSet
 
 
@@ -27,7 +27,7 @@ class WebSeeds:
         typed: those of them that the user gave; others must not lead to private addresses.
         http: makes the requests; it stays the caller's.
         new_connection: the swarm's end of a connection.
-        is_banned: whether the swarm will have nothing to do with a server, by its URL as an address.
+        is_banned: whether the swarm will have nothing to do with a server.
         is_wanted: whether anything is left to be fetched.
         is_needed: whether anything of these pieces is.
         rng: for peer ids.
@@ -41,8 +41,8 @@ class WebSeeds:
         *,
         typed: Collection[str],
         http: GuardedHttp,
-        new_connection: Callable[[], PeerConnection],
-        is_banned: Callable[[Address], bool],
+        new_connection: Callable[[ServerUrl], PeerConnection],
+        is_banned: Callable[[ServerUrl], bool],
         is_wanted: Callable[[], bool],
         is_needed: Callable[[range], bool],
         rng: Random,
@@ -139,7 +139,7 @@ class WebSeeds:
             self._waiting.append(url)
         else:
             self.dropped[url] = schedule.dropped_because
-            if not files.is_hopeless and not self._is_banned(Address(url, 0)):
+            if not files.is_hopeless and not self._is_banned(ServerUrl(url)):
                 self._tasks.start(self._rest(url, files), name=f"web seed {url} rests")
         if self._is_wanted():
             self.start()

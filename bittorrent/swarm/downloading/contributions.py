@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bittorrent.origin import Origin
 from bittorrent.swarm.peer import NOBODY, Sender
 from transfer.address import Address
 
@@ -30,12 +31,12 @@ class Contributions:
     __slots__ = ("_max_sources", "by_source")
 
     def __init__(self, *, max_sources: int) -> None:
-        self.by_source: dict[Address, Contribution] = {}
+        self.by_source: dict[Origin, Contribution] = {}
         self._max_sources = max_sources
 
     def credit(self, senders: Iterable[Sender], size_bytes: int) -> None:
         """Puts a verified piece down to the peer that sent most of its blocks in this run."""
-        counts: dict[Address, int] = {}
+        counts: dict[Origin, int] = {}
         for sender in senders:
             if sender is not NOBODY:
                 counts[sender.listen_address] = counts.get(sender.listen_address, 0) + 1

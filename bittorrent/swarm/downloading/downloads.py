@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from random import Random
 
+from bittorrent.origin import ServerUrl
 from bittorrent.picker.config import STORE, BlockReceived, PickerConfig, PieceState
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.pieces.bitfield import Bitfield
@@ -19,7 +20,6 @@ from bittorrent.swarm.downloading.peer_places import PeerPlaces
 from bittorrent.swarm.events import PeerBanned, PieceCompleted, PiecesUnfinished, ServerLied, SwarmEvent
 from bittorrent.swarm.peer import NOBODY, Sender, SwarmPeer
 from bittorrent.wire.scatter import ScatterScratch
-from transfer.address import is_ip_address
 
 
 class SwarmDownloads:
@@ -360,7 +360,7 @@ class SwarmDownloads:
 
     def _punish(self, liar: Sender, index: int) -> None:
         """Bans a peer that lied; a server may have another version of one file, and the torrent's of all others."""
-        if is_ip_address(liar.address.host):
+        if not isinstance(liar.address, ServerUrl):
             self._ban(liar)
             return
         self._events.append(ServerLied(liar.address, index))

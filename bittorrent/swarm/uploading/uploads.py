@@ -15,7 +15,7 @@ from bittorrent.swarm.peer import SwarmPeer
 from bittorrent.swarm.uploading.allowed_fast import allowed_fast_set
 from bittorrent.swarm.uploading.choker import ChokeCandidate, ChokerCore
 from bittorrent.swarm.uploading.super_seeding import SuperSeeding
-from transfer.address import is_ip_address
+from transfer.address import Address, is_ip_address
 
 
 class SwarmUploads:
@@ -149,8 +149,10 @@ class SwarmUploads:
         if not core.is_interested or not core.is_fast or peer.was_allowed_fast or core.bits is None:
             return
         peer.was_allowed_fast = True
-        if core.bits.count < wanted and self._super is None and is_ip_address(core.address.host):
-            pieces = allowed_fast_set(self._info_hash, core.address.host, piece_count=core.bits.size, count=wanted)
+        origin = core.address
+        is_peer = isinstance(origin, Address) and is_ip_address(origin.host)
+        if core.bits.count < wanted and self._super is None and is_peer:
+            pieces = allowed_fast_set(self._info_hash, origin.host, piece_count=core.bits.size, count=wanted)
             core.allow_fast([index for index in pieces if index in self._have and index not in core.bits])
             self._touch(peer)
 

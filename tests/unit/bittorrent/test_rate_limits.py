@@ -6,6 +6,7 @@ from random import Random
 
 import pytest
 
+from bittorrent.origin import ServerUrl
 from bittorrent.rate_limits import RateLimits, SwarmLimits, is_local
 from tests.swarm_net import SwarmNet
 from transfer.address import Address
@@ -30,7 +31,7 @@ FAR, NEAR = Address("8.8.8.8", 1), Address("192.168.0.1", 1)
     ],
 )
 def test_who_is_local(host: str, expected: bool) -> None:
-    assert is_local(Address(host, 1)) is expected
+    assert is_local(ServerUrl(host) if "://" in host else Address(host, 1)) is expected
 
 
 def test_classes_and_levels_are_limited_on_their_own() -> None:

@@ -138,6 +138,7 @@ def test_each_peer_hears_of_the_others_that_can_be_called() -> None:
     introduce(mute, port=None)
     dialled.hear(wire.HaveAll())
     swarm.later(1.0)
+    assert isinstance(dialled.core.address, Address)
     seed = (dialled.core.address, PexFlags.SEED | PexFlags.REACHABLE)
     assert heard(one) == [PexMessage((seed,))]
     assert heard(two) == [PexMessage(((Address("9.0.0.1", 1111), NONE), seed))]
