@@ -74,6 +74,8 @@ class Loss:
         sent_at: when the newest of them was sent: a controller answers once to what was sent before its last answer.
         sent_in_flight: bytes on their way when the newest of them had just been sent, itself included.
         lost_since_sent: bytes lost, these included, since it was sent.
+        ranges: runs of packets, sent one after the other, that they are: what lay beside each other was lost at once.
+        is_app_limited: the sender had too little to send when the newest of them was sent.
     """
 
     lost_bytes: int
@@ -81,6 +83,8 @@ class Loss:
     sent_at: float
     sent_in_flight: int = 0
     lost_since_sent: int = 0
+    ranges: int = 1
+    is_app_limited: bool = False
 
 
 class CongestionController(Protocol):
@@ -125,6 +129,13 @@ class CongestionController(Protocol):
 
     def on_timeout(self, *, now: float) -> None:
         """Nothing was acknowledged for a retransmission time-out: all that was on its way counts as lost."""
+        ...
+
+    def on_spurious_loss(self, *, now: float) -> None:
+        """All that the last answer to a loss or a time-out was about has arrived after all: it was late, not lost.
+
+        The answer may be taken back. A sender that cannot know never calls it.
+        """
         ...
 
     def on_app_limited(self, *, in_flight: int, now: float) -> None:
