@@ -39,6 +39,40 @@ def test_room_is_where_a_packet_fits() -> None:
     assert pipe.send(1000, at_us) == 4_000_000
 
 
+def test_a_pipe_is_exact_where_packets_take_fractions_of_a_microsecond() -> None:
+    pipe = Pipe(12_500_000, 10**9)  # 1,528 bytes take 122.24 us
+    leaves_us = [pipe.send(1528, 0) for _ in range(10_000)][-1]
+    assert leaves_us == 1_222_400
+    for _ in range(10_000):  # and where each comes when the one before has just left
+        leaves_us = pipe.send(1528, leaves_us)
+    assert leaves_us == 2_444_800
+
+
+def test_another_rate_holds_for_what_waits() -> None:
+    pipe = Pipe(1000, 3000)
+    leave_us = [pipe.send(1000, 0) for _ in range(3)]
+    assert pipe.backlog_bytes(500_000) == 2500
+    moved = pipe.change(2000, 3000, 500_000)
+    assert pipe.backlog_bytes(500_000) == 2500
+    assert [moved(time_us) for time_us in leave_us] == [750_000, 1_250_000, 1_750_000]
+    assert moved(400_000) == 400_000
+    assert pipe.send(1000, 500_000) == DROPPED
+    assert pipe.send(500, 500_000) == 2_000_000
+
+
+def test_a_pipe_that_is_held_sends_nothing_until_then() -> None:
+    pipe = Pipe(1000, 3000)
+    leave_us = [pipe.send(1000, 0), pipe.send(500, 0)]
+    moved = pipe.hold(3_000_000, 500_000)
+    assert [moved(time_us) for time_us in leave_us] == [3_500_000, 4_000_000]
+    assert pipe.backlog_bytes(2_000_000) == 1000
+    assert pipe.send(2500, 2_000_000) == DROPPED
+    assert pipe.send(2000, 2_000_000) == 6_000_000
+    idle = Pipe(1000, 3000)
+    idle.hold(2_000_000, 0)
+    assert idle.send(1000, 0) == 3_000_000
+
+
 def test_delay_and_jitter() -> None:
     exact = model(delay_s=0.05)
     assert {exact.datagram_us(0, 1, 100, 7) for _ in range(10)} == {50_007}
@@ -47,6 +81,33 @@ def test_delay_and_jitter() -> None:
     assert min(delays) >= 50_000
     assert max(delays) < 70_000
     assert 59_000 < sum(delays) / 1000 < 61_000
+
+
+def test_jitter_that_keeps_order() -> None:
+    wireless = model(delay_s=0.05, jitter_s=0.02, keeps_order=True)
+    arrive_us = [wireless.datagram_us(0, 1, 100, now_us) for now_us in range(0, 1_000_000, 100)]
+    assert arrive_us == sorted(arrive_us)
+    assert all(50_000 <= arrives_us - 100 * index < 70_000 for index, arrives_us in enumerate(arrive_us))
+
+
+def test_every_so_many_th_packet_of_a_pair_is_lost() -> None:
+    regular = model(loss_every=4)
+    assert [regular.datagram_us(0, 1, 100, 0) == LOST for _ in range(8)] == [False, False, False, True] * 2
+    assert [regular.datagram_us(0, 2, 100, 0) == LOST for _ in range(4)] == [False, False, False, True]
+
+
+def test_what_is_lost_has_used_the_line() -> None:
+    slow = model(delay_s=0.0, rate_bytes_per_s=1028, queue_bytes=3000, loss_every=2)
+    assert [slow.datagram_us(0, 1, 1000, 0) for _ in range(3)] == [1_000_000, LOST, DROPPED]
+    assert slow.datagram_us(0, 1, 1000, 1_000_000) == LOST
+    assert slow.datagram_us(0, 1, 1000, 1_500_000) == 4_000_000
+
+
+def test_a_link_changes_and_its_pipes_stay() -> None:
+    slow = model(delay_s=0.0, rate_bytes_per_s=1028, queue_bytes=3000)
+    assert slow.datagram_us(0, 1, 1000, 0) == 1_000_000
+    slow.change(Link(delay_s=1.0, rate_bytes_per_s=1028, queue_bytes=3000))
+    assert slow.datagram_us(0, 1, 1000, 0) == 3_000_000
 
 
 def test_loss_grows_with_the_number_of_fragments() -> None:
@@ -91,6 +152,8 @@ def test_stream_losses_follow_the_number_of_packets() -> None:
         {"rate_bytes_per_s": 0},
         {"queue_bytes": 10},
         {"loss": 1.0},
+        {"loss_every": 1},
+        {"loss_every": -2},
         {"duplicate": -0.1},
         {"reorder": 2},
         {"mtu_bytes": 10},
