@@ -15,7 +15,7 @@ from benchmarks.attack_eclipse import DEFENCES, worst
 from benchmarks.attack_liars import COLLUDE, INVENT, SILENT, look_up_among_liars, model
 from benchmarks.attacked_network import AttackedNetwork
 from benchmarks.static_network import StaticNetwork
-from benchmarks.svg_plot import Chart, Series, render
+from fileshare.charts.svg import Chart, Series, render
 from kademlia_core import LookupConfig, RoutingTableConfig
 
 NODES = 10_000

@@ -19,7 +19,7 @@ from heapq import heappop, heappush
 from pathlib import Path
 
 from benchmarks.static_network import ID_BITS, StaticNetwork
-from benchmarks.svg_plot import Chart, Series, cumulative, render
+from fileshare.charts.svg import Chart, Series, cumulative, render
 from kademlia_core import Contact, Key, LookupConfig, MainlineConfig, RoutingTableConfig, new_lookup
 
 NODES = 10_000

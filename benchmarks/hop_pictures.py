@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import log2
 
 from benchmarks.published_hops import PublishedHops, bits_per_hop
-from benchmarks.svg_axis import Scale
-from benchmarks.svg_plot import Chart, Series
+from fileshare.charts.axis import Scale
+from fileshare.charts.svg import Chart, Series
 
 
 def hops_distribution(rows: list[tuple[PublishedHops, list[float]]]) -> Chart:

@@ -22,7 +22,7 @@ from benchmarks.hop_experiments import agreement, hops_as_deployed, hops_of_the_
 from benchmarks.hop_pictures import hops_against_size, hops_distribution
 from benchmarks.published_hops import LARGE_BUCKETS, ROOS, PublishedHops, bits_per_hop
 from benchmarks.static_network import StaticNetwork
-from benchmarks.svg_plot import render
+from fileshare.charts.svg import render
 from kademlia_core import LookupConfig, RoutingTableConfig
 
 MEAN_TOLERANCE = 0.03

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.svg_plot import Chart, Point, Series, render
+from fileshare.charts.svg import Chart, Point, Series, render
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks.svg_axis import Axis, Scale
-from benchmarks.svg_plot import Chart, Series, cumulative, percentiles, render
+from fileshare.charts.axis import Axis, Scale
+from fileshare.charts.svg import Chart, Series, cumulative, percentiles, render
 
 SVG = "{http://www.w3.org/2000/svg}"
 

@@ -1,4 +1,4 @@
-"""Line charts as SVG text: what the benchmarks draw their pictures with.
+"""Line charts as SVG text.
 
     chart = Chart(title="Latency", x_label="milliseconds", y_label="share of lookups", series=[Series("ours", points)])
     Path("latency.svg").write_text(render(chart))
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from benchmarks.svg_axis import Axis, Scale
+from fileshare.charts.axis import Axis, Scale
 
 Point = tuple[float, float]
 
