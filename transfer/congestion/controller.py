@@ -120,7 +120,7 @@ class CongestionController(Protocol):
         ...
 
     def on_ack(self, ack: Acknowledgement, *, now: float) -> None:
-        """Something was delivered. `ack` may be used again by the sender: keep its numbers, not it."""
+        """Something was delivered. `ack` and its sample are used again by the sender: keep their numbers, not them."""
         ...
 
     def on_loss(self, loss: Loss, *, now: float) -> None:
