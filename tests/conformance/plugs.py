@@ -14,10 +14,14 @@ from tests.conformance.layers import xored
 from tests.conformance.protocols import Record, Recorder
 from transfer.address import Address
 from transfer.aio.layer import Layer
-from transfer.aio.layered import LayeredTransport
+from transfer.aio.layered import LayerConfig, LayeredTransport
 from transfer.aio.memory import MemoryConfig, MemoryNetwork, MemoryTransport
+from transfer.aio.mse import MseAcceptor, MseDialler
 from transfer.aio.tcp import TcpListener, TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
+from transfer.security.mse.handshake import CryptoMethod
+from transfer.security.mse.keys import torrent_mark
+from transfer.security.mse.responder import ResponderConfig
 
 A = TypeVar("A", bound=Record)
 B = TypeVar("B", bound=Record)
@@ -184,6 +188,32 @@ async def two_layers() -> AsyncIterator[Plug]:
         yield Plug(xored(through_layer(plug.transport)), plug.host)
 
 
+def encrypted(below: StreamTransport) -> LayeredTransport:
+    """Through MSE whose responder chooses RC4."""
+    config = ResponderConfig(methods=(CryptoMethod.RC4,))
+    find = {torrent_mark(SKEY): SKEY}.get
+    return LayeredTransport(
+        below,
+        dial=lambda _: MseDialler(SKEY),
+        accept=lambda: MseAcceptor(find, plain_prefix=b"\x13BitTorrent protocol", config=config),
+        config=LayerConfig(max_handshaking=300),
+    )
+
+
+@asynccontextmanager
+async def encrypted_tcp() -> AsyncIterator[Plug]:
+    yield Plug(encrypted(TcpTransport()), "127.0.0.1")
+
+
+@asynccontextmanager
+async def encrypted_memory() -> AsyncIterator[Plug]:
+    """RC4 all along, in odd portions."""
+    async with memory_network(MemoryConfig(read_bytes=997), "127.0.0.1") as plug:
+        yield Plug(encrypted(plug.transport), plug.host)
+
+
+SKEY = bytes(range(20))
+
 # The loop's TCP comes first: what it does not do, no other transport may be asked to do.
 PLUGS: dict[str, Callable[[], AbstractAsyncContextManager[Plug]]] = {
     "loop-tcp": loop_tcp,
@@ -194,4 +224,6 @@ PLUGS: dict[str, Callable[[], AbstractAsyncContextManager[Plug]]] = {
     "layered-tcp": layered_tcp,
     "layered-memory": layered_memory,
     "two-layers": two_layers,
+    "encrypted-tcp": encrypted_tcp,
+    "encrypted-memory": encrypted_memory,
 }

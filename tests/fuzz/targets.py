@@ -37,6 +37,7 @@ from kademlia_core.mainline.config import MAX_REPLY_BYTES, MainlineConfig, PeerS
 from kademlia_core.mainline.core import MainlineCore
 from kademlia_core.mainline.messages import Query as KrpcQuery
 from tests.fuzz.datagrams_target import datagrams_seeds, run_datagrams
+from tests.fuzz.mse_target import mse_seeds, run_mse
 from tests.fuzz.swarm_target import run_swarm, swarm_seeds
 from tests.fuzz.test_krpc_fuzz import SEEDS as KRPC_SEEDS
 from tests.fuzz.test_metainfo_fuzz import TORRENTS
@@ -331,6 +332,7 @@ TARGETS = {
     ),
     "udp_tracker": Target(run_udp_tracker, udp_tracker_seeds),
     "datagrams": Target(run_datagrams, datagrams_seeds),
+    "mse": Target(run_mse, mse_seeds),
     "peer": Target(run_peer, peer_seeds),
     "swarm": Target(run_swarm, swarm_seeds),
 }

@@ -11,7 +11,8 @@ protocol above is said when below has said it to the layer.
 
 A layer that has nothing to do with what it receives after its handshake `open`s with `hands_through`. Then a protocol
 above that lends buffers (a `BufferedProtocol`, a `ScatterProtocol`) lends them to what is below, through any number of
-such layers, and a read costs no call more than without them.
+such layers, and a read costs no call more than without them. A layer that changes each byte to another one (a stream
+cipher) hands through with `change`: what was read into the lent buffers is changed where it lies.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from transfer.aio.scatter import ScatterProtocol
+from transfer.aio.passage import Change, passage
 from transfer.aio.stream import Stream
 from transfer.flow.stream import StreamCore
 
@@ -69,6 +70,7 @@ class Layer(Stream, asyncio.Protocol):
         self._opening: Opening | None = None
         self._is_connected = False
         self._hands_through = False
+        self._change: Change | None = None
         self._error: BaseException | None = None
 
     def prepare(self, opening: Opening) -> None:
@@ -105,12 +107,20 @@ class Layer(Stream, asyncio.Protocol):
 
     # What a layer calls.
 
-    def open(self, above: asyncio.BaseProtocol | None = None, *, hands_through: bool = False) -> None:
+    def open(
+        self,
+        above: asyncio.BaseProtocol | None = None,
+        *,
+        hands_through: bool = False,
+        change: Change | None = None,
+    ) -> None:
         """The handshake is done: makes what is above, and tells it of its connection.
 
         Args:
             above: what is to be there instead of what was asked for; another layer gets what was asked for above it.
             hands_through: what is received is no business of this layer any more; `send` still is.
+            change: with `hands_through`: called in the order of the stream for what was received, before above sees it.
+                A protocol above that lends no buffers gets its bytes through `receive` all the same.
         """
         opening = self._opening
         if opening is None:
@@ -123,6 +133,7 @@ class Layer(Stream, asyncio.Protocol):
             protocol = opening.make_above() if above is None else above
             self.is_open = True
             self._hands_through = hands_through
+            self._change = change
             self.set_protocol(protocol)
             protocol.connection_made(self)
         except (SystemExit, KeyboardInterrupt):
@@ -207,7 +218,7 @@ class Layer(Stream, asyncio.Protocol):
     def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
         super().set_protocol(protocol)
         if self._hands_through:
-            self.below.set_protocol(_passage(self, protocol))
+            self.below.set_protocol(passage(self, protocol, self._change))
 
     def get_write_buffer_size(self) -> int:
         return self.below.get_write_buffer_size()
@@ -255,30 +266,3 @@ class Layer(Stream, asyncio.Protocol):
         super()._read_inbox()
         if was_scheduled and self._core.is_reading and not self._core.has_ended:
             self.below.resume_reading()
-
-
-class _BufferPassage(asyncio.BufferedProtocol):
-    """What is below sees instead of a layer that hands through: the buffers are lent by what is above it."""
-
-    def __init__(self, layer: Layer, above: Any) -> None:
-        self.get_buffer = above.get_buffer  # type: ignore[method-assign]  # attributes: no call is added to a read
-        self.buffer_updated = above.buffer_updated  # type: ignore[method-assign]
-        self.eof_received = layer.eof_received  # type: ignore[method-assign]
-        self.connection_lost = layer.connection_lost  # type: ignore[method-assign]
-        self.pause_writing = layer.pause_writing  # type: ignore[method-assign]
-        self.resume_writing = layer.resume_writing  # type: ignore[method-assign]
-
-
-class _ScatterPassage(_BufferPassage, ScatterProtocol):
-    """The same for a protocol that lends several buffers at once."""
-
-    def __init__(self, layer: Layer, above: ScatterProtocol) -> None:
-        super().__init__(layer, above)
-        self.get_buffers = above.get_buffers  # type: ignore[method-assign]
-        self.buffers_updated = above.buffers_updated  # type: ignore[method-assign]
-
-
-def _passage(layer: Layer, above: asyncio.BaseProtocol) -> asyncio.BaseProtocol:
-    if isinstance(above, ScatterProtocol):
-        return _ScatterPassage(layer, above)
-    return _BufferPassage(layer, above) if isinstance(above, asyncio.BufferedProtocol) else layer

@@ -164,7 +164,7 @@ async def test_what_is_below_the_handshake_decides_what_is_above() -> None:
     services = {b"blue": Recorder(), b"grey": Recorder()}
 
     class Chooser(Xor):
-        def open(self, above: asyncio.BaseProtocol | None = None, *, hands_through: bool = False) -> None:
+        def open(self, above: asyncio.BaseProtocol | None = None, **options: Any) -> None:
             if self.extra["key"] not in services:
                 self.fail(RemoteProtocolError("unknown key"))
             else:

@@ -1,0 +1,1 @@
+"""What makes a stream of bytes unreadable, or unrecognisable, to others. Pure."""
