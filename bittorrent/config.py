@@ -43,6 +43,8 @@ class SessionConfig:
         file_look_interval_s: while a torrent moves bytes, its files are looked at so often: whether they are still
             there, and still the same.
         idle_file_look_interval_s: the same while it moves none.
+        tcp_congestion: which of the kernel's congestion controllers sends over the TCP transport that a session makes
+            itself ("cubic", "bbr"); None leaves the system's choice.
         disk_threads: worker threads for hashing and files, at least one for each core.
         paths: by which ways peers are called.
         unfinished: how blocks of unfinished pieces are kept for the next start.
@@ -65,6 +67,7 @@ class SessionConfig:
     file_look_interval_s: float = 2.0
     idle_file_look_interval_s: float = 10.0
     disk_threads: int = 4
+    tcp_congestion: str | None = None
     external_address: ExternalAddressConfig = field(default_factory=lambda: ExternalAddressConfig(quorum=3))
     peer: PeerConfig = field(default_factory=PeerConfig)
     swarm: SwarmConfig = field(default_factory=SwarmConfig)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from bittorrent.origin import Origin
+from transfer.path_stats import PathStats
 
 
 class TorrentState(Enum):
@@ -155,6 +156,8 @@ class PeerStats:
         is_snubbed: it owes us data and has not sent any for long.
         connected_s: since when.
         held_up_by: what decides how fast it sends, as a value of `SlowReason`.
+        path: window, round-trip time and delivery rate of what we send it, as the carrier of the connection sees them;
+            None where it does not tell (web seeds, systems other than Linux).
     """
 
     address: Origin
@@ -173,6 +176,7 @@ class PeerStats:
     is_snubbed: bool
     connected_s: float
     held_up_by: str
+    path: PathStats | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,8 @@ import os
 import socket
 from pathlib import Path
 
+from transfer import CongestionControlError, available_congestion_controls, check_congestion_control
+
 CHECKOUT = Path(os.environ.get("KAD_TESTS_CHECKOUT", Path(__file__).parents[1]))  # tox runs copies of the tests
 
 
@@ -44,3 +46,17 @@ def is_missing_ipv6(error: BaseException | None) -> bool:
         if isinstance(one, BaseExceptionGroup):
             waiting += one.exceptions
     return False
+
+
+@functools.cache
+def selectable_congestion_controls() -> tuple[str, ...]:
+    """The kernel's congestion controls of TCP that this user may choose; none where no program may."""
+
+    def is_selectable(name: str) -> bool:
+        try:
+            check_congestion_control(name)
+        except CongestionControlError:
+            return False
+        return True
+
+    return tuple(name for name in available_congestion_controls() if is_selectable(name))

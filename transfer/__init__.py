@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from transfer.address import Address, AddressError, packed_host
     from transfer.aio.datagram_port import DatagramPort, PortTransport
     from transfer.aio.datagrams import BatchProtocol
+    from transfer.aio.kernel_congestion import (
+        CongestionControlError,
+        available_congestion_controls,
+        check_congestion_control,
+    )
     from transfer.aio.layer import Layer
     from transfer.aio.layered import LayerConfig, LayeredTransport
     from transfer.aio.memory import MemoryNetwork, MemoryTransport
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from transfer.limits.rate_limiter import RateLimiter
     from transfer.limits.source_limiter import RateLimitConfig, SourceLimiter
     from transfer.limits.token_bucket import TokenBucket
+    from transfer.path_stats import PathStats
     from transfer.plain_file import read_file
     from transfer.subnet import subnet_of, subscriber_of
     from transfer.wire import bencode as bencode
@@ -42,6 +48,7 @@ __all__ = [
     "BatchProtocol",
     "BencodeError",
     "BencodeLimits",
+    "CongestionControlError",
     "DatagramClaim",
     "DatagramPort",
     "DatagramPortConfig",
@@ -58,6 +65,7 @@ __all__ = [
     "MemoryConfig",
     "MemoryNetwork",
     "MemoryTransport",
+    "PathStats",
     "PortTransport",
     "RateLimitConfig",
     "RateLimiter",
@@ -72,7 +80,9 @@ __all__ = [
     "TcpTransport",
     "TokenBucket",
     "TransferError",
+    "available_congestion_controls",
     "bencode",
+    "check_congestion_control",
     "listen_streams",
     "open_stream",
     "packed_host",
@@ -88,6 +98,7 @@ _MODULES = {
     "BatchProtocol": "transfer.aio.datagrams",
     "BencodeError": "transfer.wire.bencode",
     "BencodeLimits": "transfer.wire.bencode",
+    "CongestionControlError": "transfer.aio.kernel_congestion",
     "DatagramClaim": "transfer.datagrams.demultiplexer",
     "DatagramPort": "transfer.aio.datagram_port",
     "DatagramPortConfig": "transfer.datagrams.demultiplexer",
@@ -104,6 +115,7 @@ _MODULES = {
     "MemoryConfig": "transfer.aio.memory_stream",
     "MemoryNetwork": "transfer.aio.memory",
     "MemoryTransport": "transfer.aio.memory",
+    "PathStats": "transfer.path_stats",
     "PortTransport": "transfer.aio.datagram_port",
     "RateLimitConfig": "transfer.limits.source_limiter",
     "RateLimiter": "transfer.limits.rate_limiter",
@@ -118,7 +130,9 @@ _MODULES = {
     "TcpTransport": "transfer.aio.tcp",
     "TokenBucket": "transfer.limits.token_bucket",
     "TransferError": "transfer.errors",
+    "available_congestion_controls": "transfer.aio.kernel_congestion",
     "bencode": "transfer.wire.bencode",
+    "check_congestion_control": "transfer.aio.kernel_congestion",
     "listen_streams": "transfer.aio.reader_writer",
     "open_stream": "transfer.aio.reader_writer",
     "packed_host": "transfer.address",

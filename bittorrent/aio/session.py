@@ -42,7 +42,7 @@ from bittorrent.storage.ports import OpenStorage
 from bittorrent.storage.resume import ResumeStore
 from transfer.address import Address, is_ip_address
 from transfer.aio.datagram_port import DatagramPort
-from transfer.aio.tcp import TcpTransport
+from transfer.aio.tcp import TcpConfig, TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
 from transfer.errors import LocalProtocolError
 from transfer.external_address import ExternalAddress
@@ -79,6 +79,7 @@ class Session:
 
     Raises:
         OSError: on entry, when the address cannot be listened on, for TCP or for UDP.
+        CongestionControlError: on entry, when the system's TCP has no such controller as the config names.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Session:
         self._config = _with_private_allowed(config or SessionConfig())
         self._rng = rng or Random(SystemRandom().getrandbits(128))
         self._open_storage = open_storage
-        self._transport = transport or TcpTransport()
+        self._transport = transport or TcpTransport(TcpConfig(congestion=self._config.tcp_congestion))
         self._transports = {TCP: self._transport}
         given = (datagrams,) if isinstance(datagrams, DatagramPort) else datagrams
         self._sockets = SessionSockets(self._transport, given=given, dht=dht)

@@ -280,7 +280,8 @@ class Torrent:
 
     def peers(self) -> tuple[PeerStats, ...]:
         """A snapshot of the connected peers."""
-        return peer_statistics(self._life.core, now=asyncio.get_running_loop().time())
+        life = self._life
+        return peer_statistics(life.core, now=asyncio.get_running_loop().time(), path_of=life.swarm.path_of)
 
     def files(self) -> Sequence[FileStats]:
         """A snapshot of the files, padding left out; nothing before it is known what is on disk.

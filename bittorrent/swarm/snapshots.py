@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bittorrent.files.paths import without_unsafe_characters
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.picker import PiecePicker
@@ -10,6 +12,7 @@ from bittorrent.stats import LookupSummary, PeerStats, SourceStats, TorrentState
 from bittorrent.swarm.core import SwarmCore
 from bittorrent.swarm.explain import held_up_by
 from bittorrent.swarm.peer import SwarmPeer
+from transfer.path_stats import PathStats
 
 
 def torrent_statistics(
@@ -68,12 +71,22 @@ def torrent_statistics(
     )
 
 
-def peer_statistics(core: SwarmCore, *, now: float) -> tuple[PeerStats, ...]:
-    """The connected peers, in the order they came."""
-    return tuple(_peer(peer, core.picker, now=now) for peer in core.peers.values() if not peer.core.is_closed)
+def peer_statistics(
+    core: SwarmCore, *, now: float, path_of: Callable[[int], PathStats | None] = lambda number: None
+) -> tuple[PeerStats, ...]:
+    """The connected peers, in the order they came.
+
+    Args:
+        path_of: what is known of the path to the peer with this number.
+    """
+    return tuple(
+        _peer(peer, core.picker, path_of(peer.number), now=now)
+        for peer in core.peers.values()
+        if not peer.core.is_closed
+    )
 
 
-def _peer(peer: SwarmPeer, picker: PiecePicker | None, *, now: float) -> PeerStats:
+def _peer(peer: SwarmPeer, picker: PiecePicker | None, path: PathStats | None, *, now: float) -> PeerStats:
     remote = peer.core.remote_peer
     bits = peer.core.bits
     return PeerStats(
@@ -93,4 +106,5 @@ def _peer(peer: SwarmPeer, picker: PiecePicker | None, *, now: float) -> PeerSta
         is_snubbed=peer.pipeline.is_snubbed,
         connected_s=now - peer.connected_at,
         held_up_by=held_up_by(peer, picker, now=now).value,
+        path=path,
     )

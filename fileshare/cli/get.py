@@ -16,6 +16,7 @@ from fileshare.cli.network_options import (
     LimitUpOption,
     LocalOption,
     PeerOption,
+    TcpCongestionOption,
     WebSeedOption,
     parse_network_options,
 )
@@ -75,6 +76,7 @@ def get(
     local: LocalOption = None,
     ip_filter: IpFilterOption = None,
     allow_private: AllowPrivateOption = False,
+    tcp_congestion: TcpCongestionOption = None,
     listen: ListenOption = None,
     wait: Annotated[
         bool,
@@ -117,6 +119,7 @@ def get(
             ip_filter=ip_filter,
             local=local,
             allow_private=allow_private,
+            tcp_congestion=tcp_congestion,
         ),
         select=parse_selection(select),
         sequential=sequential,

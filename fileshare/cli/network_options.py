@@ -13,6 +13,7 @@ from fileshare.cli.options import parse_bootstrap, parse_endpoint, parse_listen
 from fileshare.cli.units import parse_rate
 from fileshare.service import NetworkOptions
 from fileshare.service.network_options import read_ip_filter
+from transfer import CongestionControlError, check_congestion_control
 
 PeerOption = Annotated[
     list[str] | None,
@@ -45,6 +46,15 @@ LocalOption = Annotated[
     typer.Option("--local/--no-local", help="Find peers in the local network, too (BEP 14), which is the default."),
 ]
 
+TcpCongestionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--tcp-congestion",
+        metavar="NAME",
+        help="Which of the kernel's congestion controls sends over TCP, such as bbr or cubic; a wrong name lists those"
+        " there are. Default: the system's choice.",
+    ),
+]
 AllowPrivateOption = Annotated[
     bool,
     typer.Option(
@@ -66,6 +76,7 @@ def parse_network_options(
     ip_filter: Path | None = None,
     local: bool | None = None,
     allow_private: bool = False,
+    tcp_congestion: str | None = None,
 ) -> NetworkOptions:
     """The options as they were typed.
 
@@ -85,7 +96,22 @@ def parse_network_options(
         ip_filter_file=ip_filter,
         local=local,
         allow_private=allow_private,
+        tcp_congestion=_checked_congestion(tcp_congestion),
     )
+
+
+def _checked_congestion(name: str | None) -> str | None:
+    """Before a socket is bound or a file is looked at.
+
+    Raises:
+        typer.BadParameter: the system's TCP does not have it.
+    """
+    if name is not None:
+        try:
+            check_congestion_control(name)
+        except CongestionControlError as error:
+            raise typer.BadParameter(str(error), param_hint="--tcp-congestion") from None
+    return name
 
 
 def parse_figure(parse: Callable[[str], float], text: str | None, *, option: str) -> float | None:

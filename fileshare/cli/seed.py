@@ -15,6 +15,7 @@ from fileshare.cli.network_options import (
     IpFilterOption,
     LimitUpOption,
     LocalOption,
+    TcpCongestionOption,
     parse_network_options,
 )
 from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption
@@ -88,6 +89,7 @@ def seed(
     local: LocalOption = None,
     ip_filter: IpFilterOption = None,
     allow_private: AllowPrivateOption = False,
+    tcp_congestion: TcpCongestionOption = None,
     listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -114,6 +116,7 @@ def seed(
             ip_filter=ip_filter,
             local=local,
             allow_private=allow_private,
+            tcp_congestion=tcp_congestion,
         ),
         super_seed=super_seed,
         goal=parse_goal(ratio, seed_time),

@@ -122,7 +122,7 @@ class ServiceView:
 
     def _show_moment(self, job: JobSnapshot) -> None:
         assert job.stats is not None
-        self._transfers.show(job.stats, job.explanation)
+        self._transfers.show(job.stats, job.explanation, job.peers)
 
     def _show_slowness(self, job: JobSnapshot) -> None:
         explanation = job.explanation

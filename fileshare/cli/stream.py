@@ -15,6 +15,7 @@ from fileshare.cli.network_options import (
     LimitUpOption,
     LocalOption,
     PeerOption,
+    TcpCongestionOption,
     WebSeedOption,
     parse_network_options,
 )
@@ -54,6 +55,7 @@ def stream(
     local: LocalOption = None,
     ip_filter: IpFilterOption = None,
     allow_private: AllowPrivateOption = False,
+    tcp_congestion: TcpCongestionOption = None,
     listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -80,6 +82,7 @@ def stream(
             ip_filter=ip_filter,
             local=local,
             allow_private=allow_private,
+            tcp_congestion=tcp_congestion,
         ),
         file=file,
         directory=directory,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from bittorrent import Explanation, TorrentState, TorrentStats
+from bittorrent import Explanation, PeerStats, TorrentState, TorrentStats
 from fileshare.cli.output import Output
 from fileshare.cli.transfer_table import TransferTable
 from fileshare.cli.units import count_text, duration_text, rate_text, size_text
@@ -33,11 +35,14 @@ class TransferView:
     ) -> None:
         self._display.__exit__(kind, error, trace)
 
-    def show(self, stats: TorrentStats, explanation: Explanation | None = None) -> None:
+    def show(
+        self, stats: TorrentStats, explanation: Explanation | None = None, peers: Sequence[PeerStats] = ()
+    ) -> None:
         """Takes note of a snapshot of one torrent; says only what is news.
 
         Args:
             explanation: why it is slow.
+            peers: those that are connected; only programs hear of each.
         """
         report = self._reports.get(stats.info_hash)
         if report is None:
@@ -47,6 +52,7 @@ class TransferView:
         else:
             self._display.show(stats, explanation)
         report.show(stats, explanation)
+        report.show_peers(stats, peers, now=time.monotonic())
 
     def forget(self, info_hash: bytes) -> None:
         """A torrent is followed no longer."""
@@ -66,6 +72,8 @@ class _Report:
     def __init__(self, output: Output) -> None:
         self._output = output
         self._knows_metadata = False
+        self._peers_due = 0.0
+        self._had_peers = False
         self._reported: dict[str, object] = {}
 
     def show(self, stats: TorrentStats, explanation: Explanation | None) -> None:
@@ -97,6 +105,13 @@ class _Report:
                 upload_rate_bytes_per_s=stats.upload_rate_bytes_per_s,
                 eta_s=stats.eta_s,
             )
+
+    def show_peers(self, stats: TorrentStats, peers: Sequence[PeerStats], *, now: float) -> None:
+        """Now and then, for rates and paths change all the time; at once when the first peer comes or the last goes."""
+        if bool(peers) == self._had_peers and (now < self._peers_due or not peers):
+            return
+        self._had_peers, self._peers_due = bool(peers), now + PEERS_INTERVAL_S
+        self._output.event("peers", info_hash=stats.info_hash, peers=peers)
 
 
 def _show_bar(bar: Bar, stats: TorrentStats) -> None:
@@ -164,3 +179,6 @@ def complete_text(stats: TorrentStats) -> str:
     if stats.wanted_pieces == stats.piece_count:
         return f"{size}, all {count_text(stats.piece_count, 'piece')} verified"
     return f"{size}, the {count_text(stats.wanted_pieces, 'piece')} wanted of {stats.piece_count} verified"
+
+
+PEERS_INTERVAL_S = 5.0

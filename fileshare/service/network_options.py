@@ -29,6 +29,7 @@ class NetworkOptions:
         limits: of everything together, peers of the local network and on this machine included.
         ip_filter: hosts to have nothing to do with; `ip_filter_file` is where they were read from.
         local: look for peers in the local network; None: where that works.
+        tcp_congestion: which of the kernel's congestion controllers sends over TCP; None leaves the system's choice.
         allow_private: whatever others name may lie in a private network (`bittorrent.dialling.targets`).
     """
 
@@ -40,6 +41,7 @@ class NetworkOptions:
     ip_filter_file: Path | None = None
     local: bool | None = None
     allow_private: bool = False
+    tcp_congestion: str | None = None
 
     @asynccontextmanager
     async def open(
@@ -49,13 +51,14 @@ class NetworkOptions:
 
         Raises:
             ListenError, NoFreePortError: its address cannot be bound.
+            CongestionControlError: the system's TCP has no such controller.
         """
         async with open_session(
             listen=self.listen,
             bootstrap=self.bootstrap if uses_dht else None,
             peers=self.peers,
             download_dir=download_dir,
-            config=replace(config, allow_private=self.allow_private),
+            config=replace(config, allow_private=self.allow_private, tcp_congestion=self.tcp_congestion),
             state_dir=state_dir,
             ip_filter=self.ip_filter,
             local_discovery=self.local is not False,

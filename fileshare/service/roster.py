@@ -68,6 +68,7 @@ class Entry:
             seconds=job.seconds,
             error=job.error,
             reason=job.reason,
+            peers=torrent.peers() if explains and torrent is not None else (),
         )
 
 

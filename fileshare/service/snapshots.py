@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from bittorrent import Explanation, Metainfo, SeedGoal, TorrentStats, content_path
+from bittorrent import Explanation, Metainfo, PeerStats, SeedGoal, TorrentStats, content_path
 from fileshare.service.jobs import EndReason, JobState
 from transfer import TransferError
 
@@ -22,6 +22,7 @@ class JobSnapshot:
         is_complete: all that is wanted is verified and on disk, or was when the job ended.
         stats: the last that were seen; None while the torrent has not begun.
         explanation: why it is slow; None where no caller asked.
+        peers: those that are connected, where a caller asked for the explanation as well.
         directory: where its file or folder is.
         seconds: it took to complete; when it ended after that, from its beginning to its end.
         error: what is wrong, in state FAILED.
@@ -43,6 +44,7 @@ class JobSnapshot:
     seconds: float
     error: TransferError | OSError | None
     reason: EndReason | None
+    peers: tuple[PeerStats, ...] = ()
 
     @property
     def path(self) -> Path | None:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 
 from transfer.address import Address
+from transfer.aio.kernel_congestion import choose_congestion_control
 from transfer.aio.resolver import resolve
 from transfer.aio.socket_stream import SocketStream
 
@@ -95,10 +96,16 @@ class SocketListener:
         self._retries.add(retry)
 
 
-async def bind_listening_sockets(address: Address, *, backlog: int, reuse_port: bool) -> list[socket.socket]:
+async def bind_listening_sockets(
+    address: Address, *, backlog: int, reuse_port: bool, congestion: str | None = None
+) -> list[socket.socket]:
     """Sockets that listen on an IP address, on all addresses of a name, or of this host for an empty one.
 
+    Args:
+        congestion: the kernel's controller for what they accept; None leaves the system's choice.
+
     Raises:
+        CongestionControlError: the system does not have that one.
         OSError: one of the addresses is in use, or not of this host.
     """
     hosts = (address.host,) if address.host else ("0.0.0.0", "::")
@@ -118,6 +125,8 @@ async def bind_listening_sockets(address: Address, *, backlog: int, reuse_port: 
                 listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            if congestion is not None:
+                choose_congestion_control(listening, congestion)
             try:
                 listening.bind(name)
             except OSError as error:

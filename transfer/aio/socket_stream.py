@@ -6,7 +6,9 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from typing import Any
 
+from transfer.aio.kernel_path import kernel_path_stats
 from transfer.aio.kernel_queue import unacknowledged_bytes
 from transfer.aio.scatter import MAX_BUFFERS, ScatterProtocol
 from transfer.aio.stream import Stream
@@ -40,6 +42,13 @@ class SocketStream(Stream):
     def unacknowledged_bytes(self) -> int:
         """What the kernel has taken and the other side has not acknowledged; 0 where the system does not tell."""
         return unacknowledged_bytes(self._sock) if self._core.phase is not Phase.ENDED else 0
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """As asyncio's; "path_stats" is a `PathStats` of this moment, where the kernel tells."""
+        if name == "path_stats":
+            stats = kernel_path_stats(self._sock) if self._core.phase is not Phase.ENDED else None
+            return default if stats is None else stats
+        return super().get_extra_info(name, default)
 
     # Reading
 

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from transfer.address import Address, is_ip_address
+from transfer.aio.kernel_congestion import choose_congestion_control
 from transfer.aio.resolver import resolve
 from transfer.aio.socket_listener import SocketListener, bind_listening_sockets
 from transfer.aio.socket_stream import SocketStream
@@ -32,12 +33,15 @@ class TcpConfig:
             (RFC 8305, section 8: 0.25 s); None tries one after the other.
         local_host: the address that connections come from; None lets the system choose.
         reuse_port: several listeners, even in other processes, may share an address.
+        congestion: which of the kernel's congestion controllers sends, by its name there ("cubic", "bbr"); what a
+            listener accepts inherits it. None leaves the system's choice. `available_congestion_controls` lists them.
     """
 
     backlog: int = 512
     happy_eyeballs_delay_s: float | None = 0.25
     local_host: str | None = None
     reuse_port: bool = False
+    congestion: str | None = None
 
     def __post_init__(self) -> None:
         if self.backlog < 1:
@@ -59,7 +63,11 @@ class TcpTransport:
         self._config = config or TcpConfig()
 
     async def connect(self, protocol_factory: Callable[[], P], address: Address) -> tuple[asyncio.Transport, P]:
-        """As `StreamTransport.connect`; host names are resolved."""
+        """As `StreamTransport.connect`; host names are resolved.
+
+        Raises:
+            CongestionControlError: the system cannot give the connection the controller of the config.
+        """
         loop = asyncio.get_running_loop()
         config = self._config
         is_ip = is_ip_address(address.host)
@@ -77,14 +85,27 @@ class TcpTransport:
         has_happy_eyeballs = isinstance(loop, asyncio.BaseEventLoop)  # other loops do not know the argument
         if has_happy_eyeballs and config.happy_eyeballs_delay_s is not None and not is_ip:
             options["happy_eyeballs_delay"] = config.happy_eyeballs_delay_s
-        return await loop.create_connection(protocol_factory, address.host, address.port, **options)
+        transport, made = await loop.create_connection(protocol_factory, address.host, address.port, **options)
+        if config.congestion is not None:
+            try:
+                choose_congestion_control(transport.get_extra_info("socket"), config.congestion)
+            except BaseException:
+                transport.abort()
+                raise
+        return transport, made
 
     async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> Listener:
-        """As `StreamTransport.listen`; an empty host stands for all addresses of both families."""
+        """As `StreamTransport.listen`; an empty host stands for all addresses of both families.
+
+        Raises:
+            CongestionControlError: the system cannot give connections the controller of the config.
+        """
         loop = asyncio.get_running_loop()
         config = self._config
         if watches_descriptors(loop):
-            sockets = await bind_listening_sockets(address, backlog=config.backlog, reuse_port=config.reuse_port)
+            sockets = await bind_listening_sockets(
+                address, backlog=config.backlog, reuse_port=config.reuse_port, congestion=config.congestion
+            )
             return SocketListener(loop, sockets, protocol_factory)
         options: dict[str, Any] = {"reuse_port": True} if config.reuse_port else {}
         try:
@@ -96,7 +117,15 @@ class TcpTransport:
                 raise
             # Python 3.13 goes on to the next address, and at the end tells all of them but no number.
             raise OSError(errno.EADDRNOTAVAIL, str(error)) from error
-        return TcpListener(server)
+        listener = TcpListener(server)
+        if config.congestion is not None:
+            try:
+                for listening in server.sockets:
+                    choose_congestion_control(listening, config.congestion)
+            except BaseException:
+                listener.close()
+                raise
+        return listener
 
     async def _connect_by_name(self, loop: asyncio.AbstractEventLoop, address: Address) -> socket.socket:
         """A connected socket: the first of the addresses of a name to accept, each with a head start over the next."""
@@ -130,6 +159,8 @@ class TcpTransport:
         sock = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
+            if self._config.congestion is not None:
+                choose_congestion_control(sock, self._config.congestion)
             if self._config.local_host is not None:
                 sock.bind((self._config.local_host, 0))
             try:

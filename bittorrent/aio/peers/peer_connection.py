@@ -11,6 +11,7 @@ from bittorrent.peer.core import PeerCore
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
 from transfer.aio.scatter import ScatterProtocol
+from transfer.path_stats import PathStats
 
 
 class ConnectionOwner(Protocol):
@@ -169,6 +170,12 @@ class PeerConnection(ScatterProtocol):
     def undelivered_bytes(self) -> int:
         """How much waits in the transport or is under way, as far as the transport can tell."""
         return self.unsent_bytes + int(getattr(self._transport, "unacknowledged_bytes", 0))
+
+    @property
+    def path_stats(self) -> PathStats | None:
+        """What the transport knows of its path, if it does."""
+        found = self._transport.get_extra_info("path_stats") if self._transport is not None else None
+        return found if isinstance(found, PathStats) else None
 
     @property
     def room_bytes(self) -> int:

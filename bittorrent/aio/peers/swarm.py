@@ -26,6 +26,7 @@ from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
 from transfer.aio.tasks import TaskSet
 from transfer.aio.transports import StreamTransport
+from transfer.path_stats import PathStats
 
 
 class Swarm:
@@ -97,6 +98,11 @@ class Swarm:
     def last_met_at(self) -> float | None:
         """When a peer was met that was not there already; None before."""
         return self.dialling.last_met_at
+
+    def path_of(self, number: int) -> PathStats | None:
+        """What the carrier of a connection knows of its path; the number is the one that `core` gave the peer."""
+        connection = self._connections.get(number)
+        return connection.path_stats if connection is not None else None
 
     @property
     def peers(self) -> PeerList:

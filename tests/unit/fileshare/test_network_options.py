@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import socket
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from bittorrent.rate_limits import RateLimits
+from bittorrent import RateLimits, Session, SessionConfig, create_metainfo
 from fileshare.cli.network_options import parse_network_options
 from fileshare.cli.output import Output
 from fileshare.cli.service_view import ServiceView
@@ -21,7 +23,8 @@ from fileshare.service.dht_warning import warn_without_dht
 from fileshare.service.errors import ServiceError
 from fileshare.service.network_options import read_ip_filter
 from kademlia_core import PUBLIC_ROUTERS, LookupConfig, MainlineConfig, MainlineNode
-from transfer.address import Address
+from tests.machine import selectable_congestion_controls
+from transfer import Address, CongestionControlError
 
 LIST = b"# bad neighbours\nsome name:10.0.0.0-10.0.0.255\n192.0.2.0/24\nnonsense\n"
 PACKED = gzip.compress(LIST, mtime=0)
@@ -56,6 +59,7 @@ def test_everything_said() -> None:
         limit_up="500k",
         local=False,
         allow_private=True,
+        tcp_congestion="reno" if sys.platform == "linux" else None,
     )
     assert options == NetworkOptions(
         listen=Address("127.0.0.1", 0),
@@ -64,7 +68,45 @@ def test_everything_said() -> None:
         limits=RateLimits(download_bytes_per_s=2e6, upload_bytes_per_s=5e5),
         local=False,
         allow_private=True,
+        tcp_congestion="reno" if sys.platform == "linux" else None,
     )
+
+
+def test_a_congestion_control_that_is_none_names_its_option_and_those_there_are() -> None:
+    with pytest.raises(typer.BadParameter, match=r"'nonsense'|this system") as caught:
+        parse_network_options(listen=None, bootstrap=None, no_dht=False, tcp_congestion="nonsense")
+    assert caught.value.param_hint == "--tcp-congestion"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets choose")
+async def test_peers_are_sent_to_with_the_congestion_control_that_was_asked_for(tmp_path: Path) -> None:
+    usual = Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+    chosen = next((name for name in selectable_congestion_controls() if name != usual), usual)
+    seed_path = tmp_path / "seed" / "file.bin"
+    seed_path.parent.mkdir()
+    seed_path.write_bytes(bytes(range(256)) * 400)
+    metainfo = create_metainfo(seed_path, piece_length=1 << 15)
+    options = parse_network_options(
+        listen="127.0.0.1:0", bootstrap=None, no_dht=True, local=False, tcp_congestion=chosen
+    )
+    async with (
+        asyncio.timeout(20),
+        shown(options, Output(as_json=True), tmp_path, uses_dht=False) as service,
+        Session(seed_path.parent, host="127.0.0.1") as seed,
+    ):
+        await (await seed.add(metainfo, seed_only=True)).wait_complete()
+        torrent = await service.session.add(metainfo, peers=[seed.address])
+        torrent.set_rate_limits(RateLimits(local_download_bytes_per_s=1.0))
+        while not (ours := torrent.peers()):  # noqa: ASYNC110  # there is no event for this
+            await asyncio.sleep(0.001)
+        (theirs,) = seed.torrents[metainfo.info_hash].peers()
+        assert [peer.path.controller for peer in (*ours, theirs) if peer.path is not None] == [chosen, usual]
+
+
+async def test_a_session_without_the_congestion_control_it_was_given_does_not_open(tmp_path: Path) -> None:
+    session = Session(tmp_path, host="127.0.0.1", config=SessionConfig(tcp_congestion="nonsense"))
+    with pytest.raises(CongestionControlError, match="'nonsense'"):
+        await session.__aenter__()
 
 
 def test_a_rate_that_is_none_names_its_option() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,6 +135,7 @@ async def test_peers_and_files_can_be_looked_at(tmp_path: Path, shared: Metainfo
         peer = torrent.peers()[0]
         assert (peer.address, peer.is_dialled) == (seed.address, True)
         assert peer.client.startswith("kademlia-core") or peer.client == ""
+        assert (peer.path is not None) == (sys.platform == "linux")
         await torrent.wait_complete()
         assert torrent.files()[0].done_bytes == SIZES["a.bin"]
         assert torrent.explain().reason is SlowReason.FINISHED
