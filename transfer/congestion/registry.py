@@ -6,6 +6,8 @@ import random
 from collections.abc import Callable
 from typing import TypeAlias
 
+from transfer.congestion.bbr import Bbr
+from transfer.congestion.bbr1 import BbrV1
 from transfer.congestion.controller import CongestionController
 from transfer.congestion.reno import Reno
 from transfer.errors import TransferError
@@ -48,4 +50,6 @@ def controller_names() -> tuple[str, ...]:
 
 _FACTORIES: dict[str, Factory] = {
     "reno": lambda packet_bytes, rng: Reno(packet_bytes=packet_bytes),
+    "bbr1": lambda packet_bytes, rng: BbrV1(packet_bytes=packet_bytes, rng=rng),
+    "bbr": lambda packet_bytes, rng: Bbr(packet_bytes=packet_bytes, rng=rng),
 }
