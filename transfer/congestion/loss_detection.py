@@ -164,10 +164,15 @@ class TailProbe:
         self.at: float | None = None
         self.order: int | None = None
 
-    def arm(self, *, rtt: RttEstimator, packets_in_flight: int, is_recovering: bool, rto_at: float, now: float) -> None:
+    def arm(
+        self, *, rtt: RttEstimator, packets_in_flight: int, is_recovering: bool, rto_at: float, since: float
+    ) -> None:
         """After sending and after each acknowledgement: a probe after two round trips of silence (section 7.2).
 
         None is due while losses are repaired, while one is on its way, or when the time-out comes first.
+
+        Args:
+            since: when something was last sent or delivered.
         """
         self.at = None
         if self.order is not None or is_recovering or packets_in_flight == 0:
@@ -175,8 +180,8 @@ class TailProbe:
         wait_s = 2 * rtt.smoothed_s if rtt.has_sample else 1.0
         if packets_in_flight == 1:  # its answer may be delayed by the receiver
             wait_s += self._max_ack_delay_s
-        if now + wait_s < rto_at:
-            self.at = now + wait_s
+        if since + wait_s < rto_at:
+            self.at = since + wait_s
 
     def on_sent(self, order: int) -> None:
         """The probe has left."""

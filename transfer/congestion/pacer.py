@@ -103,4 +103,4 @@ class Pacer:
             self.next_at = (self.next_at if self.next_at > earliest else earliest) + size / self.rate
 
 
-_ROUNDING_S = 1e-9
+_ROUNDING_S = 1e-6  # clocks of drivers have microseconds

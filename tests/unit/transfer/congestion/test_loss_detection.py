@@ -122,11 +122,11 @@ def test_needless_retransmissions_widen_the_window_once_in_a_round_trip_and_for_
 
 def test_a_probe_follows_two_round_trips_of_silence() -> None:
     probe, rtt = TailProbe(), measured()
-    probe.arm(rtt=rtt, packets_in_flight=5, is_recovering=False, rto_at=9.0, now=1.0)
+    probe.arm(rtt=rtt, packets_in_flight=5, is_recovering=False, rto_at=9.0, since=1.0)
     assert probe.at == pytest.approx(1.2)
-    probe.arm(rtt=rtt, packets_in_flight=1, is_recovering=False, rto_at=9.0, now=1.0)
+    probe.arm(rtt=rtt, packets_in_flight=1, is_recovering=False, rto_at=9.0, since=1.0)
     assert probe.at == pytest.approx(1.4)  # a lone packet's acknowledgement may be delayed
-    probe.arm(rtt=RttEstimator(), packets_in_flight=5, is_recovering=False, rto_at=9.0, now=1.0)
+    probe.arm(rtt=RttEstimator(), packets_in_flight=5, is_recovering=False, rto_at=9.0, since=1.0)
     assert probe.at == pytest.approx(2.0)
 
 
@@ -135,16 +135,16 @@ def test_there_is_no_probe_when_nothing_waits_or_something_else_will_tell(
     in_flight: int, recovering: bool, rto_at: float
 ) -> None:
     probe = TailProbe()
-    probe.arm(rtt=measured(), packets_in_flight=in_flight, is_recovering=recovering, rto_at=rto_at, now=1.0)
+    probe.arm(rtt=measured(), packets_in_flight=in_flight, is_recovering=recovering, rto_at=rto_at, since=1.0)
     assert probe.at is None
 
 
 def test_one_probe_at_a_time() -> None:
     probe, rtt = TailProbe(), measured()
     probe.on_sent(7)
-    probe.arm(rtt=rtt, packets_in_flight=5, is_recovering=False, rto_at=9.0, now=1.0)
+    probe.arm(rtt=rtt, packets_in_flight=5, is_recovering=False, rto_at=9.0, since=1.0)
     assert probe.at is None
     assert not probe.on_delivered(6)
     assert probe.on_delivered(7)
-    probe.arm(rtt=rtt, packets_in_flight=5, is_recovering=False, rto_at=9.0, now=1.0)
+    probe.arm(rtt=rtt, packets_in_flight=5, is_recovering=False, rto_at=9.0, since=1.0)
     assert probe.at == pytest.approx(1.2)
