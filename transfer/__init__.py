@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from transfer import simulation as simulation
     from transfer.address import Address, AddressError, packed_host
     from transfer.aio.datagram_port import DatagramPort, PortTransport
-    from transfer.aio.datagrams import BatchProtocol
+    from transfer.aio.datagrams import BatchProtocol, RunProtocol
     from transfer.aio.kernel_congestion import (
         CongestionControlError,
         available_congestion_controls,
@@ -72,6 +72,7 @@ __all__ = [
     "RemoteProtocolError",
     "Resolver",
     "ResolverConfig",
+    "RunProtocol",
     "ScatterProtocol",
     "SourceLimiter",
     "StreamTransport",
@@ -122,6 +123,7 @@ _MODULES = {
     "RemoteProtocolError": "transfer.errors",
     "Resolver": "transfer.aio.resolver",
     "ResolverConfig": "transfer.aio.resolver",
+    "RunProtocol": "transfer.aio.datagrams",
     "ScatterProtocol": "transfer.aio.scatter",
     "SourceLimiter": "transfer.limits.source_limiter",
     "StreamTransport": "transfer.aio.transports",

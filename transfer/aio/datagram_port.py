@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
 
 from transfer.address import Address
-from transfer.aio.datagrams import BatchProtocol, BatchTransport, bind_datagrams, send_all
+from transfer.aio.datagram_socket import DatagramSocket, bind_datagrams
+from transfer.aio.datagrams import BatchProtocol, BatchTransport, RunProtocol, send_all, send_run
 from transfer.datagrams.demultiplexer import DatagramClaim, DatagramPortConfig, DatagramPortStats, Demultiplexer
+from transfer.datagrams.runs import Buffer, Run, gathered_datagrams, split_run
 
 
 class DatagramPort:
@@ -25,7 +27,8 @@ class DatagramPort:
         """Use `bind`."""
         self.address = Address("", 0)
         self._loop = asyncio.get_running_loop()
-        self._demultiplexer: Demultiplexer[PortTransport] = Demultiplexer(config)
+        self._config = config or DatagramPortConfig()
+        self._demultiplexer: Demultiplexer[PortTransport] = Demultiplexer(self._config)
         self._transport: asyncio.DatagramTransport | None = None
         self._members: dict[PortTransport, BatchProtocol] = {}
         self._protocol = _PortProtocol(self)
@@ -33,6 +36,7 @@ class DatagramPort:
         self._sender: PortTransport | None = None
         self._turn: asyncio.Handle | None = None
         self._is_full = False
+        self._comes_in_runs = False
         self._closed = asyncio.Event()
         self._direct()
 
@@ -63,7 +67,8 @@ class DatagramPort:
     def join(self, protocol: BatchProtocol, claim: DatagramClaim) -> PortTransport:
         """From now on `protocol` gets what it claims; its `connection_made` has been called when this returns.
 
-        Closing the transport leaves the port.
+        Closing the transport leaves the port. With the first `RunProtocol` the kernel glues datagrams from then on; a
+        run whose datagrams are not all for such protocols is cut for the others.
 
         Raises:
             ConnectionAbortedError: the port is closed.
@@ -71,7 +76,9 @@ class DatagramPort:
         if self.is_closing:
             raise ConnectionAbortedError(f"the UDP port {self.address} is closed")
         member = PortTransport(self, protocol)
-        self._demultiplexer.add(member, claim)
+        self._demultiplexer.add(member, claim, takes_runs=isinstance(protocol, RunProtocol))
+        if isinstance(protocol, RunProtocol) and isinstance(self._transport, DatagramSocket):
+            self._expect_runs(self._transport)
         self._members[member] = protocol
         self._direct()
         protocol.connection_made(member)
@@ -129,6 +136,23 @@ class DatagramPort:
         if self._turn is None:
             self._hand_over()
 
+    def _receive_runs(self, runs: list[Run]) -> None:
+        sole = self._demultiplexer.sole_user
+        if sole is None:
+            self._demultiplexer.receive_runs(runs)
+            if self._turn is None:
+                self._hand_over()
+        elif isinstance(protocol := self._members[sole], RunProtocol):
+            protocol.runs_received(runs)
+        else:
+            protocol.datagrams_received([(data, sender) for run, sender, size in runs for data in split_run(run, size)])
+
+    def _expect_runs(self, transport: DatagramSocket) -> None:
+        if not self._comes_in_runs:
+            config = self._config
+            transport.enlarge_buffers(receive_bytes=config.receive_buffer_bytes, send_bytes=config.send_buffer_bytes)
+            self._comes_in_runs = transport.receive_runs(self._receive_runs)
+
     def _hand_over(self) -> None:
         """One turn: what is beyond it waits for the next turn of the event loop, so that others have theirs."""
         was_scheduled, self._turn = self._turn is not None, None
@@ -137,7 +161,10 @@ class DatagramPort:
             if protocol is None or self.is_closing:
                 continue
             try:
-                protocol.datagrams_received(batch)
+                if self._comes_in_runs and isinstance(protocol, RunProtocol):
+                    protocol.runs_received(cast("list[Run]", batch))
+                else:
+                    protocol.datagrams_received(batch)
             except Exception as error:  # noqa: BLE001  # a protocol may raise anything; the others go on
                 message = {"message": "datagrams_received() failed", "exception": error, "protocol": protocol}
                 self._loop.call_exception_handler(message)
@@ -192,6 +219,17 @@ class PortTransport(BatchTransport):
                 port._send(datagrams)
             finally:
                 port._sender = before
+
+    def send_run(self, buffers: Sequence[Buffer], address: Any, segment_bytes: int) -> int:
+        """As `BatchTransport.send_run`."""
+        port = self._port
+        if self._has_left or port._transport is None:
+            return sum(1 for _ in gathered_datagrams(buffers, segment_bytes))
+        before, port._sender = port._sender, self
+        try:
+            return send_run(port._transport, buffers, address, segment_bytes)
+        finally:
+            port._sender = before
 
     def close(self) -> None:
         if not self._has_left:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from transfer.datagrams.runs import Run, split_run
+
 Datagram: TypeAlias = tuple[bytes, Any]  # what came, and its sender as the socket names it
 UserT = TypeVar("UserT")
 
@@ -22,39 +24,49 @@ class DatagramClaim:
         order: of several protocols that claim a datagram the one with the lowest gets it; of those with the same, the
             one that joined first.
         takes_all_alone: while it is the only one on the socket it gets whatever comes, as on a socket of its own.
+        max_share: of this protocol, instead of the port's: for one that handles a datagram in less time than others.
     """
 
     first_bytes: bytes
     accepts: Callable[[bytes, Any], bool] | None = None
     order: int = 0
     takes_all_alone: bool = False
+    max_share: int | None = None
 
     def __post_init__(self) -> None:
         if not self.first_bytes:
             raise ValueError("a claim names at least one first byte")
+        if self.max_share is not None and self.max_share < 1:
+            raise ValueError("max_share must be at least 1, or None")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatagramPortConfig:
-    """How one socket is shared.
+    """How one socket is shared. Datagrams that came glued together (a run) count as one.
 
     Attributes:
         max_share: datagrams that one protocol is handed in a turn, as long as it is not the only one: while a flood
             keeps it busy, the others have their turns in between.
         max_waiting: datagrams that wait for the turns of one protocol; further ones are dropped.
+        receive_buffer_bytes, send_buffer_bytes: asked of the system as soon as a protocol joins that takes runs; the
+            system may give less (Linux: net.core.rmem_max and wmem_max). Smaller ones than there are change nothing.
     """
 
     max_share: int = 32
     max_waiting: int = 256
+    receive_buffer_bytes: int = 4 * 1024 * 1024
+    send_buffer_bytes: int = 1024 * 1024
 
     def __post_init__(self) -> None:
         if not 1 <= self.max_share <= self.max_waiting:
             raise ValueError("max_share must be at least 1, and max_waiting at least max_share")
+        if self.receive_buffer_bytes < 0 or self.send_buffer_bytes < 0:
+            raise ValueError("receive_buffer_bytes and send_buffer_bytes must not be negative")
 
 
 @dataclass(frozen=True, slots=True)
 class DatagramPortStats:
-    """What became of the datagrams so far.
+    """What became of the datagrams so far. Those that came glued together for a protocol that takes runs count as one.
 
     Attributes:
         received: all of them.
@@ -87,8 +99,11 @@ class Demultiplexer(Generic[UserT]):
         self._taken = 0
         self._waiting = 0
 
-    def add(self, user: UserT, claim: DatagramClaim) -> None:
+    def add(self, user: UserT, claim: DatagramClaim, *, takes_runs: bool = False) -> None:
         """From now on `user` takes part.
+
+        Args:
+            takes_runs: what comes by `receive_runs` is handed to it in runs.
 
         Raises:
             ValueError: it does already, or another user takes all that begins as it claims.
@@ -98,7 +113,8 @@ class Demultiplexer(Generic[UserT]):
         for other in self._seats.values() if claim.accepts is None else ():
             if other.accepts is None and set(other.claim.first_bytes) & set(claim.first_bytes):
                 raise ValueError("another protocol on this socket takes every datagram that begins so already")
-        self._seats[user] = _Seat(claim)
+        share = self._config.max_share if claim.max_share is None else claim.max_share
+        self._seats[user] = _Seat(claim, share, takes_runs=takes_runs)
         self._look_at_claims()
 
     def remove(self, user: UserT) -> None:
@@ -125,13 +141,41 @@ class Demultiplexer(Generic[UserT]):
             else:
                 self._unclaimed += 1
 
-    def take(self) -> list[tuple[UserT, list[Datagram]]]:
-        """What each user is to look at in this turn; a user whose list would be empty is not named."""
-        is_shared, share = len(self._seats) > 1, self._config.max_share
-        batches: list[tuple[UserT, list[Datagram]]] = []
+    def receive_runs(self, runs: Iterable[Run]) -> None:
+        """What has arrived, where datagrams may come glued: a run that is all for one user that takes runs stays whole.
+
+        The kernel glues what comes from one sender in one size, whatever protocols it belongs to.
+        """
+        by_first_byte, limit = self._by_first_byte, self._config.max_waiting
+        for run in runs:
+            data, source, size = run
+            seats = by_first_byte[data[0]] if data else ()
+            if seats and (known := seats[0].run_bytes) and not data[::size].translate(None, known):
+                self._keep(seats[0], run, limit)
+                continue
+            for datagram in split_run(data, size):
+                for seat in by_first_byte[datagram[0]] if datagram else ():
+                    if seat.accepts is None or seat.accepts(datagram, source):
+                        self._keep(
+                            seat, (datagram, source, len(datagram)) if seat.takes_runs else (datagram, source), limit
+                        )
+                        break
+                else:
+                    self._unclaimed += 1
+
+    def take(self) -> list[tuple[UserT, list[Any]]]:
+        """What each user is to look at in this turn; a user whose list would be empty is not named.
+
+        Returns:
+            for each such user what it is handed: a `Datagram` each; what came by `receive_runs` for a user that takes
+            runs, a `Run` each.
+        """
+        is_shared = len(self._seats) > 1
+        batches: list[tuple[UserT, list[Any]]] = []
         for user, seat in self._seats.items():
             if seat.waiting:
                 batch, seat.waiting = seat.waiting, []
+                share = seat.share
                 if is_shared and len(batch) > share:
                     batch, seat.waiting = batch[:share], batch[share:]
                 self._taken += len(batch)
@@ -163,10 +207,20 @@ class Demultiplexer(Generic[UserT]):
             orders = [seat.claim.order for seat in seats]
             assert orders == sorted(orders)
 
+    def _keep(self, seat: _Seat, arrived: Datagram | Run, limit: int) -> None:
+        if len(seat.waiting) < limit:
+            seat.waiting.append(arrived)
+            self._waiting += 1
+        else:
+            self._dropped += 1
+
     def _look_at_claims(self) -> None:
         """Which users to ask about each first byte: the sort is stable, and `_seats` in the order of joining."""
         seats = sorted(self._seats.values(), key=lambda seat: seat.claim.order)
         self._by_first_byte = [tuple(seat for seat in seats if byte in seat.claim.first_bytes) for byte in range(256)]
+        for seat in seats:
+            if seat.takes_runs and seat.accepts is None:
+                seat.run_bytes = bytes(byte for byte in range(256) if self._by_first_byte[byte] == (seat,))
         is_alone = len(seats) == 1 and seats[0].claim.takes_all_alone
         self._sole_user = next(iter(self._seats)) if is_alone else None
 
@@ -174,9 +228,12 @@ class Demultiplexer(Generic[UserT]):
 class _Seat:
     """One user's claim, and what waits for it."""
 
-    __slots__ = ("accepts", "claim", "waiting")
+    __slots__ = ("accepts", "claim", "run_bytes", "share", "takes_runs", "waiting")
 
-    def __init__(self, claim: DatagramClaim) -> None:
+    def __init__(self, claim: DatagramClaim, share: int, *, takes_runs: bool) -> None:
         self.claim = claim
         self.accepts = claim.accepts
-        self.waiting: list[Datagram] = []
+        self.share = share
+        self.takes_runs = takes_runs
+        self.run_bytes = b""  # a run whose datagrams all begin with one of these is this user's as a whole
+        self.waiting: list[Datagram | Run] = []

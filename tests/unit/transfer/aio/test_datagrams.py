@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from transfer.address import Address
-from transfer.aio.datagrams import MAX_BATCH, BatchProtocol, DatagramSocket, bind_datagrams
+from transfer.aio.datagram_socket import MAX_BATCH, DatagramSocket, bind_datagrams
+from transfer.aio.datagrams import BatchProtocol
 from transfer.simulation import Simulation, run
 
 pytestmark = pytest.mark.every_event_loop
