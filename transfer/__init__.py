@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from transfer.aio.tasks import TaskSet
     from transfer.aio.tcp import TcpConfig, TcpTransport
     from transfer.aio.transports import Listener, StreamTransport
+    from transfer.congestion.bulk.packets import BulkConfig
+    from transfer.congestion.registry import controller_names
     from transfer.datagrams.demultiplexer import DatagramClaim, DatagramPortConfig, DatagramPortStats
     from transfer.errors import DecodeError, LimitExceededError, LocalProtocolError, RemoteProtocolError, TransferError
     from transfer.external_address import ExternalAddress, ExternalAddressConfig
@@ -48,6 +50,7 @@ __all__ = [
     "BatchProtocol",
     "BencodeError",
     "BencodeLimits",
+    "BulkConfig",
     "CongestionControlError",
     "DatagramClaim",
     "DatagramPort",
@@ -84,6 +87,7 @@ __all__ = [
     "available_congestion_controls",
     "bencode",
     "check_congestion_control",
+    "controller_names",
     "listen_streams",
     "open_stream",
     "packed_host",
@@ -99,6 +103,7 @@ _MODULES = {
     "BatchProtocol": "transfer.aio.datagrams",
     "BencodeError": "transfer.wire.bencode",
     "BencodeLimits": "transfer.wire.bencode",
+    "BulkConfig": "transfer.congestion.bulk.packets",
     "CongestionControlError": "transfer.aio.kernel_congestion",
     "DatagramClaim": "transfer.datagrams.demultiplexer",
     "DatagramPort": "transfer.aio.datagram_port",
@@ -135,6 +140,7 @@ _MODULES = {
     "available_congestion_controls": "transfer.aio.kernel_congestion",
     "bencode": "transfer.wire.bencode",
     "check_congestion_control": "transfer.aio.kernel_congestion",
+    "controller_names": "transfer.congestion.registry",
     "listen_streams": "transfer.aio.reader_writer",
     "open_stream": "transfer.aio.reader_writer",
     "packed_host": "transfer.address",

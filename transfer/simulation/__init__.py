@@ -12,6 +12,9 @@ from transfer.simulation.errors import (
 )
 from transfer.simulation.faults import BlackHole, Clog, Crash, Partition
 from transfer.simulation.host import Host
+from transfer.simulation.lab.config import LabChange, LabConfig, LabFlow, LabOutage
+from transfer.simulation.lab.report import FlowReport, FlowSample, LabReport, jain
+from transfer.simulation.lab.run import run_lab
 from transfer.simulation.link import LatencyModel, Link
 from transfer.simulation.loop import SimulationLoop
 from transfer.simulation.nat import Firewall, Nat, NatKind
@@ -44,7 +47,14 @@ __all__ = [
     "DiskStorage",
     "Firewall",
     "FixedLatency",
+    "FlowReport",
+    "FlowSample",
     "Host",
+    "LabChange",
+    "LabConfig",
+    "LabFlow",
+    "LabOutage",
+    "LabReport",
     "LatencyModel",
     "LeakError",
     "Link",
@@ -66,6 +76,8 @@ __all__ = [
     "TimeLimitError",
     "UnhandledError",
     "Weibull",
+    "jain",
     "run",
+    "run_lab",
     "scenario",
 ]
