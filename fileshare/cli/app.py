@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fileshare.cli import demo, dht, get, seed, stream, torrent
+from fileshare.cli import demo, dht, get, net, seed, stream, torrent
 
 
 def _print_version(wanted: bool) -> None:
@@ -44,4 +44,5 @@ app.command("seed", epilog=seed.EXAMPLE)(seed.seed)
 app.command("stream", epilog=stream.EXAMPLE)(stream.stream)
 app.add_typer(torrent.app, name="torrent")
 app.add_typer(dht.app, name="dht")
+app.add_typer(net.app, name="net")
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)
