@@ -9,6 +9,7 @@ from typing import TypeAlias
 from transfer.congestion.bbr import Bbr
 from transfer.congestion.bbr1 import BbrV1
 from transfer.congestion.controller import CongestionController
+from transfer.congestion.cubic import Cubic
 from transfer.congestion.reno import Reno
 from transfer.errors import TransferError
 
@@ -50,6 +51,7 @@ def controller_names() -> tuple[str, ...]:
 
 _FACTORIES: dict[str, Factory] = {
     "reno": lambda packet_bytes, rng: Reno(packet_bytes=packet_bytes),
+    "cubic": lambda packet_bytes, rng: Cubic(packet_bytes=packet_bytes),
     "bbr1": lambda packet_bytes, rng: BbrV1(packet_bytes=packet_bytes, rng=rng),
     "bbr": lambda packet_bytes, rng: Bbr(packet_bytes=packet_bytes, rng=rng),
 }

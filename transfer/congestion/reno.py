@@ -48,6 +48,7 @@ class Reno:
         """Sent after a long silence: what the window was says little now (RFC 5681, section 4.1)."""
         if in_flight <= size and now - self._last_sent_at > self._idle_s:
             self.window = min(self.window, self._initial_window)
+            self._is_recovering = False
         self._in_flight = in_flight
         self._last_sent_at = now
 
@@ -59,6 +60,9 @@ class Reno:
         if ack.sent_at <= self._recovery_at:
             return
         self._is_recovering = False
+        if ack.ce_bytes:  # RFC 3168, section 6.1.2: as if a packet had been lost
+            self._halve(ack.prior_in_flight, now=now)
+            return
         if not ack.is_window_limited:  # RFC 7661: what was not used proves nothing
             return
         acked = ack.acked_bytes
@@ -76,13 +80,8 @@ class Reno:
     def on_loss(self, loss: Loss, *, now: float) -> None:
         """Halves, once for all that was sent before the last answer (RFC 6582; RFC 5681, equation 4)."""
         self._in_flight = loss.in_flight
-        if loss.sent_at <= self._recovery_at:
-            return
-        self._before = (self.window, self.threshold)
-        self.threshold = self.window = self._half_of(loss.in_flight + loss.lost_bytes)
-        self._acked = 0
-        self._recovery_at = now
-        self._is_recovering = True
+        if loss.sent_at > self._recovery_at:
+            self._halve(loss.in_flight + loss.lost_bytes, now=now)
 
     def on_timeout(self, *, now: float) -> None:
         """One packet, then slow start to half of what was on its way; more time-outs keep that half (section 3.1)."""
@@ -110,8 +109,15 @@ class Reno:
         self._packet_bytes = packet_bytes
         self.window = max(self.window, packet_bytes)
 
+    def _halve(self, in_flight: int, *, now: float) -> None:
+        self._before = (self.window, self.threshold)
+        self.threshold = self.window = self._half_of(in_flight)
+        self._acked = 0
+        self._recovery_at = now
+        self._is_recovering = True
+
     def _half_of(self, in_flight: int) -> int:
-        return max(in_flight // 2, 2 * self._packet_bytes)
+        return max(min(in_flight, self.window) // 2, 2 * self._packet_bytes)
 
 
 def initial_window(packet_bytes: int) -> int:

@@ -117,7 +117,7 @@ class Dumbbell:
         self._count += 1
         wait_s = max(self._free_at - now, 0.0)
         self.queue_s.append((now, wait_s))
-        size = BulkConfig().packet_bytes
+        size = _PACKET_BYTES
         if wait_s * path.rate + size > path.queue_bytes:
             self.dropped += 1
             return
@@ -152,3 +152,6 @@ class Dumbbell:
     def _tell(self, flow: Flow, ack: BulkAck) -> None:
         flow.sender.receive_acknowledgement(ack, now=self.now)
         self.serve(flow)
+
+
+_PACKET_BYTES = BulkConfig().packet_bytes

@@ -21,6 +21,14 @@ def ack(packets: int, *, sent_at: float, in_flight: int = 0, limited: bool = Tru
     )
 
 
+def reno_with(packets: int) -> Reno:
+    """In slow start, with that window."""
+    reno = Reno(packet_bytes=PACKET)
+    reno.on_ack(ack(packets - 10, sent_at=0.0), now=0.0)
+    assert reno.window == packets * PACKET
+    return reno
+
+
 def a_round(reno: Reno, number: int, *, batch: int = 2) -> int:
     """All of a window is acknowledged, so many packets at a time; what the window is afterwards, in packets."""
     left = reno.window // PACKET
@@ -47,14 +55,14 @@ def test_slow_start_doubles_and_avoidance_adds_one_packet_in_a_round() -> None:
 def test_the_size_of_acknowledgements_does_not_matter() -> None:
     windows = []
     for batch in (1, 2, 16):
-        reno = Reno(packet_bytes=PACKET)
+        reno = reno_with(32)
         reno.on_loss(Loss(lost_bytes=PACKET, in_flight=31 * PACKET, sent_at=0.0), now=0.1)
         windows.append([a_round(reno, i, batch=batch) for i in range(1, 6)])
     assert windows[0] == windows[1] == windows[2] == [17, 18, 19, 20, 21]
 
 
 def test_one_window_of_losses_halves_once_and_what_was_sent_before_does_not_grow_it() -> None:
-    reno = Reno(packet_bytes=PACKET)
+    reno = reno_with(40)
     reno.on_loss(Loss(lost_bytes=2 * PACKET, in_flight=38 * PACKET, sent_at=1.0), now=2.0)
     for _ in range(5):
         reno.on_loss(Loss(lost_bytes=PACKET, in_flight=20 * PACKET, sent_at=1.5), now=2.1)
@@ -65,7 +73,7 @@ def test_one_window_of_losses_halves_once_and_what_was_sent_before_does_not_grow
 
 
 def test_a_time_out_leaves_one_packet_and_slow_start_to_half() -> None:
-    reno = Reno(packet_bytes=PACKET)
+    reno = reno_with(32)
     reno.on_sent(PACKET, in_flight=32 * PACKET, now=1.0)
     reno.on_timeout(now=2.0)
     assert (reno.window, reno.threshold, reno.state) == (PACKET, 16 * PACKET, "slow start")
@@ -119,3 +127,14 @@ def test_an_answer_to_what_was_no_loss_is_taken_back() -> None:
     reno.on_spurious_loss(now=4.4)
     assert (reno.window, reno.threshold) == (20 * PACKET, math.inf)
     assert a_round(reno, 5) == 40
+
+
+def test_a_mark_halves_like_a_loss_and_once() -> None:
+    reno = reno_with(20)
+    marked = ack(2, sent_at=1.0, in_flight=18 * PACKET)
+    marked.ce_bytes = PACKET
+    reno.on_ack(marked, now=1.1)
+    reno.on_ack(marked, now=1.2)
+    assert reno.window == reno.threshold == 10 * PACKET
+    reno.on_ack(marked, now=1.3)
+    assert reno.window == 10 * PACKET
