@@ -63,6 +63,7 @@ class BareShell:
         calls: not accepted or refused yet, by number.
         standing: whom there is a connection with, by number; None before it was met.
         leaving: of them, those that were told to end, with the reason.
+        given_up: calls that ended because another one to the same peer was accepted.
     """
 
     def __init__(self, *, tally: ConnectionTally | None = None, seed: int = 1, **config: Any) -> None:
@@ -81,6 +82,7 @@ class BareShell:
         self.addresses: dict[int, Address] = {}
         self.greeted: dict[int, bytes] = {}
         self.leaving: dict[int, str] = {}
+        self.given_up: list[Call] = []
 
     def dial(self, *, wants_seeds: bool = True) -> list[Call]:
         made = self.core.calls_to_make(wants_seeds=wants_seeds, now=self.now)
@@ -100,6 +102,9 @@ class BareShell:
         self.standing[call.number] = None
         if not self.core.opened(call.number, now=self.now):
             self.leaving[call.number] = "not wanted any more"
+        for number in self.core.calls_to_give_up():
+            assert self.addresses[number] == call.address
+            self.given_up.append(self.calls.pop(number))
         return call.number
 
     def knock(self, address: Address) -> int | None:

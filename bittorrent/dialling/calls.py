@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from random import Random
 
 from bittorrent.dialling.config import DiallingConfig
+from bittorrent.dialling.connections import Connection
 from bittorrent.dialling.paths import DialPath, PathBook, PathFailure, paths_left
 from bittorrent.dialling.peer_list import PeerList, PeerSource
 from bittorrent.dialling.targets import TargetRule
@@ -77,12 +78,17 @@ class Calls:
         is_wanted_here = bool(self.peers.sources(address) & NEIGHBOURLY_SOURCES)
         return not is_wanted_here and not self._targets.allows_peer(address.host, own=self._own_host)
 
-    def allows(self, address: Address, *, own: str | None, now: float) -> bool:
-        """Whether an endpoint may be called that we get to from this address of ours; if not, that is the outcome."""
+    def allows(self, address: Address, *, own: str | None, is_raced: bool, now: float) -> bool:
+        """Whether an endpoint may be called that we get to from this address of ours; if not, that is the outcome.
+
+        Args:
+            is_raced: another call to it is under way, on which it then depends what becomes of the peer.
+        """
         if self._targets.allows_peer(address.host, own=own):
             return True
         self.note_private(address)
-        self.peers.failed(address, now=now)
+        if not is_raced:
+            self.peers.failed(address, now=now)
         return False
 
     # Outcomes
@@ -94,14 +100,26 @@ class Calls:
             self.peers.connected(address)
             self.turned_away_by.pop(address, None)
 
-    def missed(self, address: Address, order: Order, failure: PathFailure, *, now: float) -> None:
-        """No handshake came."""
+    def missed(
+        self, address: Address, order: Order, failure: PathFailure, *, rival: Connection | None = None, now: float
+    ) -> None:
+        """No handshake came.
+
+        Args:
+            rival: another call to the same peer, on which it then depends what becomes of the peer.
+        """
         self._paths.failed(address, order[0])
         left = paths_left(order, failure)
-        if left:
+        if rival is not None:
+            rival.order += left
+        elif left:
             self._next_paths[address] = left
         else:
             self.peers.failed(address, now=now)
+
+    def speaks(self, address: Address, transport: str) -> None:
+        """Somebody says that this peer is reached over this transport."""
+        self._paths.speaks(address, transport)
 
     def note_turned_away(self, address: Address) -> None:
         """The peer hung up on our handshake."""

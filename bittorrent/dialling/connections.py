@@ -27,7 +27,8 @@ class Connection:
 
     Attributes:
         address: of the peer that we called, or that came.
-        order: the paths that are left to call this peer by, the present one first; none for a peer that came.
+        order: the paths that are left to call this peer by, the present one first, without those that another call to
+            the same peer has; none for a peer that came.
         since: when the stage began.
         is_leaving: it was told to end, and has not ended yet.
         peer_id: which the other side gave itself, once that is known.
@@ -64,7 +65,7 @@ class Connections:
     """Keeps the connections by number, and the tally of the session up to date.
 
     Invariants:
-        no endpoint is called twice at a time
+        no endpoint is called twice over one transport at a time, nor at all once one of the calls was accepted
         the tally counts every connection once, the half-open ones as such, and those that were met for their host
     """
 
@@ -73,7 +74,7 @@ class Connections:
         self.half_open = 0  # how many are CALLING
         self._tally = tally
         self._all: dict[int, Connection] = {}
-        self._called: dict[Address, int] = {}
+        self._called: dict[Address, list[Connection]] = {}
         self._last = 0
 
     def add(self, address: Origin, stage: Stage, *, order: tuple[DialPath, ...] = (), since: float) -> Connection:
@@ -81,7 +82,7 @@ class Connections:
         self._last += 1
         made = self._all[self._last] = Connection(self._last, address, order, stage, since)
         if order:
-            self._called[made.address] = made.number
+            self._called.setdefault(made.address, []).append(made)
         self._count(1, half_open=stage is Stage.CALLING)
         return made
 
@@ -109,7 +110,10 @@ class Connections:
         if connection is None:
             return None
         if connection.is_called:
-            del self._called[connection.address]
+            calls = self._called[connection.address]
+            calls.remove(connection)
+            if not calls:
+                del self._called[connection.address]
         if connection.peer is not None:
             self.met.pop(number, None)
             self._tally.parted(_host_of(connection.peer.address))
@@ -135,6 +139,11 @@ class Connections:
         """Whether there is a connection that we made to this endpoint."""
         return address in self._called
 
+    def rival_of(self, connection: Connection) -> Connection | None:
+        """The other call to the same peer, if there is one that was not accepted yet."""
+        calls = self._called.get(connection.address, ())
+        return next((one for one in calls if one is not connection and one.stage is Stage.CALLING), None)
+
     def number_of(self, peer: ConnectedPeer) -> int:
         """The number of a peer that takes part. Cost: O(met)."""
         return next(number for number, other in self.met.items() if other is peer)
@@ -152,9 +161,13 @@ class Connections:
     def check_invariants(self) -> None:
         """Asserts what the class docstring promises, but for the tally, which may have others to count."""
         assert self.half_open == sum(connection.stage is Stage.CALLING for connection in self._all.values())
-        called = {connection.address: number for number, connection in self._all.items() if connection.is_called}
-        assert called == self._called
-        assert len(called) == sum(connection.is_called for connection in self._all.values())
+        called = [connection for connection in self._all.values() if connection.is_called]
+        assert {id(one) for one in called} == {id(one) for calls in self._called.values() for one in calls}
+        for address, calls in self._called.items():
+            assert all(one.address == address for one in calls)
+            assert len({one.order[0].transport for one in calls}) == len(calls) > 0
+            assert len(calls) == 1 or all(one.stage is Stage.CALLING for one in calls)
+            assert len({path for one in calls for path in one.order}) == sum(len(one.order) for one in calls)
         staying = (connection for connection in self._all.values() if not connection.is_leaving)
         assert self.met == {one.number: one.peer for one in staying if one.peer is not None}
 

@@ -12,6 +12,9 @@ end. A connection is a number, from the call or from the moment it is let in:
                         +-- the next path, or the peer is backed off once
 
     admit, or join -> GREETING --met, joined--> MET --ended
+
+A peer that is not quick to accept is called over another transport as well. Each of the two calls has its own paths to
+try; the first that is opened inherits what the other has left, and the other is given up (`calls_to_give_up`).
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from bittorrent.dialling.connection_tally import ConnectionTally
 from bittorrent.dialling.connections import Connection, Connections, Stage
 from bittorrent.dialling.decisions import Admission, Call, Eviction, Meeting
 from bittorrent.dialling.ip_filter import IpFilter
-from bittorrent.dialling.paths import PathFailure
+from bittorrent.dialling.paths import DialPath, PathFailure, split_for_race
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.dialling.targets import TargetRule
 from bittorrent.dialling.turnover import Turnover
@@ -53,8 +56,9 @@ class DiallingCore:
             twice `config.max_dialling` and the tally allow
         no endpoint is called that is banned, blocked, our own, connected, or being called
         a newcomer comes in only where there is room, or another peer leaves for it
+        no endpoint is called twice but over two transports, and never any more once it has accepted a call
         a peer that could not be met over one path is called over the next one that is left, and backed off once if none
-    is
+            is
         what is remembered is bounded by the config
     """
 
@@ -76,6 +80,8 @@ class DiallingCore:
         self._config = config
         self._connections = Connections(tally)
         self._turnover = Turnover(self._connections.met, rank=self.peers.rank, config=config.turnover)
+        self._races: dict[int, float] = {}  # calls that have other transports left, and when to try one of these too
+        self._given_up: list[int] = []
         self._is_held = False
         self._is_closed = False
 
@@ -94,7 +100,11 @@ class DiallingCore:
         """Makes and takes no connections any more. Calls that were not accepted are given up: not their fault."""
         self._is_closed = True
         for number in [connection.number for connection in self._connections if connection.stage is Stage.CALLING]:
-            self._connections.remove(number)
+            self._remove(number)
+
+    def speaks(self, address: Address, transport: str) -> None:
+        """Somebody says that this peer is reached over this transport: it is tried first, unless another one worked."""
+        self._calls.speaks(address, transport)
 
     def ban(self, address: Origin) -> tuple[Eviction, ...]:
         """Has nothing to do with a host any more."""
@@ -123,20 +133,22 @@ class DiallingCore:
             wants_seeds: whether those that have everything are of use.
         """
         room = self._room_to_call(now=now)
-        if room <= 0:
-            return []
+        calls = self._rivals(room, now=now)
+        if room <= len(calls):
+            return calls
         chosen = self._calls.next(
-            room,
+            room - len(calls),
             callers=lambda: {peer.listen_address for peer in self._connections.met.values()},
             is_called=self._connections.has_call_to,
             wants_seeds=wants_seeds,
             now=now,
         )
-        calls = []
-        for address, order in chosen:
-            number = self._connections.add(address, Stage.CALLING, order=order, since=now).number
-            calls.append(Call(number, address, order[0], self._calls.needs_route(address)))
-        return calls
+        return [*calls, *(self._call(address, order, now=now) for address, order in chosen)]
+
+    def calls_to_give_up(self) -> list[int]:
+        """Calls whose rival was accepted, since this was asked last: they are over, and need not be reported."""
+        given_up, self._given_up = self._given_up, []
+        return given_up
 
     def allows(self, number: int, *, own: str | None, now: float) -> bool:
         """Whether a call may go on that needs a route; otherwise it is over.
@@ -144,14 +156,27 @@ class DiallingCore:
         Args:
             own: the address of ours that packets to the peer leave from; None when there is no way there.
         """
-        if self._calls.allows(self._connections[number].address, own=own, now=now):
+        connection = self._connections.get(number)
+        if connection is None:
+            return False
+        is_raced = self._connections.rival_of(connection) is not None
+        if self._calls.allows(connection.address, own=own, is_raced=is_raced, now=now):
             return True
-        self._connections.remove(number)
+        self._remove(number)
         return False
 
     def opened(self, number: int, *, now: float) -> bool:
         """The peer has accepted our call. False: end the connection, for meanwhile it is not wanted any more."""
+        connection = self._connections.get(number)
+        if connection is None:
+            return False  # it was given up
         self._connections.open(number, now=now)
+        self._races.pop(number, None)
+        rival = self._connections.rival_of(connection)
+        if rival is not None:
+            connection.order += rival.order
+            self._remove(rival.number)
+            self._given_up.append(rival.number)
         is_wanted = self.takes_connections and not self.peers.is_banned(self._connections[number].address)
         if not is_wanted:
             self._connections.leave(number)
@@ -159,16 +184,20 @@ class DiallingCore:
 
     def missed(self, number: int, failure: PathFailure, *, now: float) -> None:
         """A call led to no peer before it was `opened`."""
-        connection = self._connections.remove(number)
+        connection = self._remove(number)
         if connection is not None:
-            self._calls.missed(connection.address, connection.order, failure, now=now)
+            rival = self._connections.rival_of(connection)
+            self._calls.missed(connection.address, connection.order, failure, rival=rival, now=now)
+            if rival is not None:
+                self._plan_race(rival, due=now)
 
     def dropped(self, number: int) -> None:
         """A call was given up by us; nothing if it was reported before."""
         connection = self._connections.get(number)
         if connection is not None and connection.stage is Stage.CALLING:
-            self._connections.remove(number)
-            self.peers.released(connection.address)
+            self._remove(number)
+            if self._connections.rival_of(connection) is None:
+                self.peers.released(connection.address)
 
     # Connections that come
 
@@ -231,7 +260,7 @@ class DiallingCore:
             was_turned_away: the peer hung up on our handshake.
             is_seed: it has everything, as far as it said.
         """
-        connection = self._connections.remove(number)
+        connection = self._remove(number)
         if connection is None or not connection.is_called:
             return
         address, peer = connection.address, connection.peer
@@ -263,6 +292,8 @@ class DiallingCore:
     def next_timer(self, *, now: float) -> float:
         """When to look after the calls that are under way, and for the next one. Cost: O(known)."""
         soon, late = now + self._config.tick_s, now + self._config.idle_tick_s
+        if self._races:
+            soon = min(soon, max(now, min(self._races.values())))
         if self._calls.is_path_waiting or any(True for _ in self._connections.begun()):
             return soon
         dial_at = self.peers.next_timer()
@@ -273,6 +304,11 @@ class DiallingCore:
     def is_path_due(self, *, now: float) -> bool:
         """Whether a peer is to be called over another path, at once."""
         return self._calls.is_path_waiting and self._room_to_call(now=now) > 0
+
+    @property
+    def race_at(self) -> float | None:
+        """When a peer is to be called over another transport as well; it may have passed."""
+        return min(self._races.values()) if self._races else None
 
     @property
     def takes_connections(self) -> bool:
@@ -308,6 +344,36 @@ class DiallingCore:
         self._connections.check_invariants()
         self._turnover.check_invariants()
         assert self._connections.half_open <= 2 * self._config.max_dialling
+        calling = {one.number for one in self._connections if one.stage is Stage.CALLING}
+        assert self._races.keys() <= calling
+        assert len(self._given_up) <= self._config.max_connections
+
+    def _call(self, address: Address, order: tuple[DialPath, ...], *, now: float) -> Call:
+        made = self._connections.add(address, Stage.CALLING, order=order, since=now)
+        self._plan_race(made, due=now + self._config.paths.race_delay_s)
+        return Call(made.number, address, order[0], self._calls.needs_route(address))
+
+    def _plan_race(self, connection: Connection, *, due: float) -> None:
+        if split_for_race(connection.order)[1]:
+            self._races[connection.number] = due
+
+    def _rivals(self, room: int, *, now: float) -> list[Call]:
+        """Calls over another transport to peers that have not accepted yet; what there is no room for waits."""
+        calls: list[Call] = []
+        for number in [number for number, due in self._races.items() if due <= now]:
+            connection = self._connections[number]
+            if len(calls) >= room:
+                self._races[number] = now + self._config.tick_s
+                continue
+            del self._races[number]
+            if self.peers.is_dialling(connection.address):  # or else it was banned or forgotten meanwhile
+                connection.order, others = split_for_race(connection.order)
+                calls.append(self._call(connection.address, others, now=now))
+        return calls
+
+    def _remove(self, number: int) -> Connection | None:
+        self._races.pop(number, None)
+        return self._connections.remove(number)
 
     @property
     def _is_full(self) -> bool:

@@ -44,36 +44,50 @@ class PathConfig:
 
     Attributes:
         paths: in the order in which they are tried.
-        max_remembered: peers of which it is known which path worked; the one that was met longest ago is forgotten.
+        race_delay_s: a peer that has not accepted a call for so long is called over another transport as well, and who
+            accepts first is kept (RFC 8305, section 8: 0.25 s): so the first of two with the same latency is.
+        max_remembered: peers of which it is known which path worked, or which transport they speak; the one of which
+            that was learnt first is forgotten.
     """
 
     paths: tuple[DialPath, ...] = (TCP,)
+    race_delay_s: float = 0.25
     max_remembered: int = 3000
 
     def __post_init__(self) -> None:
         if not self.paths or len(set(self.paths)) < len(self.paths):
             raise ValueError("paths must name at least one, and none twice")
-        if self.max_remembered < 1:
-            raise ValueError("max_remembered must be positive")
+        if self.max_remembered < 1 or self.race_delay_s < 0:
+            raise ValueError("max_remembered must be positive, and race_delay_s must not be negative")
 
 
 class PathBook:
-    """Remembers which path led to which peer.
+    """Remembers which path led to which peer, and who is said to speak which transport.
 
     Invariants:
-        at most max_remembered peers are remembered, each with a path of the config
+        at most max_remembered peers are remembered of each kind, each with a path or a transport of the config
     """
 
     def __init__(self, config: PathConfig) -> None:
         self._config = config
+        self._transports = {path.transport for path in config.paths}
         self._worked: OrderedDict[Address, DialPath] = OrderedDict()
+        self._speaks: OrderedDict[Address, str] = OrderedDict()
 
     def order_for(self, address: Address) -> tuple[DialPath, ...]:
-        """The paths to try, in this order: the one that worked the last time, then those of the config."""
-        worked = self._worked.get(address)
-        if worked is None:
+        """The paths to try: the one that worked the last time, then those over what the peer is said to speak."""
+        worked, speaks = self._worked.get(address), self._speaks.get(address)
+        if worked is None and speaks is None:
             return self._config.paths
-        return (worked, *(path for path in self._config.paths if path != worked))
+        return tuple(sorted(self._config.paths, key=lambda path: (path != worked, path.transport != speaks)))
+
+    def speaks(self, address: Address, transport: str) -> None:
+        """Somebody says that this peer is reached over this transport."""
+        if transport in self._transports:
+            self._speaks[address] = transport
+            self._speaks.move_to_end(address)
+            if len(self._speaks) > self._config.max_remembered:
+                self._speaks.popitem(last=False)
 
     def worked(self, address: Address, path: DialPath) -> None:
         """The handshake of the peer came over this path."""
@@ -83,9 +97,11 @@ class PathBook:
             self._worked.popitem(last=False)
 
     def failed(self, address: Address, path: DialPath) -> None:
-        """No peer was met over this path: that it worked once counts no more."""
+        """No peer was met over this path: that it worked once, or should work, counts no more."""
         if self._worked.get(address) == path:
             del self._worked[address]
+        if self._speaks.get(address) == path.transport:
+            del self._speaks[address]
 
     def __len__(self) -> int:
         """Of how many peers a path is remembered."""
@@ -93,8 +109,16 @@ class PathBook:
 
     def check_invariants(self) -> None:
         """Asserts what the class docstring promises."""
-        assert len(self._worked) <= self._config.max_remembered
+        assert max(len(self._worked), len(self._speaks)) <= self._config.max_remembered
+        assert set(self._speaks.values()) <= self._transports
         assert set(self._worked.values()) <= set(self._config.paths)
+
+
+def split_for_race(order: tuple[DialPath, ...]) -> tuple[tuple[DialPath, ...], tuple[DialPath, ...]]:
+    """An order as two that are tried at the same time: what goes over the transport of its first path, and the rest."""
+    transport = order[0].transport
+    same = tuple(path for path in order if path.transport == transport)
+    return same, tuple(path for path in order if path.transport != transport)
 
 
 def paths_left(order: tuple[DialPath, ...], failure: PathFailure) -> tuple[DialPath, ...]:

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
 
 from bittorrent.dialling.decisions import Call
 from bittorrent.dialling.ip_filter import IpFilter
-from bittorrent.dialling.paths import DialPath, PathConfig
+from bittorrent.dialling.paths import DialPath, PathConfig, PathFailure
 from bittorrent.dialling.peer_list import PeerListConfig, PeerSource
 from bittorrent.dialling.turnover import TurnoverConfig
 from bittorrent.shares import share_of
@@ -102,7 +102,8 @@ class DiallingSteps(RuleBasedStateMachine):
     @rule(which=which, wants_seeds=st.booleans())
     def dial(self, which: int, wants_seeds: bool) -> None:
         shell = self.shells[which]
-        before = {shell.addresses[number] for number in [*shell.calls, *shell.standing] if shell.core.is_called(number)}
+        before = {shell.addresses[number] for number in shell.standing if shell.core.is_called(number)}
+        rivals = {call.address: call for call in shell.calls.values()}
         connected = self.connected(which)
         takes = shell.core.takes_connections
         made = shell.dial(wants_seeds=wants_seeds)
@@ -112,7 +113,13 @@ class DiallingSteps(RuleBasedStateMachine):
         called = [call.address for call in made]
         assert takes or not made
         assert len(called) == len(set(called))
-        assert not set(called) & (before | connected)
+        assert not set(called) & before
+        assert not (set(called) - rivals.keys()) & connected
+        for call in made:
+            rival = rivals.get(call.address)
+            if rival is not None:
+                assert rival.path.transport != call.path.transport
+                assert sum(other.address == call.address for other in shell.calls.values()) == 2
         if made:
             assert shell.core.connection_count <= MAX_CONNECTIONS
             assert self.tally.in_use <= LIMIT
@@ -151,6 +158,14 @@ class DiallingSteps(RuleBasedStateMachine):
             case "accepted":
                 shell.accept(call)
                 self.began_at[which, number] = self.now
+                assert not [other for other in shell.calls.values() if other.address == call.address]
+                for late in shell.given_up:
+                    assert not shell.core.opened(late.number, now=self.now)
+                    assert not shell.core.allows(late.number, own=None, now=self.now)
+                    shell.core.missed(late.number, PathFailure.NO_CONNECTION, now=self.now)
+                    shell.core.dropped(late.number)
+                    self.began_at.pop((which, late.number), None)
+                shell.given_up.clear()
                 assert self.is_shut_out(which, number) <= (number in shell.leaving)
             case "dropped":
                 shell.core.dropped(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from bittorrent.aio.peers.peer_connection import PeerConnection
 from bittorrent.aio.peers.private_calls import own_address_towards
@@ -44,11 +45,25 @@ class Dialler:
         self._timeout_s = timeout_s
         self._tasks = tasks
         self._loop = asyncio.get_running_loop()
+        self._running: dict[int, asyncio.Task[None]] = {}
 
     def dial(self, *, wants_seeds: bool) -> None:
         """Begins the calls that are due."""
         for call in self._core.calls_to_make(wants_seeds=wants_seeds, now=self._loop.time()):
-            self._tasks.start(self._connect(call), name=f"dial {call.address}")
+            task = self._tasks.start(self._connect(call), name=f"dial {call.address}")
+            if task is not None:
+                self._running[call.number] = task
+                task.add_done_callback(partial(self._forget, call.number))
+
+    def give_up(self) -> None:
+        """Ends the calls whose rival was accepted."""
+        for number in self._core.calls_to_give_up():
+            task = self._running.get(number)
+            if task is not None:
+                task.cancel()
+
+    def _forget(self, number: int, task: asyncio.Task[None]) -> None:
+        self._running.pop(number, None)
 
     async def _connect(self, call: Call) -> None:
         connection = self._new_connection(call)

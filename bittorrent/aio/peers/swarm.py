@@ -223,6 +223,7 @@ class Swarm:
         now = self._loop.time()
         if connection.ticket:
             is_wanted = self.dialling.opened(connection.ticket, now=now)
+            self._dialler.give_up()
         else:
             connection.ticket = self.dialling.join(connection.core.address, now=now)
             is_wanted = self.dialling.takes_connections
@@ -363,4 +364,7 @@ class Swarm:
 
     def _next_due(self) -> float:
         """A thousand idle torrents must cost nothing: without a peer to look after there is only the next dial."""
-        return self.core.next_timer() if self._connections else self.dialling.next_timer(now=self._loop.time())
+        if not self._connections:
+            return self.dialling.next_timer(now=self._loop.time())
+        race_at = self.dialling.race_at
+        return self.core.next_timer() if race_at is None else min(self.core.next_timer(), race_at)

@@ -33,6 +33,26 @@ class Nobody:
         raise NotImplementedError
 
 
+class Slow:
+    """A transport that is in no hurry. `ended` says how each call over it went."""
+
+    def __init__(self, carrier: Any, delay_s: float, ended: list[str]) -> None:
+        self._carrier = carrier
+        self._delay_s = delay_s
+        self._ended = ended
+        self.listen = carrier.listen
+
+    async def connect(self, protocol_factory: Callable[[], Any], address: Address) -> Any:
+        try:
+            await asyncio.sleep(self._delay_s)
+            connected = await self._carrier.connect(protocol_factory, address)
+        except asyncio.CancelledError:
+            self._ended.append("given up")
+            raise
+        self._ended.append("connected")
+        return connected
+
+
 class Counted:
     """A transport that keeps account of who was called over it."""
 
@@ -51,7 +71,9 @@ def xor() -> LayeredTransport:
     return LayeredTransport(TcpTransport(), dial=lambda _: Xor(b"key."), accept=lambda: Xor(b"gate"))
 
 
-def download(order: tuple[DialPath, ...], *, seed_speaks: Any = None) -> list[DialPath]:
+def download(
+    order: tuple[DialPath, ...], *, seed_speaks: Any = None, utp: Any = None, race_delay_s: float = 2.0
+) -> list[DialPath]:
     """The paths of the calls of a download that is paused and resumed in the middle."""
 
     async def scenario(simulation: Simulation) -> list[DialPath]:
@@ -64,9 +86,9 @@ def download(order: tuple[DialPath, ...], *, seed_speaks: Any = None) -> list[Di
             await seeder.__aenter__()
         with simulation.host(LEECH):
             storage = content.on(simulation.disk(LEECH), complete=False)
-            config = SessionConfig(paths=PathConfig(paths=order))
+            config = SessionConfig(paths=PathConfig(paths=order, race_delay_s=race_delay_s))
             leech = Session(host=LEECH, port=PORT, open_storage=storage, config=config)
-            for path, carrier in {UTP: Nobody(), TCP_XOR: xor(), TCP: TcpTransport()}.items():
+            for path, carrier in {UTP: utp or Nobody(), TCP_XOR: xor(), TCP: TcpTransport()}.items():
                 leech._transports[path] = Counted(path, carrier, calls)
             await leech.__aenter__()
         try:
@@ -74,7 +96,7 @@ def download(order: tuple[DialPath, ...], *, seed_speaks: Any = None) -> list[Di
             torrent = await add(simulation, LEECH, leech, content.metainfo, peers=[(SEED, PORT)])
             began_at = simulation.now
             await until(lambda: torrent.statistics().downloaded_bytes > 0, every_s=0.01)
-            assert simulation.now - began_at < 0.5, "another path does not wait for the clock"
+            assert simulation.now - began_at < 0.9, "another path does not wait for the clock"
             await torrent.pause()
             with simulation.host(LEECH):
                 torrent.resume()
@@ -98,6 +120,23 @@ def test_plain_follows_a_cover_that_the_peer_does_not_understand_and_is_remember
 
 def test_who_understands_nothing_else_is_met_under_cover() -> None:
     assert download((UTP, TCP, TCP_XOR), seed_speaks=xor()) == [UTP, TCP, TCP_XOR, TCP_XOR]
+
+
+def test_who_is_slow_to_accept_is_called_by_another_path_and_the_first_call_ends() -> None:
+    ended: list[str] = []
+    slow = Slow(TcpTransport(), 1000.0, ended)
+    calls = download((UTP, TCP), utp=slow, race_delay_s=0.25)
+    assert calls[:3] == [UTP, TCP, TCP], "what worked comes first the next time"
+    assert set(ended) == {"given up"}
+
+
+def test_two_calls_that_are_accepted_at_the_same_time_leave_one_connection() -> None:
+    """The connection that is too late is hung up on: whoever was called sees one peer."""
+    ended: list[str] = []
+    slow = Slow(TcpTransport(), 0.25, ended)
+    calls = download((UTP, TCP), utp=slow, race_delay_s=0.25)
+    assert calls[:2] == [UTP, TCP]
+    assert len(ended) >= 1
 
 
 async def test_a_path_without_a_transport_is_an_error_of_one_line() -> None:

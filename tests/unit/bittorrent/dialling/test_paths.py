@@ -202,3 +202,161 @@ def test_paths_are_named_for_people() -> None:
 def test_a_config_out_of_range_is_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="must"):
         PathConfig(**wrong)  # type: ignore[arg-type]
+
+
+# Races
+
+
+def raced(first: DialPath, second: DialPath) -> tuple[BareShell, Call, Call]:
+    """A peer that is called over two transports, since it accepted neither call for a while."""
+    bare = shell(first, second)
+    slow = the_call(bare)
+    assert slow.path == first
+    assert bare.core.race_at == bare.now + 0.25 == bare.core.next_timer(now=bare.now)
+    assert bare.dial() == []
+    bare.now += 0.25
+    rival = the_call(bare)
+    assert (rival.address, rival.path) == (PEER, second)
+    assert bare.dial() == []
+    return bare, slow, rival
+
+
+@pytest.mark.parametrize("winner", [0, 1])
+def test_who_accepts_first_is_kept_and_remembered_and_the_other_call_is_given_up(winner: int) -> None:
+    bare, *calls = raced(TCP, UTP)
+    first, other = calls[winner], calls[1 - winner]
+    number = bare.accept(first)
+    assert bare.given_up == [other]
+    assert not bare.core.opened(other.number, now=bare.now), "it was accepted at the same moment"
+    bare.core.dropped(other.number)
+    peer = bare.greet(number, b"x" * 20)
+    assert peer is not None
+    peer.downloaded_bytes = 1
+    bare.lose(number)
+    bare.now += 1000.0
+    assert the_call(bare).path == first.path
+    bare.core.check_invariants()
+
+
+def test_a_peer_that_accepts_at_once_is_called_once() -> None:
+    bare = shell(TCP, UTP)
+    bare.accept(the_call(bare))
+    assert bare.core.race_at is None
+    bare.now += 10.0
+    assert bare.dial() == []
+
+
+@pytest.mark.parametrize("loser", [0, 1])
+def test_while_one_call_is_under_way_the_other_one_fails_without_consequences(loser: int) -> None:
+    bare, *calls = raced(TCP, UTP)
+    bare.refuse(calls[loser])
+    assert not bare.core.is_path_due(now=bare.now)
+    assert bare.dial() == []
+    bare.refuse(calls[1 - loser])
+    assert backoff_s(bare) == PeerListConfig().backoff_s, "once"
+
+
+def test_the_winner_inherits_what_the_other_had_not_tried() -> None:
+    bare, slow, rival = raced(TCP, UTP)
+    number = bare.accept(rival)
+    bare.lose(number, was_turned_away=True)
+    assert the_call(bare).path == slow.path, "it was given up, and has not failed"
+
+
+def test_a_transport_that_is_out_of_the_race_is_followed_by_a_third() -> None:
+    bare = shell(TCP_MSE, TCP, UTP, RELAY)
+    slow = the_call(bare)
+    bare.now += 0.25
+    second = the_call(bare)
+    assert second.path == UTP
+    bare.now += 0.25
+    third = the_call(bare)
+    assert third.path == RELAY
+    bare.refuse(second)
+    assert bare.dial() == []
+    bare.lose(bare.accept(slow), was_turned_away=True)
+    assert bare.given_up == [third]
+    assert the_call(bare).path == TCP
+    bare.core.check_invariants()
+
+
+def test_a_race_waits_for_room() -> None:
+    tally = tally_of(max_half_open=1)
+    bare = shell(TCP, UTP, tally=tally)
+    slow = the_call(bare)
+    bare.now += 0.3
+    assert bare.dial() == []
+    assert bare.core.next_timer(now=bare.now) == bare.now + 1.0, "and is not looked after all the time"
+    tally.max_half_open = 2
+    bare.now += 1.0
+    rival = the_call(bare)
+    bare.core.dropped(rival.number)
+    del bare.calls[rival.number]
+    bare.accept(slow)
+    bare.core.check_invariants()
+
+
+def test_both_calls_given_up_by_us_leave_the_peer_to_be_called_again() -> None:
+    bare, slow, rival = raced(TCP, UTP)
+    for call in (slow, rival):
+        bare.core.dropped(call.number)
+        del bare.calls[call.number]
+    assert bare.core.connection_count == 0
+    bare.core.peers.call_again(now=bare.now)
+    assert the_call(bare).path == TCP
+
+
+def test_no_second_call_to_a_peer_that_was_banned_meanwhile() -> None:
+    bare = shell(TCP, UTP)
+    the_call(bare)
+    bare.core.ban(PEER)
+    bare.now += 1.0
+    assert bare.dial() == []
+    assert bare.core.race_at is None
+
+
+def test_no_way_to_a_private_network_ends_one_call_after_the_other() -> None:
+    bare = BareShell(paths=PathConfig(paths=(TCP, UTP)))
+    bare.core.peers.add(Address("192.168.1.7", 1), PeerSource.TRACKER, now=0.0)
+    slow = the_call(bare)
+    bare.now += 0.25
+    rival = the_call(bare)
+    for call in (rival, slow):
+        assert call.needs_route
+        assert not bare.core.allows(call.number, own="10.0.0.1", now=bare.now)
+        del bare.calls[call.number]
+    assert bare.core.private == [Address("192.168.1.7", 1)]
+    assert backoff_s(bare) == PeerListConfig().backoff_s
+
+
+# What others say
+
+
+def test_a_transport_that_the_peer_is_said_to_speak_goes_first_until_it_fails_or_another_one_works() -> None:
+    bare = shell(TCP, TCP_MSE, UTP, UTP_MSE)
+    bare.core.speaks(PEER, "utp")
+    bare.core.speaks(PEER, "carrier pigeon")
+    first = the_call(bare)
+    assert first.path == UTP
+    bare.refuse(first)
+    second = the_call(bare)
+    assert second.path == TCP
+    number = bare.accept(second)
+    bare.core.speaks(PEER, "utp")
+    peer = bare.greet(number, b"x" * 20)
+    assert peer is not None
+    peer.downloaded_bytes = 1
+    bare.lose(number)
+    bare.now += 1000.0
+    assert the_call(bare).path == TCP, "that is known"
+
+
+def test_what_is_said_is_bounded() -> None:
+    book = PathBook(PathConfig(paths=(TCP, UTP), max_remembered=2))
+    for number in range(3):
+        book.speaks(Address("8.8.0.1", number + 1), "utp")
+    book.check_invariants()
+    assert book.order_for(Address("8.8.0.1", 1)) == (TCP, UTP)
+    assert book.order_for(Address("8.8.0.1", 3)) == (UTP, TCP)
+    with pytest.raises(ValueError, match="race_delay_s"):
+        PathConfig(race_delay_s=-1.0)
