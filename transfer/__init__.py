@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from transfer.aio.tasks import TaskSet
     from transfer.aio.tcp import TcpConfig, TcpTransport
     from transfer.aio.transports import Listener, StreamTransport
+    from transfer.aio.utp import UtpTransport
     from transfer.congestion.bulk.packets import BulkConfig
     from transfer.congestion.registry import controller_names
     from transfer.datagrams.demultiplexer import DatagramClaim, DatagramPortConfig, DatagramPortStats
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from transfer.path_stats import PathStats
     from transfer.plain_file import read_file
     from transfer.subnet import subnet_of, subscriber_of
+    from transfer.utp.config import UtpConfig
+    from transfer.utp.values import UtpStats
     from transfer.wire import bencode as bencode
     from transfer.wire.bencode import BencodeError, BencodeLimits
 
@@ -84,6 +87,9 @@ __all__ = [
     "TcpTransport",
     "TokenBucket",
     "TransferError",
+    "UtpConfig",
+    "UtpStats",
+    "UtpTransport",
     "available_congestion_controls",
     "bencode",
     "check_congestion_control",
@@ -137,6 +143,9 @@ _MODULES = {
     "TcpTransport": "transfer.aio.tcp",
     "TokenBucket": "transfer.limits.token_bucket",
     "TransferError": "transfer.errors",
+    "UtpConfig": "transfer.utp.config",
+    "UtpStats": "transfer.utp.values",
+    "UtpTransport": "transfer.aio.utp",
     "available_congestion_controls": "transfer.aio.kernel_congestion",
     "bencode": "transfer.wire.bencode",
     "check_congestion_control": "transfer.aio.kernel_congestion",

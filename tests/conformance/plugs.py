@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import random
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -19,6 +20,7 @@ from transfer.aio.memory import MemoryConfig, MemoryNetwork, MemoryTransport
 from transfer.aio.mse import MseAcceptor, MseDialler
 from transfer.aio.tcp import TcpListener, TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
+from transfer.aio.utp import UtpTransport
 from transfer.security.mse.handshake import CryptoMethod
 from transfer.security.mse.keys import torrent_mark
 from transfer.security.mse.responder import ResponderConfig
@@ -165,6 +167,18 @@ async def memory_network(config: MemoryConfig, host: str) -> AsyncIterator[Plug]
     assert (network.streams, network.listeners) == (0, 0)
 
 
+@asynccontextmanager
+async def utp_ipv4() -> AsyncIterator[Plug]:
+    async with UtpTransport(rng=random.Random(1)) as transport:
+        yield Plug(transport, "127.0.0.1")
+
+
+@asynccontextmanager
+async def utp_ipv6() -> AsyncIterator[Plug]:
+    async with UtpTransport(rng=random.Random(2)) as transport:
+        yield Plug(transport, "::1")
+
+
 def through_layer(below: StreamTransport) -> LayeredTransport:
     """Through a layer that changes nothing."""
     return LayeredTransport(below, dial=lambda _: Layer(), accept=Layer)
@@ -221,6 +235,8 @@ PLUGS: dict[str, Callable[[], AbstractAsyncContextManager[Plug]]] = {
     "tcp-ipv6": tcp_ipv6,
     "memory": memory,
     "narrow-memory": narrow_memory,
+    "utp-ipv4": utp_ipv4,
+    "utp-ipv6": utp_ipv6,
     "layered-tcp": layered_tcp,
     "layered-memory": layered_memory,
     "two-layers": two_layers,
