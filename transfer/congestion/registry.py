@@ -10,6 +10,8 @@ from transfer.congestion.bbr import Bbr
 from transfer.congestion.bbr1 import BbrV1
 from transfer.congestion.controller import CongestionController
 from transfer.congestion.cubic import Cubic
+from transfer.congestion.ledbat import Ledbat
+from transfer.congestion.ledbat_plus_plus import LedbatPlusPlus
 from transfer.congestion.reno import Reno
 from transfer.errors import TransferError
 
@@ -52,6 +54,8 @@ def controller_names() -> tuple[str, ...]:
 _FACTORIES: dict[str, Factory] = {
     "reno": lambda packet_bytes, rng: Reno(packet_bytes=packet_bytes),
     "cubic": lambda packet_bytes, rng: Cubic(packet_bytes=packet_bytes),
+    "ledbat": lambda packet_bytes, rng: Ledbat(packet_bytes=packet_bytes),
+    "ledbat++": lambda packet_bytes, rng: LedbatPlusPlus(packet_bytes=packet_bytes),
     "bbr1": lambda packet_bytes, rng: BbrV1(packet_bytes=packet_bytes, rng=rng),
     "bbr": lambda packet_bytes, rng: Bbr(packet_bytes=packet_bytes, rng=rng),
 }
