@@ -4,11 +4,10 @@ docs/reference/torrent-states.md anew. `tests/unit/bittorrent/lifecycle/test_pag
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from html import escape
 from pathlib import Path
 
 from bittorrent.lifecycle.table import SHOWN_AS, TABLE, Action, Event, Phase, Step
+from tests.state_pictures import Arrow, box, drawn, head, ways
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "reference" / "torrent-states.md"
@@ -77,17 +76,6 @@ def page(text: str) -> str:
 # The picture
 
 
-@dataclass(frozen=True, slots=True)
-class Arrow:
-    """From one place to another; the label is written beside (`x`, `y`), line by line."""
-
-    start: tuple[float, float]
-    end: tuple[float, float]
-    label: tuple[float, float]
-    anchor: str = "middle"
-    bend: tuple[float, float] | None = None
-
-
 PLACES: Mapping[Phase, tuple[float, float]] = {
     Phase.METADATA: (90, 115),
     Phase.CHECKING: (275, 115),
@@ -124,22 +112,8 @@ ARROWS: Mapping[tuple[Phase | str, Phase], Arrow] = {
 
 def transitions(table: Table) -> dict[tuple[Phase | str, Phase], list[Event]]:
     """The events that lead from a state, or from all in a frame, to another state."""
-    found: dict[tuple[Phase | str, Phase], list[Event]] = {}
-    for event in Event:
-        edges: dict[tuple[Phase | str, Phase], None] = {}
-        for phase in Phase:
-            step = table[phase].get(event)
-            if step is not None and step.to is not phase:
-                edges[phase, step.to] = None
-        for frame, inside in FRAMES.items():
-            targets = {to for source, to in edges if source in inside}
-            for to in targets:
-                if all((phase, to) in edges for phase in inside):
-                    edges = {edge: None for edge in edges if not (edge[0] in inside and edge[1] is to)}
-                    edges[frame, to] = None
-        for edge in edges:
-            found.setdefault(edge, []).append(event)
-    return found
+    targets = {phase: {event: step.to for event, step in row.items()} for phase, row in table.items()}
+    return ways(targets, Event, FRAMES)
 
 
 def picture(table: Table = TABLE) -> str:
@@ -148,56 +122,17 @@ def picture(table: Table = TABLE) -> str:
     Raises:
         ValueError: the table has other ways than `ARROWS` has places for.
     """
-    ways = transitions(table)
-    if ways.keys() != ARROWS.keys():
-        raise ValueError(f"give these a place, or take it away: {ways.keys() ^ ARROWS.keys()}")
-    parts = [HEAD]
+    found = transitions(table)
+    if found.keys() != ARROWS.keys():
+        raise ValueError(f"give these a place, or take it away: {found.keys() ^ ARROWS.keys()}")
+    parts = [head("The states of a torrent", 1100, 525)]
     for x, y, width, height in FRAME_PLACES.values():
         parts.append(f'<rect class="frame" x="{x}" y="{y}" width="{width}" height="{height}" rx="14"/>')
-    for edge, events in ways.items():
-        parts += _arrow(ARROWS[edge], [event.value for event in events])
+    for edge, events in found.items():
+        parts += drawn(ARROWS[edge], [event.value for event in events])
     for phase, (x, y) in PLACES.items():
-        width = 170 if phase is Phase.FAILED_RECHECKING else 130
-        parts.append(f'<rect class="state" x="{x - width / 2:g}" y="{y - 22:g}" width="{width}" height="44" rx="10"/>')
-        parts.append(f'<text class="name" x="{x}" y="{y + 5}">{escape(phase.value)}</text>')
+        parts += box(phase.value, x, y, width=170 if phase is Phase.FAILED_RECHECKING else 130)
     return "\n".join([*parts, "</svg>", ""])
-
-
-def _arrow(arrow: Arrow, lines: list[str]) -> Iterator[str]:
-    (x1, y1), (x2, y2) = arrow.start, arrow.end
-    middle = f"Q{arrow.bend[0]} {arrow.bend[1]} " if arrow.bend else "L"
-    yield f'<path class="way" d="M{x1} {y1} {middle}{x2} {y2}"/>'
-    words = [word for line in lines for word in _broken(line)]
-    x, y = arrow.label
-    for number, word in enumerate(words):
-        at = y + 13 * (number - (len(words) - 1) / 2)
-        yield f'<text class="label" text-anchor="{arrow.anchor}" x="{x}" y="{at:g}">{escape(word)}</text>'
-
-
-def _broken(line: str) -> list[str]:
-    """In lines of about equal length, short enough to stand between two states."""
-    words, lines = line.split(), [""]
-    for word in words:
-        if lines[-1] and len(lines[-1]) + len(word) >= MAX_LABEL:
-            lines.append("")
-        lines[-1] = f"{lines[-1]} {word}".strip()
-    return lines
-
-
-MAX_LABEL = 20
-HEAD = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1100 525" font-family="sans-serif" font-size="12">
-<title>The states of a torrent</title>
-<style>
-.frame { fill: none; stroke: #999; stroke-dasharray: 5 4 }
-.state { fill: #eaf2fb; stroke: #2b6cb0 }
-.name { text-anchor: middle; font-size: 14px; fill: #111 }
-.label { fill: #333; stroke: #fff; stroke-width: 3px; paint-order: stroke }
-.way { fill: none; stroke: #555; marker-end: url(#tip) }
-</style>
-<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">
-<path d="M0 0 L8 4 L0 8 z" fill="#555"/>
-</marker>
-<rect width="1100" height="525" fill="#fff"/>"""
 
 
 def main() -> None:
