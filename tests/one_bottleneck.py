@@ -104,6 +104,7 @@ class Flow:
         self._supplied_at: float | None = None
         self._supplied = 0.0
         self._heard_at = 0.0
+        self._timer_at: float | None = None
         self._is_window_limited = True
         self._arriving: list[Packet] = []
 
@@ -152,7 +153,7 @@ class Flow:
                 arrives = self.path.send(packet, now)
                 if arrives is not None:
                     self.world.at(arrives, self._receive, packet)
-            self.world.at(now + self._rto(), self._check_timeout)
+            self._arm_timer()
         self._arm(now)
 
     def _arm(self, now: float) -> None:
@@ -253,8 +254,17 @@ class Flow:
         )
         self.controller.on_loss(loss, now=now)
 
+    def _arm_timer(self) -> None:
+        if self._timer_at is None:
+            self._timer_at = self._heard_at + self._rto()
+            self.world.at(self._timer_at, self._check_timeout)
+
     def _check_timeout(self, now: float) -> None:
-        if not self.in_flight or now + 1e-9 < self._heard_at + self._rto():
+        self._timer_at = None
+        if not self.in_flight:
+            return
+        if now + 1e-9 < self._heard_at + self._rto():
+            self._arm_timer()
             return
         self.timeouts += 1
         self.lost += self.in_flight
