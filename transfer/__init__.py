@@ -13,6 +13,7 @@ from transfer.public import public_names
 if TYPE_CHECKING:
     from transfer import simulation as simulation
     from transfer.address import Address, AddressError, packed_host
+    from transfer.aio.aioquic_congestion import register_in_aioquic
     from transfer.aio.datagram_port import DatagramPort, PortTransport
     from transfer.aio.datagrams import BatchProtocol, RunProtocol
     from transfer.aio.kernel_congestion import (
@@ -31,8 +32,16 @@ if TYPE_CHECKING:
     from transfer.aio.tcp import TcpConfig, TcpTransport
     from transfer.aio.transports import Listener, StreamTransport
     from transfer.aio.utp import UtpTransport
-    from transfer.congestion.bulk.packets import BulkConfig
-    from transfer.congestion.registry import controller_names
+    from transfer.congestion.bulk.packets import BulkAck, BulkConfig, BulkPacket, BulkStats
+    from transfer.congestion.bulk.receiver import BulkReceiver
+    from transfer.congestion.bulk.sender import BulkSender
+    from transfer.congestion.controller import Acknowledgement, CongestionController, Loss, RateSample
+    from transfer.congestion.ledbat import Ledbat, LedbatConfig
+    from transfer.congestion.loss_detection import LossDetector, TailProbe
+    from transfer.congestion.pacer import Pacer, PacerConfig
+    from transfer.congestion.rate_sample import Flight, RateSampler
+    from transfer.congestion.registry import UnknownControllerError, controller_names, make_controller
+    from transfer.congestion.rtt import RttConfig, RttEstimator
     from transfer.datagrams.demultiplexer import DatagramClaim, DatagramPortConfig, DatagramPortStats
     from transfer.errors import DecodeError, LimitExceededError, LocalProtocolError, RemoteProtocolError, TransferError
     from transfer.external_address import ExternalAddress, ExternalAddressConfig
@@ -48,13 +57,20 @@ if TYPE_CHECKING:
     from transfer.wire.bencode import BencodeError, BencodeLimits
 
 __all__ = [
+    "Acknowledgement",
     "Address",
     "AddressError",
     "BatchProtocol",
     "BencodeError",
     "BencodeLimits",
+    "BulkAck",
     "BulkConfig",
+    "BulkPacket",
+    "BulkReceiver",
+    "BulkSender",
+    "BulkStats",
     "CongestionControlError",
+    "CongestionController",
     "DatagramClaim",
     "DatagramPort",
     "DatagramPortConfig",
@@ -62,31 +78,44 @@ __all__ = [
     "DecodeError",
     "ExternalAddress",
     "ExternalAddressConfig",
+    "Flight",
     "Layer",
     "LayerConfig",
     "LayeredTransport",
+    "Ledbat",
+    "LedbatConfig",
     "LimitExceededError",
     "Listener",
     "LocalProtocolError",
+    "Loss",
+    "LossDetector",
     "MemoryConfig",
     "MemoryNetwork",
     "MemoryTransport",
+    "Pacer",
+    "PacerConfig",
     "PathStats",
     "PortTransport",
     "RateLimitConfig",
     "RateLimiter",
+    "RateSample",
+    "RateSampler",
     "RemoteProtocolError",
     "Resolver",
     "ResolverConfig",
+    "RttConfig",
+    "RttEstimator",
     "RunProtocol",
     "ScatterProtocol",
     "SourceLimiter",
     "StreamTransport",
+    "TailProbe",
     "TaskSet",
     "TcpConfig",
     "TcpTransport",
     "TokenBucket",
     "TransferError",
+    "UnknownControllerError",
     "UtpConfig",
     "UtpStats",
     "UtpTransport",
@@ -95,22 +124,31 @@ __all__ = [
     "check_congestion_control",
     "controller_names",
     "listen_streams",
+    "make_controller",
     "open_stream",
     "packed_host",
     "read_file",
+    "register_in_aioquic",
     "simulation",
     "subnet_of",
     "subscriber_of",
 ]
 
 _MODULES = {
+    "Acknowledgement": "transfer.congestion.controller",
     "Address": "transfer.address",
     "AddressError": "transfer.address",
     "BatchProtocol": "transfer.aio.datagrams",
     "BencodeError": "transfer.wire.bencode",
     "BencodeLimits": "transfer.wire.bencode",
+    "BulkAck": "transfer.congestion.bulk.packets",
     "BulkConfig": "transfer.congestion.bulk.packets",
+    "BulkPacket": "transfer.congestion.bulk.packets",
+    "BulkReceiver": "transfer.congestion.bulk.receiver",
+    "BulkSender": "transfer.congestion.bulk.sender",
+    "BulkStats": "transfer.congestion.bulk.packets",
     "CongestionControlError": "transfer.aio.kernel_congestion",
+    "CongestionController": "transfer.congestion.controller",
     "DatagramClaim": "transfer.datagrams.demultiplexer",
     "DatagramPort": "transfer.aio.datagram_port",
     "DatagramPortConfig": "transfer.datagrams.demultiplexer",
@@ -118,31 +156,44 @@ _MODULES = {
     "DecodeError": "transfer.errors",
     "ExternalAddress": "transfer.external_address",
     "ExternalAddressConfig": "transfer.external_address",
+    "Flight": "transfer.congestion.rate_sample",
     "Layer": "transfer.aio.layer",
     "LayerConfig": "transfer.aio.layered",
     "LayeredTransport": "transfer.aio.layered",
+    "Ledbat": "transfer.congestion.ledbat",
+    "LedbatConfig": "transfer.congestion.ledbat",
     "LimitExceededError": "transfer.errors",
     "Listener": "transfer.aio.transports",
     "LocalProtocolError": "transfer.errors",
+    "Loss": "transfer.congestion.controller",
+    "LossDetector": "transfer.congestion.loss_detection",
     "MemoryConfig": "transfer.aio.memory_stream",
     "MemoryNetwork": "transfer.aio.memory",
     "MemoryTransport": "transfer.aio.memory",
+    "Pacer": "transfer.congestion.pacer",
+    "PacerConfig": "transfer.congestion.pacer",
     "PathStats": "transfer.path_stats",
     "PortTransport": "transfer.aio.datagram_port",
     "RateLimitConfig": "transfer.limits.source_limiter",
     "RateLimiter": "transfer.limits.rate_limiter",
+    "RateSample": "transfer.congestion.controller",
+    "RateSampler": "transfer.congestion.rate_sample",
     "RemoteProtocolError": "transfer.errors",
     "Resolver": "transfer.aio.resolver",
     "ResolverConfig": "transfer.aio.resolver",
+    "RttConfig": "transfer.congestion.rtt",
+    "RttEstimator": "transfer.congestion.rtt",
     "RunProtocol": "transfer.aio.datagrams",
     "ScatterProtocol": "transfer.aio.scatter",
     "SourceLimiter": "transfer.limits.source_limiter",
     "StreamTransport": "transfer.aio.transports",
+    "TailProbe": "transfer.congestion.loss_detection",
     "TaskSet": "transfer.aio.tasks",
     "TcpConfig": "transfer.aio.tcp",
     "TcpTransport": "transfer.aio.tcp",
     "TokenBucket": "transfer.limits.token_bucket",
     "TransferError": "transfer.errors",
+    "UnknownControllerError": "transfer.congestion.registry",
     "UtpConfig": "transfer.utp.config",
     "UtpStats": "transfer.utp.values",
     "UtpTransport": "transfer.aio.utp",
@@ -151,9 +202,11 @@ _MODULES = {
     "check_congestion_control": "transfer.aio.kernel_congestion",
     "controller_names": "transfer.congestion.registry",
     "listen_streams": "transfer.aio.reader_writer",
+    "make_controller": "transfer.congestion.registry",
     "open_stream": "transfer.aio.reader_writer",
     "packed_host": "transfer.address",
     "read_file": "transfer.plain_file",
+    "register_in_aioquic": "transfer.aio.aioquic_congestion",
     "simulation": "transfer.simulation",
     "subnet_of": "transfer.subnet",
     "subscriber_of": "transfer.subnet",

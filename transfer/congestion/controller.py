@@ -46,6 +46,7 @@ class Acknowledgement:
         rtt_s: a round trip of a packet that was sent once; None when there is no such sample.
         smoothed_rtt_s, min_rtt_s: of the connection so far; 0 before the first sample.
         delay_s: one-way delay of the data as its receiver saw it, the clock offset unknown (LEDBAT); None when unknown.
+            Differences count: a sender whose protocol has timestamps that wrap around gives them unwrapped.
         ce_bytes: of acked_bytes, those whose packets were marked "congestion experienced" (ECN).
         is_window_limited: the window, and not the application, held the sender back since the acknowledgement before.
         rate: for controllers with `needs_rate` only.
@@ -116,7 +117,10 @@ class CongestionController(Protocol):
         ...
 
     def on_sent(self, size: int, *, in_flight: int, now: float) -> None:
-        """So many bytes have just left, first or again; `in_flight` counts them. If they are all: after idling."""
+        """So many bytes have just left, first or again; `in_flight` counts them. If they are all: after idling.
+
+        A window may get smaller by that: after idling, a sender tells of a first packet before it sends more.
+        """
         ...
 
     def on_ack(self, ack: Acknowledgement, *, now: float) -> None:
