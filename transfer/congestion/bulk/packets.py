@@ -19,6 +19,8 @@ class BulkConfig:
         ack_bytes: of an acknowledgement on the wire, without ranges.
         range_bytes: what each range adds to it.
         ack_every: packets that are acknowledged together while all is in order (RFC 5681, section 4.2).
+        ack_every_beyond: packets that are acknowledged together while there is a hole before them; what makes or closes
+            a hole is acknowledged at once. TCP has 1, QUIC with the extension ACK_FREQUENCY may have more.
         ack_delay_s: an acknowledgement waits no longer for the next packet.
         sack_ranges: ranges in one acknowledgement: as many as fit beside timestamps (RFC 2018, section 3).
         duplicates: packets past a hole that give it away before reordering was seen (RFC 5681, section 3.2).
@@ -32,6 +34,7 @@ class BulkConfig:
     ack_bytes: int = 52
     range_bytes: int = 8
     ack_every: int = 2
+    ack_every_beyond: int = 1
     ack_delay_s: float = 0.04
     sack_ranges: int = 3
     duplicates: int = 3
@@ -42,8 +45,8 @@ class BulkConfig:
     def __post_init__(self) -> None:
         if self.payload_bytes < 1 or self.ack_bytes < 1 or self.header_bytes < 0 or self.range_bytes < 0:
             raise ValueError("packets and acknowledgements have at least one byte, and no part has fewer than none")
-        if self.ack_every < 1 or self.ack_delay_s < 0 or self.sack_ranges < 1:
-            raise ValueError("ack_every and sack_ranges must be at least 1, ack_delay_s not negative")
+        if min(self.ack_every, self.ack_every_beyond, self.sack_ranges) < 1 or self.ack_delay_s < 0:
+            raise ValueError("ack_every, ack_every_beyond and sack_ranges must be at least 1, ack_delay_s not negative")
         if self.duplicates < 1 or self.max_ahead_packets < 1:
             raise ValueError("duplicates and max_ahead_packets must be at least 1")
 

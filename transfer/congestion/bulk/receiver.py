@@ -59,10 +59,7 @@ class BulkReceiver:
         if number == self.next_number and not self._beyond:
             self.next_number = number + 1
             self.received += 1
-            self._unacknowledged = waiting = self._unacknowledged + 1
-            if waiting < config.ack_every:
-                if self._ack_at is None:
-                    self._ack_at = now + config.ack_delay_s
+            if self._may_wait(config.ack_every, now=now):
                 return None
         elif number < self.next_number or number in self._beyond:
             self.duplicates += 1
@@ -71,7 +68,10 @@ class BulkReceiver:
             return None
         else:
             self.received += 1
+            continues = number in self._start_of
             self._add(number)
+            if continues and number >= self.next_number and self._may_wait(config.ack_every_beyond, now=now):
+                return None
         return self._acknowledge(packet)
 
     def next_timer(self) -> float | None:
@@ -94,6 +94,14 @@ class BulkReceiver:
         assert len(self._recent) <= self._config.sack_ranges
         assert all(number in self._beyond for start, end in self._recent for number in range(start, end))
         assert self.received == self.next_number + len(self._beyond)
+
+    def _may_wait(self, together: int, *, now: float) -> bool:
+        self._unacknowledged += 1
+        if self._unacknowledged >= together:
+            return False
+        if self._ack_at is None:
+            self._ack_at = now + self._config.ack_delay_s
+        return True
 
     def _acknowledge(self, packet: BulkPacket) -> BulkAck:
         self._unacknowledged = 0

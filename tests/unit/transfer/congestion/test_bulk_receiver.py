@@ -92,3 +92,36 @@ def test_whatever_comes_the_receiver_tells_the_truth(numbers: list[int], sack_ra
 def test_settings_without_sense_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="at least"):
         BulkConfig(**settings)
+
+
+def test_beyond_a_hole_packets_may_be_acknowledged_together_but_holes_at_once() -> None:
+    receiver = BulkReceiver(BulkConfig(ack_every=4, ack_every_beyond=4))
+    said = []
+    for number in (0, 2, 3, 4, 5, 6, 8, 9, 1, 10, 7):
+        answer = receiver.receive_packet(packet(number), now=0.0)
+        said.append(answer and (answer.next_number, answer.ranges))
+    assert said == [
+        None,
+        (1, ((2, 3),)),  # a hole
+        None,
+        None,
+        None,
+        (1, ((2, 7),)),  # four more
+        (1, ((8, 9), (2, 7))),  # another hole
+        None,
+        (7, ((8, 10),)),  # the first one is closed
+        None,
+        (11, ()),  # and the other
+    ]
+    assert receiver.next_timer() is None
+
+
+def test_what_waits_beyond_a_hole_is_acknowledged_after_the_delay() -> None:
+    receiver = BulkReceiver(BulkConfig(ack_every_beyond=8))
+    assert receiver.receive_packet(packet(1), now=0.0) is not None
+    assert receiver.receive_packet(packet(2), now=1.0) is None
+    at = receiver.next_timer()
+    assert at == pytest.approx(1.04)
+    answer = receiver.handle_timer(now=1.04)
+    assert answer is not None
+    assert (answer.next_number, answer.ranges) == (0, ((1, 3),))
