@@ -22,9 +22,9 @@ class Bbr:
     """BBR version 3: draft-ietf-ccwg-bbr, the editor's copy of 2026-08-03 (commit 4ce5e87), with precautionary probing.
 
     It gives up throughput when more than 2 % are lost in a look for bandwidth, which is what the threshold is for.
-    Where this differs from the draft the place says so: `Machine._check_up`, `ProbeCycle.is_due`, `CONTROL`; ECN, of
-    which the draft says nothing, is in `BbrConfig`. What TCP calls fast recovery and RTO recovery begins here with the
-    sender's `on_loss` and `on_timeout`, and `Recovery` says when it ends.
+    Where this differs from the draft the place says so: `FullPipe.on_ack`, `Machine._check_up`, `ProbeCycle.is_due`,
+    `CONTROL`; ECN, of which the draft says nothing, is in `BbrConfig`. What TCP calls fast recovery and RTO recovery
+    begins here with the sender's `on_loss` and `on_timeout`, and `Recovery` says when it ends.
 
     Invariants:
         window is at least one packet, after an acknowledgement at least four; pacing_rate is positive and finite

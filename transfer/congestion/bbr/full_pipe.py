@@ -28,12 +28,18 @@ class FullPipe:
         self._rounds = 0
         self.is_full = False
 
-    def on_round(self, rate: float) -> None:
-        """A round has ended, in which nothing but the path held the sender back."""
+    def on_ack(self, rate: float, *, is_round_start: bool) -> None:
+        """A sample that nothing but the path held down. Any of a round may show growth, the end of a round counts it.
+
+        The draft's pseudocode looks at the one sample that ends a round. Where acknowledgements come unevenly that one
+        says little, and STARTUP would end at a third of the bandwidth; so this is done as `tcp_bbr` version 3 does it.
+        """
         if self.is_full or rate <= 0:
             return
         if rate >= self._baseline * self._config.full_growth:
             self.restart(rate)
+            return
+        if not is_round_start:
             return
         self._rounds += 1
         if self._rounds >= self._config.full_rounds:

@@ -64,8 +64,8 @@ class Machine:
         self.model.update_aggregation(
             ack.acked_bytes, self.sending.window, rounds=self.rounds.count, is_full=self.pipe.was_full, now=now
         )
-        if self.rounds.is_start and not is_limited:
-            self.pipe.on_round(sample.rate)
+        if not is_limited:
+            self.pipe.on_ack(sample.rate, is_round_start=self.rounds.is_start)
         self._check_startup(sample, now=now)
         self._check_drain(ack.in_flight, now=now)
         self._update_cycle(ack, sample, is_limited=is_limited, now=now)

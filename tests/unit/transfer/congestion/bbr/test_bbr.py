@@ -11,6 +11,7 @@ import pytest
 from tests.one_bottleneck import PACKET, Flow, Path, World, mbit
 from transfer.congestion.bbr import Bbr, BbrConfig
 from transfer.congestion.bbr.cycle import ProbeCycle
+from transfer.congestion.bbr.full_pipe import FullPipe
 from transfer.congestion.bbr.long_term import LongTerm
 from transfer.congestion.bbr.min_rtt import MinRtt
 from transfer.congestion.bbr.model import PathModel
@@ -142,6 +143,24 @@ class TestMinRtt:
         for now in range(1, 8):
             rtt.update(0.1, now=float(now))
         assert rtt.is_due
+
+
+class TestFullPipe:
+    def test_growth_in_the_middle_of_a_round_is_growth(self) -> None:
+        """Of a path whose acknowledgements come in bursts: those samples that end rounds are all alike."""
+        pipe, best = FullPipe(CONFIG), 1000.0
+        for _ in range(8):
+            pipe.on_ack(500.0, is_round_start=True)
+            pipe.on_ack(best, is_round_start=False)
+            best *= 1.3
+        assert not pipe.is_full
+        for full in (False, False, True):
+            pipe.on_ack(best, is_round_start=False)
+            pipe.on_ack(500.0, is_round_start=True)
+            assert pipe.is_full is full
+        pipe.restart()
+        assert not pipe.is_full
+        assert pipe.was_full
 
 
 class TestShortTerm:
