@@ -16,6 +16,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 
 from tests.machine import CHECKOUT, has_ipv6, is_ci, is_missing_ipv6
 from tests.skips import AllowedSkips
+from tests.workers import load_share, order_items
 
 ROOT = Path(__file__).parents[1]
 
@@ -71,6 +72,20 @@ def pytest_runtest_call(item: pytest.Item) -> object:
         if is_missing_ipv6(error):
             pytest.skip(NO_IPV6)
         raise
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are processors: many tests wait for the programs that they start."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1) + 1
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    load_share(session.config.args, ROOT)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order_items(items, ROOT / "tests")
 
 
 def pytest_collection_finish() -> None:
