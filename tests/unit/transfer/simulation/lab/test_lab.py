@@ -81,7 +81,7 @@ def test_jitter_may_reorder() -> None:
 
 @pytest.mark.parametrize("mbit_s", [0.3, 17.3, 100.0])
 def test_a_line_never_sends_faster_than_its_rate(mbit_s: float) -> None:
-    lab = WatchedLab(LabConfig(data=link(mbit_s, bdp=2.0), flows=flows("reno", "reno"), duration_s=3.0))
+    lab = WatchedLab(LabConfig(data=link(mbit_s, bdp=2.0), flows=flows("reno", "reno"), duration_s=1.5))
     lab.run()
     packet_us = PACKET * 8 / mbit_s
     left_us = lab.left_us
