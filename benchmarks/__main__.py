@@ -20,6 +20,7 @@ HERE = Path(__file__).parent
 QUICK = {
     "attack": ["--lookups", "20"],
     "bittorrent": ["--quick"],
+    "congestion": ["--quick"],
     "create": ["--mib", "64", "--runs", "1"],
     "dht_churn": ["--nodes", "40", "--minutes", "2"],
     "dht_latency": ["--lookups", "50"],

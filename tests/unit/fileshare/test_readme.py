@@ -43,7 +43,7 @@ def test_snippets_run(snippet: str, output: str, tmp_path: Path) -> None:
 def test_commands_have_the_options_that_are_shown(line: str) -> None:
     words = shlex.split(line)[1:]
     names = [word for word in words[:2] if re.fullmatch(r"[a-z-]+", word) and "." not in word]
-    names = names[: 2 if names[0] in ("torrent", "dht") else 1]
+    names = names[: 2 if names[0] in ("torrent", "dht", "net") else 1]
     shown = CliRunner().invoke(app, [*names, "--help"], prog_name="kad").stdout
     assert f"Usage: kad {' '.join(names)} " in shown
     for option in (word for word in words if word.startswith("-")):
