@@ -40,7 +40,12 @@ if TYPE_CHECKING:
     from transfer.congestion.loss_detection import LossDetector, TailProbe
     from transfer.congestion.pacer import Pacer, PacerConfig
     from transfer.congestion.rate_sample import Flight, RateSampler
-    from transfer.congestion.registry import UnknownControllerError, controller_names, make_controller
+    from transfer.congestion.registry import (
+        UnknownControllerError,
+        controller_names,
+        make_controller,
+        register_controller,
+    )
     from transfer.congestion.rtt import RttConfig, RttEstimator
     from transfer.datagrams.demultiplexer import DatagramClaim, DatagramPortConfig, DatagramPortStats
     from transfer.errors import DecodeError, LimitExceededError, LocalProtocolError, RemoteProtocolError, TransferError
@@ -128,6 +133,7 @@ __all__ = [
     "open_stream",
     "packed_host",
     "read_file",
+    "register_controller",
     "register_in_aioquic",
     "simulation",
     "subnet_of",
@@ -206,6 +212,7 @@ _MODULES = {
     "open_stream": "transfer.aio.reader_writer",
     "packed_host": "transfer.address",
     "read_file": "transfer.plain_file",
+    "register_controller": "transfer.congestion.registry",
     "register_in_aioquic": "transfer.aio.aioquic_congestion",
     "simulation": "transfer.simulation",
     "subnet_of": "transfer.subnet",

@@ -46,6 +46,23 @@ def make_controller(name: str, *, packet_bytes: int, rng: random.Random) -> Cong
     return factory(packet_bytes, rng)
 
 
+def register_controller(name: str, factory: Factory) -> None:
+    """Makes a controller of your own known by a name: for uTP, for the lab, for aioquic.
+
+    Args:
+        name: in small letters; none that there is already.
+        factory: makes a controller, given the bytes of a packet and a source of random numbers.
+
+    Raises:
+        ValueError: the name is empty, not in small letters, or taken.
+    """
+    if not name or name != name.lower():
+        raise ValueError(f"the name of a controller is written in small letters, not {name!r}")
+    if name in _FACTORIES:
+        raise ValueError(f"a congestion controller is called {name!r} already: choose another name")
+    _FACTORIES[name] = factory
+
+
 def controller_names() -> tuple[str, ...]:
     """What `make_controller` knows, in the order in which it is best explained."""
     return tuple(_FACTORIES)

@@ -21,6 +21,10 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
         ("seed-a-folder", r"magnet:\?xt=urn:btih:[0-9a-f]{40}&dn=album.*\nserving on 127\.0\.0\.1:\d+\n0 bytes sent\n"),
         ("stream-a-file", r"1000 bytes at 1500000 of 2000000\n"),
         ("write-a-storage-backend", r""),
+        (
+            "use-a-congestion-controller",
+            r"reno +\d+\.\d Mbit/s\nscalable +\d+\.\d Mbit/s\n.*transfer-bbr\n\d+ packets in 0\.\d+ s\n",
+        ),
     ],
 )
 def test_the_code_of_a_page_runs(page: str, output: str, tmp_path: Path) -> None:

@@ -6,7 +6,9 @@ import random
 
 import pytest
 
-from transfer.congestion.registry import UnknownControllerError, controller_names, make_controller
+from transfer.congestion import registry
+from transfer.congestion.ledbat import Ledbat, LedbatConfig
+from transfer.congestion.registry import UnknownControllerError, controller_names, make_controller, register_controller
 from transfer.errors import TransferError
 
 
@@ -28,3 +30,22 @@ def test_an_unknown_name_is_answered_with_those_there_are() -> None:
 def test_packets_have_a_size() -> None:
     with pytest.raises(ValueError, match="at least one byte"):
         make_controller("reno", packet_bytes=0, rng=random.Random(1))
+
+
+def test_a_controller_of_ones_own_is_made_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
+    config = LedbatConfig.of_rfc6817()
+    register_controller(
+        "ledbat of rfc 6817", lambda packet_bytes, rng: Ledbat(packet_bytes=packet_bytes, config=config)
+    )
+    assert controller_names()[-1] == "ledbat of rfc 6817"
+    controller = make_controller("LEDBAT of RFC 6817", packet_bytes=1000, rng=random.Random(1))
+    controller.on_timeout(now=1.0)
+    assert controller.window == 2000  # MIN_CWND of the RFC
+
+
+@pytest.mark.parametrize(("name", "words"), [("reno", "already"), ("", "small letters"), ("Mine", "small letters")])
+def test_names_that_would_mislead_are_refused(name: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        register_controller(name, lambda packet_bytes, rng: Ledbat(packet_bytes=packet_bytes))
+    assert name not in controller_names() or name == "reno"

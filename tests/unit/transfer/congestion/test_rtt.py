@@ -57,8 +57,18 @@ def test_the_least_round_trip_is_forgotten_in_time_and_not_before() -> None:
     for now in range(1, 20):
         rtt.on_sample(0.3, now=float(now))
         ages[now] = rtt.min_s
-    assert all(ages[now] == 0.1 for now in range(1, 6))
-    assert all(ages[now] == 0.3 for now in range(16, 20))
+    assert [now for now, least in ages.items() if least == 0.1] == list(
+        range(1, 12)
+    )  # two halves of 5 s, by the second
+    assert [now for now, least in ages.items() if least == 0.3] == list(range(12, 20))
+
+
+@pytest.mark.parametrize(("silence_s", "least_s"), [(6.0, 0.1), (10.0, 0.1), (10.5, 0.3), (100.0, 0.3)])
+def test_what_is_older_than_a_silence_is_forgotten(silence_s: float, least_s: float) -> None:
+    rtt = RttEstimator(RttConfig(min_window_s=10.0))
+    rtt.on_sample(0.1, now=0.0)
+    rtt.on_sample(0.3, now=silence_s)
+    assert rtt.min_s == least_s
 
 
 @pytest.mark.parametrize("wrong", [-0.1, math.nan, math.inf])
