@@ -122,10 +122,8 @@ class LedbatPlusPlus:
         self._before = max(self._before, self._bytes)
         was = self._bytes if self._phase in (Phase.START, Phase.AVOID) else self._threshold
         self._threshold = max(was / 2, self._least())
-        if self._phase is Phase.START:
-            self._next_slowdown_at = now + FROZEN_ROUND_TRIPS * self._rtt_s
-        if self._phase is Phase.AVOID:
-            self._slowdown_at = now
+        if self._phase in (Phase.START, Phase.AVOID):
+            self._slowdown_at = now  # it is one, though not by choice
         self._phase = Phase.RAMP
         self._recovery_at = now
         self._set(self._least())

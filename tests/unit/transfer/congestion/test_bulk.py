@@ -30,11 +30,11 @@ class Told:
         self.losses: list[Loss] = []
         self.rates: list[tuple[float, bool]] = []
         self.limits: list[bool] = []
-        self.acked = 0
-        self.marked = 0
+        self.sent = self.acked = self.marked = 0
 
     def on_sent(self, size: int, *, in_flight: int, now: float) -> None:
         assert in_flight >= size > 0
+        self.sent += size
 
     def on_ack(self, ack: Acknowledgement, *, now: float) -> None:
         assert ack.rate is not None
@@ -69,6 +69,7 @@ def transfer(
     assert flow.done_at is not None
     assert flow.receiver.next_number == flow.receiver.received == flow.sender.stats.delivered == packets
     assert told.acked == packets * PAYLOAD
+    assert told.sent == flow.sender.stats.sent * PAYLOAD
     assert flow.sender.in_flight == 0
     assert flow.sender.next_timer() is None
     return flow, told

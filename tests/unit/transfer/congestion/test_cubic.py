@@ -158,6 +158,15 @@ def test_a_time_out_begins_anew_from_where_slow_start_ends() -> None:
     assert window == pytest.approx(max(49 + C * (driver.now - begin) ** 3, reno), rel=0.06)
 
 
+def test_what_is_sent_again_at_the_moment_of_the_loss_belongs_to_it() -> None:
+    driver = after_a_loss_at(100, rtt_s=0.1)
+    window, lost_at = driver.cubic.window, driver.now - 1e-6
+    driver.acknowledge(50, sent_at=lost_at)
+    assert (driver.cubic.window, driver.cubic.state) == (window, "recovery")
+    driver.acknowledge(50, sent_at=lost_at + 0.001)
+    assert driver.cubic.state == "avoidance"
+
+
 def test_one_window_of_losses_is_answered_once() -> None:
     driver = after_a_loss_at(100, rtt_s=0.1)
     window = driver.cubic.window
@@ -180,6 +189,7 @@ def test_time_without_need_of_the_window_does_not_count() -> None:
 
 def test_slow_start_ends_when_round_trips_grow() -> None:
     driver = Driver(Cubic(packet_bytes=PACKET), rtt_s=0.1)
+    assert driver.cubic.state == "slow start"
     assert [driver.round() for _ in range(4)] == pytest.approx([20, 40, 80, 160])
     driver.rtt_s = 0.14
     driver.round()

@@ -18,6 +18,7 @@ def a_round(hystart: HyStart, number: int, rtt_s: float, *, samples: int = 10) -
 
 def test_steady_round_trips_never_end_slow_start() -> None:
     hystart = HyStart()
+    assert hystart.divisor == 1
     assert [a_round(hystart, n, 0.1) for n in range(30)] == [1] * 30
     assert not hystart.is_over
 

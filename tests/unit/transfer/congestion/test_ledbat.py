@@ -241,3 +241,20 @@ def test_it_makes_room_for_reno_and_comes_back() -> None:
     assert reno.done_at < 19.0
     assert during[0] < 0.12 * sum(during)
     assert counts[25.0][0] - counts[20.0][0] > 0.9 * 5 * 1.25e6 / 1500
+
+
+def test_the_constants_of_the_rfc() -> None:
+    """BASE_HISTORY, CURRENT_FILTER, INIT_CWND, MIN_CWND, GAIN, TARGET of RFC 6817; the smallest gain there can be."""
+    config = LedbatConfig.of_rfc6817()
+    assert (config.base_minutes, config.latest_samples) == (10, 4)
+    assert (config.initial_packets, config.least_packets) == (2, 2)
+    assert (config.gain_bytes, config.target_s) == (None, 0.1)
+    assert LedbatConfig(gain_bytes=1).gain_bytes == 1
+
+
+@pytest.mark.parametrize(("config", "gain"), [(LedbatConfig(), 3000), (LedbatConfig.of_rfc6817(), 1400)])
+def test_the_gain_after_packets_have_grown(config: LedbatConfig, gain: int) -> None:
+    driver = settled(200, config)
+    driver.ledbat.on_packet_size(1400, now=driver.now)
+    before = driver.ledbat.window
+    assert driver.round(0.0) - before == pytest.approx(gain, rel=0.02)

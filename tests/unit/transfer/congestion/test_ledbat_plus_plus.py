@@ -146,6 +146,22 @@ def test_a_time_out_leaves_two_packets_and_a_ramp_to_half() -> None:
     assert driver.controller.window == pytest.approx(before / 2, rel=0.05)
 
 
+def test_a_time_out_in_the_first_slow_start_counts_as_a_slowdown() -> None:
+    driver = Driver(LedbatPlusPlus(packet_bytes=PACKET), base_s=0.12)
+    driver.now = 500.0
+    for _ in range(4):
+        driver.round(0.0)
+    begin = driver.now
+    driver.controller.on_timeout(now=driver.now)
+    driver.now += 0.2
+    while driver.controller.state == "slowdown ramp":
+        driver.round(0.0)
+    took_s = driver.now - begin
+    while driver.controller.state == "avoidance":
+        driver.round(0.0)
+    assert driver.now - begin == pytest.approx(10 * took_s, rel=0.05)
+
+
 def test_only_a_window_that_is_used_grows() -> None:
     driver = settled(40)
     before = driver.controller.window

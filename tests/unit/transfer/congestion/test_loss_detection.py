@@ -148,3 +148,17 @@ def test_one_probe_at_a_time() -> None:
     assert probe.on_delivered(7)
     probe.arm(rtt=rtt, packets_in_flight=5, is_recovering=False, rto_at=9.0, since=1.0)
     assert probe.at == pytest.approx(1.2)
+
+
+def test_a_recovery_lasts_until_all_that_was_sent_before_the_loss_was_found_is_settled() -> None:
+    detector, sent, rtt = LossDetector(), sendings(6), measured()
+    for order in (1, 2, 3):
+        deliver(detector, sent, order, now=0.13)
+    assert orders(detector.find_lost(sent, sacked=3, rtt=rtt, now=0.13)) == [0]
+    sent.append(Sending(6, 0.13))
+    deliver(detector, sent, 4, now=0.14)
+    detector.find_lost(sent, sacked=0, rtt=rtt, now=0.14)
+    assert detector.is_recovering  # 5 is on its way
+    deliver(detector, sent, 5, now=0.15)
+    detector.find_lost(sent, sacked=0, rtt=rtt, now=0.15)
+    assert not detector.is_recovering

@@ -48,6 +48,7 @@ def test_timers_that_are_a_little_late_cost_nothing_and_long_pauses_save_nothing
     pacer.set_rate(1e6, now=0.0)
     assert sum(size for _, size in sent_until(pacer, 1.0, late_s=0.001)) == pytest.approx(1e6, rel=0.01)
     assert pacer.budget(now=1000.0) == 2 * PACKET + 2000
+    assert pacer.budget(now=pacer.next_at + 0.0005) == pytest.approx(2 * PACKET + 500, abs=1)
 
 
 def test_without_a_rate_nothing_is_held_back() -> None:
@@ -78,6 +79,7 @@ def test_larger_packets_make_larger_runs() -> None:
 def test_settings_without_sense_are_refused() -> None:
     with pytest.raises(ValueError, match="negative"):
         PacerConfig(run_s=-1.0)
+    Pacer(packet_bytes=PACKET).set_rate(0.5, now=0.0)
     with pytest.raises(ValueError, match="positive"):
         Pacer(packet_bytes=PACKET).set_rate(0.0, now=0.0)
 

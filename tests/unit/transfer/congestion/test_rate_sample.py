@@ -98,3 +98,10 @@ def test_no_sample_is_faster_than_the_bottleneck(steps: list[tuple[float, int]],
             arriving.append((free_at + delay_s, flight))
     deliver(1e9)
     assert sampler.delivered_bytes == PACKET * sum(count for _, count in steps)
+
+
+def test_a_sender_that_has_nothing_to_send_at_first_is_limited_from_the_start() -> None:
+    sampler = RateSampler()
+    sampler.on_app_limited(in_flight=0)
+    assert sampler.is_app_limited
+    assert sampler.on_sent(PACKET, in_flight=PACKET, now=0.0).is_app_limited

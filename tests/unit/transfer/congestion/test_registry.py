@@ -17,6 +17,7 @@ def test_every_name_makes_a_controller_of_that_name(name: str) -> None:
     controller = make_controller(name.upper(), packet_bytes=1200, rng=random.Random(1))
     assert controller.name == name
     assert controller.window >= 1200
+    assert controller.needs_rate == name.startswith("bbr")
 
 
 def test_an_unknown_name_is_answered_with_those_there_are() -> None:

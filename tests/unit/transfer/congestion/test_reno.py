@@ -108,6 +108,18 @@ def test_after_a_long_silence_the_window_is_the_initial_one_again() -> None:
     assert reno.window == 10 * PACKET
 
 
+def test_on_long_paths_a_silence_is_four_round_trips() -> None:
+    reno = reno_with(40)
+    slow = ack(1, sent_at=0.0)
+    slow.smoothed_rtt_s = 2.0
+    reno.on_ack(slow, now=2.0)
+    reno.on_sent(PACKET, in_flight=2 * PACKET, now=3.0)
+    reno.on_sent(PACKET, in_flight=PACKET, now=10.9)
+    assert reno.window == 41 * PACKET
+    reno.on_sent(PACKET, in_flight=PACKET, now=19.0)
+    assert reno.window == 10 * PACKET
+
+
 def test_larger_packets_fit_into_the_window() -> None:
     reno = Reno(packet_bytes=PACKET)
     reno.on_timeout(now=1.0)
