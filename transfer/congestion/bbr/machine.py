@@ -44,7 +44,7 @@ class Machine:
         self.short = ShortTerm(config)
         self.long = LongTerm(config)
         self.cycle = ProbeCycle(config, rng)
-        self.probe_rtt = ProbeRtt(config)
+        self.probe_rtt = ProbeRtt(config.probe_rtt_duration_s)
         self.recovery = Recovery()
         self.undo = Undo()
         self.is_idle_restart = False

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from transfer.congestion.bbr.config import BbrConfig
-
 
 class ProbeRtt:
     """The clock of PROBE_RTT: it starts when so little is on its way as was asked for, and runs 200 ms and a round."""
 
-    __slots__ = ("_config", "_has_round", "_until")
+    __slots__ = ("_duration_s", "_has_round", "_until")
 
-    def __init__(self, config: BbrConfig) -> None:
-        self._config = config
+    def __init__(self, duration_s: float) -> None:
+        self._duration_s = duration_s
         self.begin()
 
     def begin(self) -> None:
@@ -22,7 +20,7 @@ class ProbeRtt:
         """Returns whether a round has to be begun: the clock has just started."""
         if self._until is None:
             if is_low:
-                self._until = now + self._config.probe_rtt_duration_s
+                self._until = now + self._duration_s
             return is_low
         self._has_round = self._has_round or is_round_start
         return False

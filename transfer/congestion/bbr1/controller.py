@@ -7,51 +7,17 @@ buffer with losses for everybody. It is here to be compared, and for links whose
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
 from enum import Enum
-from math import inf, log
+from math import inf
 from typing import ClassVar
 
+from transfer.congestion.bbr.probe_rtt import ProbeRtt
+from transfer.congestion.bbr.recovery import Recovery
+from transfer.congestion.bbr1.config import Bbr1Config
 from transfer.congestion.controller import Acknowledgement, Loss, RateSample
 from transfer.congestion.reno import initial_window
 from transfer.congestion.rounds import AppLimited, RoundCounter
 from transfer.congestion.windowed_filter import WindowedMax
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bbr1Config:
-    """The constants of draft-cardwell-iccrg-bbr-congestion-control-00, and of the paper, which are the same.
-
-    Attributes:
-        high_gain: of STARTUP, the least that doubles the rate each round; DRAIN paces by its inverse.
-        cwnd_gain: of PROBE_BW.
-        cycle: pacing gains of PROBE_BW, one shortest round trip each.
-        bandwidth_rounds: of the maximum filter of bandwidth.
-        min_rtt_filter_s: of the minimum filter of round trips, and the time between two PROBE_RTT.
-        probe_rtt_s: at the minimum window.
-        min_packets: the minimum window.
-        full_growth, full_rounds: the pipe is full when so many rounds grow by less than this factor.
-        min_packets_per_s: our own floor of the pacing rate, as in `BbrConfig`.
-    """
-
-    high_gain: float = 2 / log(2)
-    cwnd_gain: float = 2.0
-    cycle: tuple[float, ...] = (1.25, 0.75, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0)
-    bandwidth_rounds: int = 10
-    min_rtt_filter_s: float = 10.0
-    probe_rtt_s: float = 0.2
-    min_packets: int = 4
-    full_growth: float = 1.25
-    full_rounds: int = 3
-    min_packets_per_s: float = 1.0
-
-    def __post_init__(self) -> None:
-        if min(self.min_packets, self.bandwidth_rounds, self.full_rounds) < 1:
-            raise ValueError("windows and filters of BBR hold at least one packet or round")
-        if self.high_gain <= 1 or self.cwnd_gain <= 1 or self.full_growth <= 1 or self.min_packets_per_s <= 0:
-            raise ValueError("gains are above 1, min_packets_per_s above 0")
-        if len(self.cycle) < 2 or min(self.cycle) <= 0 or not min(self.cycle) < 1 < max(self.cycle):
-            raise ValueError("the cycle of gains has one above 1 and one below it")
 
 
 class State(Enum):
@@ -102,16 +68,13 @@ class BbrV1:
         self._phase = 0
         self._phase_at = 0.0
         # PROBE_RTT and idling
-        self._probe_rtt_until: float | None = None
-        self._has_probe_rtt_round = False
+        self._probe_rtt = ProbeRtt(self._config.probe_rtt_s)
         self._is_idle_restart = False
         # repairs
         self._in_flight = 0
         self._lost = 0  # since the last acknowledgement
-        self._repair_at: float | None = None
-        self._repaired_at: int | None = None  # after a time-out: delivered by then
+        self._recovery = Recovery()
         self._is_conserving = False
-        self._saved_window = 0
 
     # inputs
 
@@ -140,27 +103,26 @@ class BbrV1:
     def on_loss(self, loss: Loss, *, now: float) -> None:
         self._in_flight = loss.in_flight
         self._lost += loss.lost_bytes
-        is_first = self._repair_at is None
+        is_first = not self._recovery.is_active
         if is_first:
             self._save_window()
-        self._repair_at = now
-        if not is_first:
-            return
-        self._is_conserving = True
-        self._rounds.restart()
-        self._window = loss.in_flight + self._packet_bytes
+        self._recovery.on_loss(now=now)
+        if is_first:
+            self._is_conserving = True
+            self._rounds.restart()
+            self._window = loss.in_flight + self._packet_bytes
 
     def on_timeout(self, *, now: float) -> None:
         self._save_window()
-        if self._repaired_at is None:
-            self._repaired_at = self._rounds.delivered + self._in_flight
-        self._repair_at = now
+        self._recovery.on_timeout(delivered=self._rounds.delivered, in_flight=self._in_flight, now=now)
         self._is_conserving = False
         self._window = self._packet_bytes
         self._in_flight = 0
 
     def on_spurious_loss(self, *, now: float) -> None:
-        self._end_repair()
+        if self._recovery.is_active:
+            self._recovery.end()
+            self._restore_window()
 
     def on_app_limited(self, *, in_flight: int, now: float) -> None:
         self._in_flight = in_flight
@@ -280,7 +242,7 @@ class BbrV1:
             self._save_window()
             self._state = State.PROBE_RTT
             self._pacing_gain = self._cwnd_gain = 1.0
-            self._probe_rtt_until = None
+            self._probe_rtt.begin()
         if self._state is State.PROBE_RTT:
             self._stay_in_probe_rtt(now=now)
         if ack.rate is not None and ack.rate.delivered_bytes > 0:
@@ -288,21 +250,18 @@ class BbrV1:
 
     def _stay_in_probe_rtt(self, *, now: float) -> None:
         self._limited.mark(self._rounds.delivered, self._in_flight)
-        if self._probe_rtt_until is None:
-            if self._in_flight <= self._min_window:
-                self._probe_rtt_until = now + self._config.probe_rtt_s
-                self._has_probe_rtt_round = False
-                self._rounds.restart()
+        is_low = self._in_flight <= self._min_window
+        if self._probe_rtt.on_ack(is_low=is_low, is_round_start=self._rounds.is_start, now=now):
+            self._rounds.restart()
+        if not self._probe_rtt.is_done(now=now):
             return
-        self._has_probe_rtt_round = self._has_probe_rtt_round or self._rounds.is_start
-        if self._has_probe_rtt_round and now > self._probe_rtt_until:
-            self._min_rtt_at = now
-            self._window = max(self._window, self._saved_window)
-            if self._is_full:
-                self._enter_probe_bw(now=now)
-            else:
-                self._state = State.STARTUP
-                self._pacing_gain = self._cwnd_gain = self._config.high_gain
+        self._min_rtt_at = now
+        self._window = max(self._window, self._recovery.saved)
+        if self._is_full:
+            self._enter_probe_bw(now=now)
+        else:
+            self._state = State.STARTUP
+            self._pacing_gain = self._cwnd_gain = self._config.high_gain
 
     # the answer
 
@@ -320,8 +279,8 @@ class BbrV1:
             self._window = max(self._window - self._lost, self._packet_bytes)
         if self._is_conserving and self._rounds.is_start:
             self._is_conserving = False
-        if self._is_repaired(ack):
-            self._end_repair()
+        if self._recovery.on_ack(ack.sent_at, delivered=self._rounds.delivered):
+            self._restore_window()
         if self._is_conserving:
             self._window = max(self._window, ack.in_flight + ack.acked_bytes)
         else:
@@ -338,20 +297,10 @@ class BbrV1:
         self._window = max(self._window, self._min_window)
 
     def _save_window(self) -> None:
-        if self._repair_at is None and self._state is not State.PROBE_RTT:
-            self._saved_window = self._window
-        else:
-            self._saved_window = max(self._saved_window, self._window)
+        self._recovery.save(self._window, is_cut=self._state is State.PROBE_RTT)
 
-    def _is_repaired(self, ack: Acknowledgement) -> bool:
-        if self._repair_at is None or ack.sent_at <= self._repair_at:
-            return False
-        return self._repaired_at is None or self._rounds.delivered >= self._repaired_at
-
-    def _end_repair(self) -> None:
-        if self._repair_at is not None:
-            self._window = max(self._window, self._saved_window)
-        self._repair_at = self._repaired_at = None
+    def _restore_window(self) -> None:
+        self._window = max(self._window, self._recovery.saved)
         self._is_conserving = False
 
 
