@@ -21,7 +21,7 @@ from transfer.aio.utp.hub import UtpHub
 from transfer.datagrams.demultiplexer import DatagramClaim, DatagramPortConfig
 from transfer.utp.config import UtpConfig
 from transfer.utp.endpoint import UtpEndpoint
-from transfer.utp.packet import FIRST_BYTES, HEADER_BYTES
+from transfer.utp.packet import FIRST_BYTES
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -159,7 +159,12 @@ class UtpTransport:
         hub = self._port_hubs.get(port)
         if hub is None or hub.is_leaving:
             hub = self._port_hubs[port] = self._new_hub()
-            port.join(hub, CLAIM)
+            try:
+                port.join(hub, CLAIM)
+            except ValueError:
+                self._forget(hub)
+                reason = f"somebody else speaks uTP on the UDP port {port.address} already"
+                raise OSError(errno.EADDRINUSE, reason) from None
         return hub
 
     def _new_hub(self, *, is_private: bool = False) -> UtpHub:
@@ -239,8 +244,7 @@ def _name(hub: UtpHub) -> Address | None:
 
 
 CLAIM = DatagramClaim(
-    first_bytes=FIRST_BYTES,
-    accepts=lambda data, _: len(data) >= HEADER_BYTES,
+    first_bytes=FIRST_BYTES,  # and nothing else, so that runs stay whole
     takes_all_alone=True,
     max_share=256,
 )
