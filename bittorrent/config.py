@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bittorrent.dialling.config import DiallingConfig
-from bittorrent.dialling.paths import PathConfig
+from bittorrent.dialling.paths import TCP, UTP, PathConfig
 from bittorrent.dialling.reception import ReceptionConfig
 from bittorrent.dialling.turnover import TurnoverConfig
 from bittorrent.local_discovery import LocalDiscoveryConfig
@@ -14,6 +14,7 @@ from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.downloading.keeping import UnfinishedConfig
 from bittorrent.web_seed.core import WebSeedConfig
 from transfer.external_address import ExternalAddressConfig
+from transfer.utp.config import UtpConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +47,8 @@ class SessionConfig:
         tcp_congestion: which of the kernel's congestion controllers sends over the TCP transport that a session makes
             itself ("cubic", "bbr"); None leaves the system's choice.
         disk_threads: worker threads for hashing and files, at least one for each core.
-        paths: by which ways peers are called.
+        paths: by which ways peers are called. uTP is left out where the session has no UDP port for it.
+        utp: how uTP is spoken (BEP 29), on the UDP ports of the session; None: it is neither spoken nor answered.
         unfinished: how blocks of unfinished pieces are kept for the next start.
     """
 
@@ -72,7 +74,8 @@ class SessionConfig:
     peer: PeerConfig = field(default_factory=PeerConfig)
     swarm: SwarmConfig = field(default_factory=SwarmConfig)
     local_discovery: LocalDiscoveryConfig = field(default_factory=LocalDiscoveryConfig)
-    paths: PathConfig = field(default_factory=PathConfig)
+    paths: PathConfig = field(default_factory=lambda: PathConfig(paths=(TCP, UTP)))
+    utp: UtpConfig | None = field(default_factory=UtpConfig)
     turnover: TurnoverConfig = field(default_factory=TurnoverConfig)
     web_seed: WebSeedConfig = field(default_factory=WebSeedConfig)
     unfinished: UnfinishedConfig = field(default_factory=UnfinishedConfig)

@@ -156,6 +156,7 @@ class PeerStats:
         is_snubbed: it owes us data and has not sent any for long.
         connected_s: since when.
         held_up_by: what decides how fast it sends, as a value of `SlowReason`.
+        transport: what carries the bytes: "tcp", "utp", or "http" for a web seed.
         path: window, round-trip time and delivery rate of what we send it, as the carrier of the connection sees them;
             None where it does not tell (web seeds, systems other than Linux).
     """
@@ -176,6 +177,7 @@ class PeerStats:
     is_snubbed: bool
     connected_s: float
     held_up_by: str
+    transport: str = "tcp"
     path: PathStats | None = None
 
 

@@ -13,6 +13,11 @@ from transfer import CongestionControlError, available_congestion_controls, chec
 CHECKOUT = Path(os.environ.get("KAD_TESTS_CHECKOUT", Path(__file__).parents[1]))  # tox runs copies of the tests
 
 
+def is_long() -> bool:
+    """Whether this is a run for which nobody waits (`tox -e long`): everything has its full size."""
+    return os.environ.get("TOX_ENV_NAME", "").startswith("long")
+
+
 def is_ci() -> bool:
     """Whether everything that tests need has been installed, so that nothing may be left out in silence."""
     return os.environ.get("CI", "").lower() in ("1", "true")

@@ -47,11 +47,12 @@ class SwarmVictim:
         fast: bool = True,
         host: str | None = None,
         is_dialled: bool = False,
+        transport: str = "tcp",
         config: PeerConfig | None = None,
     ) -> Actor:
         """A peer connects; what it heard by then is waiting in `says`."""
         host = host or f"10.0.{len(self.core.peers)}.1"
-        return Actor(self, host, fast=fast, is_dialled=is_dialled, config=config or PeerConfig())
+        return Actor(self, host, fast=fast, is_dialled=is_dialled, transport=transport, config=config or PeerConfig())
 
     def later(self, seconds: float) -> None:
         """Time passes, and the timer fires."""
@@ -76,7 +77,9 @@ class SwarmVictim:
 class Actor:
     """One of its peers."""
 
-    def __init__(self, swarm: SwarmVictim, host: str, *, fast: bool, is_dialled: bool, config: PeerConfig) -> None:
+    def __init__(
+        self, swarm: SwarmVictim, host: str, *, fast: bool, is_dialled: bool, transport: str, config: PeerConfig
+    ) -> None:
         self.swarm = swarm
         self.core = PeerCore(
             handshake=handshake(LEFT_ID, fast=True), address=Address(host, 6881), config=config, now=swarm.now
@@ -86,7 +89,7 @@ class Actor:
         self._fill(handshake(b"-XX0000-" + number.to_bytes(12, "big"), fast=fast).to_bytes())
         assert isinstance(self.core.next_event(), HandshakeReceived)
         self.number = swarm.core.add_peer(
-            self.core, listen_port=6881, dht_port=None, is_dialled=is_dialled, now=swarm.now
+            self.core, listen_port=6881, dht_port=None, is_dialled=is_dialled, transport=transport, now=swarm.now
         )
 
     def leave(self) -> None:

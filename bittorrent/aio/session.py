@@ -25,7 +25,7 @@ from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.config import SessionConfig
 from bittorrent.dialling.connection_tally import ConnectionTally
 from bittorrent.dialling.ip_filter import IpFilter
-from bittorrent.dialling.paths import TCP
+from bittorrent.dialling.paths import TCP, UTP
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.dialling.reception import ReceptionCore
 from bittorrent.dialling.targets import TargetRule
@@ -109,7 +109,14 @@ class Session:
         self._transport = transport or TcpTransport(TcpConfig(congestion=self._config.tcp_congestion))
         self._transports = {TCP: self._transport}
         given = (datagrams,) if isinstance(datagrams, DatagramPort) else datagrams
-        self._sockets = SessionSockets(self._transport, given=given, dht=dht)
+        self._sockets = SessionSockets(
+            self._transport,
+            given=given,
+            dht=dht,
+            utp=self._config.utp,
+            needs_utp=self._config.paths.paths == (UTP,),
+            rng=self._rng,
+        )
         self._state_dir = Path(state_dir) if state_dir is not None else None
         self._claims = PathClaims()
         self._tally = ConnectionTally(
@@ -137,11 +144,14 @@ class Session:
     async def __aenter__(self) -> Self:
         if self._listener is not None:
             raise LocalProtocolError("a session can be entered only once; make a new one")
-        unknown = [str(path) for path in self._config.paths.paths if path not in self._transports]
+        unknown = [str(path) for path in self._config.paths.paths if path not in {*self._transports, UTP}]
         if unknown:
             raise ValueError(f"no transport for the path {', '.join(unknown)} of SessionConfig.paths")
         self._reception = Reception(self._guests, tally=self._tally, torrents=self.torrents, config=self._config.peer)
         await self._sockets.open(self._reception.new_connection, Address(self._host, self._port))
+        if self._sockets.utp is not None:
+            self._transports.setdefault(UTP, self._sockets.utp)
+        self._config = replace(self._config, paths=self._config.paths.among(self._transports))
         self._listener = self._sockets.listener
         self._executor = ThreadPoolExecutor(
             max(self._config.disk_threads, os.cpu_count() or 1), thread_name_prefix="disk"

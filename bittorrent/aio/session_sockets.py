@@ -1,4 +1,4 @@
-"""Where a session is reached: TCP, and UDP on the same port number for whatever is carried in datagrams."""
+"""Where a session is reached: TCP, and UDP on the same port number for uTP and whatever else is in datagrams."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ import asyncio
 import errno
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
+from random import Random
 from typing import TYPE_CHECKING
 
+from bittorrent.dialling.paths import TCP, UTP
 from kademlia_core.errors import NodeClosedError
 from transfer.address import Address
 from transfer.aio.datagram_port import DatagramPort
 from transfer.aio.tcp import TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
+from transfer.aio.utp.transport import UtpTransport
+from transfer.utp.config import UtpConfig
 
 if TYPE_CHECKING:
     from kademlia_core.aio.mainline.node import MainlineNode
@@ -28,10 +33,24 @@ class SessionSockets:
         transport: listens.
         given: None to take the node's and to bind what is missing.
         dht: the session's node, if it has one.
+        utp: how uTP is spoken on the UDP ports; None: not at all. Nor is it where `transport` is not TCP: that
+            may have a reason, such as a proxy.
+        needs_utp: without it nobody can be called.
+        rng: what uTP draws comes from it, if uTP is spoken.
+
+    Attributes:
+        utp: dials and listens on the UDP ports, where it is spoken, once this is open.
     """
 
     def __init__(
-        self, transport: StreamTransport, *, given: tuple[DatagramPort, ...] | None, dht: MainlineNode | None
+        self,
+        transport: StreamTransport,
+        *,
+        given: tuple[DatagramPort, ...] | None,
+        dht: MainlineNode | None,
+        utp: UtpConfig | None,
+        needs_utp: bool,
+        rng: Random,
     ) -> None:
         self.datagrams: tuple[DatagramPort, ...] = given or ()
         self._transport = transport
@@ -39,26 +58,35 @@ class SessionSockets:
         self._dht = dht
         self._own: list[DatagramPort] = []
         self._listener: Listener | None = None
+        self.utp: UtpTransport | None = None
+        self._utp_config = utp if isinstance(transport, TcpTransport) else None
+        self._needs_utp = needs_utp
+        self._rng = rng
 
     @property
     def listener(self) -> Listener:
         assert self._listener is not None
         return self._listener
 
-    async def open(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> None:
+    async def open(self, new_protocol: Callable[[str], asyncio.BaseProtocol], address: Address) -> None:
         """Listens; for port 0 on one that is free for UDP, too.
 
+        Args:
+            new_protocol: makes the protocol of a connection, given what carries it: "tcp" or "utp".
+
         Raises:
-            OSError: the address is taken, for TCP or for UDP, or not of this host; or a port that was given is closed.
+            OSError: the address is taken, for TCP or for UDP, or not of this host; or a port that was given is closed;
+                or there is no uTP though nobody can be called without.
         """
         for port in self.datagrams:
             if port.is_closing:
                 raise ConnectionAbortedError(f"the UDP port {port.address} is closed")
         for attempts_left in reversed(range(1 if address.port else FREE_PORT_ATTEMPTS)):
-            self._listener = await self._transport.listen(protocol_factory, address)
+            self._listener = await self._transport.listen(partial(new_protocol, TCP.transport), address)
             try:
                 if self._takes_own:
                     await self._take_ports(self._listener)
+                await self._open_utp(partial(new_protocol, UTP.transport))
                 return
             except BaseException as error:
                 self._listener.close()
@@ -68,11 +96,27 @@ class SessionSockets:
                     raise
 
     async def close_datagrams(self) -> None:
-        """Closes the ports that were bound here; the listener is closed before. Harmless twice."""
+        """Ends uTP, and closes the ports that were bound here; the listener is closed before. Harmless twice."""
+        if self.utp is not None:
+            await self.utp.aclose()
+            self.utp = None
         for port in self._own:
             port.close()
         for port in self._own:
             await port.wait_closed()
+
+    async def _open_utp(self, protocol_factory: Callable[[], asyncio.BaseProtocol]) -> None:
+        if self._utp_config is not None and self.datagrams:
+            rng = Random(self._rng.getrandbits(128))
+            utp = UtpTransport(*self.datagrams, config=self._utp_config, rng=rng)
+            try:
+                for port in self.datagrams:
+                    await utp.listen(protocol_factory, port.address)
+                self.utp = utp
+            except OSError:  # the ports are lent, and somebody else speaks uTP there already
+                await utp.aclose()
+        if self.utp is None and self._needs_utp:
+            raise OSError(errno.EPROTONOSUPPORT, "peers are called over uTP only, and there is no UDP port for it")
 
     async def _take_ports(self, listener: Listener) -> None:
         self._own, ports = [], []

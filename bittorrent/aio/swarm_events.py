@@ -6,6 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from bittorrent.dialling.paths import UTP
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.swarm.events import (
     DhtNodeFound,
@@ -48,6 +49,8 @@ class SwarmEvents:
                 if life.sources.web_seeds is not None:
                     life.sources.web_seeds.spoilt(server.url, index)
             case PeersNamed(peers):
+                for address in (address for address, flags in peers if PexFlags.UTP in flags):
+                    life.swarm.dialling.speaks(address, UTP.transport)  # before it is called
                 life.swarm.add_addresses([address for address, _ in peers], PeerSource.PEX)
                 for address, flags in peers:
                     life.swarm.peers.note_seed(address, PexFlags.SEED in flags)

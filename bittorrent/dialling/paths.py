@@ -6,7 +6,8 @@ A new way to reach a peer is one more `DialPath` in `PathConfig.paths`, and a tr
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Container
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from transfer.address import Address
@@ -29,6 +30,7 @@ class DialPath:
 
 
 TCP = DialPath(transport="tcp")
+UTP = DialPath(transport="utp")
 
 
 class PathFailure(Enum):
@@ -59,6 +61,10 @@ class PathConfig:
             raise ValueError("paths must name at least one, and none twice")
         if self.max_remembered < 1 or self.race_delay_s < 0:
             raise ValueError("max_remembered must be positive, and race_delay_s must not be negative")
+
+    def among(self, known: Container[DialPath]) -> PathConfig:
+        """Those of the paths that are known; at least one must be."""
+        return replace(self, paths=tuple(path for path in self.paths if path in known))
 
 
 class PathBook:

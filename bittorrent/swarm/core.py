@@ -85,12 +85,14 @@ class SwarmCore:
         listen_port: int | None,
         dht_port: int | None,
         is_dialled: bool = False,
+        transport: str = "tcp",
         now: float,
     ) -> int:
         """A connection whose handshakes are done; returns its number. It is introduced at once.
 
         Args:
             is_dialled: we opened it.
+            transport: what carries it, as `DialPath` has it.
         """
         self._at(now=now)
         self._numbers += 1
@@ -99,6 +101,7 @@ class SwarmCore:
             number=number,
             core=core,
             is_dialled=is_dialled,
+            transport=transport,
             config=self._config,
             limits=self.limits,
             now=now,

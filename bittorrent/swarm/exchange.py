@@ -76,6 +76,7 @@ class SwarmExchange:
             address = peer.reachable_at
             if address is not None and not peer.core.is_closed:
                 flags = PexFlags.SEED if is_seed(peer.number) else PexFlags(0)
+                flags |= PexFlags.UTP if peer.transport == "utp" else PexFlags(0)
                 connected[address] = flags | (PexFlags.REACHABLE if peer.is_dialled else PexFlags(0))
         for number in due:
             peer = self._peers[number]

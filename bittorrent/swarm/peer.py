@@ -47,6 +47,7 @@ class SwarmPeer:
         "sender",
         "sent_lately",
         "slot",
+        "transport",
         "upload",
         "upload_limiter",
         "uploaded_bytes",
@@ -59,6 +60,7 @@ class SwarmPeer:
         number: int,
         core: PeerCore,
         is_dialled: bool,
+        transport: str,
         config: SwarmConfig,
         limits: SwarmLimits,
         now: float,
@@ -66,6 +68,7 @@ class SwarmPeer:
         self.number = number
         self.core = core
         self.is_dialled = is_dialled  # we called it, so it can be called
+        self.transport = transport
         self.connected_at = now
         self.pipeline = RequestPipeline(config=config.pipeline, now=now)
         self.download = RateMeter()

@@ -106,5 +106,6 @@ def _peer(peer: SwarmPeer, picker: PiecePicker | None, path: PathStats | None, *
         is_snubbed=peer.pipeline.is_snubbed,
         connected_s=now - peer.connected_at,
         held_up_by=held_up_by(peer, picker, now=now).value,
+        transport=peer.transport,
         path=path,
     )

@@ -17,6 +17,7 @@ from fileshare.cli.network_options import (
     LocalOption,
     PeerOption,
     TcpCongestionOption,
+    UtpOption,
     WebSeedOption,
     parse_network_options,
 )
@@ -77,6 +78,7 @@ def get(
     ip_filter: IpFilterOption = None,
     allow_private: AllowPrivateOption = False,
     tcp_congestion: TcpCongestionOption = None,
+    utp: UtpOption = True,
     listen: ListenOption = None,
     wait: Annotated[
         bool,
@@ -120,6 +122,7 @@ def get(
             local=local,
             allow_private=allow_private,
             tcp_congestion=tcp_congestion,
+            utp=utp,
         ),
         select=parse_selection(select),
         sequential=sequential,

@@ -55,6 +55,14 @@ TcpCongestionOption = Annotated[
         " there are. Default: the system's choice.",
     ),
 ]
+UtpOption = Annotated[
+    bool,
+    typer.Option(
+        "--utp/--no-utp",
+        help="Call peers over uTP (BEP 29) as well when they do not answer over TCP, and take such calls, which is the"
+        " default.",
+    ),
+]
 AllowPrivateOption = Annotated[
     bool,
     typer.Option(
@@ -77,6 +85,7 @@ def parse_network_options(
     local: bool | None = None,
     allow_private: bool = False,
     tcp_congestion: str | None = None,
+    utp: bool = True,
 ) -> NetworkOptions:
     """The options as they were typed.
 
@@ -97,6 +106,7 @@ def parse_network_options(
         local=local,
         allow_private=allow_private,
         tcp_congestion=_checked_congestion(tcp_congestion),
+        utp=utp,
     )
 
 

@@ -16,6 +16,7 @@ from fileshare.cli.network_options import (
     LimitUpOption,
     LocalOption,
     TcpCongestionOption,
+    UtpOption,
     parse_network_options,
 )
 from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption
@@ -90,6 +91,7 @@ def seed(
     ip_filter: IpFilterOption = None,
     allow_private: AllowPrivateOption = False,
     tcp_congestion: TcpCongestionOption = None,
+    utp: UtpOption = True,
     listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -117,6 +119,7 @@ def seed(
             local=local,
             allow_private=allow_private,
             tcp_congestion=tcp_congestion,
+            utp=utp,
         ),
         super_seed=super_seed,
         goal=parse_goal(ratio, seed_time),

@@ -16,6 +16,7 @@ from fileshare.cli.network_options import (
     LocalOption,
     PeerOption,
     TcpCongestionOption,
+    UtpOption,
     WebSeedOption,
     parse_network_options,
 )
@@ -56,6 +57,7 @@ def stream(
     ip_filter: IpFilterOption = None,
     allow_private: AllowPrivateOption = False,
     tcp_congestion: TcpCongestionOption = None,
+    utp: UtpOption = True,
     listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -83,6 +85,7 @@ def stream(
             local=local,
             allow_private=allow_private,
             tcp_congestion=tcp_congestion,
+            utp=utp,
         ),
         file=file,
         directory=directory,

@@ -30,6 +30,7 @@ class NetworkOptions:
         ip_filter: hosts to have nothing to do with; `ip_filter_file` is where they were read from.
         local: look for peers in the local network; None: where that works.
         tcp_congestion: which of the kernel's congestion controllers sends over TCP; None leaves the system's choice.
+        utp: speak uTP beside TCP, on the same port.
         allow_private: whatever others name may lie in a private network (`bittorrent.dialling.targets`).
     """
 
@@ -42,6 +43,7 @@ class NetworkOptions:
     local: bool | None = None
     allow_private: bool = False
     tcp_congestion: str | None = None
+    utp: bool = True
 
     @asynccontextmanager
     async def open(
@@ -58,7 +60,12 @@ class NetworkOptions:
             bootstrap=self.bootstrap if uses_dht else None,
             peers=self.peers,
             download_dir=download_dir,
-            config=replace(config, allow_private=self.allow_private, tcp_congestion=self.tcp_congestion),
+            config=replace(
+                config,
+                allow_private=self.allow_private,
+                tcp_congestion=self.tcp_congestion,
+                utp=config.utp if self.utp else None,
+            ),
             state_dir=state_dir,
             ip_filter=self.ip_filter,
             local_discovery=self.local is not False,

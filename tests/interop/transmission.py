@@ -18,14 +18,18 @@ from transfer.address import Address
 class Transmission(Program):
     """A client at `address`, which seeds what it has until it is closed.
 
-    It never connects to an address of 127.0.0.0/8: somebody else has to call. Its DHT, local discovery and uTP are off.
+    It never connects to an address of 127.0.0.0/8: somebody else has to call. Its DHT and local discovery are off.
+
+    Args:
+        utp: whether it speaks uTP as well.
     """
 
     name = "transmission-daemon"
     package = "transmission-daemon"
 
-    def __init__(self) -> None:
+    def __init__(self, *, utp: bool = False) -> None:
         super().__init__()
+        self._utp = utp
         self._rpc = Address("127.0.0.1", free_port())
         self._session_id = ""
 
@@ -36,7 +40,8 @@ class Transmission(Program):
             *("--rpc-bind-address", self._rpc.host, "--port", str(self._rpc.port), "--no-auth"),
             *("--bind-address-ipv4", self.address.host, "--bind-address-ipv6", "::1"),
             *("--peerport", str(self.address.port), "--no-portmap"),
-            *("--no-dht", "--no-lpd", "--no-utp", "--encryption-tolerated", "--no-incomplete-dir"),
+            *("--no-dht", "--no-lpd", "--utp" if self._utp else "--no-utp"),
+            *("--encryption-tolerated", "--no-incomplete-dir"),
         )
 
     async def serves(self) -> bool:

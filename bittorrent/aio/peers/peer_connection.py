@@ -1,4 +1,4 @@
-"""One TCP connection to a peer: moves bytes between an asyncio transport and a `PeerCore`, and decides nothing."""
+"""One connection to a peer: moves bytes between an asyncio transport and a `PeerCore`, and decides nothing."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ class PeerConnection(ScatterProtocol):
         owner: told about everything; may change while the connection lives.
         handshake: ours on an outgoing connection, None on an incoming one.
         config: of the peer core.
+        transport: what carries it, as `DialPath` has it.
         server: what the other end stands for, if it is no peer but a web seed.
     """
 
@@ -49,9 +50,11 @@ class PeerConnection(ScatterProtocol):
         *,
         handshake: Handshake | None,
         config: PeerConfig,
+        transport: str = "tcp",
         server: ServerUrl | None = None,
     ) -> None:
         self.owner = owner
+        self.carrier = transport
         self.number = 0  # the number that `SwarmCore` gave it; 0 before that knows it
         self.ticket = 0  # the number that `DiallingCore` gave it; 0 before that knows it
         self.is_writable = True

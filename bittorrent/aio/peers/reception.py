@@ -45,9 +45,13 @@ class Reception:
         self._all_gone.set()
         self._closed = False
 
-    def new_connection(self) -> PeerConnection:
-        """The protocol factory of the listening socket."""
-        return PeerConnection(self, handshake=None, config=self._config)
+    def new_connection(self, transport: str = "tcp") -> PeerConnection:
+        """The protocol factory of what listens.
+
+        Args:
+            transport: what carries the connection.
+        """
+        return PeerConnection(self, handshake=None, config=self._config, transport=transport)
 
     async def aclose(self) -> None:
         """Ends what waits, and takes no connection any more."""

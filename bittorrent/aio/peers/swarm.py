@@ -148,10 +148,12 @@ class Swarm:
         That peer may say as much as it likes.
         """
         config = replace(self._config.peer, control_rate_per_s=1e6, control_burst=1e6)
-        return PeerConnection(self, handshake=self._handshake, config=config, server=server)
+        return PeerConnection(self, handshake=self._handshake, config=config, transport="http", server=server)
 
     def _new_call(self, call: Call) -> PeerConnection:
-        connection = PeerConnection(self, handshake=self._handshake, config=self._config.peer)
+        connection = PeerConnection(
+            self, handshake=self._handshake, config=self._config.peer, transport=call.path.transport
+        )
         connection.ticket = call.number
         return connection
 
@@ -286,6 +288,7 @@ class Swarm:
                     listen_port=self.listen_port,
                     dht_port=self.dht_port,
                     is_dialled=self.dialling.is_called(connection.ticket),
+                    transport=connection.carrier,
                     now=now,
                 )
                 self._connections[number] = connection

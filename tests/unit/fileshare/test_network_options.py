@@ -60,6 +60,7 @@ def test_everything_said() -> None:
         local=False,
         allow_private=True,
         tcp_congestion="reno" if sys.platform == "linux" else None,
+        utp=False,
     )
     assert options == NetworkOptions(
         listen=Address("127.0.0.1", 0),
@@ -69,6 +70,7 @@ def test_everything_said() -> None:
         local=False,
         allow_private=True,
         tcp_congestion="reno" if sys.platform == "linux" else None,
+        utp=False,
     )
 
 

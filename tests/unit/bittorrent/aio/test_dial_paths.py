@@ -140,6 +140,6 @@ def test_two_calls_that_are_accepted_at_the_same_time_leave_one_connection() -> 
 
 
 async def test_a_path_without_a_transport_is_an_error_of_one_line() -> None:
-    session = Session(config=SessionConfig(paths=PathConfig(paths=(TCP, UTP))))
-    with pytest.raises(ValueError, match=r"^no transport for the path utp/plain of SessionConfig\.paths$"):
+    session = Session(config=SessionConfig(paths=PathConfig(paths=(TCP, TCP_XOR, UTP))))
+    with pytest.raises(ValueError, match=r"^no transport for the path tcp/xor of SessionConfig\.paths$"):
         await session.__aenter__()

@@ -152,6 +152,16 @@ def test_each_peer_hears_of_the_others_that_can_be_called() -> None:
     assert heard(one) == [PexMessage((), (seed[0],))]
 
 
+def test_who_is_connected_over_utp_is_said_to_speak_it() -> None:
+    swarm = begun()
+    one, two = swarm.join(host="9.0.0.1"), swarm.join(host="9.0.0.2", transport="utp")
+    introduce(one)
+    introduce(two)
+    swarm.later(1.0)
+    assert heard(one) == [PexMessage(((Address("9.0.0.2", 6881), PexFlags.UTP),))]
+    assert heard(two) == [PexMessage(((Address("9.0.0.1", 6881), NONE),))]
+
+
 def test_who_switched_it_off_hears_nothing() -> None:
     swarm = begun()
     one, two = swarm.join(host="9.0.0.1"), swarm.join(host="9.0.0.2")
