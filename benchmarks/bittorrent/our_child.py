@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bittorrent.usage import cpu_s, peak_rss_bytes
-from bittorrent import Metainfo, Session, SessionConfig, Torrent, TorrentState
+from bittorrent import DialPath, Metainfo, PathConfig, Session, SessionConfig, Torrent, TorrentState
 from transfer import Layer, LayeredTransport, StreamTransport, TcpTransport
 
 
@@ -92,6 +92,8 @@ async def main(settings: dict[str, Any]) -> None:
     if "slots" in settings:
         choker = replace(config.swarm.choker, slots=settings["slots"])
         config = replace(config, swarm=replace(config.swarm, choker=choker))
+    if "path" in settings:
+        config = replace(config, paths=PathConfig(paths=(DialPath(transport=settings["path"]),)))
     transport: StreamTransport = TcpTransport()
     for _ in range(settings.get("layers", 0)):
         transport = LayeredTransport(transport, dial=lambda _: Layer(), accept=Layer)
