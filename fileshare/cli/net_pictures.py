@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from fileshare.charts.svg import Chart, Series
-from transfer.simulation import LabConfig, LabReport
+
+if TYPE_CHECKING:
+    from transfer.simulation import LabConfig, LabReport
 
 
 def all_controllers(about: str, reports: dict[str, LabReport]) -> Chart:
