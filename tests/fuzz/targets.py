@@ -43,6 +43,7 @@ from tests.fuzz.test_krpc_fuzz import SEEDS as KRPC_SEEDS
 from tests.fuzz.test_metainfo_fuzz import TORRENTS
 from tests.fuzz.test_peer_fuzz import CONFIG, GEOMETRY, INFO
 from tests.fuzz.test_resume_fuzz import VALID as RESUME
+from tests.fuzz.utp_target import run_utp, utp_seeds
 from tests.peer_pair import LEFT_ID, RIGHT_ID, handshake
 from transfer.address import Address
 from transfer.limits.source_limiter import RateLimitConfig
@@ -335,4 +336,5 @@ TARGETS = {
     "mse": Target(run_mse, mse_seeds),
     "peer": Target(run_peer, peer_seeds),
     "swarm": Target(run_swarm, swarm_seeds),
+    "utp": Target(run_utp, utp_seeds),
 }
