@@ -22,8 +22,8 @@ class UtpConfig:
         initial_rto_s, min_rto_s, max_rto_s: retransmission time-outs: 1 and 0.5 in BEP 29; they double.
         syn_timeout_s: until a SYN is sent again; it doubles.
         syn_attempts: SYNs before a dial times out.
-        progress_timeout_s: a peer that acknowledges nothing new for so long, though its window is open, is dead.
-        zero_window_timeout_s: the same while its window is closed.
+        silence_timeout_s: a peer that says nothing for so long, though something is on its way to it, is dead.
+        stall_timeout_s: so is one that talks, but acknowledges nothing new for so long, or keeps its window closed.
         idle_timeout_s: a connection on which nothing arrives for so long is dead. Ours tell one another that they live
             every `keep_alive_s`; libtorrent does not, but BitTorrent's own messages come every two minutes.
         keep_alive_s: after so long of sending nothing an acknowledgement goes out (libutp: 29, below the 30 of NATs).
@@ -35,7 +35,7 @@ class UtpConfig:
         max_resets_per_s: RESETs to strangers; nothing that is sent twice is worth more.
     """
 
-    congestion: str = "reno"
+    congestion: str = "ledbat"
     receive_buffer_bytes: int = 2 << 20
     send_buffer_min_bytes: int = 256 << 10
     send_buffer_max_bytes: int = 4 << 20
@@ -49,8 +49,8 @@ class UtpConfig:
     max_rto_s: float = 15.0
     syn_timeout_s: float = 3.0
     syn_attempts: int = 3
-    progress_timeout_s: float = 60.0
-    zero_window_timeout_s: float = 600.0
+    silence_timeout_s: float = 60.0
+    stall_timeout_s: float = 600.0
     idle_timeout_s: float = 600.0
     keep_alive_s: float = 29.0
     linger_s: float = 60.0
@@ -72,7 +72,7 @@ class UtpConfig:
         if not 0 < self.min_rto_s <= self.max_rto_s or not 0 < self.initial_rto_s <= self.max_rto_s:
             raise ValueError("0 < min_rto_s <= max_rto_s and 0 < initial_rto_s <= max_rto_s must hold")
         times = (
-            *(self.syn_timeout_s, self.progress_timeout_s, self.zero_window_timeout_s, self.idle_timeout_s),
+            *(self.syn_timeout_s, self.silence_timeout_s, self.stall_timeout_s, self.idle_timeout_s),
             *(self.keep_alive_s, self.linger_s, self.time_wait_s, self.half_open_s, self.probe_again_s),
         )
         if min(times) <= 0:

@@ -44,6 +44,7 @@ class Sender:
         "_delay",
         "_duplicates",
         "_ends",
+        "_heard_at",
         "_is_app_limited",
         "_is_paced",
         "_is_window_limited",
@@ -56,9 +57,11 @@ class Sender:
         "_progress_at",
         "_rate_at",
         "_rate_from",
+        "_recovery_end",
         "_rto_at",
         "_rtt",
         "_sampler",
+        "_suspected",
         "_tail_at",
         "delivery_rate",
         "half",
@@ -79,6 +82,8 @@ class Sender:
             RttConfig(initial_rto_s=config.initial_rto_s, min_rto_s=config.min_rto_s, max_rto_s=config.max_rto_s)
         )
         self._delay = OneWayDelay()
+        self._suspected = 0  # packets that were taken for lost in the last recovery, and have not turned up late
+        self._recovery_end = -1
         self._sampler = RateSampler() if controller.needs_rate else None
         self._pacer = Pacer(packet_bytes=self._mtu.datagram_bytes - HEADER_BYTES)
         self._ack = Acknowledgement(acked_bytes=0, in_flight=0, prior_in_flight=0, sent_at=0.0)
@@ -90,7 +95,7 @@ class Sender:
         self._tail_at: float | None = None
         self._persist_at: float | None = None
         self._persists = False  # a packet may leave though the other side has no room
-        self._progress_at = self._rate_at = now
+        self._progress_at = self._heard_at = self._rate_at = now
         self._rate_from = 0  # of what was delivered
         self.delivery_rate: float | None = None
         self.half = SendingHalf(first_sequence)
@@ -124,6 +129,7 @@ class Sender:
         if window >= self._mtu.datagram_bytes > self.peer_window and half.span == 1 and not half.acked | half.lost:
             half.on_not_sent([half.base])  # there was no room for it, and now there is
         self.peer_window = window
+        self._heard_at = now
         delay_s = self._delay.on_difference(difference_us, round_trip_s=rtt.smoothed_s + 4 * rtt.variation_s)
         if half.base == half.next:
             return
@@ -250,6 +256,14 @@ class Sender:
         assert self._rto_at is not None or self.half.base == self.half.next
         assert self.half.span <= self._config.max_packets_in_flight + 1
 
+    @property
+    def _rto_s(self) -> float:
+        """The time-out doubles each time, and is what it was as soon as something new is acknowledged.
+
+        Until there is a new sample, RFC 6298 would keep it; on a path that loses much there are hardly any.
+        """
+        return min(self._rtt.rto_s * (1 << min(self.timeouts, 10)), self._config.max_rto_s)
+
     # What leaves.
 
     def _again(self, allowed: int, *, now: float) -> Burst | None:
@@ -294,7 +308,7 @@ class Sender:
             if room < next_size:
                 if not self._persists:
                     if not half.span and self._persist_at is None:
-                        self._persist_at = now + self._rtt.rto_s
+                        self._persist_at = now + self._rto_s
                         self._progress_at = now
                     return None
             elif half.in_flight:
@@ -317,7 +331,7 @@ class Sender:
         in_flight = self.half.in_flight + size
         self._is_app_limited = False
         if self._rto_at is None:
-            self._rto_at = now + self._rtt.rto_s
+            self._rto_at = now + self._rto_s
         self._arm_tail(now=now)
         if not size:
             return None
@@ -336,8 +350,11 @@ class Sender:
         if told.probe_delivered:
             self._mtu.on_delivered(now=now)
             self._set_packet_size(now=now)
-        if told.is_spurious:
+        if told.late_packets:
             half.duplicates_needed = min(2 * half.duplicates_needed, MOST_DUPLICATES)
+            self._suspected -= told.late_packets
+            if not self._suspected:
+                controller.on_spurious_loss(now=now)
         self._note_lost(told, now=now)
         if now - self._rate_at >= RATE_S:
             self.delivery_rate = (half.delivered_bytes - self._rate_from) / (now - self._rate_at)
@@ -361,15 +378,19 @@ class Sender:
         if half.base == half.next:
             self._rto_at = self._tail_at = None
         else:
-            self._rto_at = now + rtt.rto_s
+            self._rto_at = now + self._rto_s
             self._arm_tail(now=now)
 
     def _note_lost(self, told: Delivered, *, now: float) -> None:
         half = self.half
         if told.probe_lost:
             self._mtu.on_lost(now=now)
-        if not told.lost_bytes:
+        if not told.lost_packets:
             return
+        if half.base > self._recovery_end:
+            self._suspected = 0
+            self._recovery_end = half.next
+        self._suspected += told.lost_packets
         if self._sampler is not None:
             self._sampler.on_lost(told.lost_bytes)
         loss, flight = self._loss, told.lost_flight
@@ -389,10 +410,10 @@ class Sender:
             self._mtu.on_lost(now=now)
         lost_bytes = half.in_flight
         half.on_timeout()
+        self._suspected, self._recovery_end = half.lost.bit_count(), half.next
         self.timeouts += 1
         self.total_timeouts += 1
-        self._rtt.on_timeout()
-        self._rto_at = now + self._rtt.rto_s
+        self._rto_at = now + self._rto_s
         self._tail_at = None
         if self.peer_window >= self._mtu.datagram_bytes and lost_bytes and not is_probe_alone:
             if self._sampler is not None:
@@ -403,11 +424,9 @@ class Sender:
             self._set_packet_size(now=now)
 
     def _check_progress(self, *, now: float) -> None:
-        config = self._config
-        has_room = self.peer_window >= self._mtu.datagram_bytes
-        limit = config.progress_timeout_s if has_room else config.zero_window_timeout_s
-        if now - self._progress_at >= limit:
-            self.is_stuck = True
+        config, stalled_s = self._config, now - self._progress_at
+        is_silent = now - self._heard_at >= config.silence_timeout_s and stalled_s >= config.silence_timeout_s
+        self.is_stuck = is_silent or stalled_s >= config.stall_timeout_s
 
     def _set_packet_size(self, *, now: float) -> None:
         size = self._mtu.datagram_bytes - HEADER_BYTES

@@ -54,15 +54,17 @@ class Delivered:
         rtt_s: of a packet that was sent once; None without one.
         lost_bytes: taken for lost because of it.
         lost_flight: the newest flight that lost something.
-        is_spurious: something had been taken for lost, and had only been late.
+        lost_packets: of these.
+        late_packets: had been taken for lost, and were only late.
         probe_delivered, probe_lost: what became of the probe of the path's MTU.
     """
 
     __slots__ = (
         "acked_bytes",
-        "is_spurious",
+        "late_packets",
         "lost_bytes",
         "lost_flight",
+        "lost_packets",
         "newest",
         "newest_sent_at",
         "prior_in_flight",
@@ -72,12 +74,12 @@ class Delivered:
     )
 
     def __init__(self) -> None:
-        self.acked_bytes = self.prior_in_flight = self.lost_bytes = 0
+        self.acked_bytes = self.prior_in_flight = self.lost_bytes = self.lost_packets = self.late_packets = 0
         self.newest: Flight | None = None
         self.lost_flight: Flight | None = None
         self.newest_sent_at = 0.0
         self.rtt_s: float | None = None
-        self.is_spurious = self.probe_delivered = self.probe_lost = False
+        self.probe_delivered = self.probe_lost = False
 
 
 class SendingHalf:
@@ -206,10 +208,10 @@ class SendingHalf:
             return None
         told = self._delivered
         told.prior_in_flight = self.in_flight
-        told.lost_bytes = 0
+        told.lost_bytes = told.lost_packets = 0
         told.lost_flight = None
         told.probe_lost = False
-        told.is_spurious = bool(new & self.lost)
+        told.late_packets = (new & self.lost).bit_count()
         size = self._bytes_of(new)
         on_way = new & ~self.lost if self.lost else new
         self.in_flight -= size if on_way == new else self._bytes_of(on_way)
@@ -243,9 +245,9 @@ class SendingHalf:
         if self.base == self.next or (self.lost | self.resent | self.acked) & 1:
             return None
         told = self._delivered
-        told.acked_bytes = told.lost_bytes = 0
+        told.acked_bytes = told.lost_bytes = told.lost_packets = told.late_packets = 0
         told.lost_flight = None
-        told.probe_lost = told.probe_delivered = told.is_spurious = False
+        told.probe_lost = told.probe_delivered = False
         self._lose(told, 1)
         return told
 
@@ -336,7 +338,7 @@ class SendingHalf:
             if repair is None:
                 continue
             if now - repair.sent_at < least_rtt_s:  # too soon: it was the first sending that arrived
-                told.is_spurious = True
+                told.late_packets += 1
             elif repair.sent_at >= told.newest_sent_at:
                 told.newest = repair
                 told.newest_sent_at = repair.sent_at
@@ -402,6 +404,7 @@ class SendingHalf:
         self.lost_bytes += size
         self.lost |= missing
         told.lost_bytes = size
+        told.lost_packets = missing.bit_count()
         first = missing & ~self.resent
         if first:
             flight = self._flight_of(self.base + first.bit_length() - 1)

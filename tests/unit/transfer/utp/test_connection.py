@@ -96,7 +96,7 @@ def test_a_reader_that_does_not_read_closes_the_window_and_says_when_it_opens() 
 
 
 def test_a_window_that_stays_closed_ends_the_connection() -> None:
-    way = Way(config=UtpConfig(receive_buffer_bytes=20_000, zero_window_timeout_s=100))
+    way = Way(config=UtpConfig(receive_buffer_bytes=20_000, stall_timeout_s=100))
     ours, theirs = way.pair()
     way.right.reads = False
     way.keeps = True
@@ -108,7 +108,7 @@ def test_a_window_that_stays_closed_ends_the_connection() -> None:
 
 
 def test_a_peer_that_vanishes_is_an_error_while_something_is_on_its_way() -> None:
-    way = Way(config=UtpConfig(progress_timeout_s=30))
+    way = Way(config=UtpConfig(silence_timeout_s=30))
     ours, _ = way.pair()
     way.fate = lambda _, __: []
     way.left.write(ours, b"is anybody there?")
