@@ -74,6 +74,7 @@ class Conversation(RuleBasedStateMachine):
             stall_timeout_s=1e7,
             idle_timeout_s=1e7,
             linger_s=1e6,
+            half_open_s=1e6,
         )
         self.way = Slow(config=config, seed=seed)
         self.content = random.Random(seed)

@@ -196,6 +196,7 @@ class UtpEndpoint:
                 if known is not None and known.send_id == number:
                     return known
             self._handshakes.forget(source, number)
+            self._handshakes.forget(source, number + 1 & 0xFFFF)
             self._strangers += 1
             return None
         begins = self._handshakes.complete(source, number, sequence, acked, now=now) if self.is_listening else None

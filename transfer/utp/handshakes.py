@@ -12,19 +12,20 @@ from transfer.utp.config import UtpConfig
 class Handshakes:
     """What strangers who sent a SYN have to say next to be taken for real.
 
-    The number that our answer begins with is made of who asked, so that a stranger who acknowledges it has heard it.
-    That makes memory unnecessary: a packet that acknowledges the right number tells all that a connection begins with.
-    As long as there is room each is remembered all the same, since then the first packets may come in any order, and
-    what is replayed when it is over makes no new connection.
+    As long as there is room each is remembered, with the random number that our answer began with: the first packets
+    may come in any order, and what is replayed when it is over makes no new connection. Without room the number is made
+    of who asked, so that no memory is needed: a stranger who acknowledges the right one has heard our answer, and its
+    first packet tells all that a connection begins with.
 
     Invariants:
         at most max_half_open are remembered
     """
 
-    __slots__ = ("_config", "_half_open", "_secret", "_stateless_until")
+    __slots__ = ("_config", "_half_open", "_rng", "_secret", "_stateless_until")
 
     def __init__(self, config: UtpConfig, rng: Random) -> None:
         self._config = config
+        self._rng = rng
         self._secret = rng.randbytes(16)
         self._half_open: dict[tuple[Hashable, int], tuple[int, int, float]] = {}  # the oldest first
         self._stateless_until = 0.0
@@ -40,13 +41,13 @@ class Handshakes:
         known = self._half_open.get(key)
         if known is not None and known[0] == sequence:
             return known[1]
-        number = self._number(source, receive_id, sequence, int(now // SLOT_S))
+        self._half_open.pop(key, None)
         self._forget_old(now=now)
-        if len(self._half_open) < self._config.max_half_open or known is not None:
-            self._half_open.pop(key, None)
-            self._half_open[key] = (sequence, number, now)
-        else:
+        if len(self._half_open) >= self._config.max_half_open:
             self._stateless_until = now + self._config.half_open_s
+            return self._number(source, receive_id, sequence, int(now // SLOT_S))
+        number = self._rng.getrandbits(16)
+        self._half_open[key] = (sequence, number, now)
         return number
 
     def complete(
