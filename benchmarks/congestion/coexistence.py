@@ -39,8 +39,8 @@ def trials(quick: bool) -> list[Trial]:
                     *(LabFlow(controller=other, start_s=0.1 * index) for index in range(count)),
                     LabFlow(controller="bbr1", start_s=2.0),
                 ),
-                duration_s=60.0 if quick else 400.0,
-                warm_up_s=20.0 if quick else 60.0,
+                duration_s=60.0 if quick else 200.0,
+                warm_up_s=20.0 if quick else 40.0,
             ),
         )
         for other in ("cubic", "reno")

@@ -38,7 +38,7 @@ def trials(quick: bool) -> list[Trial]:
                     LabFlow(controller=name, start_s=start_s, extra_delay_s=delay_s)
                     for start_s, delay_s in zip(starts_s, delays_s, strict=True)
                 ),
-                duration_s=10.0 if quick else 40.0,
+                duration_s=10.0 if quick else 30.0,
                 warm_up_s=4.0 if quick else 15.0,
                 course_s=5.0,
             ),

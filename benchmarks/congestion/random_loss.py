@@ -51,7 +51,7 @@ def rows(outcomes: Mapping[str, Outcome]) -> list[Row]:
     found: list[Row] = []
     for name in ("bbr1", "bbr"):
         for loss, share in _shares(outcomes, name):
-            what = f"{name}, {loss:.4%} loss: goodput of (1-p)C".replace(".0000%", "%")
+            what = f"{name}, {100 * loss:g} % loss: goodput of (1-p)C"
             if name == "bbr" and loss > LOSS_THRESHOLD:
                 found.append(row("C1", what, share, "{:.1%}", "v3 gives way above 2 % loss"))
             elif loss <= 0.05:
@@ -65,7 +65,7 @@ def rows(outcomes: Mapping[str, Outcome]) -> list[Row]:
     for name in ("reno", "cubic"):
         for loss, share in _shares(outcomes, name):
             mbit = share * MBIT_S * (1 - loss)
-            what = f"{name}, {loss:.4%} loss: Mbit/s".replace(".0000%", "%")
+            what = f"{name}, {100 * loss:g} % loss: Mbit/s"
             goal = PUBLISHED_MBIT.get(loss) if name == "cubic" else None
             if goal is None:
                 found.append(row("C1", what, mbit, "{:.2f}"))

@@ -22,7 +22,7 @@ def trials(quick: bool) -> list[Trial]:
             config=LabConfig(
                 data=line(mbit_s=100, delay_ms=100, queue_bytes=20_000),
                 flows=(LabFlow(controller=name),),
-                duration_s=20.0 if quick else 60.0,
+                duration_s=20.0 if quick else 30.0,
             ),
         )
         for name in ("cubic", "bbr1", "bbr")
@@ -33,7 +33,7 @@ def trials(quick: bool) -> list[Trial]:
             config=LabConfig(
                 data=line(mbit_s=100, delay_ms=50, queue_bdp=0.02),
                 flows=tuple(LabFlow(controller=name, start_s=0.139 * index) for index in range(count)),
-                duration_s=10.0 if quick else 30.0,
+                duration_s=10.0 if quick else 20.0,
                 warm_up_s=5.0,
             ),
         )
@@ -59,7 +59,7 @@ def trials(quick: bool) -> list[Trial]:
                 data=line(mbit_s=100, delay_ms=0.5, queue_bytes=250_000),
                 flows=tuple(LabFlow(controller=name, start_s=0.01 * index) for index in range(count)),
                 mark_bytes=3025,  # 242 us of 100 Mbit/s
-                duration_s=5.0 if quick else 10.0,
+                duration_s=5.0,
                 warm_up_s=1.0,
             ),
         )
