@@ -98,8 +98,11 @@ class Ledbat:
         return "yielding" if self.queue_s > self._config.target_s else "avoidance"
 
     def on_sent(self, size: int, *, in_flight: int, now: float) -> None:
-        """Sent after a long silence: what the window was says little now."""
+        """Sent after a long silence: what the window was says little now, and slow start leads back to it."""
         if in_flight <= size and now - self._last_sent_at > self._idle_s and self._bytes > self._initial_bytes:
+            if not self._is_starting:
+                self._threshold = self._bytes
+                self._is_starting = self._config.slow_start_until > 0
             self._set(float(self._initial_bytes))
         self._last_sent_at = now
 

@@ -80,9 +80,11 @@ class LedbatPlusPlus:
         return 1 / min(MAX_DIVISOR, math.ceil(2 * TARGET_S / base_s - _ROUNDING))
 
     def on_sent(self, size: int, *, in_flight: int, now: float) -> None:
-        """Sent after a long silence: what the window was says little now."""
+        """Sent after a long silence: what the window was says little now, and a ramp leads back to it."""
         if in_flight <= size and now - self._last_sent_at > self._idle_s and self._phase is not Phase.FROZEN:
-            self._set(float(LEAST_PACKETS * self._packet_bytes))
+            if self._phase is Phase.AVOID:
+                self._begin_ramp_to(self._bytes, now=now)
+            self._set(self._least())
         self._last_sent_at = now
 
     def on_ack(self, ack: Acknowledgement, *, now: float) -> None:
@@ -121,10 +123,7 @@ class LedbatPlusPlus:
         """Two packets, and a ramp to half of what the window was."""
         self._before = max(self._before, self._bytes)
         was = self._bytes if self._phase in (Phase.START, Phase.AVOID) else self._threshold
-        self._threshold = max(was / 2, self._least())
-        if self._phase in (Phase.START, Phase.AVOID):
-            self._slowdown_at = now  # it is one, though not by choice
-        self._phase = Phase.RAMP
+        self._begin_ramp_to(max(was / 2, self._least()), now=now)
         self._recovery_at = now
         self._set(self._least())
 
@@ -165,6 +164,13 @@ class LedbatPlusPlus:
             self._set(self._least())
         elif self._phase is Phase.FROZEN and now >= self._frozen_until:
             self._phase = Phase.RAMP
+
+    def _begin_ramp_to(self, window: float, *, now: float) -> None:
+        """What is no slowdown by choice counts as one: the queue emptied."""
+        self._threshold = window
+        if self._phase in (Phase.START, Phase.AVOID):
+            self._slowdown_at = now
+        self._phase = Phase.RAMP
 
     def _leave_start(self, *, now: float) -> None:
         if self._phase is Phase.START:

@@ -167,6 +167,14 @@ def test_what_is_sent_again_at_the_moment_of_the_loss_belongs_to_it() -> None:
     assert driver.cubic.state == "avoidance"
 
 
+def test_a_time_out_before_anything_was_acknowledged_sets_the_threshold() -> None:
+    cubic = Cubic(packet_bytes=PACKET)
+    cubic.on_sent(10 * PACKET, in_flight=10 * PACKET, now=0.0)
+    cubic.on_timeout(now=1.0)
+    assert cubic.window == PACKET
+    assert cubic.threshold == pytest.approx(7 * PACKET)
+
+
 def test_one_window_of_losses_is_answered_once() -> None:
     driver = after_a_loss_at(100, rtt_s=0.1)
     window = driver.cubic.window

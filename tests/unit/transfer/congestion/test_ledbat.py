@@ -258,3 +258,16 @@ def test_the_gain_after_packets_have_grown(config: LedbatConfig, gain: int) -> N
     driver.ledbat.on_packet_size(1400, now=driver.now)
     before = driver.ledbat.window
     assert driver.round(0.0) - before == pytest.approx(gain, rel=0.02)
+
+
+def test_after_a_long_silence_slow_start_leads_back_to_where_it_was() -> None:
+    driver = settled(40)
+    driver.ledbat.on_sent(PACKET, in_flight=2 * PACKET, now=driver.now)
+    driver.ledbat.on_sent(PACKET, in_flight=PACKET, now=driver.now + 0.9)
+    assert driver.ledbat.window == 40 * PACKET
+    driver.now += 3.0
+    driver.ledbat.on_sent(PACKET, in_flight=PACKET, now=driver.now)
+    assert (driver.ledbat.window, driver.ledbat.state) == (2 * PACKET, "slow start")
+    assert [driver.round(0.0) // PACKET for _ in range(4)] == [4, 8, 16, 32]
+    assert driver.round(0.0) == pytest.approx(40 * PACKET, abs=2 * PACKET)  # the rest of the round is avoidance
+    assert driver.ledbat.state == "avoidance"

@@ -162,6 +162,20 @@ def test_a_time_out_in_the_first_slow_start_counts_as_a_slowdown() -> None:
     assert driver.now - begin == pytest.approx(10 * took_s, rel=0.05)
 
 
+def test_after_a_long_silence_a_ramp_leads_back_to_where_it_was() -> None:
+    driver = settled(40, base_s=0.12)
+    before = driver.controller.window
+    driver.controller.on_sent(PACKET, in_flight=2 * PACKET, now=driver.now)
+    driver.now += 3.0
+    driver.controller.on_sent(PACKET, in_flight=PACKET, now=driver.now)
+    assert (driver.controller.window, driver.controller.state) == (2 * PACKET, "slowdown ramp")
+    assert [driver.round(0.0) for _ in range(4)] == pytest.approx([4, 8, 16, 32])
+    while driver.controller.state == "slowdown ramp":
+        driver.round(0.0)
+    assert driver.controller.state == "avoidance"
+    assert driver.controller.window == pytest.approx(before, rel=0.03)
+
+
 def test_only_a_window_that_is_used_grows() -> None:
     driver = settled(40)
     before = driver.controller.window
