@@ -14,7 +14,6 @@ from typing import ClassVar
 
 from transfer.congestion.bbr.config import BbrConfig
 from transfer.congestion.bbr.machine import Machine
-from transfer.congestion.bbr.table import CONTROL, State
 from transfer.congestion.controller import Acknowledgement, Loss, RateSample
 
 
@@ -52,9 +51,9 @@ class Bbr:
         sending = machine.sending
         self._in_flight = ack.in_flight
         if ack.rtt_s is not None:
-            sending.on_first_rtt(ack.rtt_s, CONTROL[State.STARTUP].pacing_gain)
+            sending.on_first_rtt(ack.rtt_s)
         machine.on_ack(ack, ack.rate or self._unknown(ack), now=now)
-        control = CONTROL[machine.state]
+        control = machine.control
         is_full = machine.pipe.was_full
         sending.pace(control.pacing_gain, machine.model.bw, is_full=is_full)
         if machine.recovery.on_ack(ack.sent_at, delivered=machine.rounds.delivered):
@@ -70,7 +69,7 @@ class Bbr:
             delivered_bytes=0,
             interval_s=0.0,
             lost_bytes=0,
-            sent_in_flight=ack.prior_in_flight,
+            sent_in_flight=0,
             prior_delivered=-1,
             delivered_total=delivered,
             is_app_limited=True,

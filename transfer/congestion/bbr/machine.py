@@ -35,7 +35,8 @@ class Machine:
     def __init__(self, config: BbrConfig, *, packet_bytes: int, rng: random.Random) -> None:
         self.config = config
         self.state = State.STARTUP
-        self.sending = Sending(config, packet_bytes=packet_bytes, startup_gain=CONTROL[State.STARTUP].pacing_gain)
+        self.control = CONTROL[self.state]
+        self.sending = Sending(config, packet_bytes=packet_bytes, startup_gain=self.control.pacing_gain)
         self.rounds = RoundCounter()
         self.limited = AppLimited()
         self.model = PathModel(config)
@@ -126,7 +127,7 @@ class Machine:
         return wanted + 2 * sending.packet_bytes if self.state is State.UP else wanted
 
     def window_cap(self) -> float:
-        cap = CONTROL[self.state].cap
+        cap = self.control.cap
         limit = self.short.inflight
         if cap is Cap.LONGTERM:
             limit = min(limit, self.long.inflight)
@@ -135,13 +136,14 @@ class Machine:
         return min(limit, self._probe_rtt_window()) if self.state is State.PROBE_RTT else limit
 
     def _probe_rtt_window(self) -> float:
-        half = self.model.bdp(CONTROL[State.PROBE_RTT].cwnd_gain, packet_bytes=self.sending.packet_bytes)
+        half = self.model.bdp(_HALF, packet_bytes=self.sending.packet_bytes)
         return max(half, self.sending.min_pipe)
 
     # states
 
     def _move(self, event: Event, *, now: float, rate: float = 0.0) -> None:
         self.state = TABLE[self.state][event]
+        self.control = CONTROL[self.state]
         if self.state is State.DRAIN:
             self._drain_began_in = self.rounds.count
         elif self.state is State.DOWN or event is Event.RTT_MEASURED:
@@ -280,3 +282,6 @@ class Machine:
     def _save(self) -> None:
         self.recovery.save(self.sending.window, is_cut=self.state is State.PROBE_RTT)
         self.undo.save(self.short, self.long)
+
+
+_HALF = CONTROL[State.PROBE_RTT].cwnd_gain  # looked up once: every acknowledgement in PROBE_RTT needs it

@@ -23,6 +23,7 @@ class Sending:
         "_has_rtt",
         "_initial_window",
         "_limited_now",
+        "_startup_gain",
         "pacing_rate",
         "packet_bytes",
         "was_limited",
@@ -33,6 +34,7 @@ class Sending:
         self._config = config
         self.packet_bytes = packet_bytes
         self.window = self._initial_window = initial_window(packet_bytes)
+        self._startup_gain = startup_gain
         self.pacing_rate = startup_gain * self.window / UNKNOWN_RTT_S
         self._has_rtt = False
         self._limited_now = False
@@ -48,11 +50,11 @@ class Sending:
     def min_pipe(self) -> int:
         return self._config.min_pipe_packets * self.packet_bytes
 
-    def on_first_rtt(self, rtt_s: float, startup_gain: float) -> None:
+    def on_first_rtt(self, rtt_s: float) -> None:
         """Paces by the first round trip, before anything is known of the bandwidth."""
         if not self._has_rtt and rtt_s > 0:
             self._has_rtt = True
-            self.pacing_rate = startup_gain * self._initial_window / rtt_s
+            self.pacing_rate = self._startup_gain * self._initial_window / rtt_s
 
     def note_limited(self, is_limited: bool, *, is_round_start: bool) -> None:
         if is_round_start:

@@ -18,7 +18,7 @@ from transfer.congestion.bbr.model import PathModel
 from transfer.congestion.bbr.recovery import Recovery
 from transfer.congestion.bbr.short_term import ShortTerm
 from transfer.congestion.bbr.table import CONTROL, CYCLE, PROBING, TABLE, Event, State
-from transfer.congestion.controller import Loss, RateSample
+from transfer.congestion.controller import Acknowledgement, Loss, RateSample
 
 CONFIG = BbrConfig()
 
@@ -380,6 +380,21 @@ class TestOnPaths:
         had = flow.delivered
         world.run(12.0)
         assert flow.delivered - had > 0.85 * path.rate * 3.0
+
+    def test_an_acknowledgement_without_a_sample_changes_no_estimate(self) -> None:
+        path = a_path()
+        world, flow, bbr = a_flow(path)
+        flow.start()
+        world.run(1.0)
+        machine = bbr.machine
+        machine.long.inflight = 30 * PACKET
+        before = (machine.model.max_bw, machine.rounds.count, machine.state)
+        ack = Acknowledgement(
+            acked_bytes=PACKET, in_flight=40 * PACKET, prior_in_flight=41 * PACKET, sent_at=world.now - 0.05
+        )
+        bbr.on_ack(ack, now=world.now)
+        assert (machine.model.max_bw, machine.rounds.count, machine.state) == before
+        assert machine.long.inflight == 30 * PACKET
 
     def test_packets_may_change_their_size(self) -> None:
         path = a_path()
