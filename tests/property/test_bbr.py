@@ -132,6 +132,7 @@ def check(controller: CongestionController) -> None:
 
 
 @pytest.mark.parametrize("name", MAKE)
+@settings(max_examples=50)
 @given(history=histories())
 def test_invariants_hold_whatever_it_is_told(name: str, history: list[tuple[object, ...]]) -> None:
     controller, told = MAKE[name](), Told()
@@ -141,7 +142,7 @@ def test_invariants_hold_whatever_it_is_told(name: str, history: list[tuple[obje
 
 
 @pytest.mark.parametrize("name", MAKE)
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(history=histories())
 def test_it_is_never_stuck(name: str, history: list[tuple[object, ...]]) -> None:
     """After any history the path is quiet: 30 s later nearly all of it is used."""
