@@ -30,8 +30,8 @@ class RateSample:
 
     @property
     def rate(self) -> float:
-        """Bytes a second; 0 when the interval says nothing."""
-        return self.delivered_bytes / self.interval_s if self.interval_s > 0 else 0.0
+        """Bytes a second; 0 when the interval says nothing: it is shorter than clocks can tell."""
+        return self.delivered_bytes / self.interval_s if self.interval_s > LEAST_INTERVAL_S else 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -149,3 +149,6 @@ class CongestionController(Protocol):
     def on_packet_size(self, packet_bytes: int, *, now: float) -> None:
         """Packets are of this size from now on (path-MTU discovery)."""
         ...
+
+
+LEAST_INTERVAL_S = 1e-7  # what is shorter is rounding, and dividing by it gives any rate

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from transfer.congestion.bbr.config import BbrConfig
 from transfer.congestion.bbr.machine import Machine
-from transfer.congestion.controller import Acknowledgement, Loss, RateSample
+from transfer.congestion.controller import LEAST_INTERVAL_S, Acknowledgement, Loss, RateSample
 
 
 class Bbr:
@@ -50,9 +50,11 @@ class Bbr:
         machine = self._machine
         sending = machine.sending
         self._in_flight = ack.in_flight
-        if ack.rtt_s is not None:
-            sending.on_first_rtt(ack.rtt_s)
-        machine.on_ack(ack, ack.rate or self._unknown(ack), now=now)
+        rtt_s = ack.rtt_s
+        if rtt_s is not None:
+            rtt_s = max(rtt_s, LEAST_INTERVAL_S)
+            sending.on_first_rtt(rtt_s)
+        machine.on_ack(ack, ack.rate or self._unknown(ack), rtt_s=rtt_s, now=now)
         control = machine.control
         is_full = machine.pipe.was_full
         sending.pace(control.pacing_gain, machine.model.bw, is_full=is_full)

@@ -53,7 +53,7 @@ class Machine:
 
     # inputs
 
-    def on_ack(self, ack: Acknowledgement, sample: RateSample, *, now: float) -> None:
+    def on_ack(self, ack: Acknowledgement, sample: RateSample, *, rtt_s: float | None, now: float) -> None:
         is_limited = sample.is_app_limited or self.limited.is_marked(sample.prior_delivered)
         self.short.on_ack(sample, acked=ack.acked_bytes, marked=ack.ce_bytes)
         self.rounds.on_ack(sample)
@@ -70,7 +70,7 @@ class Machine:
         self._check_startup(sample, now=now)
         self._check_drain(ack.in_flight, now=now)
         self._update_cycle(ack, sample, is_limited=is_limited, now=now)
-        self.min_rtt.update(ack.rtt_s, now=now)
+        self.min_rtt.update(rtt_s, now=now)
         self.model.min_rtt = self.min_rtt.value
         self._check_probe_rtt(ack.in_flight, now=now)
         if sample.delivered_bytes > 0:

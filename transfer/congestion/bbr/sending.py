@@ -52,7 +52,7 @@ class Sending:
 
     def on_first_rtt(self, rtt_s: float) -> None:
         """Paces by the first round trip, before anything is known of the bandwidth."""
-        if not self._has_rtt and rtt_s > 0:
+        if not self._has_rtt:
             self._has_rtt = True
             self.pacing_rate = self._startup_gain * self._initial_window / rtt_s
 

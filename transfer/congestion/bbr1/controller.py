@@ -14,7 +14,7 @@ from typing import ClassVar
 from transfer.congestion.bbr.probe_rtt import ProbeRtt
 from transfer.congestion.bbr.recovery import Recovery
 from transfer.congestion.bbr1.config import Bbr1Config
-from transfer.congestion.controller import Acknowledgement, Loss, RateSample
+from transfer.congestion.controller import LEAST_INTERVAL_S, Acknowledgement, Loss, RateSample
 from transfer.congestion.reno import initial_window
 from transfer.congestion.rounds import AppLimited, RoundCounter
 from transfer.congestion.windowed_filter import WindowedMax
@@ -172,8 +172,9 @@ class BbrV1:
 
     def _update_min_rtt(self, rtt_s: float | None, *, now: float) -> None:
         self._is_rtt_stale = now > self._min_rtt_at + self._config.min_rtt_filter_s
-        if rtt_s is None or rtt_s <= 0:
+        if rtt_s is None:
             return
+        rtt_s = max(rtt_s, LEAST_INTERVAL_S)
         if self._min_rtt == inf:
             self._pacing_rate = self._config.high_gain * self._initial_window / rtt_s
         if rtt_s <= self._min_rtt or self._is_rtt_stale:
