@@ -14,11 +14,14 @@ from tests.conformance.suite import CHECKS, run_check
 from transfer.address import Address
 from transfer.aio.tcp import TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
-from transfer.simulation import Link, Simulation, run
+from transfer.simulation import Link, SimulatedStreamConfig, Simulation, run
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 SLOW = Link(delay_s=0.02, rate_bytes_per_s=50e6)
+NARROW = Link(
+    delay_s=0.02, rate_bytes_per_s=5e6, queue_bytes=50_000, loss=0.01, reorder=0.02, duplicate=0.02, mtu_bytes=9000
+)
 BAD = Link(delay_s=0.02, jitter_s=0.02, loss=0.01)
 
 
@@ -45,13 +48,17 @@ def test_contract_on_one_host(check: str, plug: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("link", "over"), [(SLOW, None), (BAD, None), (SLOW, through_layer)], ids=["slow", "bad", "slow-layered"]
+    ("link", "over", "congestion"),
+    [(SLOW, None, None), (BAD, None, None), (SLOW, through_layer, None), (NARROW, None, "cubic")],
+    ids=["slow", "bad", "slow-layered", "in-packets"],
 )
 @pytest.mark.parametrize("check", CHECKS)
 def test_contract_between_hosts(
-    check: str, link: Link, over: Callable[[StreamTransport], StreamTransport] | None
+    check: str, link: Link, over: Callable[[StreamTransport], StreamTransport] | None, congestion: str | None
 ) -> None:
     async def scenario(simulation: Simulation) -> None:
+        simulation.set_congestion(congestion)
+
         @asynccontextmanager
         async def far_apart() -> AsyncIterator[Plug]:
             transport: StreamTransport = BetweenHosts(simulation)
@@ -60,7 +67,8 @@ def test_contract_between_hosts(
 
         await run_check(CHECKS[check], far_apart, time_limit_s=VIRTUAL_LIMIT_S)
 
-    run(scenario, link=link)
+    stream = SimulatedStreamConfig(controlled_window_bytes=262_144)  # as without a controller: less work for nothing
+    run(scenario, link=link, stream=stream)
 
 
 QUIET_S = 5.0

@@ -58,6 +58,8 @@ def choose_congestion_control(sock: socket.socket, name: str) -> None:
             allowed,
         ) from None
     except OSError as error:
+        if isinstance(error, TransferError):  # of a simulated socket, which names those that it knows
+            raise CongestionControlError(name, str(error), getattr(error, "known", ())) from None
         if error.errno not in (errno.ENOENT, errno.EINVAL):
             raise
         raise _unknown(name) from None

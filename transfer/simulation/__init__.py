@@ -15,7 +15,7 @@ from transfer.simulation.host import Host
 from transfer.simulation.lab.config import LabChange, LabConfig, LabFlow, LabOutage
 from transfer.simulation.lab.report import FlowReport, FlowSample, LabReport, jain
 from transfer.simulation.lab.run import run_lab
-from transfer.simulation.link import LatencyModel, Link
+from transfer.simulation.link import LatencyModel, Link, LinkModel
 from transfer.simulation.loop import SimulationLoop
 from transfer.simulation.nat import Firewall, Nat, NatKind
 from transfer.simulation.runner import Report, Run, RunConfig, Scenario, run, scenario
@@ -58,6 +58,7 @@ __all__ = [
     "LatencyModel",
     "LeakError",
     "Link",
+    "LinkModel",
     "LivelockError",
     "LogNormalLatency",
     "MatrixLatency",

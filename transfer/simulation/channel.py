@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from collections import deque
-from enum import Enum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 from zlib import crc32
 
-from transfer.simulation.host import Endpoint, Host
+from transfer.simulation.host import Endpoint
+from transfer.simulation.packets.flow import PacketFlow, known_controller
+from transfer.simulation.segments import HOST_DOWN, Kind, StreamEnd
 
 if TYPE_CHECKING:
     from transfer.simulation.faults import Fault
@@ -18,52 +19,33 @@ if TYPE_CHECKING:
     from transfer.simulation.scheduler import Scheduler
 
 
-class Kind(Enum):
-    """What a segment does when it arrives."""
-
-    OPEN = "open"
-    DATA = "data"
-    EOF = "eof"
-    RESET = "reset"
-
-
-class StreamEnd(Protocol):
-    """The end of a stream, as a channel sees it."""
-
-    host: Host
-
-    def receive_segment(self, kind: Kind, data: bytes) -> None:
-        """A segment has arrived."""
-        ...
-
-    def fail(self, error: OSError) -> None:
-        """What this end sends does not get through any more."""
-        ...
-
-
 class Channel:
     """From `sender` to `receiver`; the receiver may change (it is a listener until the connection is accepted).
 
-    There is no congestion control. A lost segment costs a round trip, and a time-out that doubles when it is lost
-    again. Before a transmitter with a full queue a segment waits for room, so flows share a bottleneck by turns.
-    While a fault or a dead host blocks the way, the first segment is tried again and again until `give_up_us`.
+    Without a congestion controller, which is the default, a lost segment costs a round trip, and a time-out that
+    doubles when it is lost again. Before a transmitter with a full queue a segment waits for room, so flows share a
+    bottleneck by turns. While a fault or a dead host blocks the way, the first segment is tried again and again until
+    `give_up_us`.
+
+    With a controller a `PacketFlow` carries all but a reset, which leaves at once.
     """
 
     __slots__ = (
         "_blocked_since_us",
         "_closed",
-        "_last_arrival_us",
-        "_network",
         "_queue",
         "_retry_us",
-        "_source",
-        "_target",
         "_turn_at",
         "_waiting",
+        "flow",
         "give_up_us",
         "is_opaque",
+        "last_arrival_us",
+        "network",
         "receiver",
         "sender",
+        "source",
+        "target",
     )
 
     def __init__(
@@ -80,14 +62,15 @@ class Channel:
         self.receiver = receiver
         self.give_up_us = give_up_us
         self.is_opaque = False  # encrypted with real randomness: see `tls`
-        self._network = network
-        self._source = source
-        self._target = target
+        self.network = network
+        self.source = source
+        self.target = target
         self._queue: deque[tuple[Kind, bytes]] = deque()
         self._waiting = False
         self._turn_at: Pipe | None = None
+        self.flow: PacketFlow | None = None  # with a congestion controller
         self._closed = False
-        self._last_arrival_us = 0
+        self.last_arrival_us = 0
         self._retry_us = MIN_TIMEOUT_US
         self._blocked_since_us = -1
 
@@ -95,6 +78,11 @@ class Channel:
         """Adds a segment behind everything sent before."""
         if self._closed:
             return
+        if self.flow is not None:
+            if kind is not Kind.RESET:
+                self.flow.send(kind, data)
+                return
+            self.flow.stop()
         self._queue.append((kind, data))
         if not self._waiting:
             self._transmit()
@@ -102,11 +90,34 @@ class Channel:
     def close(self) -> None:
         """Sends nothing any more; what is under way arrives."""
         self._closed = True
-        self._queue.clear()
+        self.forget()
 
     def forget(self) -> None:
         """The sender lost its memory: what it had not sent yet is gone."""
         self._queue.clear()
+        if self.flow is not None:
+            self.flow.stop()
+
+    def control(self, controller: str) -> None:
+        """From now on a congestion controller of that name decides when what leaves.
+
+        What was sent before arrives before; where another one was at work, all of it.
+
+        Raises:
+            UnknownControllerError: there is none.
+        """
+        if not self._closed and known_controller(controller) != self.controller:
+            self.flow = PacketFlow(self, known_controller(controller), before=self.flow)
+
+    @property
+    def controller(self) -> str | None:
+        """The name of the congestion controller; None: there is none."""
+        return self.flow.controller if self.flow is not None else None
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether something waits that is no business of a controller."""
+        return bool(self._queue)
 
     def resume(self) -> None:
         """A fault has ended, or a waiting time has passed."""
@@ -117,7 +128,7 @@ class Channel:
         """Tells the other side how many bytes its data has been read up to; overtakes the data of this direction."""
         if self._closed:
             return
-        network, sender, receiver = self._network, self.sender.host, self.receiver.host
+        network, sender, receiver = self.network, self.sender.host, self.receiver.host
         fault = network.verdict(sender, receiver) if network.faults else None
         acknowledgement = Acknowledgement(self, total)
         if fault is not None or not receiver.is_up:
@@ -131,7 +142,7 @@ class Channel:
         network.loop.scheduler.schedule(network.loop.scheduler.now_us + delay_us, acknowledgement)
 
     def _transmit(self) -> None:
-        network, sender, receiver = self._network, self.sender.host, self.receiver.host
+        network, sender, receiver = self.network, self.sender.host, self.receiver.host
         scheduler = network.loop.scheduler
         queue = self._queue
         while queue:
@@ -144,7 +155,7 @@ class Channel:
             self._blocked_since_us = -1
             self._retry_us = MIN_TIMEOUT_US
             link = network.link_between(sender, receiver)
-            size = (self._rounded(len(data)) if self.is_opaque else len(data)) + SEGMENT_HEADER_BYTES
+            size = (self.rounded(len(data)) if self.is_opaque else len(data)) + SEGMENT_HEADER_BYTES
             leaves_us = now_us
             pipes = [pipe for pipe in (sender.uplink, link.pipe(sender.index, receiver.index)) if pipe is not None]
             for pipe in pipes:
@@ -157,29 +168,32 @@ class Channel:
             delay_us = link.delay_us(sender.index, receiver.index)
             if link.loss and (losses := link.losses(size)):
                 delay_us += 2 * delay_us + max(MIN_TIMEOUT_US, 2 * delay_us) * ((1 << (losses - 1)) - 1)
-            arrives_us = max(leaves_us + delay_us, self._last_arrival_us)
-            self._last_arrival_us = arrives_us
+            arrives_us = max(leaves_us + delay_us, self.last_arrival_us)
+            self.last_arrival_us = arrives_us
             queue.popleft()
             shown, check = (0, 0) if self.is_opaque else (len(data), crc32(data))
-            network.note(kind.value, self._source, self._target, shown, check, arrives_us - now_us)
+            network.note(kind.value, self.source, self.target, shown, check, arrives_us - now_us)
             scheduler.schedule(arrives_us, Segment(self, kind, data))
+        if self.flow is not None:
+            self.flow.push()
 
     @staticmethod
-    def _rounded(size: int) -> int:
+    def rounded(size: int) -> int:
+        """What a size counts as where it may differ from run to run."""
         return -(-size // OPAQUE_STEP_BYTES) * OPAQUE_STEP_BYTES
 
     def _block(self, fault: Fault | None) -> None:
-        now_us = self._network.loop.scheduler.now_us
+        now_us = self.network.loop.scheduler.now_us
         self._waiting = True
         if fault is not None and fault.holds:
             fault.hold(Resume(self))
             return
         if self._blocked_since_us < 0:
             self._blocked_since_us = now_us
-        self._network.note(
+        self.network.note(
             self._queue[0][0].value,
-            self._source,
-            self._target,
+            self.source,
+            self.target,
             0 if self.is_opaque else len(self._queue[0][1]),
             0,
             fault.code if fault is not None else HOST_DOWN,
@@ -209,18 +223,18 @@ class Channel:
         else:
             pipe.queue.append(self)
         if not pipe.has_turn_scheduled:
-            Turn(pipe, self._network.loop.scheduler).schedule()
+            Turn(pipe, self.network.loop.scheduler).schedule()
 
     def _wait_until(self, at_us: int) -> None:
         self._waiting = True
-        self._network.loop.scheduler.schedule(at_us, Resume(self))
+        self.network.loop.scheduler.schedule(at_us, Resume(self))
 
     def bounce(self, kind: Kind, data: bytes) -> None:
         """A segment found the receiver switched off: it is sent again until it is answered or time is up."""
         if not self._closed:
             self._queue.appendleft((kind, data))
             if not self._waiting:
-                self._wait_until(self._network.loop.scheduler.now_us + self._retry_us)
+                self._wait_until(self.network.loop.scheduler.now_us + self._retry_us)
 
 
 class Segment:
@@ -242,7 +256,7 @@ class Segment:
             channel.bounce(self._kind, self._data)
             return
         if host.downlink is not None and not self._through_access:
-            scheduler = channel._network.loop.scheduler
+            scheduler = channel.network.loop.scheduler
             size = len(self._data) + SEGMENT_HEADER_BYTES
             room_us = host.downlink.room_at_us(size, scheduler.now_us)
             self._through_access = True
@@ -311,4 +325,3 @@ SEGMENT_HEADER_BYTES = 40  # IPv4 20 (RFC 791) + TCP 20 (RFC 9293), once for wha
 OPAQUE_STEP_BYTES = 512
 MIN_TIMEOUT_US = 200_000  # the shortest retransmission time-out of Linux
 LONG_TIMEOUT_US = 120_000_000  # RFC 6298, (2.5): a maximum, of at least 60 s
-HOST_DOWN = -5

@@ -8,10 +8,11 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, cast
 
-from transfer.simulation.channel import Channel, Kind
+from transfer.simulation.channel import Channel
 from transfer.simulation.datagrams import DatagramEndpoint, bind_datagram
 from transfer.simulation.handshake import Handshake
 from transfer.simulation.host import WILDCARDS, Endpoint
+from transfer.simulation.segments import Kind
 from transfer.simulation.server import Reception, StreamServer
 from transfer.simulation.signals import SignalCalls
 from transfer.simulation.socket_calls import SocketCalls
@@ -247,6 +248,7 @@ class NetworkCalls(SocketCalls, TransportCalls, SignalCalls, UnsupportedCalls):
             give_up_us=round(config.give_up_s * 1e6),
         )
         reception.attach(transport.channel)
+        transport.control(here.congestion or config.congestion)
         transport.channel.send(Kind.OPEN)
         transport.start(protocol, waiter)
         return transport, protocol

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from transfer.simulation.channel import HOST_DOWN
 from transfer.simulation.faults import FAULT_VERDICTS
 from transfer.simulation.network import VERDICTS
+from transfer.simulation.segments import HOST_DOWN
 from transfer.simulation.trace import Event
 
 

@@ -32,12 +32,14 @@ class Host:
         uplink: its access line in each direction, shared by all its traffic; None is an infinite one.
         downlink: see `uplink`.
         firewall: what it lets in; None lets in everything.
+        congestion: the congestion controller of what it sends over new connections; None: that of all hosts.
     """
 
     __slots__ = (
         "_next_port",
         "addresses",
         "boot",
+        "congestion",
         "connections",
         "disk",
         "downlink",
@@ -58,6 +60,7 @@ class Host:
         self.uplink: Pipe | None = None
         self.downlink: Pipe | None = None
         self.firewall: Firewall | None = None
+        self.congestion: str | None = None
         self.disk: Disk | None = None
         self.udp: dict[DatagramEndpoint, None] = {}
         self.listeners: dict[ListeningAddress, None] = {}

@@ -33,7 +33,7 @@ class Link:
             shares are `Simulation.set_access`.
         queue_bytes: packets waiting for the rate; one that does not fit any more is dropped (streams wait instead).
         loss: probability that a packet is lost on the line, whose time it has used then. Streams lose nothing and are
-            late instead.
+            late instead, unless they have a congestion controller (`Simulation.set_congestion`).
         loss_every: every so-many-th datagram between two hosts is lost, whatever `loss` says; 0: none.
         duplicate: probability that a datagram arrives twice.
         reorder: probability that a datagram is held back by `reorder_delay_s` and so overtaken.

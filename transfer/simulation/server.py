@@ -10,8 +10,9 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from transfer.simulation.channel import Channel, Kind
+from transfer.simulation.channel import Channel
 from transfer.simulation.host import Endpoint, Host, Realm
+from transfer.simulation.segments import Kind
 from transfer.simulation.sockets import SimulatedSocket
 from transfer.simulation.streams import SimulatedStream, SimulatedStreamConfig
 
@@ -51,6 +52,7 @@ class ListeningAddress:
             network, transport, channel.sender, local, remote, give_up_us=round(config.give_up_s * 1e6)
         )
         channel.receiver = transport
+        transport.control(self.socket.congestion or self.host.congestion or config.congestion)
         transport.start(context.run(self.server.protocol_factory))
         return transport
 
@@ -223,6 +225,9 @@ class Reception:
         elif kind is not Kind.EOF:
             back = Channel(self._network, self, channel.sender, self._local, self._remote, give_up_us=0)
             back.send(Kind.RESET)
+
+    def receive_room(self) -> None:
+        """Nothing waits here."""
 
     def fail(self, error: OSError) -> None:
         """The reset found no way back: the other side will find out by itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from transfer.simulation.disk import Disk, DiskConfig
@@ -13,6 +14,7 @@ from transfer.simulation.host import Host, canonical_ip, current_boot
 from transfer.simulation.link import Link, Pipe
 from transfer.simulation.nat import Firewall, Nat, NatKind
 from transfer.simulation.network import Network
+from transfer.simulation.packets.flow import known_controller
 from transfer.simulation.trace import NOBODY
 
 if TYPE_CHECKING:
@@ -116,6 +118,26 @@ class Simulation:
         found = self._host(host)
         found.uplink = Pipe(up_bytes_per_s, queue_bytes) if up_bytes_per_s is not None else None
         found.downlink = Pipe(down_bytes_per_s, queue_bytes) if down_bytes_per_s is not None else None
+
+    def set_congestion(self, controller: str | None, *hosts: HostLike) -> None:
+        """Which congestion controller decides when streams send, over connections that are made from now on.
+
+        With one, what a stream sends travels in packets that are lost, dropped by full queues and sent again, as those
+        of TCP are; without, as by default, a stream is late instead. `TcpConfig(congestion=…)` and `TCP_CONGESTION`
+        choose for one listener or one connection.
+
+        Args:
+            controller: a name of `transfer.congestion` such as "cubic"; None: none.
+            hosts: whose sending it is about; without any, that of all hosts for which nothing else was said.
+
+        Raises:
+            UnknownControllerError: there is none of that name.
+        """
+        name = known_controller(controller) if controller is not None else None
+        for host in hosts:
+            self._host(host).congestion = name
+        if not hosts:
+            self.loop.stream_config = replace(self.loop.stream_config, congestion=name)
 
     # Faults. Each begins at once and ends with its `with` block or with `heal()`.
 

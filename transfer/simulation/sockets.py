@@ -8,9 +8,11 @@ import socket
 import struct
 from typing import Any
 
+from transfer.congestion.registry import UnknownControllerError
 from transfer.simulation.errors import NotSimulatedError
 from transfer.simulation.host import Endpoint, canonical_ip, is_loopback, is_multicast
 from transfer.simulation.names import socket_name
+from transfer.simulation.packets.flow import known_controller
 from transfer.simulation.unsupported import unsupported
 
 
@@ -79,10 +81,22 @@ class SocketOptions:
         return isinstance(value, bytes | bytearray) and _is_loopback_interface(bytes(value))
 
 
-class SimulatedSocket:
-    """Names and options of a socket; sending and receiving go through the transport."""
+class UnknownCongestionError(UnknownControllerError, OSError):
+    """`setsockopt` with a congestion controller that there is none of: what Linux answers with ENOENT."""
 
-    __slots__ = ("_local", "_options", "_remote", "family", "proto", "type")
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.errno = errno.ENOENT
+
+
+class SimulatedSocket:
+    """Names and options of a socket; sending and receiving go through the transport.
+
+    Attributes:
+        congestion: the controller of what a stream sends, or of what a listener accepts; None: none was chosen.
+    """
+
+    __slots__ = ("_local", "_options", "_remote", "congestion", "family", "proto", "type")
 
     def __init__(
         self,
@@ -94,6 +108,7 @@ class SimulatedSocket:
         self.family = socket.AF_INET6 if ":" in local[0] else socket.AF_INET
         self.type = kind
         self.proto = socket.IPPROTO_TCP if kind == socket.SOCK_STREAM else socket.IPPROTO_UDP
+        self.congestion: str | None = None
         self._local = local
         self._remote = remote
         self._options = options if options is not None else SocketOptions()
@@ -112,10 +127,25 @@ class SimulatedSocket:
         return socket_name(*self._remote) if self._remote is not None else None
 
     def setsockopt(self, level: int, option: int, value: Any, length: int | None = None) -> None:
-        """Multicast groups are joined and left; other options are remembered, and most have no effect."""
+        """Multicast groups are joined and left; TCP_CONGESTION chooses one of `transfer.congestion`.
+
+        Other options are remembered, and most have no effect.
+
+        Raises:
+            OSError: a group that is none, or was never joined; a controller that is none.
+        """
+        if (level, option) == CONGESTION:
+            name = bytes(value).rstrip(b"\0").decode("utf-8", "replace")
+            try:
+                self.congestion = known_controller(name)
+            except UnknownControllerError:
+                raise UnknownCongestionError(name) from None
+            return
         self._options.set(level, option, value, length)
 
     def getsockopt(self, level: int, option: int, length: int = 0) -> Any:
+        if (level, option) == CONGESTION:
+            return (self.congestion or "").encode().ljust(16, b"\0")[:length]
         return option_value(self._options, self.type, level, option, length)
 
     def fileno(self) -> int:
@@ -177,6 +207,7 @@ def _known(level: int, *names: str) -> tuple[tuple[int, int], ...]:
     return tuple((level, getattr(socket, name)) for name in names if hasattr(socket, name))
 
 
+CONGESTION = next(iter(_known(socket.IPPROTO_TCP, "TCP_CONGESTION")), (socket.IPPROTO_TCP, 13))  # 13: Linux
 LOOPBACK_INDEX = 1  # as `socket.if_nameindex` has it
 BUFFER_BYTES = 212_992  # Linux: net.core.rmem_default
 JOINS = frozenset(

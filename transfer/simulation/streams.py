@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from transfer.aio.stream import Stream
 from transfer.flow.stream import Phase, StreamCore
-from transfer.simulation.channel import Channel, Kind
+from transfer.simulation.channel import Channel
 from transfer.simulation.host import Endpoint, Host
+from transfer.simulation.packets.flow import known_controller
+from transfer.simulation.segments import Kind
 from transfer.simulation.sockets import SimulatedSocket
 
 if TYPE_CHECKING:
@@ -30,12 +32,16 @@ class SimulatedStreamConfig:
 
     Args:
         window_bytes: what may be under way or unread at the other side; it bounds a flow to this much a round trip.
+        controlled_window_bytes: the same where a congestion controller decides what of it is used (Linux: `tcp_rmem`).
+        congestion: the congestion controller of hosts that have none of their own; None: nothing is controlled.
         segment_bytes: the most that travels as one event.
         connect_timeout_s: silence after which a connection attempt fails (Linux: 127 s).
         give_up_s: silence after which a connection fails that has something to send (Linux: about 924 s).
     """
 
     window_bytes: int = 262_144
+    controlled_window_bytes: int = 6 << 20
+    congestion: str | None = None
     segment_bytes: int = 16_384
     connect_timeout_s: float = 127.0
     give_up_s: float = 924.0
@@ -43,6 +49,10 @@ class SimulatedStreamConfig:
     def __post_init__(self) -> None:
         if not 0 < self.segment_bytes <= self.window_bytes // 4:
             raise ValueError("segment_bytes must be positive and at most a quarter of window_bytes")
+        if self.controlled_window_bytes < self.window_bytes:
+            raise ValueError("controlled_window_bytes must be at least window_bytes")
+        if self.congestion is not None:
+            known_controller(self.congestion)
         if self.connect_timeout_s <= 0 or self.give_up_s <= 0:
             raise ValueError("connect_timeout_s and give_up_s must be positive")
 
@@ -64,6 +74,7 @@ class SimulatedStream(Stream):
         "_reported_bytes",
         "_sent",
         "_server",
+        "_socket",
         "_started",
         "channel",
         "host",
@@ -83,7 +94,7 @@ class SimulatedStream(Stream):
         config: SimulatedStreamConfig,
         server: StreamServer | None = None,
     ) -> None:
-        sock = SimulatedSocket(socket.SOCK_STREAM, local, remote)
+        self._socket = sock = SimulatedSocket(socket.SOCK_STREAM, local, remote)
         extra = {"socket": sock, "sockname": sock.getsockname(), "peername": sock.getpeername()}
         super().__init__(StreamCore(), network.loop, extra, context)
         self.host = host
@@ -135,6 +146,12 @@ class SimulatedStream(Stream):
                 self._pump()
                 self._context.run(self._resume_if_drained)
 
+    def receive_room(self) -> None:
+        """The congestion controller lets more leave."""
+        if self._core.queue.size and self._core.phase is not Phase.ENDED:
+            self._pump()
+            self._context.run(self._resume_if_drained)
+
     def fail(self, error: OSError) -> None:
         """The connection is dead: what was sent does not arrive."""
         self._force_close(error)
@@ -150,6 +167,22 @@ class SimulatedStream(Stream):
         super().set_protocol(protocol)
         if isinstance(protocol, SSLProtocol):
             self.channel.is_opaque = True
+
+    def control(self, controller: str | None) -> None:
+        """What is sent from now on is up to this congestion controller; None: as it was.
+
+        Raises:
+            UnknownControllerError: there is none of that name.
+        """
+        if controller is not None:
+            self._socket.congestion = controller
+            self.channel.control(controller)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        """As asyncio's; "path_stats" is a `PathStats` of this moment where there is a congestion controller."""
+        if name == "path_stats":
+            return self.channel.flow.path_stats if self.channel.flow is not None else default
+        return super().get_extra_info(name, default)
 
     @property
     def unacknowledged_bytes(self) -> int:
@@ -189,14 +222,20 @@ class SimulatedStream(Stream):
 
     def _pump(self) -> None:
         """Sends what the window admits."""
-        queue, segment_bytes = self._core.queue, self._config.segment_bytes
+        queue, segment_bytes, channel = self._core.queue, self._config.segment_bytes, self.channel
+        window_bytes = self._config.window_bytes
+        if self._socket.congestion is not None:
+            window_bytes = self._config.controlled_window_bytes
+            channel.control(self._socket.congestion)
         while queue.size:
-            room = self._acknowledged + self._config.window_bytes - self._sent
+            room = self._acknowledged + window_bytes - self._sent
+            if channel.flow is not None and channel.flow.room_bytes < room:
+                room = channel.flow.room_bytes
             if room <= 0:
                 return
             piece = queue.take_whole(room if room < segment_bytes else segment_bytes)
             self._sent += len(piece)
-            self.channel.send(Kind.DATA, piece)
+            channel.send(Kind.DATA, piece)
         self._finish()
 
     def _send_end(self) -> None:
