@@ -73,6 +73,7 @@ class Loss:
         lost_bytes: of all of them.
         in_flight: bytes on their way without them.
         sent_at: when the newest of them was sent: a controller answers once to what was sent before its last answer.
+        prior_in_flight: bytes on their way before what gave them away, these included; 0: not known.
         sent_in_flight: bytes on their way when the newest of them had just been sent, itself included.
         lost_since_sent: bytes lost, these included, since it was sent.
         ranges: runs of packets, sent one after the other, that they are: what lay beside each other was lost at once.
@@ -82,10 +83,16 @@ class Loss:
     lost_bytes: int
     in_flight: int
     sent_at: float
+    prior_in_flight: int = 0
     sent_in_flight: int = 0
     lost_since_sent: int = 0
     ranges: int = 1
     is_app_limited: bool = False
+
+    @property
+    def flight(self) -> int:
+        """What was on its way: what has just been delivered beyond the hole is part of it (RFC 5681, FlightSize)."""
+        return max(self.prior_in_flight, self.in_flight + self.lost_bytes)
 
 
 class CongestionController(Protocol):

@@ -96,7 +96,7 @@ class Cubic:
         """To 0.7 of what was on its way, once for all that was sent before the last answer (section 4.6)."""
         self._in_flight = loss.in_flight
         if loss.sent_at > self._recovery_at:
-            self._reduce(loss.in_flight + loss.lost_bytes, now=now)
+            self._reduce(loss.flight, now=now)
 
     def on_timeout(self, *, now: float) -> None:
         """One packet, slow start to 0.7 of what was on its way, then the cubic from where that ends (section 4.8)."""

@@ -81,7 +81,7 @@ class Reno:
         """Halves, once for all that was sent before the last answer (RFC 6582; RFC 5681, equation 4)."""
         self._in_flight = loss.in_flight
         if loss.sent_at > self._recovery_at:
-            self._halve(loss.in_flight + loss.lost_bytes, now=now)
+            self._halve(loss.flight, now=now)
 
     def on_timeout(self, *, now: float) -> None:
         """One packet, then slow start to half of what was on its way; more time-outs keep that half (section 3.1)."""

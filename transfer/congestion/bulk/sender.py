@@ -47,6 +47,7 @@ class BulkSender:
         self._pacer = Pacer(packet_bytes=self._size, config=config.pacing)
         self._sampler = RateSampler() if controller.needs_rate else None
         self._ack = Acknowledgement(acked_bytes=0, in_flight=0, prior_in_flight=0, sent_at=0.0)
+        self._prior_in_flight = 0  # before the acknowledgement or the timer that is looked at
         self._is_window_limited = False
         self._is_held_by_pacer = False
         self._rto_at = math.inf
@@ -61,7 +62,7 @@ class BulkSender:
         """Takes one acknowledgement in. Afterwards `packets_to_send`."""
         board, detector, rtt, size = self._board, self._detector, self.rtt, self._size
         echo = ack.echo
-        prior_in_flight = board.in_flight * size
+        prior_in_flight = self._prior_in_flight = board.in_flight * size
         is_duplicate = ack.duplicates > self._duplicates
         if is_duplicate:
             self._duplicates = ack.duplicates
@@ -162,6 +163,7 @@ class BulkSender:
     def handle_timer(self, *, now: float) -> None:
         """Something may be due: losses, a probe, the time-out, a run that was held back. Then `packets_to_send`."""
         due = now + _ROUNDING_S
+        self._prior_in_flight = self._board.in_flight * self._size
         if self._detector.next_at is not None and self._detector.next_at <= due:
             self._find_lost(now=now)
         if self._rto_at <= due:
@@ -256,6 +258,7 @@ class BulkSender:
     def _tell_lost(self, lost: list[BulkPacket], *, now: float) -> None:
         newest, size = lost[-1], self._size
         loss = Loss(lost_bytes=len(lost) * size, in_flight=self._board.in_flight * size, sent_at=newest.sent_at)
+        loss.prior_in_flight = self._prior_in_flight
         loss.ranges = 1 + sum(b.order != a.order + 1 for a, b in pairwise(lost))
         if self._sampler is not None and newest.flight is not None:
             self._sampler.on_lost(loss.lost_bytes)

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from tests.unit.transfer.congestion.dumbbell import Dumbbell, Flow, Path
 from transfer.congestion.bulk.packets import BulkAck, BulkConfig, BulkPacket
+from transfer.congestion.bulk.receiver import BulkReceiver
 from transfer.congestion.bulk.sender import BulkSender
 from transfer.congestion.controller import Acknowledgement, Loss
+from transfer.congestion.reno import Reno
 
 PAYLOAD = BulkConfig().payload_bytes
 
@@ -236,3 +238,30 @@ def test_whatever_is_lost_late_or_overtaken_everything_arrives(
     assert flow.done_at is not None
     assert flow.receiver.received == flow.sender.stats.delivered == 60
     assert told.acked == 60 * PAYLOAD
+
+
+def test_half_of_the_flight_counts_what_was_delivered_beyond_the_hole() -> None:
+    """RFC 5681: the flight is what has not been acknowledged in sequence; each SACK lets one more packet leave."""
+    sender, receiver = BulkSender(Reno(packet_bytes=1448)), BulkReceiver()
+    _, *others = sender.packets_to_send(now=0.0)
+    assert len(others) == 9
+    for place, packet in enumerate(others[:3]):
+        ack = receiver.receive_packet(packet, now=0.1 + place / 1000)
+        assert ack is not None
+        sender.receive_acknowledgement(ack, now=0.2 + place / 1000)
+        sender.packets_to_send(now=0.2 + place / 1000)
+    assert sender.stats.lost == 1
+    assert sender.controller.window == 12 * 1448 // 2  # ten packets, and two more for those beyond the hole
+
+
+def test_losses_that_time_gives_away_are_part_of_the_flight_as_well() -> None:
+    sender, receiver = BulkSender(Reno(packet_bytes=1448), packets=10), BulkReceiver()
+    _, second, *_ = sender.packets_to_send(now=0.0)
+    ack = receiver.receive_packet(second, now=0.1)
+    assert ack is not None
+    sender.receive_acknowledgement(ack, now=0.2)
+    due = sender.next_timer()
+    assert due is not None
+    sender.handle_timer(now=due)
+    assert sender.stats.lost == 1
+    assert sender.controller.window == 9 * 1448 // 2
