@@ -21,6 +21,7 @@ QUICK = {
     "attack": ["--lookups", "20"],
     "bittorrent": ["--quick"],
     "congestion": ["--quick"],
+    "congestion_kernel": ["--quick"],
     "create": ["--mib", "64", "--runs", "1"],
     "dht_churn": ["--nodes", "40", "--minutes", "2"],
     "dht_latency": ["--lookups", "50"],
