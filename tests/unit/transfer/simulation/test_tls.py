@@ -51,8 +51,10 @@ async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     await writer.wait_closed()
 
 
-def test_tls_works_and_one_seed_is_one_run(contexts: tuple[Any, Any]) -> None:
+@pytest.mark.parametrize("congestion", [None, "cubic"])
+def test_tls_works_and_one_seed_is_one_run(contexts: tuple[Any, Any], congestion: str | None) -> None:
     async def scenario(simulation: Simulation) -> tuple[int, str | None]:
+        simulation.set_congestion(congestion)
         simulation.names["files.example"] = "10.0.0.1"
         with simulation.host("10.0.0.1"):
             server = await asyncio.start_server(_echo, "0.0.0.0", 443, ssl=contexts[0])
