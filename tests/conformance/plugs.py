@@ -168,15 +168,10 @@ async def memory_network(config: MemoryConfig, host: str) -> AsyncIterator[Plug]
 
 
 @asynccontextmanager
-async def utp_ipv4() -> AsyncIterator[Plug]:
+async def utp() -> AsyncIterator[Plug]:
+    """Over IPv6 and on shared ports: tests/unit/transfer/aio/test_utp.py."""
     async with UtpTransport(rng=random.Random(1)) as transport:
         yield Plug(transport, "127.0.0.1")
-
-
-@asynccontextmanager
-async def utp_ipv6() -> AsyncIterator[Plug]:
-    async with UtpTransport(rng=random.Random(2)) as transport:
-        yield Plug(transport, "::1")
 
 
 def through_layer(below: StreamTransport) -> LayeredTransport:
@@ -235,8 +230,7 @@ PLUGS: dict[str, Callable[[], AbstractAsyncContextManager[Plug]]] = {
     "tcp-ipv6": tcp_ipv6,
     "memory": memory,
     "narrow-memory": narrow_memory,
-    "utp-ipv4": utp_ipv4,
-    "utp-ipv6": utp_ipv6,
+    "utp": utp,
     "layered-tcp": layered_tcp,
     "layered-memory": layered_memory,
     "two-layers": two_layers,

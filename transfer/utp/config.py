@@ -12,6 +12,7 @@ class UtpConfig:
     Attributes:
         congestion: the controller of every connection, by its name in `transfer.congestion.registry`.
         receive_buffer_bytes: what one connection keeps of what it received and nobody read, holes included: its window.
+        max_received_bytes: what all connections of a socket keep together: many have smaller windows each.
         send_buffer_min_bytes, send_buffer_max_bytes: what one connection takes of what is written before it counts as
             waiting: twice the congestion window, but between these.
         max_packets_in_flight: a selective acknowledgement describes some 2,000 packets, so no more are on their way.
@@ -28,7 +29,8 @@ class UtpConfig:
             every `keep_alive_s`; libtorrent does not, but BitTorrent's own messages come every two minutes.
         keep_alive_s: after so long of sending nothing an acknowledgement goes out (libutp: 29, below the 30 of NATs).
         linger_s: after `close` the other side has so long to end its direction.
-        time_wait_s: how long an ended connection still answers to what is sent again.
+        last_words_s: after `close` and the other side's FIN, so long a silence passes for an acknowledgement of ours.
+        time_wait_s: how long the side that ended first still answers to what is sent again: longer than a time-out.
         max_connections: of one endpoint; a SYN beyond is refused with a RESET.
         max_half_open: SYNs remembered that were answered; beyond these, an answer carries all that has to be known.
         half_open_s: how long one is remembered.
@@ -37,6 +39,7 @@ class UtpConfig:
 
     congestion: str = "ledbat"
     receive_buffer_bytes: int = 2 << 20
+    max_received_bytes: int = 256 << 20
     send_buffer_min_bytes: int = 256 << 10
     send_buffer_max_bytes: int = 4 << 20
     max_packets_in_flight: int = 2000
@@ -54,7 +57,8 @@ class UtpConfig:
     idle_timeout_s: float = 600.0
     keep_alive_s: float = 29.0
     linger_s: float = 60.0
-    time_wait_s: float = 3.0
+    last_words_s: float = 10.0
+    time_wait_s: float = 20.0
     max_connections: int = 4096
     max_half_open: int = 512
     half_open_s: float = 30.0
@@ -63,6 +67,8 @@ class UtpConfig:
     def __post_init__(self) -> None:
         if not MIN_BUFFER_BYTES <= self.receive_buffer_bytes < 1 << 32:
             raise ValueError(f"receive_buffer_bytes must be at least {MIN_BUFFER_BYTES} and fit into 32 bits")
+        if self.max_received_bytes < self.max_connections * MIN_BUFFER_BYTES:
+            raise ValueError(f"max_received_bytes must hold {MIN_BUFFER_BYTES} for each of max_connections")
         if not MIN_BUFFER_BYTES <= self.send_buffer_min_bytes <= self.send_buffer_max_bytes:
             raise ValueError(f"{MIN_BUFFER_BYTES} <= send_buffer_min_bytes <= send_buffer_max_bytes must hold")
         if not 16 <= self.max_packets_in_flight <= self.max_packets_ahead <= 16_384:
@@ -73,7 +79,14 @@ class UtpConfig:
             raise ValueError("0 < min_rto_s <= max_rto_s and 0 < initial_rto_s <= max_rto_s must hold")
         times = (
             *(self.syn_timeout_s, self.silence_timeout_s, self.stall_timeout_s, self.idle_timeout_s),
-            *(self.keep_alive_s, self.linger_s, self.time_wait_s, self.half_open_s, self.probe_again_s),
+            *(
+                self.keep_alive_s,
+                self.linger_s,
+                self.last_words_s,
+                self.time_wait_s,
+                self.half_open_s,
+                self.probe_again_s,
+            ),
         )
         if min(times) <= 0:
             raise ValueError("every time must be positive")

@@ -78,6 +78,7 @@ class UtpConnection:
         "_has_closed",
         "_headers",
         "_heard_at",
+        "_knows_end",
         "_linger_at",
         "_must_ack",
         "_must_reset",
@@ -124,6 +125,7 @@ class UtpConnection:
         self._burst: Burst | None = None
         self._difference_us = 0
         self._advertised = config.receive_buffer_bytes
+        self._knows_end = True  # whoever acknowledges our FIN has heard that its own has arrived
         self._has_closed = self._discards = self._must_ack = self._must_reset = False
         self._heard_at = self._sent_at = now
         self._linger_at = self._confirm_at = math.inf
@@ -217,7 +219,8 @@ class UtpConnection:
         elif self.state is State.CONNECTED:
             sender = self.sender
             sender.handle_timer(now=now)
-            has_gone = self.receiving.has_ended and sender.only_fin_is_missing and sender.timeouts >= LAST_WORDS
+            has_gone = self._has_closed and self.receiving.has_ended and sender.only_fin_is_missing
+            has_gone = has_gone and now >= self._heard_at + self._config.last_words_s and sender.timeouts > 0
             if now >= self._linger_at or has_gone:
                 self._must_reset = not self.receiving.has_ended
                 self._end(Ending.CLEAN)
@@ -258,7 +261,7 @@ class UtpConnection:
         receiving = self.receiving
         receiving.unread_bytes -= size
         window = receiving.window
-        if window - self._advertised >= self._config.receive_buffer_bytes // 4 or (window and not self._advertised):
+        if window - self._advertised >= receiving.buffer_bytes // 4 or (window and not self._advertised):
             self._must_ack = True  # the other side may wait for it
 
     def close(self, *, now: float) -> None:
@@ -386,7 +389,10 @@ class UtpConnection:
             self.is_flushed = True
             self._linger_at = now + self._config.linger_s
         if self.receiving.has_ended:
-            self._linger_at = min(self._linger_at, now + self._config.time_wait_s)
+            if self._knows_end:
+                self._end(Ending.CLEAN)
+            else:
+                self._linger_at = min(self._linger_at, now + self._config.time_wait_s)
 
     def _end(self, ending: Ending) -> None:
         self.state = State.CLOSED
@@ -409,6 +415,8 @@ class UtpConnection:
     def _run_of(self, burst: Burst, *, now: float) -> Run:
         payloads = burst.payloads
         count = len(payloads)
+        if burst.is_fin and not self.receiving.has_ended:
+            self._knows_end = False
         template = self._header(FIN_BYTE if burst.is_fin else DATA_BYTE, NO_EXTENSION, 0, now=now)
         if burst.sequences is None:
             headers = self._headers.fill(template, burst.first_sequence & 0xFFFF, count)
@@ -436,4 +444,3 @@ class UtpConnection:
 
 CONFIRM_S = 1.0  # the side that dialled says again that it has heard the answer, as long as it hears nothing more …
 MOST_CONFIRMS = 3  # … but libtorrent does not answer to that, and need not
-LAST_WORDS = 3  # so often our FIN is sent again to a side that has ended, too, and may be gone

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from transfer.congestion.registry import make_controller
-from transfer.utp.config import MIN_DATAGRAM_BYTES, UtpConfig
+from transfer.utp.config import MIN_BUFFER_BYTES, MIN_DATAGRAM_BYTES, UtpConfig
 from transfer.utp.connection import UtpConnection
 from transfer.utp.delay import difference_us, timestamp_us
 from transfer.utp.handshakes import Handshakes
@@ -79,6 +79,7 @@ class UtpEndpoint:
         self._connections: dict[tuple[Hashable, int], UtpConnection] = {}
         self._resets_left = float(config.max_resets_per_s)
         self._resets_at = 0.0
+        self._share_bytes = config.receive_buffer_bytes
         self._accepted_total = self._dialled_total = self._malformed = self._strangers = self._refused = 0
 
     # Inputs.
@@ -128,6 +129,7 @@ class UtpEndpoint:
         key = (connection.address, connection.receive_id)
         if self._connections.get(key) is connection:
             del self._connections[key]
+            self._share_memory()
         self.touched.pop(connection, None)
 
     # Views.
@@ -217,7 +219,7 @@ class UtpEndpoint:
             self._reset(source, number, sequence, now=now)
             return
         ours = self._handshakes.answer(source, number + 1 & 0xFFFF, sequence, now=now)
-        window = self._config.receive_buffer_bytes
+        window = self._share_bytes
         fields = (number, timestamp_us(now=now), difference, window, ours, sequence)
         self.replies.append((HEADER.pack(STATE_BYTE, NO_EXTENSION, *fields), source))
 
@@ -257,7 +259,21 @@ class UtpEndpoint:
             now=now,
         )
         self._connections[address, receive_id] = connection
+        connection.receiving.buffer_bytes = self._share_bytes
+        self._share_memory()
         return connection
+
+    def _share_memory(self) -> None:
+        """Halves every connection's part when all of them could keep too much, and doubles it when far fewer do."""
+        config, number, share = self._config, len(self._connections), self._share_bytes
+        if share * number > config.max_received_bytes and share > MIN_BUFFER_BYTES:
+            share = max(share // 2, MIN_BUFFER_BYTES)
+        elif share < config.receive_buffer_bytes and 3 * share * number < config.max_received_bytes:
+            share = min(2 * share, config.receive_buffer_bytes)
+        if share != self._share_bytes:
+            self._share_bytes = share
+            for connection in self._connections.values():
+                connection.receiving.buffer_bytes = share
 
 
 MAX_ID_TRIES = 100

@@ -16,6 +16,7 @@ class ReceivingHalf:
         mask: bit i says that the packet `expected + 1 + i` is here already: what a selective acknowledgement tells.
         chunks: payloads in order that nobody has taken yet.
         unread_bytes: in `chunks`, and what was taken from there and not yet read.
+        buffer_bytes: how much may wait, in order or behind a hole. It may become less than what waits already.
         has_ended: everything up to the other side's FIN is in `chunks` or was taken.
 
     Invariants:
@@ -26,9 +27,9 @@ class ReceivingHalf:
     __slots__ = (
         "_ahead",
         "_ahead_bytes",
-        "_buffer_bytes",
         "_fin",
         "_max_ahead",
+        "buffer_bytes",
         "chunks",
         "expected",
         "has_ended",
@@ -45,7 +46,7 @@ class ReceivingHalf:
         self._ahead: dict[int, memoryview | bytes] = {}
         self._ahead_bytes = 0
         self._fin: int | None = None
-        self._buffer_bytes = config.receive_buffer_bytes
+        self.buffer_bytes = config.receive_buffer_bytes
         self._max_ahead = config.max_packets_ahead
 
     def receive(self, sequence: int, data: bytes, start: int, end: int) -> bool:
@@ -53,7 +54,7 @@ class ReceivingHalf:
         distance = sequence - self.expected
         if distance == 0 and not self.has_ended:
             size = end - start
-            if self.unread_bytes and self.unread_bytes + size > self._buffer_bytes:
+            if self.unread_bytes and self.unread_bytes + size > self.buffer_bytes:
                 return False
             if size:
                 self.chunks.append(memoryview(data)[start:end] if size != len(data) else data)
@@ -66,7 +67,7 @@ class ReceivingHalf:
         """Packets with sequence numbers in a row, each header without extensions; False if they told nothing new."""
         distance = sequence - self.expected
         size = len(data) - HEADER_BYTES * count
-        if distance == 0 and self._fin is None and self.unread_bytes + size <= self._buffer_bytes:
+        if distance == 0 and self._fin is None and self.unread_bytes + size <= self.buffer_bytes:
             view = memoryview(data)
             self.chunks += [
                 view[start : start + segment_bytes - HEADER_BYTES]
@@ -111,7 +112,7 @@ class ReceivingHalf:
     @property
     def window(self) -> int:
         """What the other side may have on its way: room for a whole packet at least, or 0."""
-        room = self._buffer_bytes - self.unread_bytes - self._ahead_bytes
+        room = self.buffer_bytes - self.unread_bytes - self._ahead_bytes
         return room if room >= LEAST_WINDOW_BYTES else 0
 
     @property
@@ -124,8 +125,8 @@ class ReceivingHalf:
             self.expected + 1 + bit for bit in range(self.mask.bit_length()) if self.mask >> bit & 1
         }
         assert len(self._ahead) <= self._max_ahead
-        assert self._ahead_bytes == sum(map(len, self._ahead.values())) <= self._buffer_bytes
-        assert sum(map(len, self.chunks)) <= self.unread_bytes <= self._buffer_bytes + 65_536
+        assert self._ahead_bytes == sum(map(len, self._ahead.values()))
+        assert sum(map(len, self.chunks)) <= self.unread_bytes
         assert not self.has_ended or not self.mask
 
     def _keep(self, sequence: int, payload: bytes) -> bool:
@@ -133,7 +134,7 @@ class ReceivingHalf:
         bit = sequence - self.expected - 1
         if bit >= self._max_ahead or self.mask >> bit & 1 or (self._fin is not None and sequence >= self._fin):
             return False
-        if self.unread_bytes + self._ahead_bytes + len(payload) > self._buffer_bytes:
+        if self.unread_bytes + self._ahead_bytes + len(payload) > self.buffer_bytes:
             return False
         self._ahead[sequence] = payload
         self._ahead_bytes += len(payload)

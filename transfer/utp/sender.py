@@ -10,10 +10,11 @@ from transfer.congestion.rtt import RttConfig, RttEstimator
 from transfer.datagrams.runs import Buffer
 from transfer.utp.config import UtpConfig
 from transfer.utp.delay import OneWayDelay
+from transfer.utp.flights import Delivered
 from transfer.utp.outgoing import Outgoing
 from transfer.utp.packet import HEADER_BYTES, MAX_RUN
 from transfer.utp.path_mtu import PathMtu
-from transfer.utp.sending import DUPLICATES, Delivered, SendingHalf
+from transfer.utp.sending import DUPLICATES, SendingHalf
 from transfer.utp.values import Burst
 
 
@@ -193,6 +194,7 @@ class Sender:
             return self._sent([b""], now=now, is_fin=True)
         if not self._is_app_limited and half.in_flight < controller.window:
             self._is_app_limited = True
+            self._is_window_limited = False
             controller.on_app_limited(in_flight=half.in_flight, now=now)
             if self._sampler is not None:
                 self._sampler.on_app_limited(in_flight=half.in_flight)
@@ -296,7 +298,7 @@ class Sender:
         size = self._mtu.datagram_bytes - HEADER_BYTES
         probe = self._mtu.next_probe(now=now) - HEADER_BYTES
         most = self._config.max_packets_in_flight - half.span
-        if 0 < probe <= min(allowed, room, outgoing.size) and most > 0:
+        if 0 < probe <= min(room, outgoing.size) and allowed >= size and most > 0:  # once it may go beyond the window
             self._mtu.on_sent(probe + HEADER_BYTES)
             half.probe = half.next
             return self._sent(outgoing.take(probe, 1), now=now, is_probe=True)
@@ -306,6 +308,7 @@ class Sender:
             if most <= 0:
                 return None
             if room < next_size:
+                self._is_window_limited = False
                 if not self._persists:
                     if not half.span and self._persist_at is None:
                         self._persist_at = now + self._rto_s
@@ -374,7 +377,6 @@ class Sender:
             if self._sampler is not None and told.newest is not None and isinstance(told.newest.tag, RateTag):
                 ack.rate = self._sampler.on_ack(told.acked_bytes, told.newest.tag, min_rtt_s=rtt.min_s, now=now)
             controller.on_ack(ack, now=now)
-            self._is_window_limited = False
         if half.base == half.next:
             self._rto_at = self._tail_at = None
         else:

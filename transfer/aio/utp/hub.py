@@ -23,17 +23,22 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 class UtpHub(RunProtocol):
     """Drives a `UtpEndpoint` on a datagram transport, of its own or a member of a port.
 
-    It leaves the transport as soon as nobody listens and no connection is left.
+    On a transport of its own it leaves as soon as nobody listens and no connection is left; on a port of others it
+    stays, to tell who calls that nobody listens.
 
     Args:
+        stays: whether the transport is of others.
         is_private: the socket is for the one connection that is dialled with it.
         on_gone: called when it has left.
     """
 
-    def __init__(self, core: UtpEndpoint, *, is_private: bool, on_gone: Callable[[UtpHub], object]) -> None:
+    def __init__(
+        self, core: UtpEndpoint, *, is_private: bool, stays: bool, on_gone: Callable[[UtpHub], object]
+    ) -> None:
         self.core = core
         self._loop = asyncio.get_running_loop()
         self._is_private = is_private
+        self._stays = stays
         self._on_gone = on_gone
         self._transport: asyncio.DatagramTransport | None = None
         self._factory: Callable[[], asyncio.BaseProtocol] | None = None
@@ -92,6 +97,7 @@ class UtpHub(RunProtocol):
                 connection.abort()
             self._flush(connection)
             self._forget(connection)
+        self._stays = False
         self._leave_if_idle()
 
     async def wait_gone(self) -> None:
@@ -304,7 +310,8 @@ class UtpHub(RunProtocol):
         self._blocked.pop(connection, None)
 
     def _leave_if_idle(self) -> None:
-        if self._factory is None and not len(self.core) and not self._dialled and not self._is_leaving:
+        is_idle = self._factory is None and not len(self.core) and not self._dialled
+        if is_idle and not self._stays and not self._is_leaving:
             self._is_leaving = True
             if self._transport is not None:
                 self._transport.close()

@@ -158,7 +158,7 @@ class UtpTransport:
     def _hub_of(self, port: DatagramPort) -> UtpHub:
         hub = self._port_hubs.get(port)
         if hub is None or hub.is_leaving:
-            hub = self._port_hubs[port] = self._new_hub()
+            hub = self._port_hubs[port] = self._new_hub(stays=True)
             try:
                 port.join(hub, CLAIM)
             except ValueError:
@@ -167,8 +167,9 @@ class UtpTransport:
                 raise OSError(errno.EADDRINUSE, reason) from None
         return hub
 
-    def _new_hub(self, *, is_private: bool = False) -> UtpHub:
-        hub = UtpHub(UtpEndpoint(self.config, rng=self._rng), is_private=is_private, on_gone=self._forget)
+    def _new_hub(self, *, is_private: bool = False, stays: bool = False) -> UtpHub:
+        core = UtpEndpoint(self.config, rng=self._rng)
+        hub = UtpHub(core, is_private=is_private, stays=stays, on_gone=self._forget)
         self._hubs[hub] = None
         return hub
 

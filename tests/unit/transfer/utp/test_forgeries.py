@@ -84,9 +84,8 @@ def test_a_replay_of_all_of_it_when_it_is_over_makes_no_connection() -> None:
     way.run(1)
     theirs.close(now=way.now)
     way.right.flush(theirs)
-    way.run(10)
-    assert not len(way.right.core)
     way.run(100)
+    assert not len(way.right.core)
     for data in seen:
         way.right.receive(data, LEFT)
     assert len(way.right.accepted) == 1, "the number of the answer is another one by now"
@@ -157,3 +156,31 @@ def test_more_connections_than_may_be_are_refused() -> None:
     way.run(2)
     assert len(way.right.core) == 3
     assert [each.ending for each in dialled].count(Ending.RESET) == 2
+
+
+def test_many_connections_share_the_memory_that_there_is() -> None:
+    config = UtpConfig(receive_buffer_bytes=1 << 20, max_received_bytes=4 << 20, max_connections=100)
+    way = Way(right_config=config)
+    way.right.reads = False
+    dialled = [way.left.connect(RIGHT) for _ in range(40)]
+    way.run(1)
+    assert len(way.right.core) == 40
+    for connection in dialled:
+        way.left.write(connection, CONTENT)
+    way.run(30)
+    kept = sum(each.receiving.held_bytes for each in way.right.core.connections())
+    assert 2 << 20 < kept <= 4 << 20
+    for connection in dialled[3:]:
+        connection.abort()
+        way.left.flush(connection)
+    way.run(1)
+    assert len(way.right.core) == 3
+    way.right.reads = True
+    rest = way.right.core.connections()
+    for connection in rest:
+        way.right.read(connection)
+        way.right.flush(connection)
+    assert way.run(60, lambda: all(way.right.received[each] == CONTENT for each in rest))
+    assert {each.receiving.buffer_bytes for each in rest} == {512 << 10}, (
+        "twice as much may not be too much at once again"
+    )
