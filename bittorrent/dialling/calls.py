@@ -57,15 +57,20 @@ class Calls:
             wants_seeds: whether those that have everything are of use.
         """
         chosen: list[tuple[Address, Order]] = []
+        connected = callers() if self._next_paths else ()
         while self._next_paths and len(chosen) < count:
             address = next(iter(self._next_paths))
             order = self._next_paths.pop(address)
-            if self.peers.is_dialling(address):  # or else it was banned or forgotten meanwhile
+            if not self.peers.is_dialling(address):  # it was banned or forgotten meanwhile
+                continue
+            if address in connected:  # it has called us meanwhile
+                self.peers.disconnected(address, now=now)
+            else:
                 chosen.append((address, order))
         if len(chosen) >= count:
             return chosen
         candidates = self.peers.candidates_to_connect(count - len(chosen), now=now, want_seeds=wants_seeds)
-        connected = callers() if candidates else ()
+        connected = connected or (callers() if candidates else ())
         for address in candidates:
             if address in connected:  # from another port
                 self.peers.disconnected(address, now=now)

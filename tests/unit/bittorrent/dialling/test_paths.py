@@ -179,6 +179,20 @@ def test_what_is_remembered_is_bounded() -> None:
     assert [book.order_for(peer)[0] for peer in peers] == [UTP, UTP, TCP, UTP, TCP]
 
 
+def test_who_has_called_us_is_not_called_over_the_next_path() -> None:
+    """Its call came while ours was under way, which then failed."""
+    bare = shell(UTP, TCP)
+    call = the_call(bare)
+    number = bare.knock(Address(PEER.host, 50_000))
+    assert number is not None
+    bare.greet(number, b"z" * 20, listens_at=PEER)
+    bare.refuse(call)
+    assert bare.dial() == []
+    bare.lose(number)
+    bare.now = 30.0
+    assert [call.address for call in bare.dial()] == [PEER], "its turn comes again"
+
+
 def test_a_path_that_failed_is_forgotten_and_no_other() -> None:
     book = PathBook(PathConfig(paths=(UTP, TCP)))
     book.worked(PEER, TCP)
