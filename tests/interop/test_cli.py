@@ -18,6 +18,7 @@ from tests.interop.ports import free_port
 from tests.interop.require import require_program
 
 SIZE = 3_000_000
+NOW_AND_THEN = ("progress", "peers")  # how many of these there are says how busy the machine is
 
 pytestmark = needs_posix
 
@@ -83,7 +84,7 @@ async def test_a_magnet_link_alone_becomes_the_file(
     finished = await run("get", magnet, "-o", tmp_path / "copy", "--listen", ANY, "--bootstrap", network)
     assert (tmp_path / "copy" / "file.bin").read_bytes() == content
     done = finished.done
-    assert [event["event"] for event in finished.events if event["event"] != "progress"] == [
+    assert [event["event"] for event in finished.events if event["event"] not in NOW_AND_THEN] == [
         "listening",
         "added",
         "metadata",
@@ -157,7 +158,7 @@ async def test_a_download_can_seed_on(network: str, seeder: dict[str, Any], torr
         assert second.done["sources"][0]["address"] == address
         finished = await first.interrupt(signal.SIGTERM)
     assert finished.done["uploaded_bytes"] == SIZE
-    names = [event["event"] for event in finished.events if event["event"] != "progress"]
+    names = [event["event"] for event in finished.events if event["event"] not in NOW_AND_THEN]
     assert names == ["listening", "added", "metadata", "done", "done"]
 
 
