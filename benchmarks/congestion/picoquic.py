@@ -60,17 +60,13 @@ def rows(outcomes: Mapping[str, Outcome]) -> list[Row]:
         outcome = outcomes.get(f"C3 {gate.name}")
         if outcome is None:
             continue
-        done_s = outcome.completed_s[0]
-        found.append(
-            row(
-                "C3",
-                gate.name,
-                float("inf") if done_s is None else done_s,
-                "{:.2f} s",
-                f"<= {gate.limit_s:g} s",
-                at_most=gate.limit_s,
+        done_s, goal = outcome.completed_s[0], f"<= {gate.limit_s:g} s"
+        if done_s is None:
+            found.append(
+                Row(case="C3", what=gate.name, ours="not in 20 s and four times the time", published=goal, passed=False)
             )
-        )
+        else:
+            found.append(row("C3", gate.name, done_s, "{:.2f} s", goal, at_most=gate.limit_s))
     found += [Row(case="C3", what=what, ours="left out", published=why) for what, why in LEFT_OUT.items()]
     return found
 

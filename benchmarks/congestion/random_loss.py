@@ -88,8 +88,8 @@ def rows(outcomes: Mapping[str, Outcome]) -> list[Row]:
                         what,
                         outcome.mbit_s,
                         "{:.1f}",
-                        f">= {90 * (1 - loss):.0f} (93-95 before loss)",
-                        at_least=90 * (1 - loss),
+                        f"85 % of (1-p)C: {85 * (1 - loss):.0f}",
+                        at_least=85 * (1 - loss),
                     )
                 )
             elif loss >= 0.25:
