@@ -67,9 +67,9 @@ def rows(outcomes: Mapping[str, Outcome]) -> list[Row]:
 
 def charts(outcomes: Mapping[str, Outcome]) -> dict[str, Chart]:
     series = []
-    for uplink in UPLINKS:
+    for aside, uplink in enumerate(UPLINKS):
         points = [
-            (float(place), outcomes[key].queue_p50_s * 1e3 + 1.0)
+            (place + 0.12 * (aside - 1), max(0.1, outcomes[key].queue_p50_s * 1e3))
             for place, name in enumerate(CONTROLLERS)
             if (key := f"node {uplink} {name}") in outcomes
         ]
@@ -82,7 +82,7 @@ def charts(outcomes: Mapping[str, Outcome]) -> dict[str, Chart]:
             title=f"How long packets of {CONNECTIONS} connections wait before one uplink",
             subtitle="Median; lossy and wireless: 50 Mbit/s and at most 100 ms of buffer; deep: 10 Mbit/s and 3 s",
             x_label="",
-            y_label="queue, ms, and 1",
+            y_label="queue, ms",
             x_range=(-0.5, len(CONTROLLERS) - 0.5),
             x_format=lambda value: CONTROLLERS[round(value)] if value == round(value) and 0 <= value < 6 else "",
             y_scale=Scale.LOG_10,
