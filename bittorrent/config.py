@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 
 from bittorrent.dialling.config import DiallingConfig
 from bittorrent.dialling.paths import TCP, UTP, PathConfig
-from bittorrent.dialling.reception import ReceptionConfig
 from bittorrent.dialling.turnover import TurnoverConfig
 from bittorrent.local_discovery import LocalDiscoveryConfig
 from bittorrent.peer.config import PeerConfig
@@ -14,6 +13,8 @@ from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.downloading.keeping import UnfinishedConfig
 from bittorrent.web_seed.core import WebSeedConfig
 from transfer.external_address import ExternalAddressConfig
+from transfer.limits.admission_config import AdmissionConfig
+from transfer.limits.shares import LOOPBACK, Networks
 from transfer.utp.config import UtpConfig
 
 
@@ -22,11 +23,21 @@ class SessionConfig:
     """Every number that shapes a `Session`; the parts have their own.
 
     Attributes:
-        max_connections: peers of all torrents together.
+        max_inbound: peers of all torrents together that called us. A sixteenth of these and of the next two is kept for
+            torrents that have next to no peers.
+        max_outbound: peers of all torrents together that we called, or are calling.
+        max_connections: both together; None: as many as the two allow. The machine may allow fewer.
         max_connections_per_torrent: peers of one torrent.
-        max_connections_per_host: incoming connections from one IPv4 address, or one IPv6 /64.
+        max_connections_per_host: peers at one IPv4 address, or one IPv6 /64.
+        max_connections_per_network: the same for one IPv4 /24 or IPv6 /48.
         max_handshaking: incoming connections that have not said which torrent they want, beside the others.
         max_handshaking_per_network: the same for one IPv4 /24 or IPv6 /48.
+        accepts_per_host_per_s: how often one host may call us, on average; 20 s' worth may come at once.
+        accepts_per_s: how often all together may; 2 s' worth may come at once.
+        exempt_networks: addresses and networks that the limits of hosts and networks do not hold for, such as
+            "192.168.0.0/16". All other limits do, and useless connections from there make room like any other.
+        max_descriptors: sockets of all connections; None: half of what the process may have open (RLIMIT_NOFILE).
+        max_memory_bytes: for all connections, at 64 KiB each; None: an eighth of the machine's.
         max_dialling: connections being opened for one torrent at a time.
         slow_dial_s: a peer that has not answered for so long no longer counts among them (up to as many again).
         max_half_open: the same for all torrents together: some routers and networks break under many.
@@ -52,11 +63,19 @@ class SessionConfig:
         unfinished: how blocks of unfinished pieces are kept for the next start.
     """
 
-    max_connections: int = 200
+    max_inbound: int = 1024
+    max_outbound: int = 512
+    max_connections: int | None = None
     max_connections_per_torrent: int = 60
     max_connections_per_host: int = 32
-    max_handshaking: int = 64
-    max_handshaking_per_network: int = 48
+    max_connections_per_network: int = 128
+    max_handshaking: int = 256
+    max_handshaking_per_network: int = 96
+    accepts_per_host_per_s: float = 5.0
+    accepts_per_s: float = 1000.0
+    exempt_networks: tuple[str, ...] = LOOPBACK
+    max_descriptors: int | None = None
+    max_memory_bytes: int | None = None
     max_dialling: int = 20
     slow_dial_s: float = 3.0
     max_half_open: int = 60
@@ -87,6 +106,7 @@ class SessionConfig:
                 raise ValueError(f"{name} must be positive")
         if self.dht_first_interval_s > self.dht_interval_s:
             raise ValueError("dht_first_interval_s must not exceed dht_interval_s")
+        Networks(self.exempt_networks)  # says what is wrong with them
 
     @property
     def dialling(self) -> DiallingConfig:
@@ -100,11 +120,58 @@ class SessionConfig:
         )
 
     @property
-    def reception(self) -> ReceptionConfig:
-        """What of it holds for connections that have not said which torrent they want."""
-        return ReceptionConfig(
-            max_waiting=self.max_handshaking,
-            max_per_host=self.max_connections_per_host,
-            max_per_network=self.max_handshaking_per_network,
-            timeout_s=self.peer.handshake_timeout_s,
+    def admission(self) -> AdmissionConfig:
+        """What of it holds for all connections together."""
+        return AdmissionConfig(
+            max_inbound=self.max_inbound,
+            max_outbound=self.max_outbound,
+            max_connections=self.max_connections,
+            max_per_address=self.max_connections_per_host,
+            max_per_subnet=self.max_connections_per_network,
+            max_half_open=self.max_handshaking,
+            max_half_open_per_subnet=self.max_handshaking_per_network,
+            handshake_timeout_s=self.peer.handshake_timeout_s,
+            max_dialling=self.max_half_open,
+            accepts_per_address_per_s=self.accepts_per_host_per_s,
+            accept_burst_per_address=20 * self.accepts_per_host_per_s,
+            accepts_per_s=self.accepts_per_s,
+            accept_burst=2 * self.accepts_per_s,
+            exempt=self.exempt_networks,
+            descriptors=self.max_descriptors,
+            memory_bytes=self.max_memory_bytes,
+            setting=LIMIT_NAMES,
         )
+
+
+LIMIT_NAMES = {
+    "max_per_address": "max_connections_per_host",
+    "max_per_subnet": "max_connections_per_network",
+    "max_half_open": "max_handshaking",
+    "max_half_open_per_subnet": "max_handshaking_per_network",
+    "handshake_timeout_s": "peer.handshake_timeout_s",
+    "max_dialling": "max_half_open",
+    "accepts_per_address_per_s": "accepts_per_host_per_s",
+    "descriptors": "max_descriptors",
+    "memory_bytes": "max_memory_bytes",
+}
+"""What the fields of `AdmissionConfig` are called here."""
+
+LIMIT_ADVICE = {
+    "max_inbound": "SessionConfig(max_inbound=…) allows more",
+    "max_outbound": "SessionConfig(max_outbound=…) allows more",
+    "max_connections": "SessionConfig(max_connections=…) allows more",
+    "max_connections_per_torrent": "SessionConfig(max_connections_per_torrent=…) allows more",
+    "max_connections_per_host": "SessionConfig(max_connections_per_host=…) allows more, exempt_networks any number",
+    "max_connections_per_network": "SessionConfig(max_connections_per_network=…) allows more, exempt_networks any"
+    " number",
+    "max_handshaking": "they came faster than they said what they want; SessionConfig(max_handshaking=…) allows more",
+    "peer.handshake_timeout_s": "they did not say what they want; SessionConfig(peer=PeerConfig(handshake_timeout_s=…))"
+    " gives them longer",
+    "max_half_open": "SessionConfig(max_half_open=…) allows more calls at a time",
+    "accepts_per_host_per_s": "SessionConfig(accepts_per_host_per_s=…) allows more, exempt_networks any number",
+    "accepts_per_s": "SessionConfig(accepts_per_s=…) allows more",
+    "max_descriptors": "`ulimit -n` with more, or SessionConfig(max_descriptors=…)",
+    "max_memory_bytes": "SessionConfig(max_memory_bytes=…) allows more",
+    "RLIMIT_NOFILE": "`ulimit -n` with more, or SessionConfig(max_descriptors=…) with less",
+}
+"""How to change each of them."""

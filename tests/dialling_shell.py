@@ -8,12 +8,13 @@ from random import Random
 from typing import Any
 
 from bittorrent.dialling.config import DiallingConfig
-from bittorrent.dialling.connection_tally import ConnectionTally
 from bittorrent.dialling.core import DiallingCore
 from bittorrent.dialling.decisions import Call, Eviction
 from bittorrent.dialling.paths import PathFailure
 from bittorrent.dialling.targets import TargetRule
 from transfer.address import Address
+from transfer.limits.admission import AdmissionCore
+from transfer.limits.admission_config import AdmissionConfig
 
 OWN_ID = b"M" * 20
 OWN_HOST = "9.9.9.9"
@@ -52,8 +53,10 @@ class ToyPeer:
         self.is_excused = True
 
 
-def tally_of(*, limit: int = 200, max_half_open: int = 60, max_per_host: int = 32) -> ConnectionTally:
-    return ConnectionTally(limit=limit, max_half_open=max_half_open, max_per_host=max_per_host)
+def admission_of(**config: Any) -> AdmissionCore:
+    """One in which nothing but `config` is scarce."""
+    free = {"max_per_subnet": 1000, "accept_burst_per_address": 1e9, "accept_burst": 1e9, "max_half_open": 1000}
+    return AdmissionCore(AdmissionConfig(**{**free, "max_half_open_per_subnet": 1000, **config}))
 
 
 class BareShell:
@@ -66,13 +69,13 @@ class BareShell:
         given_up: calls that ended because another one to the same peer was accepted.
     """
 
-    def __init__(self, *, tally: ConnectionTally | None = None, seed: int = 1, **config: Any) -> None:
+    def __init__(self, *, admission: AdmissionCore | None = None, seed: int = 1, **config: Any) -> None:
         self.now = 0.0
-        self.tally = tally or tally_of()
+        self.admission = admission or admission_of()
         self.core = DiallingCore(
             own_id=OWN_ID,
             own_host=OWN_HOST,
-            tally=self.tally,
+            admission=self.admission,
             targets=TargetRule(),
             rng=Random(seed),
             config=DiallingConfig(**config),
@@ -109,7 +112,11 @@ class BareShell:
 
     def knock(self, address: Address) -> int | None:
         """Somebody comes; its number if it may stay."""
-        admission = self.core.admit(address, since=self.now, now=self.now)
+        arrival = self.admission.arrive(address.host, now=self.now)
+        assert arrival.seat is not None, "the reception is tested elsewhere"
+        assert not arrival.leaving
+        admission = self.core.admit(address, arrival.seat, since=self.now, now=self.now)
+        assert (admission.number is None) == arrival.seat.is_gone
         self.end(admission.evicted)
         if admission.number is not None:
             self.standing[admission.number] = None

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from transfer.aio.aioquic_congestion import register_in_aioquic
     from transfer.aio.datagram_port import DatagramPort, PortTransport
     from transfer.aio.datagrams import BatchProtocol, RunProtocol
+    from transfer.aio.door import Door, Entry
     from transfer.aio.kernel_congestion import (
         CongestionControlError,
         available_congestion_controls,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     )
     from transfer.aio.layer import Layer
     from transfer.aio.layered import LayerConfig, LayeredTransport
+    from transfer.aio.limits import LimitEntry, Limits
     from transfer.aio.memory import MemoryNetwork, MemoryTransport
     from transfer.aio.memory_stream import MemoryConfig
     from transfer.aio.reader_writer import listen_streams, open_stream
@@ -50,8 +52,22 @@ if TYPE_CHECKING:
     from transfer.datagrams.demultiplexer import DatagramClaim, DatagramPortConfig, DatagramPortStats
     from transfer.errors import DecodeError, LimitExceededError, LocalProtocolError, RemoteProtocolError, TransferError
     from transfer.external_address import ExternalAddress, ExternalAddressConfig
+    from transfer.limits.admission import AdmissionCore, Arrival
+    from transfer.limits.admission_config import AdmissionConfig
+    from transfer.limits.backoff import Backoff
+    from transfer.limits.budget import Scope, ScopeKind
+    from transfer.limits.idle import IdleAction, IdleConfig, IdleCore, IdleKind
+    from transfer.limits.journal import JournalConfig, LimitsReport, RefusalJournal, RefusalSummary
+    from transfer.limits.keeper import ConnectionKeeper, KeeperConfig
+    from transfer.limits.machine import Machine
+    from transfer.limits.places import Group, Seat
     from transfer.limits.rate_limiter import RateLimiter
+    from transfer.limits.refusal import LimitReachedError, Refusal
+    from transfer.limits.reputation import Ban, Bans, Reputation, ReputationConfig
+    from transfer.limits.resources import Priority, Resource, ScopeLimits
+    from transfer.limits.shares import LOOPBACK, Networks
     from transfer.limits.source_limiter import RateLimitConfig, SourceLimiter
+    from transfer.limits.streams import StreamLimitConfig, StreamLimits
     from transfer.limits.token_bucket import TokenBucket
     from transfer.path_stats import PathStats
     from transfer.plain_file import read_file
@@ -62,9 +78,16 @@ if TYPE_CHECKING:
     from transfer.wire.bencode import BencodeError, BencodeLimits
 
 __all__ = [
+    "LOOPBACK",
     "Acknowledgement",
     "Address",
     "AddressError",
+    "AdmissionConfig",
+    "AdmissionCore",
+    "Arrival",
+    "Backoff",
+    "Ban",
+    "Bans",
     "BatchProtocol",
     "BencodeError",
     "BencodeLimits",
@@ -76,43 +99,72 @@ __all__ = [
     "BulkStats",
     "CongestionControlError",
     "CongestionController",
+    "ConnectionKeeper",
     "DatagramClaim",
     "DatagramPort",
     "DatagramPortConfig",
     "DatagramPortStats",
     "DecodeError",
+    "Door",
+    "Entry",
     "ExternalAddress",
     "ExternalAddressConfig",
     "Flight",
+    "Group",
+    "IdleAction",
+    "IdleConfig",
+    "IdleCore",
+    "IdleKind",
+    "JournalConfig",
+    "KeeperConfig",
     "Layer",
     "LayerConfig",
     "LayeredTransport",
     "Ledbat",
     "LedbatConfig",
+    "LimitEntry",
     "LimitExceededError",
+    "LimitReachedError",
+    "Limits",
+    "LimitsReport",
     "Listener",
     "LocalProtocolError",
     "Loss",
     "LossDetector",
+    "Machine",
     "MemoryConfig",
     "MemoryNetwork",
     "MemoryTransport",
+    "Networks",
     "Pacer",
     "PacerConfig",
     "PathStats",
     "PortTransport",
+    "Priority",
     "RateLimitConfig",
     "RateLimiter",
     "RateSample",
     "RateSampler",
+    "Refusal",
+    "RefusalJournal",
+    "RefusalSummary",
     "RemoteProtocolError",
+    "Reputation",
+    "ReputationConfig",
     "Resolver",
     "ResolverConfig",
+    "Resource",
     "RttConfig",
     "RttEstimator",
     "RunProtocol",
     "ScatterProtocol",
+    "Scope",
+    "ScopeKind",
+    "ScopeLimits",
+    "Seat",
     "SourceLimiter",
+    "StreamLimitConfig",
+    "StreamLimits",
     "StreamTransport",
     "TailProbe",
     "TaskSet",
@@ -144,6 +196,12 @@ _MODULES = {
     "Acknowledgement": "transfer.congestion.controller",
     "Address": "transfer.address",
     "AddressError": "transfer.address",
+    "AdmissionConfig": "transfer.limits.admission_config",
+    "AdmissionCore": "transfer.limits.admission",
+    "Arrival": "transfer.limits.admission",
+    "Backoff": "transfer.limits.backoff",
+    "Ban": "transfer.limits.reputation",
+    "Bans": "transfer.limits.reputation",
     "BatchProtocol": "transfer.aio.datagrams",
     "BencodeError": "transfer.wire.bencode",
     "BencodeLimits": "transfer.wire.bencode",
@@ -155,43 +213,73 @@ _MODULES = {
     "BulkStats": "transfer.congestion.bulk.packets",
     "CongestionControlError": "transfer.aio.kernel_congestion",
     "CongestionController": "transfer.congestion.controller",
+    "ConnectionKeeper": "transfer.limits.keeper",
     "DatagramClaim": "transfer.datagrams.demultiplexer",
     "DatagramPort": "transfer.aio.datagram_port",
     "DatagramPortConfig": "transfer.datagrams.demultiplexer",
     "DatagramPortStats": "transfer.datagrams.demultiplexer",
     "DecodeError": "transfer.errors",
+    "Door": "transfer.aio.door",
+    "Entry": "transfer.aio.door",
     "ExternalAddress": "transfer.external_address",
     "ExternalAddressConfig": "transfer.external_address",
     "Flight": "transfer.congestion.rate_sample",
+    "Group": "transfer.limits.places",
+    "IdleAction": "transfer.limits.idle",
+    "IdleConfig": "transfer.limits.idle",
+    "IdleCore": "transfer.limits.idle",
+    "IdleKind": "transfer.limits.idle",
+    "JournalConfig": "transfer.limits.journal",
+    "KeeperConfig": "transfer.limits.keeper",
+    "LOOPBACK": "transfer.limits.shares",
     "Layer": "transfer.aio.layer",
     "LayerConfig": "transfer.aio.layered",
     "LayeredTransport": "transfer.aio.layered",
     "Ledbat": "transfer.congestion.ledbat",
     "LedbatConfig": "transfer.congestion.ledbat",
+    "LimitEntry": "transfer.aio.limits",
     "LimitExceededError": "transfer.errors",
+    "LimitReachedError": "transfer.limits.refusal",
+    "Limits": "transfer.aio.limits",
+    "LimitsReport": "transfer.limits.journal",
     "Listener": "transfer.aio.transports",
     "LocalProtocolError": "transfer.errors",
     "Loss": "transfer.congestion.controller",
     "LossDetector": "transfer.congestion.loss_detection",
+    "Machine": "transfer.limits.machine",
     "MemoryConfig": "transfer.aio.memory_stream",
     "MemoryNetwork": "transfer.aio.memory",
     "MemoryTransport": "transfer.aio.memory",
+    "Networks": "transfer.limits.shares",
     "Pacer": "transfer.congestion.pacer",
     "PacerConfig": "transfer.congestion.pacer",
     "PathStats": "transfer.path_stats",
     "PortTransport": "transfer.aio.datagram_port",
+    "Priority": "transfer.limits.resources",
     "RateLimitConfig": "transfer.limits.source_limiter",
     "RateLimiter": "transfer.limits.rate_limiter",
     "RateSample": "transfer.congestion.controller",
     "RateSampler": "transfer.congestion.rate_sample",
+    "Refusal": "transfer.limits.refusal",
+    "RefusalJournal": "transfer.limits.journal",
+    "RefusalSummary": "transfer.limits.journal",
     "RemoteProtocolError": "transfer.errors",
+    "Reputation": "transfer.limits.reputation",
+    "ReputationConfig": "transfer.limits.reputation",
     "Resolver": "transfer.aio.resolver",
     "ResolverConfig": "transfer.aio.resolver",
+    "Resource": "transfer.limits.resources",
     "RttConfig": "transfer.congestion.rtt",
     "RttEstimator": "transfer.congestion.rtt",
     "RunProtocol": "transfer.aio.datagrams",
     "ScatterProtocol": "transfer.aio.scatter",
+    "Scope": "transfer.limits.budget",
+    "ScopeKind": "transfer.limits.budget",
+    "ScopeLimits": "transfer.limits.resources",
+    "Seat": "transfer.limits.places",
     "SourceLimiter": "transfer.limits.source_limiter",
+    "StreamLimitConfig": "transfer.limits.streams",
+    "StreamLimits": "transfer.limits.streams",
     "StreamTransport": "transfer.aio.transports",
     "TailProbe": "transfer.congestion.loss_detection",
     "TaskSet": "transfer.aio.tasks",

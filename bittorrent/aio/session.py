@@ -22,12 +22,10 @@ from bittorrent.aio.sources.tracker import TrackerClient, TrackerConfig
 from bittorrent.aio.storage.disk import DiskJobs
 from bittorrent.aio.torrent import Torrent
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
-from bittorrent.config import SessionConfig
-from bittorrent.dialling.connection_tally import ConnectionTally
+from bittorrent.config import LIMIT_ADVICE, SessionConfig
 from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.paths import TCP, UTP
 from bittorrent.dialling.peer_list import PeerSource
-from bittorrent.dialling.reception import ReceptionCore
 from bittorrent.dialling.targets import TargetRule
 from bittorrent.errors import JobInterruptedError, StorageError
 from bittorrent.identity.registry import TorrentRegistry
@@ -42,6 +40,7 @@ from bittorrent.storage.ports import OpenStorage
 from bittorrent.storage.resume import ResumeStore
 from transfer.address import Address, is_ip_address
 from transfer.aio.datagram_port import DatagramPort
+from transfer.aio.limits import Limits
 from transfer.aio.tcp import TcpConfig, TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
 from transfer.errors import LocalProtocolError
@@ -76,6 +75,7 @@ class Session:
 
     Attributes:
         torrents: a live, read-only mapping: each torrent once, by its info-hash, and found by any of its hashes.
+        limits: of its connections; `session.limits.explain()` says which of them refused whom, and how to change it.
 
     Raises:
         OSError: on entry, when the address cannot be listened on, for TCP or for UDP.
@@ -119,15 +119,11 @@ class Session:
         )
         self._state_dir = Path(state_dir) if state_dir is not None else None
         self._claims = PathClaims()
-        self._tally = ConnectionTally(
-            limit=self._config.max_connections,
-            max_half_open=self._config.max_half_open,
-            max_per_host=self._config.max_connections_per_host,
-        )
-        self._guests = ReceptionCore(self._config.reception)
+        self.limits = Limits(self._config.admission, advice=LIMIT_ADVICE, settles=False)
         self._targets = TargetRule(allow_private=self._config.allow_private)
-        self._guests.ip_filter = ip_filter or IpFilter()
-        self._limits = SwarmLimits()
+        self._ip_filter = ip_filter or IpFilter()
+        self.limits.core.blocks = self._ip_filter.blocks
+        self._rates = SwarmLimits()
         self._wants_local = local_discovery
         self.local_discovery_error: str | None = None
         self._external = ExternalAddress(self._config.external_address, is_ipv6=False)
@@ -147,8 +143,10 @@ class Session:
         unknown = [str(path) for path in self._config.paths.paths if path not in {*self._transports, UTP}]
         if unknown:
             raise ValueError(f"no transport for the path {', '.join(unknown)} of SessionConfig.paths")
-        self._reception = Reception(self._guests, tally=self._tally, torrents=self.torrents, config=self._config.peer)
-        await self._sockets.open(self._reception.new_connection, Address(self._host, self._port))
+        self._reception = Reception(self.limits, torrents=self.torrents, config=self._config.peer)
+        self.limits.open()
+        address = Address(self._host, self._port)
+        await self._sockets.open(self._reception.new_connection, address, door=self.limits)
         if self._sockets.utp is not None:
             self._transports.setdefault(UTP, self._sockets.utp)
         self._config = replace(self._config, paths=self._config.paths.among(self._transports))
@@ -185,11 +183,12 @@ class Session:
     @property
     def ip_filter(self) -> IpFilter:
         """Hosts to have nothing to do with. A new list takes effect at once: connections with them end."""
-        return self._guests.ip_filter
+        return self._ip_filter
 
     @ip_filter.setter
     def ip_filter(self, blocked: IpFilter) -> None:
-        self._guests.ip_filter = blocked
+        self._ip_filter = blocked
+        self.limits.core.blocks = blocked.blocks
         for torrent in self.torrents.values():
             torrent.swarm.set_ip_filter(blocked)
 
@@ -199,13 +198,13 @@ class Session:
         Args:
             counts_local: the limits of peers elsewhere hold for them and those in this network together.
         """
-        self._limits.set(limits)
-        self._limits.count_local(counts_local)
+        self._rates.set(limits)
+        self._rates.count_local(counts_local)
 
     @property
     def connection_count(self) -> int:
         """Of all torrents, and those that have not said yet which torrent they want."""
-        return self._tally.in_use + len(self._guests)
+        return self.limits.core.inbound + self.limits.core.outbound
 
     async def add(
         self,
@@ -304,7 +303,7 @@ class Session:
         return SessionStats(
             torrents=len(each),
             connections=self.connection_count,
-            refused_connections=self._guests.refused,
+            refused_connections=self.limits.core.refused,
             downloaded_bytes=sum(stats.downloaded_bytes for stats in each),
             uploaded_bytes=sum(stats.uploaded_bytes for stats in each),
         )
@@ -327,6 +326,7 @@ class Session:
         assert self._executor is not None
         listener.close()
         await self._reception.aclose()
+        self.limits.close()
         if self._local is not None:
             await self._local.aclose()
         torrents = list(self.torrents.values())
@@ -376,10 +376,10 @@ class Session:
             open_storage=self._open_storage,
             transports=self._transports,
             claims=self._claims,
-            tally=self._tally,
-            ip_filter=self._guests.ip_filter,
+            admission=self.limits.core,
+            ip_filter=self._ip_filter,
             external=self._external,
-            limits=self._limits,
+            limits=self._rates,
             local=self._local,
             calls=PrivateCalls(self._targets, own_host=self.address.host),
             config=self._config,

@@ -14,6 +14,7 @@ from bittorrent.dialling.paths import TCP, UTP
 from kademlia_core.errors import NodeClosedError
 from transfer.address import Address
 from transfer.aio.datagram_port import DatagramPort
+from transfer.aio.door import Door
 from transfer.aio.tcp import TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
 from transfer.aio.utp.transport import UtpTransport
@@ -68,11 +69,12 @@ class SessionSockets:
         assert self._listener is not None
         return self._listener
 
-    async def open(self, new_protocol: Callable[[str], asyncio.BaseProtocol], address: Address) -> None:
+    async def open(self, new_protocol: Callable[[str], asyncio.BaseProtocol], address: Address, *, door: Door) -> None:
         """Listens; for port 0 on one that is free for UDP, too.
 
         Args:
             new_protocol: makes the protocol of a connection, given what carries it: "tcp" or "utp".
+            door: says who may come in, over either.
 
         Raises:
             OSError: the address is taken, for TCP or for UDP, or not of this host; or a port that was given is closed;
@@ -82,11 +84,11 @@ class SessionSockets:
             if port.is_closing:
                 raise ConnectionAbortedError(f"the UDP port {port.address} is closed")
         for attempts_left in reversed(range(1 if address.port else FREE_PORT_ATTEMPTS)):
-            self._listener = await self._transport.listen(partial(new_protocol, TCP.transport), address)
+            self._listener = await self._transport.listen(partial(new_protocol, TCP.transport), address, door=door)
             try:
                 if self._takes_own:
                     await self._take_ports(self._listener)
-                await self._open_utp(partial(new_protocol, UTP.transport))
+                await self._open_utp(partial(new_protocol, UTP.transport), door)
                 return
             except BaseException as error:
                 self._listener.close()
@@ -105,13 +107,13 @@ class SessionSockets:
         for port in self._own:
             await port.wait_closed()
 
-    async def _open_utp(self, protocol_factory: Callable[[], asyncio.BaseProtocol]) -> None:
+    async def _open_utp(self, protocol_factory: Callable[[], asyncio.BaseProtocol], door: Door) -> None:
         if self._utp_config is not None and self.datagrams:
             rng = Random(self._rng.getrandbits(128))
             utp = UtpTransport(*self.datagrams, config=self._utp_config, rng=rng)
             try:
                 for port in self.datagrams:
-                    await utp.listen(protocol_factory, port.address)
+                    await utp.listen(protocol_factory, port.address, door=door)
                 self.utp = utp
             except OSError:  # the ports are lent, and somebody else speaks uTP there already
                 await utp.aclose()

@@ -96,10 +96,11 @@ class TorrentLife:
             dialling=DiallingCore(
                 own_id=parts.peer_id,
                 own_host=parts.calls.own_host,
-                tally=parts.tally,
+                admission=parts.admission,
                 targets=parts.calls.rule,
                 rng=rng,
                 config=config.dialling,
+                name=source.name or self.info_hash.hex(),
             ),
             handshake=Handshake(
                 info_hash=self.info_hash, peer_id=parts.peer_id, supports_dht=self.dht is not None, supports_fast=True

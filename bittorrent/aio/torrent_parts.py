@@ -13,7 +13,6 @@ from bittorrent.aio.sources.guarded_http import GuardedHttp
 from bittorrent.aio.sources.local_discovery import LocalDiscovery
 from bittorrent.aio.sources.tracker import TrackerClient
 from bittorrent.config import SessionConfig
-from bittorrent.dialling.connection_tally import ConnectionTally
 from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.paths import DialPath
 from bittorrent.metainfo.selection import FileName
@@ -22,6 +21,7 @@ from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.ports import OpenStorage
 from transfer.aio.transports import StreamTransport
 from transfer.external_address import ExternalAddress
+from transfer.limits.admission import AdmissionCore
 
 if TYPE_CHECKING:
     from kademlia_core import MainlineNode
@@ -64,7 +64,7 @@ class SessionParts:
         executor: runs what blocks.
         transports: dial, one for each path by which peers are called.
         claims: which torrent uses which place on disk.
-        tally: the connections of all torrents.
+        admission: the connections of all torrents.
         ip_filter: hosts to have nothing to do with, from the start.
         external: at which address peers see us.
         limits: how fast all torrents together may be.
@@ -81,7 +81,7 @@ class SessionParts:
     open_storage: OpenStorage
     transports: Mapping[DialPath, StreamTransport]
     claims: PathClaims
-    tally: ConnectionTally
+    admission: AdmissionCore
     ip_filter: IpFilter
     external: ExternalAddress
     limits: SwarmLimits

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from bittorrent.dialling.connected_peer import ConnectedPeer
-from bittorrent.dialling.connection_tally import ConnectionTally
 from bittorrent.dialling.paths import DialPath
 from bittorrent.origin import Origin
 from transfer.address import Address
+from transfer.limits.admission import AdmissionCore
+from transfer.limits.places import Seat
 
 
 class Stage(Enum):
@@ -32,6 +33,7 @@ class Connection:
         since: when the stage began.
         is_leaving: it was told to end, and has not ended yet.
         peer_id: which the other side gave itself, once that is known.
+        seat: its place among all connections; None for a peer in this process, which needs none.
         peer: what takes part, from MET on.
     """
 
@@ -40,6 +42,7 @@ class Connection:
     order: tuple[DialPath, ...]
     stage: Stage
     since: float
+    seat: Seat | None
     is_leaving: bool = False
     peer_id: bytes | None = None
     peer: ConnectedPeer | None = None
@@ -62,47 +65,52 @@ class Connection:
 
 
 class Connections:
-    """Keeps the connections by number, and the tally of the session up to date.
+    """Keeps the connections by number, and gives their places back.
 
     Invariants:
         no endpoint is called twice over one transport at a time, nor at all once one of the calls was accepted
-        the tally counts every connection once, the half-open ones as such, and those that were met for their host
+        a connection that was told to end has no place any more
     """
 
-    def __init__(self, tally: ConnectionTally) -> None:
+    def __init__(self, admission: AdmissionCore) -> None:
         self.met: dict[int, ConnectedPeer] = {}  # the peers that take part and may stay, in the order of their meeting
         self.half_open = 0  # how many are CALLING
-        self._tally = tally
+        self._admission = admission
         self._all: dict[int, Connection] = {}
         self._called: dict[Address, list[Connection]] = {}
         self._last = 0
 
-    def add(self, address: Origin, stage: Stage, *, order: tuple[DialPath, ...] = (), since: float) -> Connection:
+    def add(
+        self, address: Origin, stage: Stage, seat: Seat | None, *, order: tuple[DialPath, ...] = (), since: float
+    ) -> Connection:
         """A new one; numbers are never used twice."""
         self._last += 1
-        made = self._all[self._last] = Connection(self._last, address, order, stage, since)
+        made = self._all[self._last] = Connection(self._last, address, order, stage, since, seat)
         if order:
             self._called.setdefault(made.address, []).append(made)
-        self._count(1, half_open=stage is Stage.CALLING)
+        self.half_open += stage is Stage.CALLING
         return made
 
     def open(self, number: int, *, now: float) -> None:
         """The peer has accepted."""
         connection = self._all[number]
         connection.stage, connection.since = Stage.GREETING, now
-        self._count(0, half_open=-1)
+        self.half_open -= 1
+        if connection.seat is not None:
+            self._admission.opened(connection.seat)
 
     def meet(self, number: int, peer: ConnectedPeer, *, now: float) -> None:
         """The peer takes part."""
         connection = self._all[number]
         connection.stage, connection.since, connection.peer = Stage.MET, now, peer
         self.met[number] = peer
-        self._tally.met(_host_of(peer.address))
 
     def leave(self, number: int) -> None:
-        """It was told to end: it counts no more among those that were met."""
-        self._all[number].is_leaving = True
+        """It was told to end: it counts no more among those that were met, and others may have its place."""
+        connection = self._all[number]
+        connection.is_leaving = True
         self.met.pop(number, None)
+        self._give_back(connection)
 
     def remove(self, number: int) -> Connection | None:
         """It is gone; None if it was before."""
@@ -116,8 +124,8 @@ class Connections:
                 del self._called[connection.address]
         if connection.peer is not None:
             self.met.pop(number, None)
-            self._tally.parted(_host_of(connection.peer.address))
-        self._count(-1, half_open=-(connection.stage is Stage.CALLING))
+        self.half_open -= connection.stage is Stage.CALLING
+        self._give_back(connection)
         return connection
 
     # Views
@@ -159,7 +167,9 @@ class Connections:
         return (connection for connection in self._all.values() if connection.stage is not Stage.MET)
 
     def check_invariants(self) -> None:
-        """Asserts what the class docstring promises, but for the tally, which may have others to count."""
+        """Asserts what the class docstring promises."""
+        for connection in self._all.values():
+            assert connection.seat is None or connection.seat.is_gone == connection.is_leaving
         assert self.half_open == sum(connection.stage is Stage.CALLING for connection in self._all.values())
         called = [connection for connection in self._all.values() if connection.is_called]
         assert {id(one) for one in called} == {id(one) for calls in self._called.values() for one in calls}
@@ -171,11 +181,6 @@ class Connections:
         staying = (connection for connection in self._all.values() if not connection.is_leaving)
         assert self.met == {one.number: one.peer for one in staying if one.peer is not None}
 
-    def _count(self, change: int, *, half_open: int) -> None:
-        self._tally.change(change, half_open=half_open)
-        self.half_open += half_open
-
-
-def _host_of(origin: Origin) -> str:
-    """What connections are counted for: a server is no host of peers, and so counts for itself."""
-    return origin.host if isinstance(origin, Address) else origin.url
+    def _give_back(self, connection: Connection) -> None:
+        if connection.seat is not None:
+            self._admission.leave(connection.seat)

@@ -25,16 +25,19 @@ from random import Random
 from bittorrent.dialling.calls import Calls
 from bittorrent.dialling.config import DiallingConfig
 from bittorrent.dialling.connected_peer import ConnectedPeer
-from bittorrent.dialling.connection_tally import ConnectionTally
 from bittorrent.dialling.connections import Connection, Connections, Stage
 from bittorrent.dialling.decisions import Admission, Call, Eviction, Meeting
 from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.paths import DialPath, PathFailure, split_for_race
 from bittorrent.dialling.peer_list import PeerSource
+from bittorrent.dialling.room import Room
 from bittorrent.dialling.targets import TargetRule
 from bittorrent.dialling.turnover import Turnover
 from bittorrent.origin import Origin
 from transfer.address import Address
+from transfer.limits.admission import AdmissionCore
+from transfer.limits.places import Seat
+from transfer.limits.refusal import Refusal
 
 
 class DiallingCore:
@@ -43,7 +46,8 @@ class DiallingCore:
     Args:
         own_id: our peer id.
         own_host: where we listen; all addresses of this host (`0.0.0.0`) are one of it, too.
-        tally: the connections of the whole session.
+        admission: the connections of the whole session, of which the torrent is a group.
+        name: of the torrent, for refusals.
         targets: what others may make us call.
         rng: chooses among equals.
 
@@ -52,8 +56,8 @@ class DiallingCore:
         last_met_at: when a peer was met that was news.
 
     Invariants:
-        never more calls than `config.max_connections` and the tally leave room for, nor more of them in the making than
-            twice `config.max_dialling` and the tally allow
+        never more calls than `config.max_connections` and the session leave room for, nor more of them in the making
+            than twice `config.max_dialling` and the session allow
         no endpoint is called that is banned, blocked, our own, connected, or being called
         a newcomer comes in only where there is room, or another peer leaves for it
         no endpoint is called twice but over two transports, and never any more once it has accepted a call
@@ -67,19 +71,22 @@ class DiallingCore:
         *,
         own_id: bytes,
         own_host: str,
-        tally: ConnectionTally,
+        admission: AdmissionCore,
         targets: TargetRule,
         rng: Random,
         config: DiallingConfig,
+        name: str = "the torrent",
     ) -> None:
         self._calls = Calls(own_host=own_host, targets=targets, rng=rng, config=config)
         self.peers = self._calls.peers
         self.last_met_at: float | None = None
         self._own_id = own_id
-        self._tally = tally
+        self._admission = admission
+        self._group = admission.join(name)
         self._config = config
-        self._connections = Connections(tally)
+        self._connections = Connections(admission)
         self._turnover = Turnover(self._connections.met, rank=self.peers.rank, config=config.turnover)
+        self._room = Room(self._connections, admission, self._group, self._turnover, config)
         self._races: dict[int, float] = {}  # calls that have other transports left, and when to try one of these too
         self._given_up: list[int] = []
         self._is_held = False
@@ -101,6 +108,7 @@ class DiallingCore:
         self._is_closed = True
         for number in [connection.number for connection in self._connections if connection.stage is Stage.CALLING]:
             self._remove(number)
+        self._admission.part(self._group)
 
     def speaks(self, address: Address, transport: str) -> None:
         """Somebody says that this peer is reached over this transport: it is tried first, unless another one worked."""
@@ -143,7 +151,13 @@ class DiallingCore:
             wants_seeds=wants_seeds,
             now=now,
         )
-        return [*calls, *(self._call(address, order, now=now) for address, order in chosen)]
+        for address, order in chosen:
+            call = self._call(address, order, now=now)
+            if call is None:  # its host or network has all that it may have: later
+                self.peers.disconnected(address, now=now)
+            else:
+                calls.append(call)
+        return calls
 
     def calls_to_give_up(self) -> list[int]:
         """Calls whose rival was accepted, since this was asked last: they are over, and need not be reported."""
@@ -201,25 +215,34 @@ class DiallingCore:
 
     # Connections that come
 
-    def admit(self, address: Address, *, since: float, now: float) -> Admission:
+    def admit(self, address: Address, seat: Seat, *, since: float, now: float) -> Admission:
         """A peer has called us, and wants this torrent: the one door for all that come from outside.
 
         Args:
+            seat: its place as long as its handshake was not done. If it may not stay, the place is gone.
             since: when the connection was accepted.
         """
         if not self.takes_connections or self.peers.is_banned(address):
+            self._admission.turn_away(seat)
             return Admission(None)
-        is_host_full = self._tally.is_host_full(address.host)
+        is_host_full = self._admission.is_address_full(seat)
+        lacking = self._room.lacking(is_inbound=True)
+        refusal = self._room.refusal(lacking)
         evicted: tuple[Eviction, ...] = ()
-        if is_host_full or self._is_full:
-            evicted = self._make_room(address, is_host_full=is_host_full, now=now)
-            if not evicted:
+        if is_host_full or refusal is not None:
+            victim = self._room.for_newcomer(address, is_host_full=is_host_full, lacking=lacking, now=now)
+            if victim is not None:
+                evicted = self._put_out([victim], FULL, None if is_host_full else refusal, now=now)
+            elif refusal is not None and lacking is None:
+                self._admission.refuse(seat, refusal, now=now)
                 return Admission(None)
-        return Admission(self._connections.add(address, Stage.GREETING, since=since).number, evicted)
+        if self._admission.settle(seat, group=self._group, now=now) is not None:
+            return Admission(None, evicted)
+        return Admission(self._connections.add(address, Stage.GREETING, seat, since=since).number, evicted)
 
     def join(self, address: Origin, *, now: float) -> int:
-        """A connection that a peer in this process makes: it needs no place, and takes one."""
-        return self._connections.add(address, Stage.GREETING, since=now).number
+        """A connection that a peer in this process makes: it needs no place, and takes one of the torrent."""
+        return self._connections.add(address, Stage.GREETING, None, since=now).number
 
     # Connections that stand
 
@@ -280,14 +303,19 @@ class DiallingCore:
     # Clock
 
     def handle_timer(self, *, wants_seeds: bool, now: float) -> tuple[Eviction, ...]:
-        """What ends so that another peer can be called: strangers must not take every connection and give nothing."""
-        if not self._is_full or not wants_seeds:
-            return ()
+        """What ends so that another peer can be called, here or by a torrent that has none.
+
+        Strangers must not take every connection and give nothing, nor must one torrent.
+        """
+        given = self._room.for_others(now=now)
+        if given is not None:
+            number, reason = given
+            return self._put_out([number], OWED, reason, now=now)
         dial_at = self.peers.next_timer()
-        if dial_at is None or dial_at > now:
+        if not wants_seeds or dial_at is None or dial_at > now:
             return ()
-        victim = self._turnover.for_call(now=now)
-        return self._evict([self._connections.number_of(victim)], FULL) if victim is not None else ()
+        victim = self._room.for_call(now=now)
+        return () if victim is None else self._evict([victim], FULL)
 
     def next_timer(self, *, now: float) -> float:
         """When to look after the calls that are under way, and for the next one. Cost: O(known)."""
@@ -348,8 +376,11 @@ class DiallingCore:
         assert self._races.keys() <= calling
         assert len(self._given_up) <= self._config.max_connections
 
-    def _call(self, address: Address, order: tuple[DialPath, ...], *, now: float) -> Call:
-        made = self._connections.add(address, Stage.CALLING, order=order, since=now)
+    def _call(self, address: Address, order: tuple[DialPath, ...], *, now: float) -> Call | None:
+        seat = self._admission.call(address.host, group=self._group, now=now)
+        if isinstance(seat, Refusal):
+            return None
+        made = self._connections.add(address, Stage.CALLING, seat, order=order, since=now)
         self._plan_race(made, due=now + self._config.paths.race_delay_s)
         return Call(made.number, address, order[0], self._calls.needs_route(address))
 
@@ -367,45 +398,29 @@ class DiallingCore:
                 continue
             del self._races[number]
             if self.peers.is_dialling(connection.address):  # or else it was banned or forgotten meanwhile
-                connection.order, others = split_for_race(connection.order)
-                calls.append(self._call(connection.address, others, now=now))
+                own, others = split_for_race(connection.order)
+                call = self._call(connection.address, others, now=now)
+                if call is not None:
+                    connection.order = own
+                    calls.append(call)
         return calls
 
     def _remove(self, number: int) -> Connection | None:
         self._races.pop(number, None)
         return self._connections.remove(number)
 
-    @property
-    def _is_full(self) -> bool:
-        return len(self._connections) >= self._config.max_connections or self._tally.room <= 0
-
     def _room_to_call(self, *, now: float) -> int:
-        if not self.takes_connections:
-            return 0
-        config = self._config
-        begun = list(self._connections.begun())
-        slow = sum(now - connection.since >= config.slow_dial_s for connection in begun)  # they hold no other up
-        return max(
-            0,
-            min(
-                config.max_connections - len(self._connections),
-                config.max_dialling - len(begun) + min(slow, config.max_dialling),
-                self._tally.room_to_dial,
-            ),
-        )
+        return self._room.to_call(now=now) if self.takes_connections else 0
 
-    def _make_room(self, newcomer: Address, *, is_host_full: bool, now: float) -> tuple[Eviction, ...]:
-        """What gives way to one more; when nothing does, there is no room for it."""
-        slow = [it for it in self._connections.begun() if self._gives_way(it, now=now)] if not is_host_full else []
-        if slow:
-            return self._evict([min(slow, key=lambda it: it.since).number], FULL)
-        victim = self._turnover.for_newcomer(newcomer, is_host_full=is_host_full, now=now)
-        return self._evict([self._connections.number_of(victim)], FULL) if victim is not None else ()
-
-    def _gives_way(self, connection: Connection, *, now: float) -> bool:
-        """Whether we called it, and it has said nothing for so long."""
-        is_slow = now - connection.since >= self._config.slow_dial_s
-        return connection.stage is Stage.GREETING and is_slow and not connection.is_leaving
+    def _put_out(
+        self, numbers: Iterable[int], reason: str, refusal: Refusal | None, *, now: float
+    ) -> tuple[Eviction, ...]:
+        """Ends connections whose places others need, which counts like a refusal."""
+        for number in numbers:
+            remote = self._connections[number].remote
+            if refusal is not None and isinstance(remote, Address):
+                self._admission.put_out(remote.host, refusal, now=now)
+        return self._evict(numbers, reason)
 
     def _evict_banned(self, reason: str) -> tuple[Eviction, ...]:
         return self._evict(self._connections.numbers_where(lambda it: self.peers.is_banned(it.remote)), reason)
@@ -417,6 +432,7 @@ class DiallingCore:
         return evicted
 
 
+OWED = "the session is full, and a torrent that has next to no peers needs the place"
 FULL = "the torrent is full, and there are others who may be of more use"
 REPLACED = "replaced by a connection that the peer also keeps"
 PUBLIC_SOURCES = PeerSource.DHT | PeerSource.PEX | PeerSource.LOCAL

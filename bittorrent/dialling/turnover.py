@@ -9,8 +9,8 @@ from typing import Generic, TypeVar
 
 from bittorrent.dialling.connected_peer import ConnectedPeer
 from bittorrent.origin import Origin
-from bittorrent.shares import share_of
 from transfer.address import Address
+from transfer.limits.shares import share_of
 
 P = TypeVar("P", bound=ConnectedPeer)
 
@@ -56,17 +56,21 @@ class Turnover(Generic[P]):
         self._turned_over_at = float("-inf")
         self._turned_out: OrderedDict[bytes, None] = OrderedDict()
 
-    def for_newcomer(self, newcomer: Address, *, is_host_full: bool, now: float) -> P | None:
+    def for_newcomer(
+        self, newcomer: Address, *, is_host_full: bool, among: Mapping[int, P] | None = None, now: float
+    ) -> P | None:
         """The peer that gives way to an incoming connection; None: that connection has to go.
 
         Args:
             is_host_full: the newcomer's host has all connections that one host may have.
+            among: only these come into question; None: all.
         """
+        peers = self._peers if among is None else among
         share = share_of(newcomer.host)
         had_its_turn = share in self._turned_out or any(
             share_of(peer.address.host) == share for peer in self._peers.values()
         )
-        useless = [peer for peer in self._peers.values() if self._is_useless(peer, now=now)]
+        useless = [peer for peer in peers.values() if self._is_useless(peer, now=now)]
         if is_host_full or had_its_turn:  # and it must not make its own connections younger by replacing them
             useless = [
                 peer
@@ -78,7 +82,7 @@ class Turnover(Generic[P]):
             victim = self._least(
                 [
                     peer
-                    for peer in self._peers.values()
+                    for peer in peers.values()
                     if peer.connected_at <= now - self._config.min_age_s and not peer.was_useful and not peer.is_closed
                 ]
             )
@@ -88,13 +92,14 @@ class Turnover(Generic[P]):
                 self._turned_over_at = now
         return self._remember(victim)
 
-    def for_call(self, *, now: float) -> P | None:
+    def for_call(self, *, among: Mapping[int, P] | None = None, now: float) -> P | None:
         """The peer that gives way to one that we want to call, because it may give us what these do not."""
-        victim = self._least([peer for peer in self._peers.values() if self._is_useless(peer, now=now)])
+        peers = self._peers if among is None else among
+        victim = self._least([peer for peer in peers.values() if self._is_useless(peer, now=now)])
         if victim is None and self._is_due(now=now):
             idle = [
                 peer
-                for peer in self._peers.values()
+                for peer in peers.values()
                 if peer.connected_at <= now - self._config.min_age_s
                 and not peer.is_closed
                 and not peer.received_bytes_per_s(now=now)
@@ -102,6 +107,17 @@ class Turnover(Generic[P]):
             victim = min(idle, key=lambda peer: (peer.downloaded_bytes, peer.uploaded_bytes), default=None)
             if victim is not None:
                 self._turned_over_at = now
+        return self._remember(victim)
+
+    def for_others(self, *, among: Mapping[int, P], now: float) -> P | None:
+        """The peer that gives way to one of a torrent that has next to none: who is of no use, or gives least."""
+        victim = self._least([peer for peer in among.values() if self._is_useless(peer, now=now)])
+        if victim is None:
+            victim = min(
+                (peer for peer in among.values() if not peer.is_closed),
+                key=lambda peer: (peer.was_useful, peer.received_bytes_per_s(now=now), peer.uploaded_bytes),
+                default=None,
+            )
         return self._remember(victim)
 
     def _is_due(self, *, now: float) -> bool:

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from tests.conformance.layers import xored
 from tests.conformance.protocols import Record, Recorder
 from transfer.address import Address
+from transfer.aio.door import Door, guarded
 from transfer.aio.layer import Layer
 from transfer.aio.layered import LayerConfig, LayeredTransport
 from transfer.aio.memory import MemoryConfig, MemoryNetwork, MemoryTransport
@@ -122,8 +123,12 @@ class LoopTcp:
     async def connect(self, protocol_factory: Callable[[], P], address: Address) -> tuple[asyncio.Transport, P]:
         return await asyncio.get_running_loop().create_connection(protocol_factory, address.host, address.port)
 
-    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> TcpListener:
+    async def listen(
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address, *, door: Door | None = None
+    ) -> TcpListener:
         loop = asyncio.get_running_loop()
+        if door is not None:
+            protocol_factory = guarded(protocol_factory, door)
         try:
             return TcpListener(await loop.create_server(protocol_factory, address.host, address.port, backlog=512))
         except OSError as error:

@@ -12,6 +12,7 @@ import pytest
 from tests.conformance.plugs import PLUGS, Plug, through_layer
 from tests.conformance.suite import CHECKS, run_check
 from transfer.address import Address
+from transfer.aio.door import Door
 from transfer.aio.tcp import TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
 from transfer.simulation import Link, SimulatedStreamConfig, Simulation, run
@@ -36,9 +37,11 @@ class BetweenHosts:
         with self._simulation.host("10.0.0.1"):
             return await self._tcp.connect(protocol_factory, address)
 
-    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> Listener:
+    async def listen(
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address, *, door: Door | None = None
+    ) -> Listener:
         with self._simulation.host("10.0.0.2"):
-            return await self._tcp.listen(protocol_factory, address)
+            return await self._tcp.listen(protocol_factory, address, door=door)
 
 
 # Checks that carry 8 MiB or more: each takes seconds when every datagram is an event. They run on sockets.

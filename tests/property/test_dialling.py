@@ -20,9 +20,9 @@ from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.paths import DialPath, PathConfig, PathFailure
 from bittorrent.dialling.peer_list import PeerListConfig, PeerSource
 from bittorrent.dialling.turnover import TurnoverConfig
-from bittorrent.shares import share_of
-from tests.dialling_shell import OWN_ID, BareShell, ToyPeer, tally_of
+from tests.dialling_shell import OWN_ID, BareShell, ToyPeer, admission_of
 from transfer.address import Address
+from transfer.limits.shares import share_of
 
 PATHS = tuple(DialPath(transport=transport, cover=cover) for transport in ("utp", "tcp") for cover in ("mse", "plain"))
 PRIVATE_HOST = "192.168.1.7"
@@ -38,10 +38,10 @@ class DiallingSteps(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 9))
     def begin(self, seed: int) -> None:
         self.now = 0.0
-        self.tally = tally_of(limit=LIMIT, max_half_open=MAX_HALF_OPEN, max_per_host=MAX_PER_HOST)
+        self.admission = admission_of(max_connections=LIMIT, max_dialling=MAX_HALF_OPEN, max_per_address=MAX_PER_HOST)
         self.shells = [
             BareShell(
-                tally=self.tally,
+                admission=self.admission,
                 seed=seed + number,
                 max_connections=MAX_CONNECTIONS,
                 max_dialling=MAX_DIALLING,
@@ -122,8 +122,8 @@ class DiallingSteps(RuleBasedStateMachine):
                 assert sum(other.address == call.address for other in shell.calls.values()) == 2
         if made:
             assert shell.core.connection_count <= MAX_CONNECTIONS
-            assert self.tally.in_use <= LIMIT
-            assert self.tally.half_open <= MAX_HALF_OPEN
+            assert self.in_use() <= LIMIT
+            assert self.admission.dialling <= MAX_HALF_OPEN
             fresh, slow = self.begun(which)
             assert fresh + slow <= MAX_DIALLING + min(slow, MAX_DIALLING)
 
@@ -176,7 +176,6 @@ class DiallingSteps(RuleBasedStateMachine):
     @rule(which=which, address=addresses)
     def knock(self, which: int, address: Address) -> None:
         shell = self.shells[which]
-        of_host = self.of_host(address.host)
         leaving = len(shell.leaving)
         number = shell.knock(address)
         if number is None:
@@ -187,7 +186,6 @@ class DiallingSteps(RuleBasedStateMachine):
         assert not self.is_host_shut_out(which, address.host)
         assert self.staying([shell]) <= MAX_CONNECTIONS
         assert self.staying(self.shells) <= LIMIT
-        assert self.of_host(address.host) < max(MAX_PER_HOST, of_host), "there is room for one more of it"
         self.greet(which, number, bytes([address.port]) * 20)  # as the shell does: it has read the handshake already
 
     # Who stands
@@ -241,8 +239,9 @@ class DiallingSteps(RuleBasedStateMachine):
     @rule(which=which)
     def tick(self, which: int) -> None:
         shell = self.shells[which]
+        count, in_use = shell.core.connection_count, self.in_use()
         evicted = shell.core.handle_timer(wants_seeds=True, now=self.now)
-        assert not evicted or shell.core.connection_count >= MAX_CONNECTIONS or self.tally.in_use >= LIMIT
+        assert not evicted or count >= MAX_CONNECTIONS or in_use >= LIMIT
         shell.end(evicted)
 
     @invariant()
@@ -253,10 +252,16 @@ class DiallingSteps(RuleBasedStateMachine):
             shell.core.check_invariants()
             assert shell.core.connection_count == len(shell.calls) + len(shell.standing)
             assert shell.core.half_open_count == len(shell.calls)
-        assert self.tally.in_use == sum(shell.core.connection_count for shell in self.shells)
-        assert self.tally.half_open == sum(shell.core.half_open_count for shell in self.shells) <= MAX_HALF_OPEN
-        met = Counter(share_of(peer.address.host) for shell in self.shells for peer in shell.standing.values() if peer)
-        assert all(self.tally.of_host(host) == met[share_of(host)] for host in HOSTS)
+        self.admission.check_invariants()
+        assert self.in_use() == self.staying(self.shells) <= LIMIT
+        assert self.admission.dialling == sum(shell.core.half_open_count for shell in self.shells) <= MAX_HALF_OPEN
+        of_host = Counter(
+            share_of(shell.addresses[number].host)
+            for shell in self.shells
+            for number in (*shell.calls, *shell.standing)
+            if number not in shell.leaving
+        )
+        assert all(self.admission.of_address(host) == of_host[share_of(host)] <= MAX_PER_HOST for host in HOSTS)
 
     def teardown(self) -> None:
         """Liveness: when all are gone, everybody who is known is called in time, over every path, although all calls
@@ -284,9 +289,12 @@ class DiallingSteps(RuleBasedStateMachine):
             for call in list(shell.calls.values()):
                 shell.refuse(call)
             shell.core.close()
-        assert (self.tally.in_use, self.tally.half_open) == (0, 0)
+        assert self.admission.budget.is_empty
 
     # Views
+
+    def in_use(self) -> int:
+        return self.admission.inbound + self.admission.outbound
 
     def waiting(self) -> list[tuple[int, int]]:
         """Connections that stand without a handshake."""
@@ -307,10 +315,6 @@ class DiallingSteps(RuleBasedStateMachine):
 
     def staying(self, shells: list[BareShell]) -> int:
         return sum(shell.core.connection_count - len(shell.leaving) for shell in shells)
-
-    def of_host(self, host: str) -> int:
-        """Who takes part from this host and was not told to go."""
-        return sum(share_of(peer.address.host) == share_of(host) and not peer.is_closed for peer in self.met())
 
     def begun(self, which: int) -> tuple[int, int]:
         """How many were not met yet: the fresh ones and the slow ones."""

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from transfer.address import Address
+from transfer.aio.door import Door
 from transfer.aio.layer import Layer
 from transfer.aio.transports import Listener, StreamTransport
 from transfer.errors import TransferError
@@ -77,10 +78,12 @@ class LayeredTransport:
             dialling.forget()
             raise
 
-    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> LayeredListener:
+    async def listen(
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address, *, door: Door | None = None
+    ) -> LayeredListener:
         """As `StreamTransport.listen`; the factory is called when the layers of a connection are open."""
         reception = _Reception(self._accept, protocol_factory, self._config)
-        return LayeredListener(await self._below.listen(reception.new_layer, address), reception)
+        return LayeredListener(await self._below.listen(reception.new_layer, address, door=door), reception)
 
 
 class LayeredListener:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from transfer.address import Address
+from transfer.aio.door import Door, source_of
 from transfer.aio.memory_stream import MemoryConfig, MemoryStream, stream_pair
 
 __all__ = ["MemoryConfig", "MemoryListener", "MemoryNetwork", "MemoryStream", "MemoryTransport"]
@@ -113,22 +114,29 @@ class MemoryTransport:
             raise
         return ours, protocol
 
-    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> MemoryListener:
+    async def listen(
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address, *, door: Door | None = None
+    ) -> MemoryListener:
         """As `StreamTransport.listen`; `0.0.0.0`, `::` and an empty host stand for this host."""
         if address.host not in (self._host, *WILDCARDS):
             raise OSError(errno.EADDRNOTAVAIL, f"{os.strerror(errno.EADDRNOTAVAIL)}: this is not {address.host}")
-        return MemoryListener(self._network, Address(self._host, address.port), protocol_factory)
+        return MemoryListener(self._network, Address(self._host, address.port), protocol_factory, door)
 
 
 class MemoryListener:
     """A `Listener` on a `MemoryNetwork`."""
 
     def __init__(
-        self, network: MemoryNetwork, address: Address, protocol_factory: Callable[[], asyncio.BaseProtocol]
+        self,
+        network: MemoryNetwork,
+        address: Address,
+        protocol_factory: Callable[[], asyncio.BaseProtocol],
+        door: Door | None = None,
     ) -> None:
         self.context = contextvars.copy_context()  # connections are accepted on behalf of the listener
         self._network = network
         self._protocol_factory = protocol_factory
+        self._door = door
         self._closed = asyncio.Event()
         self._address = network._bind(address, self)
 
@@ -157,6 +165,12 @@ class MemoryListener:
         if self._closed.is_set():
             stream.abort()
             return
+        if self._door is not None:
+            entry = self._door.admit(source_of(stream))
+            if entry is None:
+                stream.abort()
+                return
+            stream.hold(entry)
         try:
             protocol = self._protocol_factory()
         except Exception as error:  # noqa: BLE001  # a factory may raise anything; the listener goes on

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from transfer.address import Address
+from transfer.aio.door import Door
 from transfer.aio.transports import Listener, StreamTransport
 
 DEFAULT_LIMIT_BYTES = 65_536  # what asyncio.open_connection takes
@@ -36,8 +37,13 @@ async def listen_streams(
     address: Address,
     *,
     limit_bytes: int = DEFAULT_LIMIT_BYTES,
+    door: Door | None = None,
 ) -> Listener:
     """`asyncio.start_server` over `transport`: each connection runs `serve(reader, writer)` in a task of its own.
+
+    Args:
+        limit_bytes: as for `open_stream`.
+        door: says who may come in, `Limits` for example.
 
     Raises:
         OSError: as `StreamTransport.listen`.
@@ -48,4 +54,4 @@ async def listen_streams(
         reader = asyncio.StreamReader(limit=limit_bytes, loop=loop)
         return asyncio.StreamReaderProtocol(reader, serve, loop=loop)
 
-    return await transport.listen(accept, address)
+    return await transport.listen(accept, address, door=door)

@@ -6,31 +6,40 @@ import asyncio
 import errno
 import os
 import socket
+import struct
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from transfer.address import Address
+from transfer.aio.door import Door
 from transfer.aio.kernel_congestion import choose_congestion_control
 from transfer.aio.resolver import resolve
 from transfer.aio.socket_stream import SocketStream
 
 
 class SocketListener:
-    """A `Listener` over sockets that are bound and listening; they are its own from now on."""
+    """A `Listener` over sockets that are bound and listening; they are its own from now on.
 
-    __slots__ = ("_closed", "_factory", "_loop", "_retries", "_sockets", "addresses")
+    Args:
+        door: is asked about each connection; who is not let in gets a reset, and costs no stream.
+    """
+
+    __slots__ = ("_closed", "_door", "_factory", "_loop", "_retries", "_sockets", "addresses")
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         sockets: list[socket.socket],
         protocol_factory: Callable[[], asyncio.BaseProtocol],
+        *,
+        door: Door | None = None,
     ) -> None:
         self.addresses = tuple(Address.from_socket(listening.getsockname()) for listening in sockets)
         self._loop = loop
         self._sockets = sockets
         self._factory = protocol_factory
+        self._door = door
         self._closed = asyncio.Event()
         self._retries: set[asyncio.TimerHandle] = set()
         for listening in sockets:
@@ -63,7 +72,7 @@ class SocketListener:
             if not self._sockets:  # closed by a protocol
                 return
             try:
-                accepted, _ = listening.accept()
+                accepted, source = listening.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
@@ -71,20 +80,31 @@ class SocketListener:
                     raise
                 self._pause(listening, error)
                 return
-            self._begin(accepted)
+            self._begin(accepted, source)
 
-    def _begin(self, accepted: socket.socket) -> None:
+    def _begin(self, accepted: socket.socket, source: tuple[str, int]) -> None:
         accepted.setblocking(False)
+        entry = None
+        if self._door is not None:
+            entry = self._door.admit(Address.from_socket(source))
+            if entry is None:
+                accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+                accepted.close()
+                return
         try:
-            SocketStream(self._loop, accepted, self._factory())
+            SocketStream(self._loop, accepted, self._factory(), entry=entry)
         except Exception as error:  # noqa: BLE001  # the next connection may fare better
             accepted.close()
+            if entry is not None:
+                entry.leave()
             if not isinstance(error, OSError):  # it was reset before we saw it
                 context = {"message": "a connection could not be taken", "exception": error}
                 self._loop.call_exception_handler(context)
 
     def _pause(self, listening: socket.socket, error: OSError) -> None:
         """Without descriptors or memory nothing can be accepted now, and the loop would turn in vain."""
+        if self._door is not None:
+            self._door.exhausted(error)
         self._loop.call_exception_handler({"message": "out of resources to accept connections", "exception": error})
         self._loop.remove_reader(listening)
 
@@ -144,4 +164,5 @@ async def bind_listening_sockets(
 
 MAX_ACCEPTED_AT_ONCE = 100
 RETRY_S = 1.0
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger: no time to wait; nothing is left of a refused connection
 OUT_OF_RESOURCES = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))

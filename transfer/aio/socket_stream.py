@@ -6,13 +6,16 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transfer.aio.kernel_path import kernel_path_stats
 from transfer.aio.kernel_queue import unacknowledged_bytes
 from transfer.aio.scatter import MAX_BUFFERS, ScatterProtocol
 from transfer.aio.stream import Stream
 from transfer.flow.stream import Phase, StreamCore
+
+if TYPE_CHECKING:
+    from transfer.aio.door import Entry
 
 
 class SocketStream(Stream):
@@ -25,14 +28,24 @@ class SocketStream(Stream):
     Args:
         sock: connected and not blocking; it is the stream's from now on.
         protocol: `connection_made` is called before this returns.
+        entry: what it holds as long as it lasts.
     """
 
     __slots__ = ("_read", "_sock")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, protocol: asyncio.BaseProtocol) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        sock: socket.socket,
+        protocol: asyncio.BaseProtocol,
+        *,
+        entry: Entry | None = None,
+    ) -> None:
         extra = {"socket": sock, "sockname": sock.getsockname(), "peername": sock.getpeername()}
         super().__init__(StreamCore(), loop, extra)
         self._sock = sock
+        if entry is not None:
+            self.hold(entry)
         self.set_protocol(protocol)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as asyncio and uvloop have it
         protocol.connection_made(self)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from transfer.flow.stream import Closing, StreamCore
+
+if TYPE_CHECKING:
+    from transfer.aio.door import Entry
 
 
 class Stream(asyncio.Transport):
@@ -23,7 +26,7 @@ class Stream(asyncio.Transport):
         context: where callbacks run that come from the event loop; None stands for the one they are made in.
     """
 
-    __slots__ = ("_context", "_core", "_is_buffered", "_loop", "_protocol", "_read_scheduled")
+    __slots__ = ("_context", "_core", "_entry", "_is_buffered", "_loop", "_protocol", "_read_scheduled")
 
     def __init__(
         self,
@@ -37,6 +40,7 @@ class Stream(asyncio.Transport):
         self._loop = loop
         self._context = context
         self._protocol: Any = None
+        self._entry: Entry | None = None
         self._is_buffered = False
         self._read_scheduled = False
 
@@ -101,6 +105,18 @@ class Stream(asyncio.Transport):
 
     def is_closing(self) -> bool:
         return self._core.is_closing
+
+    # Limits.
+
+    def hold(self, entry: Entry) -> None:
+        """What the connection holds as long as it lasts; `get_extra_info("entry")` tells it."""
+        self._entry = entry
+        entry.attach(self)
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        if name == "entry":
+            return self._entry if self._entry is not None else default
+        return super().get_extra_info(name, default)
 
     # What a subclass defines.
 
@@ -182,8 +198,13 @@ class Stream(asyncio.Transport):
 
     def _lost(self, error: BaseException | None) -> None:
         protocol, self._protocol = self._protocol, None  # no cycle is left for the garbage collector
-        if protocol is not None:
-            protocol.connection_lost(error)
+        entry, self._entry = self._entry, None
+        try:
+            if protocol is not None:
+                protocol.connection_lost(error)
+        finally:
+            if entry is not None:
+                entry.leave()
 
     def _call_soon(self, callback: Callable[..., object], *args: object) -> None:
         self._loop.call_soon(callback, *args, context=self._context)

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from transfer.address import Address, is_ip_address
+from transfer.aio.door import Door, guarded
 from transfer.aio.kernel_congestion import choose_congestion_control
 from transfer.aio.resolver import resolve
 from transfer.aio.socket_listener import SocketListener, bind_listening_sockets
@@ -94,7 +95,9 @@ class TcpTransport:
                 raise
         return transport, made
 
-    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> Listener:
+    async def listen(
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address, *, door: Door | None = None
+    ) -> Listener:
         """As `StreamTransport.listen`; an empty host stands for all addresses of both families.
 
         Raises:
@@ -106,7 +109,9 @@ class TcpTransport:
             sockets = await bind_listening_sockets(
                 address, backlog=config.backlog, reuse_port=config.reuse_port, congestion=config.congestion
             )
-            return SocketListener(loop, sockets, protocol_factory)
+            return SocketListener(loop, sockets, protocol_factory, door=door)
+        if door is not None:
+            protocol_factory = guarded(protocol_factory, door)
         options: dict[str, Any] = {"reuse_port": True} if config.reuse_port else {}
         try:
             server = await loop.create_server(

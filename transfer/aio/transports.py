@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 from transfer.address import Address
+from transfer.aio.door import Door
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -34,12 +35,16 @@ class StreamTransport(Protocol):
         """
         ...
 
-    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> Listener:
+    async def listen(
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address, *, door: Door | None = None
+    ) -> Listener:
         """Accepts connections from now on, as `loop.create_server` does.
 
         Args:
             protocol_factory: called once for each connection.
             address: port 0 takes a free one.
+            door: is asked about each connection before its protocol is made. What it lets in holds its entry until
+                it is lost: `get_extra_info("entry")`.
 
         Raises:
             OSError: the address is in use, or is not one of this host.

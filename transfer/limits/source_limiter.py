@@ -55,6 +55,15 @@ class SourceLimiter:
             self._hosts.move_to_end(source)
         return bucket.spend(now=now) and self._total.spend(now=now)
 
+    def admit_exempt(self, *, now: float) -> bool:
+        """The same of a host whose own rate is no matter: it counts for all together only."""
+        return self._total.spend(now=now)
+
+    def is_spent(self, host: str) -> bool:
+        """Whether it was the host's own rate that refused it, and not that of all together."""
+        bucket = self._hosts.get(subscriber_of(host) if ":" in host else host)
+        return bucket is not None and bucket.is_spent
+
     @property
     def host_count(self) -> int:
         return len(self._hosts)

@@ -31,6 +31,18 @@ class TokenBucket:
         self._tokens -= amount
         return True
 
+    @property
+    def is_spent(self) -> bool:
+        """Whether there was less than one token when it was asked last."""
+        return self._tokens < 1.0
+
+    def wait_s(self, amount: float = 1.0, *, now: float) -> float:
+        """After how long `amount` can be spent, if nothing else is; infinite for more than the burst."""
+        if amount > self._burst:
+            return float("inf")
+        tokens = self._tokens + max(0.0, now - self._updated_at) * self._rate_per_s
+        return max(0.0, (amount - tokens) / self._rate_per_s)
+
     def is_full(self, *, now: float) -> bool:
         """Whether nothing was spent for so long that the bucket can be forgotten and made anew."""
         return self._tokens + (now - self._updated_at) * self._rate_per_s >= self._burst

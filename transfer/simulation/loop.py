@@ -10,6 +10,7 @@ import weakref
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
 
+from transfer.simulation.budgets import Budgets
 from transfer.simulation.connections import NetworkCalls
 from transfer.simulation.errors import DeadlockError, NotSimulatedError
 from transfer.simulation.executor import InlineExecutor
@@ -28,7 +29,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
-class SimulationLoop(NetworkCalls, ExceptionReports):
+class SimulationLoop(NetworkCalls, ExceptionReports, Budgets):
     """An event loop whose time, network and threads are simulated; every run of the same program is the same run.
 
     Time begins at 0.0 and moves only when nothing is ready to run, straight to the next timer. `run_in_executor` and

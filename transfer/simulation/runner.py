@@ -36,7 +36,7 @@ class RunConfig:
         max_steps_per_instant: callbacks at the same virtual time before the run counts as livelocked.
         executor_cost_s: virtual time of a call in an executor.
         settle_s: what the scenario leaves behind has so long to end by itself.
-        check_leaks: whether tasks, transports and servers left after that make the run fail.
+        check_leaks: whether tasks, transports, servers and reserved budget left after that make the run fail.
         check_unhandled: whether exceptions that reached the loop's exception handler make the run fail.
         debug: asyncio's debug mode, which is slow.
     """
@@ -163,6 +163,7 @@ class Run:
     def _leftovers(self) -> list[str]:
         left = [f"  {thing!r}" for host in self.network.hosts for thing in (*host.listeners, *host.udp)]
         left += [f"  {thing!r}" for host in self.network.hosts for thing in host.connections]
+        left += [f"  reserved and not given back: {budget!r}" for budget in self.loop.budgets_left()]
         tasks = [task for task in asyncio.all_tasks(self.loop) if not getattr(task, "has_crashed", False)]
         return left + (describe_tasks(tasks).splitlines() if tasks else [])
 

@@ -10,6 +10,7 @@ from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
+from transfer.aio.limits import LimitEntry
 from transfer.aio.scatter import ScatterProtocol
 from transfer.path_stats import PathStats
 
@@ -58,6 +59,7 @@ class PeerConnection(ScatterProtocol):
         self.number = 0  # the number that `SwarmCore` gave it; 0 before that knows it
         self.ticket = 0  # the number that `DiallingCore` gave it; 0 before that knows it
         self.is_writable = True
+        self.entry: LimitEntry | None = None  # its place, if it came; that of a call is the dialling core's
         self.is_serving = False  # the torrent reads blocks for it right now
         self.core: PeerCore
         self._handshake = handshake
@@ -75,6 +77,7 @@ class PeerConnection(ScatterProtocol):
         name = transport.get_extra_info("peername") or ("", 0)
         address = Address.from_socket(name) if isinstance(name, tuple) else Address("", 0)
         origin = self._server or address
+        self.entry = transport.get_extra_info("entry")
         self._waiting_since = now = asyncio.get_running_loop().time()
         self.core = PeerCore(handshake=self._handshake, address=origin, config=self._config, now=now)
         self.owner.connection_opened(self)
@@ -104,6 +107,14 @@ class PeerConnection(ScatterProtocol):
             self.core.receive_eof(f"the connection was lost: {exc}")
         self.core.close("the connection was closed")
         self.owner.connection_lost(self)
+        if self.entry is not None:
+            self.entry.leave()
+
+    def take(self, entry: LimitEntry | None) -> None:
+        """Its place, where the transport holds none; None: it has to end."""
+        self.entry = entry
+        if entry is not None and self._transport is not None:
+            entry.attach(self._transport)
 
     def pause_writing(self) -> None:
         self.is_writable = False

@@ -1,19 +1,18 @@
 """Incoming connections until their handshake says which torrent they are for.
 
-Which of them may wait, `ReceptionCore` decides.
+Which of them may wait, and for how long, the `Limits` of the session decide.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from itertools import count
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from bittorrent.aio.peers.peer_connection import PeerConnection
-from bittorrent.dialling.connection_tally import ConnectionTally
-from bittorrent.dialling.reception import ReceptionCore
 from bittorrent.peer.config import PeerConfig
+from transfer.address import Address
+from transfer.aio.limits import Limits
 
 if TYPE_CHECKING:
     from bittorrent.aio.torrent import Torrent
@@ -23,24 +22,17 @@ class Reception:
     """Owns the connections that other peers opened, and hands each over to its torrent.
 
     Args:
-        core: decides which of them may wait.
-        tally: of the connections that wait no more.
+        limits: the door through which they came.
         torrents: that may be asked for, by each of their hashes: live.
         config: of the peers.
     """
 
-    def __init__(
-        self, core: ReceptionCore, *, tally: ConnectionTally, torrents: Mapping[bytes, Torrent], config: PeerConfig
-    ) -> None:
-        self._core = core
-        self._tally = tally
+    def __init__(self, limits: Limits, *, torrents: Mapping[bytes, Torrent], config: PeerConfig) -> None:
+        self._limits = limits
         self._torrents = torrents
         self._config = config
         self._loop = asyncio.get_running_loop()
-        self._numbers = count(1)
-        self._open: dict[PeerConnection, int] = {}
-        self._by_number: dict[int, PeerConnection] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._open: dict[PeerConnection, None] = {}
         self._all_gone = asyncio.Event()
         self._all_gone.set()
         self._closed = False
@@ -59,33 +51,29 @@ class Reception:
         for connection in list(self._open):
             connection.abort()
         await self._all_gone.wait()
-        self._arm()
 
     # ConnectionOwner
 
     def connection_opened(self, connection: PeerConnection) -> None:
-        number = next(self._numbers)
         self._all_gone.clear()
-        self._open[connection] = number
-        self._by_number[number] = connection
-        host = connection.core.address.host
-        if self._closed:
+        self._open[connection] = None
+        if connection.entry is None:  # a transport that knows no door
+            address = connection.core.address
+            assert isinstance(address, Address)
+            connection.take(self._limits.admit(address))
+        if self._closed or connection.entry is None:
             connection.abort()
-            return
-        self._end(self._core.arrive(number, host, connected=self._tally.of_host(host), now=self._loop.time()))
-        self._arm()
 
     def connection_received(self, connection: PeerConnection, size: int) -> None:
-        core, number = connection.core, self._open.get(connection)
-        if number is None or number not in self._core:  # it has to leave already
-            return
+        core, entry = connection.core, connection.entry
+        if connection not in self._open or entry is None or not self._limits.core.is_waiting(entry.seat):
+            return  # it has to leave already
         core.buffer_updated(size, now=self._loop.time())
         if core.remote is None and not core.is_closed:
             return
         torrent = self._torrents.get(core.remote.info_hash) if core.remote is not None else None
-        is_welcome = not core.is_closed and torrent is not None and torrent.accepts_peers
-        self._core.finish(number, is_welcome=is_welcome)
-        if torrent is None or not is_welcome:
+        if core.is_closed or torrent is None or not torrent.accepts_peers:
+            self._limits.core.turn_away(entry.seat)
             connection.abort()
             return
         self._forget(connection)
@@ -97,28 +85,7 @@ class Reception:
     def connection_lost(self, connection: PeerConnection) -> None:
         self._forget(connection)
 
-    def _end(self, numbers: Iterable[int]) -> None:
-        for number in numbers:
-            self._by_number[number].abort()
-
     def _forget(self, connection: PeerConnection) -> None:
-        number = self._open.pop(connection, None)
-        if number is not None:
-            del self._by_number[number]
-            self._core.leave(number)
+        self._open.pop(connection, None)
         if not self._open:
             self._all_gone.set()
-
-    def _tick(self) -> None:
-        self._timer = None
-        self._end(self._core.handle_timer(now=self._loop.time()))
-        self._arm()
-
-    def _arm(self) -> None:
-        """One timer, for the oldest: while it runs no other can become due earlier."""
-        due = None if self._closed else self._core.next_timer()
-        if due is None and self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        elif due is not None and self._timer is None:
-            self._timer = self._loop.call_at(due, self._tick)

@@ -118,7 +118,10 @@ class Swarm:
         """Takes over an incoming connection whose handshake names this torrent."""
         core = connection.core
         assert isinstance(core.address, Address)  # a server is never heard, only asked
-        admission = self.dialling.admit(core.address, since=core.opened_at, now=self._loop.time())
+        assert connection.entry is not None  # the reception saw to it
+        admission = self.dialling.admit(
+            core.address, connection.entry.seat, since=core.opened_at, now=self._loop.time()
+        )
         self._evict(admission.evicted)
         if admission.number is None:
             connection.abort()

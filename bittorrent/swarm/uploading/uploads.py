@@ -9,13 +9,13 @@ from random import Random
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import Block
 from bittorrent.pieces.geometry import Geometry
-from bittorrent.shares import share_of
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.peer import SwarmPeer
 from bittorrent.swarm.uploading.allowed_fast import allowed_fast_set
 from bittorrent.swarm.uploading.choker import ChokeCandidate, ChokerCore
 from bittorrent.swarm.uploading.super_seeding import SuperSeeding
 from transfer.address import Address, is_ip_address
+from transfer.limits.shares import share_of
 
 
 class SwarmUploads:

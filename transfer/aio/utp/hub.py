@@ -10,7 +10,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from transfer.address import Address
 from transfer.aio.datagrams import RunProtocol, send_all, send_run
+from transfer.aio.door import Door
 from transfer.aio.utp.stream import UtpStream
 from transfer.datagrams.runs import Run as ReceivedRun
 from transfer.utp.connection import UtpConnection
@@ -42,6 +44,7 @@ class UtpHub(RunProtocol):
         self._on_gone = on_gone
         self._transport: asyncio.DatagramTransport | None = None
         self._factory: Callable[[], asyncio.BaseProtocol] | None = None
+        self._door: Door | None = None
         self._streams: dict[UtpConnection, UtpStream] = {}
         self._dialled: dict[UtpConnection, asyncio.Future[None]] = {}
         self._timers: dict[UtpConnection, asyncio.TimerHandle] = {}
@@ -74,9 +77,10 @@ class UtpHub(RunProtocol):
         self._begin(connection, stream)
         return stream, protocol
 
-    def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol]) -> None:
-        """Accepts connections from now on."""
+    def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], *, door: Door | None = None) -> None:
+        """Accepts connections from now on: those that the door lets in, once their handshake is done."""
         self._factory = protocol_factory
+        self._door = door
         self.core.is_listening = True
 
     def stop_listening(self) -> None:
@@ -269,14 +273,19 @@ class UtpHub(RunProtocol):
     def _accept(self) -> None:
         accepted, self.core.accepted = self.core.accepted, []
         for connection in accepted:
-            if self._factory is None:
+            entry = None
+            if self._factory is not None and self._door is not None:
+                entry = self._door.admit(Address.from_socket(connection.address))  # type: ignore[arg-type]  # by contract
+            if self._factory is None or (self._door is not None and entry is None):
                 connection.abort()
                 self._touched[connection] = None
                 continue
             try:
                 protocol = self._factory()
-                stream = UtpStream(self, connection, protocol, self._loop, self._names(connection))
+                stream = UtpStream(self, connection, protocol, self._loop, self._names(connection), entry=entry)
             except Exception as error:  # noqa: BLE001  # a protocol may raise anything; the listener goes on
+                if entry is not None:
+                    entry.leave()
                 connection.abort()
                 self._touched[connection] = None
                 context = {"message": "a connection could not be taken", "exception": error}

@@ -16,6 +16,7 @@ from transfer.utp.connection import UtpConnection
 from transfer.utp.values import Ending, State
 
 if TYPE_CHECKING:
+    from transfer.aio.door import Entry
     from transfer.aio.utp.hub import UtpHub
 
 
@@ -30,6 +31,7 @@ class UtpStream(Stream):
         hub: of the socket.
         connection: it is there already.
         protocol: `connection_made` is called before this returns.
+        entry: what it holds as long as it lasts.
     """
 
     __slots__ = ("_connection", "_hub", "_is_flushing", "_is_scattering", "_reset")
@@ -41,6 +43,8 @@ class UtpStream(Stream):
         protocol: asyncio.BaseProtocol,
         loop: asyncio.AbstractEventLoop,
         extra: Mapping[str, Any],
+        *,
+        entry: Entry | None = None,
     ) -> None:
         super().__init__(StreamCore(), loop, extra)
         self._hub = hub
@@ -48,6 +52,8 @@ class UtpStream(Stream):
         self._is_flushing = False  # all is said, and not all is acknowledged
         self._is_scattering = False
         self._reset: Ending | None = None  # the other side takes nothing any more
+        if entry is not None:
+            self.hold(entry)
         self.set_protocol(protocol)
         protocol.connection_made(self)
 

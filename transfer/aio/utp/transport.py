@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 from transfer.address import Address
 from transfer.aio.datagram_port import DatagramPort
 from transfer.aio.datagram_socket import DatagramSocket, bind_datagrams
+from transfer.aio.door import Door
 from transfer.aio.resolver import resolve
 from transfer.aio.tcp import watches_descriptors
 from transfer.aio.utp.hub import UtpHub
@@ -79,7 +80,9 @@ class UtpTransport:
         assert failure is not None
         raise failure
 
-    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> UtpListener:
+    async def listen(
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address, *, door: Door | None = None
+    ) -> UtpListener:
         """As `StreamTransport.listen`; an empty host stands for all addresses of both families."""
         hosts = (address.host,) if address.host else ("0.0.0.0", "::")
         hubs: list[UtpHub] = []
@@ -87,7 +90,7 @@ class UtpTransport:
         try:
             for host in hosts:
                 hub = await self._hub_at(Address(host, port))
-                hub.listen(protocol_factory)
+                hub.listen(protocol_factory, door=door)
                 hubs.append(hub)
                 port = hub.sockname[1]
         except BaseException:

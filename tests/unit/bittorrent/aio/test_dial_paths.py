@@ -14,6 +14,7 @@ from tests.conformance.layers import Xor
 from tests.simulation.content_sessions import PORT, add, until
 from tests.simulation.shared_content import SharedContent
 from transfer.address import Address
+from transfer.aio.door import Door
 from transfer.aio.layered import LayeredTransport
 from transfer.aio.tcp import TcpTransport
 from transfer.aio.transports import Listener
@@ -29,7 +30,9 @@ class Nobody:
     async def connect(self, protocol_factory: Callable[[], Any], address: Address) -> Any:
         raise ConnectionRefusedError("nobody speaks it")
 
-    async def listen(self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address) -> Listener:
+    async def listen(
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address, *, door: Door | None = None
+    ) -> Listener:
         raise NotImplementedError
 
 

@@ -161,7 +161,7 @@ class Deaf:
         self._carrier = carrier
         self._host = host
 
-    async def listen(self, protocol_factory: Any, address: Address) -> Any:
+    async def listen(self, protocol_factory: Any, address: Address, *, door: Any = None) -> Any:
         raise NotImplementedError
 
     async def connect(self, protocol_factory: Any, address: Address) -> Any:

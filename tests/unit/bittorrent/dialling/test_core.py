@@ -9,7 +9,7 @@ from bittorrent.dialling.core import FULL, REPLACED
 from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.dialling.turnover import TurnoverConfig
-from tests.dialling_shell import OWN_ID, BareShell, tally_of
+from tests.dialling_shell import OWN_ID, BareShell, admission_of
 from transfer.address import Address
 
 SMALLER_ID, LARGER_ID = b"A" * 20, b"z" * 20  # than ours
@@ -37,7 +37,7 @@ def test_only_so_many_are_called_at_a_time_and_the_slow_ones_hold_up_as_many_aga
     assert len(bare.dial()) == 2
     bare.now = 60.0
     assert bare.dial() == [], "there is an end to it"
-    assert bare.core.half_open_count == bare.tally.half_open == 4
+    assert bare.core.half_open_count == bare.admission.dialling == 4
 
 
 def test_a_connection_that_stands_is_slow_by_its_own_clock() -> None:
@@ -50,21 +50,21 @@ def test_a_connection_that_stands_is_slow_by_its_own_clock() -> None:
     bare.now = 5.0
     assert len(bare.dial()) == 1
     assert bare.core.connection_count == 2
-    assert bare.tally.half_open == 1
+    assert bare.admission.dialling == 1
 
 
 def test_all_torrents_together_keep_to_the_bounds_of_the_session() -> None:
-    tally = tally_of(limit=7, max_half_open=5)
-    one, two = knowing(9, tally=tally), knowing(9, tally=tally)
+    admission = admission_of(max_connections=7, max_dialling=5)
+    one, two = knowing(9, admission=admission), knowing(9, admission=admission)
     assert [len(one.dial()), len(two.dial())] == [5, 0]
     for call in list(one.calls.values()):
         one.greet(one.accept(call), b"%20d" % call.number)
     assert [len(one.dial()), len(two.dial())] == [2, 0]
-    assert (tally.in_use, tally.half_open) == (7, 2)
+    assert (admission.outbound, admission.dialling) == (7, 2)
     for number in list(one.standing):
         one.lose(number)
     one.core.close()
-    assert (tally.in_use, tally.half_open) == (0, 0), "what was never answered is given up"
+    assert (admission.outbound, admission.dialling) == (0, 0), "what was never answered is given up"
     assert len(two.dial()) == 5
     assert one.dial() == []
 
@@ -137,7 +137,7 @@ def test_a_call_into_a_private_network_goes_on_if_we_are_in_it(own: str | None, 
     (call,) = bare.dial()
     assert bare.core.allows(call.number, own=own, now=0.0) is allowed
     assert bare.core.private == ([] if allowed else [address])
-    assert bare.tally.half_open == bare.tally.in_use == allowed
+    assert bare.admission.dialling == bare.admission.outbound == allowed
     assert bare.core.peers.next_timer() == (None if allowed else 10.0), "it is backed off"
 
 
@@ -228,8 +228,8 @@ def test_a_newcomer_to_a_full_torrent_needs_somebody_who_is_of_no_use() -> None:
 
 
 def test_a_full_session_is_full_for_every_torrent() -> None:
-    tally = tally_of(limit=1)
-    one, two = BareShell(tally=tally), BareShell(tally=tally)
+    admission = admission_of(max_connections=1)
+    one, two = BareShell(admission=admission), BareShell(admission=admission)
     number, idle = one.come(peer(1), LARGER_ID)
     assert two.knock(peer(2)) is None, "nobody of this torrent can go"
     idle.idles = True
@@ -238,7 +238,7 @@ def test_a_full_session_is_full_for_every_torrent() -> None:
 
 
 def test_a_host_that_has_all_it_may_have_comes_in_for_one_of_its_own_only() -> None:
-    bare = BareShell(tally=tally_of(max_per_host=2))
+    bare = BareShell(admission=admission_of(max_per_address=2))
     (_, first), (number, second), (_, other) = (
         bare.come(address, b"%20d" % address.port) for address in (peer(1, 1), peer(1, 2), peer(2, 3))
     )
@@ -251,8 +251,8 @@ def test_a_host_that_has_all_it_may_have_comes_in_for_one_of_its_own_only() -> N
 
 
 def test_the_connections_of_a_host_are_counted_over_all_torrents() -> None:
-    tally = tally_of(max_per_host=1)
-    one, two = BareShell(tally=tally), BareShell(tally=tally)
+    admission = admission_of(max_per_address=1)
+    one, two = BareShell(admission=admission), BareShell(admission=admission)
     number, _ = one.come(peer(1), LARGER_ID)
     assert two.knock(peer(1, 2)) is None
     one.lose(number)
@@ -283,10 +283,10 @@ def test_a_connection_of_this_process_always_has_a_place() -> None:
     bare = BareShell(max_connections=1)
     bare.come(peer(1), LARGER_ID)
     number = bare.core.join(Address("web.example", 80), now=0.0)
-    assert bare.tally.in_use == bare.core.connection_count == 2
+    assert (bare.core.connection_count, bare.admission.inbound, bare.admission.outbound) == (2, 1, 0)
     assert not bare.core.is_called(number)
     bare.core.ended(number, peer_id=None, was_turned_away=False, is_seed=True, now=0.0)
-    assert bare.tally.in_use == 1
+    assert (bare.core.connection_count, bare.admission.inbound) == (1, 1)
 
 
 # Who makes room

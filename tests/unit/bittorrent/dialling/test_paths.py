@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from bittorrent.dialling.connection_tally import ConnectionTally
 from bittorrent.dialling.decisions import Call
 from bittorrent.dialling.paths import TCP, DialPath, PathBook, PathConfig, PathFailure, paths_left
 from bittorrent.dialling.peer_list import PeerListConfig, PeerSource
-from tests.dialling_shell import BareShell, tally_of
+from tests.dialling_shell import BareShell, admission_of
 from transfer.address import Address
+from transfer.limits.admission import AdmissionCore
+from transfer.limits.places import Seat
 
 UTP, UTP_MSE = DialPath(transport="utp"), DialPath(transport="utp", cover="mse")
 TCP_MSE = DialPath(transport="tcp", cover="mse")
@@ -18,8 +19,8 @@ ALL = (UTP_MSE, UTP, TCP_MSE, TCP)
 PEER = Address("8.8.0.1", 6881)
 
 
-def shell(*paths: DialPath, tally: ConnectionTally | None = None) -> BareShell:
-    made = BareShell(paths=PathConfig(paths=paths), tally=tally)
+def shell(*paths: DialPath, admission: AdmissionCore | None = None) -> BareShell:
+    made = BareShell(paths=PathConfig(paths=paths), admission=admission)
     made.core.peers.add(PEER, PeerSource.TRACKER, now=0.0)
     return made
 
@@ -117,8 +118,8 @@ def test_the_handshake_is_what_counts_and_not_what_becomes_of_the_connection() -
 
 
 def test_another_path_waits_for_room_as_every_call_does_and_goes_before_others() -> None:
-    tally = tally_of(max_half_open=1)
-    bare, other = shell(UTP, TCP, tally=tally), BareShell(tally=tally)
+    admission = admission_of(max_dialling=1)
+    bare, other = shell(UTP, TCP, admission=admission), BareShell(admission=admission)
     bare.refuse(the_call(bare))
     other.core.peers.add(Address("8.8.0.2", 1), PeerSource.TRACKER, now=0.0)
     blocking = the_call(other)
@@ -159,7 +160,7 @@ def test_a_call_that_was_given_up_says_nothing_about_its_path() -> None:
     bare = shell(UTP, TCP)
     call = the_call(bare)
     bare.core.dropped(call.number)
-    assert bare.tally.half_open == bare.tally.in_use == 0
+    assert bare.admission.dialling == bare.admission.outbound == 0
     assert not bare.core.is_path_due(now=0.0)
     del bare.calls[call.number]
     assert the_call(bare).path == UTP, "nor about the peer, whose turn it still is"
@@ -295,13 +296,15 @@ def test_a_transport_that_is_out_of_the_race_is_followed_by_a_third() -> None:
 
 
 def test_a_race_waits_for_room() -> None:
-    tally = tally_of(max_half_open=1)
-    bare = shell(TCP, UTP, tally=tally)
+    admission = admission_of(max_dialling=2)
+    blocking = admission.call("9.9.9.1", now=0.0)
+    assert isinstance(blocking, Seat)
+    bare = shell(TCP, UTP, admission=admission)
     slow = the_call(bare)
     bare.now += 0.3
     assert bare.dial() == []
     assert bare.core.next_timer(now=bare.now) == bare.now + 1.0, "and is not looked after all the time"
-    tally.max_half_open = 2
+    admission.leave(blocking)
     bare.now += 1.0
     rival = the_call(bare)
     bare.core.dropped(rival.number)

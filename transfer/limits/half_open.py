@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
-from bittorrent.dialling.ip_filter import IpFilter
-from bittorrent.shares import network_of, share_of
+from transfer.limits.shares import network_of, share_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReceptionConfig:
-    """Bounds of a `ReceptionCore`.
+class HalfOpenConfig:
+    """Bounds of a `HalfOpenCore`.
 
     Attributes:
         max_waiting: connections that have not finished their handshake.
@@ -33,7 +32,7 @@ class ReceptionConfig:
                 raise ValueError(f"{name} must be positive")
 
 
-class ReceptionCore:
+class HalfOpenCore:
     """Decides which connections wait. None is refused because others wait: the worst guest leaves instead.
 
     The worst is one whose host has left a handshake unfinished before; then one of the network, and in it of the host,
@@ -41,13 +40,13 @@ class ReceptionCore:
     known after their first try.
 
     Invariants:
-        at most max_waiting guests, max_per_network of one network, and max_remembered hosts remembered
+        at most max_waiting guests, max_per_network of one network that is not exempt, and max_remembered hosts
+            remembered
         the counts of hosts and networks are those of the guests
     """
 
-    def __init__(self, config: ReceptionConfig) -> None:
-        self.ip_filter = IpFilter()  # hosts that do not even wait; may be set at any time
-        self.refused = 0  # connections that had to leave
+    def __init__(self, config: HalfOpenConfig) -> None:
+        self.dismissed = 0  # connections that had to leave
         self._config = config
         self._guests: dict[int, _Guest] = {}  # the oldest first
         self._of_host: Counter[bytes] = Counter()
@@ -56,27 +55,26 @@ class ReceptionCore:
 
     # Inputs
 
-    def arrive(self, number: int, host: str, *, connected: int, now: float) -> list[int]:
+    def arrive(self, number: int, host: str, *, connected: int, is_exempt: bool = False, now: float) -> list[int]:
         """A connection from `host` was accepted.
 
         Args:
             connected: how many connections of this host have finished their handshake.
+            is_exempt: the shares of a host and of a network are no matter.
 
         Returns:
-            The connections that have to leave for it, which may be itself; it alone if its host is on the list.
+            The connections that have to leave for it, which may be itself.
         """
-        if self.ip_filter.blocks(host):
-            self.refused += 1
-            return [number]  # and no other for it
-        guest = _Guest(share_of(host), network_of(host), now)
+        guest = _Guest(share_of(host), network_of(host), now, is_exempt)
         self._guests[number] = guest
         self._of_host[guest.host] += 1
         self._of_network[guest.network] += 1
         config = self._config
         leaving: list[int] = []
-        if connected + self._of_host[guest.host] > config.max_per_host and self._of_host[guest.host] > 1:
-            leaving.append(self._worst(host=guest.host))  # with one guest the torrent decides: another may make room
-        elif self._of_network[guest.network] > config.max_per_network:
+        of_host = self._of_host[guest.host]
+        if not is_exempt and connected + of_host > config.max_per_host and of_host > 1:
+            leaving.append(self._worst(host=guest.host))  # with one guest it is decided later: another may make room
+        elif not is_exempt and self._of_network[guest.network] > config.max_per_network:
             leaving.append(self._worst(network=guest.network))
         elif len(self._guests) > config.max_waiting:
             leaving.append(self._worst())
@@ -84,15 +82,19 @@ class ReceptionCore:
             self._dismiss(victim)
         return leaving
 
+    def dismiss_worst(self) -> int | None:
+        """Something else has run out: the connection that has to leave for a newcomer; None while nobody waits."""
+        if not self._guests:
+            return None
+        worst = self._worst()
+        self._dismiss(worst)
+        return worst
+
     def finish(self, number: int, *, is_welcome: bool) -> None:
-        """The handshake is there; it is welcome if it names a torrent of ours."""
+        """The handshake is there; it is welcome if what it asks for is here."""
         guest = self._remove(number)
-        if guest is None:
-            return
-        if is_welcome:
+        if guest is not None and is_welcome:
             self._unfinished.pop(guest.host, None)
-        else:
-            self.refused += 1
 
     def leave(self, number: int) -> None:
         """The connection is gone, before its handshake was finished or long after."""
@@ -133,7 +135,8 @@ class ReceptionCore:
         assert len(self._unfinished) <= self._config.max_remembered
         assert self._of_host == Counter(guest.host for guest in self._guests.values())
         assert self._of_network == Counter(guest.network for guest in self._guests.values())
-        assert all(count <= self._config.max_per_network for count in self._of_network.values())
+        counted = Counter(guest.network for guest in self._guests.values() if not guest.is_exempt)
+        assert all(count <= self._config.max_per_network for count in counted.values())
 
     def _worst(self, *, host: bytes | None = None, network: bytes | None = None) -> int:
         """The guest that has to leave: of one host, of one network, or of all. Of equals the oldest."""
@@ -152,7 +155,7 @@ class ReceptionCore:
         )[0]
 
     def _dismiss(self, number: int) -> None:
-        self.refused += 1
+        self.dismissed += 1
         self.leave(number)
 
     def _remove(self, number: int) -> _Guest | None:
@@ -176,3 +179,4 @@ class _Guest:
     host: bytes
     network: bytes
     arrived_at: float
+    is_exempt: bool

@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bittorrent.dialling.reception import ReceptionConfig, ReceptionCore
-from bittorrent.shares import network_of, share_of
+from transfer.limits.half_open import HalfOpenConfig, HalfOpenCore
+from transfer.limits.shares import network_of, share_of
 
 
 class Door:
     """Guests that do as the core says."""
 
     def __init__(self, **config: float) -> None:
-        self.core = ReceptionCore(ReceptionConfig(**config))  # type: ignore[arg-type]
+        self.core = HalfOpenCore(HalfOpenConfig(**config))  # type: ignore[arg-type]
         self.now = 0.0
         self._numbers = count()
 
-    def arrive(self, host: str, *, connected: int = 0) -> tuple[int, list[int]]:
+    def arrive(self, host: str, *, connected: int = 0, is_exempt: bool = False) -> tuple[int, list[int]]:
         number = next(self._numbers)
-        leaving = self.core.arrive(number, host, connected=connected, now=self.now)
+        leaving = self.core.arrive(number, host, connected=connected, is_exempt=is_exempt, now=self.now)
         self.core.check_invariants()
         return number, leaving
 
@@ -34,7 +34,7 @@ def test_the_oldest_makes_room() -> None:
     newcomer, leaving = door.arrive("10.9.0.1")
     assert leaving == first[:1]
     assert newcomer in door.core
-    assert door.core.refused == 1
+    assert door.core.dismissed == 1
 
 
 def test_a_few_hosts_push_out_only_each_other() -> None:
@@ -92,6 +92,23 @@ def test_a_host_with_all_its_connections_has_one_guest_more() -> None:
     assert door.arrive("10.0.0.1", connected=3)[1] == [one]
 
 
+def test_an_exempt_host_has_no_share_and_makes_room_like_everybody() -> None:
+    door = Door(max_waiting=4, max_per_host=2, max_per_network=2)
+    guests = [door.arrive("10.0.0.1", is_exempt=True)[0] for _ in range(4)]
+    assert all(guest in door.core for guest in guests)
+    newcomer, leaving = door.arrive("10.9.0.1")
+    assert leaving == guests[:1]
+    assert newcomer in door.core
+
+
+def test_the_worst_leaves_when_something_else_runs_out() -> None:
+    door = Door()
+    assert door.core.dismiss_worst() is None
+    crowd = [door.arrive("10.0.0.1")[0] for _ in range(2)]
+    single, _ = door.arrive("10.1.0.1")
+    assert [door.core.dismiss_worst() for _ in range(3)] == [*crowd, single]
+
+
 def test_the_slow_leave_in_time() -> None:
     door = Door(timeout_s=10.0)
     assert door.core.next_timer() is None
@@ -103,7 +120,7 @@ def test_the_slow_leave_in_time() -> None:
     assert door.core.handle_timer(now=10.0) == [one]
     assert door.core.next_timer() == 14.0
     door.core.finish(two, is_welcome=False)
-    assert door.core.refused == 2
+    assert door.core.dismissed == 1
     assert len(door.core) == 0
 
 
@@ -134,4 +151,4 @@ def test_the_bounds_hold(data: st.DataObject) -> None:
 @pytest.mark.parametrize("wrong", [{"max_waiting": 0}, {"max_per_host": -1}, {"timeout_s": 0}])
 def test_a_config_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be positive"):
-        ReceptionConfig(**wrong)
+        HalfOpenConfig(**wrong)
