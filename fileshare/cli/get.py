@@ -11,10 +11,12 @@ from bittorrent import SeedGoal, SessionConfig
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import (
     AllowPrivateOption,
+    ExemptOption,
     IpFilterOption,
     LimitDownOption,
     LimitUpOption,
     LocalOption,
+    MaxConnectionsOption,
     PeerOption,
     TcpCongestionOption,
     UtpOption,
@@ -79,6 +81,8 @@ def get(
     allow_private: AllowPrivateOption = False,
     tcp_congestion: TcpCongestionOption = None,
     utp: UtpOption = True,
+    max_connections: MaxConnectionsOption = None,
+    exempt: ExemptOption = None,
     listen: ListenOption = None,
     wait: Annotated[
         bool,
@@ -123,6 +127,8 @@ def get(
             allow_private=allow_private,
             tcp_congestion=tcp_congestion,
             utp=utp,
+            max_connections=max_connections,
+            exempt=exempt,
         ),
         select=parse_selection(select),
         sequential=sequential,

@@ -13,7 +13,7 @@ from fileshare.cli.options import parse_bootstrap, parse_endpoint, parse_listen
 from fileshare.cli.units import parse_rate
 from fileshare.service import NetworkOptions
 from fileshare.service.network_options import read_ip_filter
-from transfer import CongestionControlError, check_congestion_control
+from transfer import LOOPBACK, CongestionControlError, Networks, check_congestion_control
 
 PeerOption = Annotated[
     list[str] | None,
@@ -72,6 +72,26 @@ AllowPrivateOption = Annotated[
     ),
 ]
 
+MaxConnectionsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-connections",
+        metavar="N",
+        min=1,
+        help="Connections with peers of all torrents together, both directions; by default up to 1024 that come and"
+        " 512 that are called, or fewer on a small machine.",
+    ),
+]
+ExemptOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--exempt",
+        metavar="NETWORK",
+        help="Any number of connections with this address or network, such as 192.168.0.0/16; may be repeated. This"
+        " machine is exempt as well, unless 'none' stands alone.",
+    ),
+]
+
 
 def parse_network_options(
     *,
@@ -86,6 +106,8 @@ def parse_network_options(
     allow_private: bool = False,
     tcp_congestion: str | None = None,
     utp: bool = True,
+    max_connections: int | None = None,
+    exempt: Sequence[str] | None = None,
 ) -> NetworkOptions:
     """The options as they were typed.
 
@@ -107,6 +129,8 @@ def parse_network_options(
         allow_private=allow_private,
         tcp_congestion=_checked_congestion(tcp_congestion),
         utp=utp,
+        max_connections=max_connections,
+        exempt=parse_exempt(exempt),
     )
 
 
@@ -122,6 +146,25 @@ def _checked_congestion(name: str | None) -> str | None:
         except CongestionControlError as error:
             raise typer.BadParameter(str(error), param_hint="--tcp-congestion") from None
     return name
+
+
+def parse_exempt(texts: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Addresses and networks, and this machine; nothing for "none"; None where nothing was typed.
+
+    Raises:
+        typer.BadParameter: one of them is neither, or "none" does not stand alone.
+    """
+    if not texts:
+        return None
+    if "none" in texts:
+        if len(texts) > 1:
+            raise typer.BadParameter("'none' stands alone", param_hint="--exempt")
+        return ()
+    try:
+        Networks(texts)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--exempt") from None
+    return (*LOOPBACK, *texts)
 
 
 def parse_figure(parse: Callable[[str], float], text: str | None, *, option: str) -> float | None:

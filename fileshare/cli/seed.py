@@ -12,9 +12,11 @@ from bittorrent import ChokerConfig, SeedingPolicy, SessionConfig, SwarmConfig
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import (
     AllowPrivateOption,
+    ExemptOption,
     IpFilterOption,
     LimitUpOption,
     LocalOption,
+    MaxConnectionsOption,
     TcpCongestionOption,
     UtpOption,
     parse_network_options,
@@ -92,6 +94,8 @@ def seed(
     allow_private: AllowPrivateOption = False,
     tcp_congestion: TcpCongestionOption = None,
     utp: UtpOption = True,
+    max_connections: MaxConnectionsOption = None,
+    exempt: ExemptOption = None,
     listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -120,6 +124,8 @@ def seed(
             allow_private=allow_private,
             tcp_congestion=tcp_congestion,
             utp=utp,
+            max_connections=max_connections,
+            exempt=exempt,
         ),
         super_seed=super_seed,
         goal=parse_goal(ratio, seed_time),

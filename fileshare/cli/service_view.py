@@ -7,11 +7,13 @@ from contextlib import ExitStack
 
 from bittorrent import EventsLost, IpFilter
 from fileshare.cli.errors import error_text
+from fileshare.cli.limits import report_refusals
 from fileshare.cli.output import Output
 from fileshare.cli.transfers import TransferView
 from fileshare.cli.units import count_text
 from fileshare.service import JobSnapshot
 from fileshare.service.events import (
+    ConnectionsRefused,
     DhtUnreachable,
     FetchStarted,
     FolderEmpty,
@@ -83,6 +85,8 @@ class ServiceView:
             case TorrentWarned():
                 output.complain(one_line(f"{event.name}: the tracker {event.tracker} warns: {event.message}"))
                 output.event("warning", info_hash=event.info_hash, tracker=event.tracker, message=event.message)
+            case ConnectionsRefused(summary=summary):
+                report_refusals(output, summary)
             case FolderEmpty(directory=directory):
                 output.say(
                     f"there is no .torrent file in {directory} yet; one that is put there is shared"

@@ -10,10 +10,12 @@ import typer
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import (
     AllowPrivateOption,
+    ExemptOption,
     IpFilterOption,
     LimitDownOption,
     LimitUpOption,
     LocalOption,
+    MaxConnectionsOption,
     PeerOption,
     TcpCongestionOption,
     UtpOption,
@@ -58,6 +60,8 @@ def stream(
     allow_private: AllowPrivateOption = False,
     tcp_congestion: TcpCongestionOption = None,
     utp: UtpOption = True,
+    max_connections: MaxConnectionsOption = None,
+    exempt: ExemptOption = None,
     listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -86,6 +90,8 @@ def stream(
             allow_private=allow_private,
             tcp_congestion=tcp_congestion,
             utp=utp,
+            max_connections=max_connections,
+            exempt=exempt,
         ),
         file=file,
         directory=directory,

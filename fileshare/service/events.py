@@ -9,7 +9,7 @@ from typing import TypeAlias
 from bittorrent import EventsLost, IpFilter
 from fileshare.service.snapshots import JobSnapshot
 from kademlia_core import BootstrapError
-from transfer import Address
+from transfer import Address, RefusalSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +117,13 @@ class TorrentWarned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionsRefused:
+    """A limit has refused connections often of late. Told once, and again as long as it goes on."""
+
+    summary: RefusalSummary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FolderEmpty:
     """There is no torrent file yet in a folder that is watched from now on."""
 
@@ -150,6 +157,7 @@ ServiceEvent: TypeAlias = (
     | TorrentPaused
     | TorrentResumed
     | TorrentWarned
+    | ConnectionsRefused
     | FolderEmpty
     | FolderUnreadable
     | ServiceClosing

@@ -32,6 +32,8 @@ class NetworkOptions:
         tcp_congestion: which of the kernel's congestion controllers sends over TCP; None leaves the system's choice.
         utp: speak uTP beside TCP, on the same port.
         allow_private: whatever others name may lie in a private network (`bittorrent.dialling.targets`).
+        max_connections: with all peers together; None: what the session allows.
+        exempt: networks for which limits of hosts and networks do not hold; None: as the session has it, loopback.
     """
 
     listen: Address | None = None
@@ -44,6 +46,8 @@ class NetworkOptions:
     allow_private: bool = False
     tcp_congestion: str | None = None
     utp: bool = True
+    max_connections: int | None = None
+    exempt: tuple[str, ...] | None = None
 
     @asynccontextmanager
     async def open(
@@ -60,18 +64,32 @@ class NetworkOptions:
             bootstrap=self.bootstrap if uses_dht else None,
             peers=self.peers,
             download_dir=download_dir,
-            config=replace(
-                config,
-                allow_private=self.allow_private,
-                tcp_congestion=self.tcp_congestion,
-                utp=config.utp if self.utp else None,
-            ),
+            config=self._applied_to(config),
             state_dir=state_dir,
             ip_filter=self.ip_filter,
             local_discovery=self.local is not False,
         ) as (session, node):
             session.set_rate_limits(self.limits, counts_local=True)
             yield session, node
+
+    def _applied_to(self, config: SessionConfig) -> SessionConfig:
+        config = replace(
+            config,
+            allow_private=self.allow_private,
+            tcp_congestion=self.tcp_congestion,
+            utp=config.utp if self.utp else None,
+        )
+        if self.exempt is not None:
+            config = replace(config, exempt_networks=self.exempt)
+        most = self.max_connections
+        if most is not None:
+            config = replace(
+                config,
+                max_connections=most,
+                max_inbound=max(most, config.max_inbound),
+                max_outbound=max(most, config.max_outbound),
+            )
+        return config
 
 
 def read_ip_filter(path: Path) -> IpFilter:

@@ -23,6 +23,7 @@ from fileshare.service.events import (
 )
 from fileshare.service.folder import TorrentFolder
 from fileshare.service.folder_watch import FolderWatch
+from fileshare.service.limit_watch import watch_limits
 from fileshare.service.network_options import NetworkOptions
 from fileshare.service.options import JobOptions
 from fileshare.service.resolve import OnDisk, Source
@@ -109,6 +110,7 @@ class Service:
             )
         )
         self._tasks.start(self._following.run(), name="follow torrents")
+        self._tasks.start(watch_limits(session.limits, self._tell, self._config), name="watch limits")
         if node is not None:
             warning = warn_without_dht(node, self._tell, after_s=self._config.dht_warning_after_s)
             self._tasks.start(warning, name="warn without the DHT")

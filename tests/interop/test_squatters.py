@@ -30,7 +30,7 @@ async def test_a_newcomer_is_served_although_others_squat(tmp_path: Path, count:
     torrent = tmp_path / "file.torrent"
     torrent.write_bytes(metainfo.to_bytes())
     hosts = LOCAL if is_idle else LOCAL[:3]
-    async with Kad("seed", torrent, "-d", tmp_path, "--listen", ANY, "--no-dht") as seed:
+    async with Kad("seed", torrent, "-d", tmp_path, "--listen", ANY, "--no-dht", "--exempt", "none") as seed:
         address = (await seed.wait_event("seeding"))["address"]
         async with AsyncExitStack() as stack:
             for number in range(count):
