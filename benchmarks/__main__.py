@@ -28,6 +28,7 @@ QUICK = {
     "dht_speed": ["--runs", "1", "--seconds", "0.2", "--members", "50", "--nodes", "20", "--lookups", "10"],
     "distribution": ["4", "--pieces", "40"],
     "idle_torrents": ["--torrents", "50", "--seconds", "2"],
+    "limits": ["--quick"],
     "layers": ["--mib", "64", "--runs", "1"],
     "lookup_hops": ["--lookups", "100", "--largest-power", "10"],
     "lookup_patience": ["--lookups", "20"],

@@ -1,0 +1,1 @@
+"""What attackers cost a session: connection attempts, squatters, slow handshakes, reconnect storms, few descriptors."""
