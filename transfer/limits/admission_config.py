@@ -103,7 +103,7 @@ class AdmissionConfig:
         return ScopeLimits(
             memory=self.memory_bytes or machine.memory_share,
             descriptors=self.descriptors or machine.descriptor_share,
-            setting=self._settings(memory="memory_bytes"),
+            setting=self._settings(memory="memory_bytes", descriptors="descriptors"),
         )
 
     def settled_limits(self, machine: Machine = UNKNOWN) -> ScopeLimits:
@@ -115,7 +115,10 @@ class AdmissionConfig:
             connections=self.max_connections,
             descriptors=max(1, descriptors - self.half_open(machine).max_waiting) if descriptors else None,
             setting=self._settings(
-                connections_in="max_inbound", connections_out="max_outbound", connections="max_connections"
+                connections_in="max_inbound",
+                connections_out="max_outbound",
+                connections="max_connections",
+                descriptors="descriptors",
             ),
         )
 
