@@ -1,14 +1,15 @@
 """What attackers cost a session, and whether an honest libtorrent peer is served meanwhile.
 
 A `Session` with 25 torrents in a process of its own; attackers on loopback, each from a /24 of its own and none of
-them exempt; and a libtorrent peer that comes in the middle and downloads at the rate of its line. All share this
-machine, so the attackers' own work is part of what the honest peer suffers.
+them exempt; and a libtorrent peer that comes in the middle and downloads at the rate of its line, which is set as a
+limit of that torrent. All share this machine, so the attackers' own work is part of what the honest peer suffers.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import random
 import resource
 import shutil
 import statistics
@@ -24,6 +25,7 @@ from typing import Any
 from benchmarks.bittorrent.content import MIB, make_content
 from benchmarks.bittorrent.programs import Libtorrent
 from benchmarks.limits.attackers import Crowd
+from bittorrent import create_metainfo
 from tests.interop.ports import free_port
 from tests.interop.programs import JsonChild
 from transfer import Address
@@ -69,7 +71,7 @@ QUICK = Sizes(
     drippers=60,
     storm_hosts=20,
     storm_s=2.0,
-    descriptors=128,
+    descriptors=96,
     runs=1,
 )
 
@@ -97,11 +99,12 @@ class Outcome:
 
     @property
     def refusals(self) -> dict[str, int]:
-        """By limit."""
+        """By limit, what was there before left out."""
         found: dict[str, int] = {}
-        for it in self.during["refusals"]:
-            found[it["limit"]] = found.get(it["limit"], 0) + it["count"]
-        return found
+        for sign, look in ((1, self.during), (-1, self.before)):
+            for it in look["refusals"]:
+                found[it["limit"]] = found.get(it["limit"], 0) + sign * it["count"]
+        return {limit: count for limit, count in found.items() if count > 0}
 
 
 class Arena:
@@ -111,7 +114,12 @@ class Arena:
         self.folder = folder
         self.sizes = sizes
         self.wanted = make_content(folder / "wanted", sizes.content_mib, 1 << 18)
-        self.others = [make_content(folder / f"other-{number}", 1, 1 << 18) for number in range(TORRENTS - 1)]
+        self.others = []
+        for number in range(TORRENTS - 1):
+            path = folder / f"other-{number}" / f"content {number}.bin"
+            path.parent.mkdir()
+            path.write_bytes(random.Random(number).randbytes(1 << 18))
+            self.others.append(create_metainfo(path))
 
     @property
     def info_hashes(self) -> list[bytes]:
@@ -124,15 +132,15 @@ class Arena:
         for metainfo, folder in zip((self.wanted, *self.others), folders, strict=True):
             torrent = folder / "it.torrent"
             torrent.write_bytes(metainfo.to_bytes())
-            await victim.do("add", torrent=str(torrent), folder=str(folder))
+            limit = self.sizes.line_mib_per_s * MIB if metainfo is self.wanted else None
+            await victim.do("add", torrent=str(torrent), folder=str(folder), limit_bytes_per_s=limit)
         return victim
 
     async def download(self, victim: Victim) -> float:
         """Bytes a second that an honest newcomer gets."""
         folder = Path(tempfile.mkdtemp(dir=self.folder))
-        line = round(self.sizes.line_mib_per_s * MIB)
         try:
-            async with Libtorrent(settings={"download_rate_limit": line, "rate_limit_ip_overhead": False}) as peer:
+            async with Libtorrent() as peer:
                 await peer.add(self.wanted, folder)
                 began_at = time.perf_counter()
                 await peer.connect(self.wanted, [victim.address])
@@ -253,10 +261,10 @@ async def measure(sizes: Sizes) -> int:
             await arena.download(victim)
             outcome = await arena.attacked(
                 victim,
-                lambda crowd: crowd.stay(victim.address, arena.info_hashes, sizes.stayers // 3, per_s=150.0),
-                sizes.stayers / 450 + 1,
+                lambda crowd: crowd.stay(victim.address, arena.info_hashes, sizes.stayers, per_s=300.0),
+                sizes.stayers / 300 + 1,
             )
-            title = f"{sizes.stayers // 3} peers that try to stay where RLIMIT_NOFILE is {sizes.descriptors}"
+            title = f"{sizes.stayers:,} peers that try to stay where RLIMIT_NOFILE is {sizes.descriptors}"
             report.outcome(title, outcome, undisturbed, limits={"max_descriptors"})
             used = outcome.during["descriptors"]
             report.figure("descriptors at the worst", f"{used}", f"< {sizes.descriptors}", used < sizes.descriptors)

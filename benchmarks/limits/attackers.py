@@ -44,6 +44,10 @@ class Attacker:
             sock.close()
             self.outcome = type(error).__name__
             return False
+        except BaseException:
+            sock.close()
+            self.outcome = "ended"
+            raise
         self._sock = sock
         self._loop.add_reader(sock, self._readable)
         return True

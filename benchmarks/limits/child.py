@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bittorrent import Metainfo, Session, SessionConfig
+from bittorrent import Metainfo, RateLimits, Session, SessionConfig
 
 
 class Victim:
@@ -27,9 +27,12 @@ class Victim:
     async def do_port(self) -> dict[str, Any]:
         return {"port": self._session.address.port}
 
-    async def do_add(self, torrent: str, folder: str) -> dict[str, Any]:
+    async def do_add(self, torrent: str, folder: str, limit_bytes_per_s: float | None) -> dict[str, Any]:
         added = await self._session.add(Metainfo.from_file(torrent), download_dir=folder, seed_only=True)
         await added.wait_complete()
+        added.set_rate_limits(
+            RateLimits(upload_bytes_per_s=limit_bytes_per_s, local_upload_bytes_per_s=limit_bytes_per_s)
+        )
         return {}
 
     async def do_look(self) -> dict[str, Any]:
