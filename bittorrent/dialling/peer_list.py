@@ -12,6 +12,7 @@ from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.peer_priority import peer_priority
 from bittorrent.origin import Origin, ServerUrl
 from transfer.address import Address, is_usable_peer
+from transfer.limits.backoff import Backoff
 
 
 class PeerSource(Flag):
@@ -54,10 +55,19 @@ class PeerListConfig:
     def __post_init__(self) -> None:
         if min(self.max_peers, self.max_banned, self.max_pex, self.max_failures) < 1:
             raise ValueError("a peer list must have room for one peer, one ban and one failure")
-        if not (0 < self.backoff_s <= self.max_backoff_s and 0 < self.manual_backoff_s <= self.max_manual_backoff_s):
-            raise ValueError("a back-off must be positive and at most its limit")
         if self.reconnect_s < 0:
             raise ValueError("reconnect_s must not be negative")
+        _ = self.backoff, self.manual_backoff  # they say what is wrong with their numbers
+
+    @property
+    def backoff(self) -> Backoff:
+        """For endpoints that others named."""
+        return Backoff(first_s=self.backoff_s, max_s=self.max_backoff_s)
+
+    @property
+    def manual_backoff(self) -> Backoff:
+        """For endpoints that the user named."""
+        return Backoff(first_s=self.manual_backoff_s, max_s=self.max_manual_backoff_s)
 
 
 DEFAULT_CONFIG = PeerListConfig()
@@ -222,10 +232,8 @@ class PeerList:
             self._drop(address)
             return
         config = self._config
-        limit = config.max_manual_backoff_s if is_manual else config.max_backoff_s
-        first = config.manual_backoff_s if is_manual else config.backoff_s
-        doublings = min(peer.failures - 1, _MAX_DOUBLINGS)
-        self._retry(peer, min(limit, first * 2**doublings), now=now)
+        backoff = config.manual_backoff if is_manual else config.backoff
+        self._retry(peer, backoff.delay_s(peer.failures), now=now)
         if not is_manual:
             self._failing[address] = None
 
@@ -347,4 +355,3 @@ def _ban_key(address: Origin) -> str | Origin:
 
 
 _MAX_OWN = 64
-_MAX_DOUBLINGS = 20

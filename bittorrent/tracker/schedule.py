@@ -8,6 +8,7 @@ from random import Random
 
 from bittorrent.stats import TrackerState, TrackerStats
 from bittorrent.tracker.messages import AnnounceEvent, AnnounceResponse
+from transfer.limits.backoff import Backoff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,8 +121,8 @@ class AnnounceSchedule:
             tier.next_at = now
             return
         tier.position = 0
-        doublings = min(tier.failures, _MAX_DOUBLINGS)
-        tier.next_at = now + min(self._config.max_backoff_s, self._config.backoff_s * 2**doublings)
+        backoff = Backoff(first_s=self._config.backoff_s, max_s=self._config.max_backoff_s)
+        tier.next_at = now + backoff.delay_s(tier.failures + 1)
         tier.failures += 1
 
     def completed(self, *, now: float) -> None:
@@ -239,6 +240,3 @@ class _Record:
             announces=self.announces,
             failures=self.failures,
         )
-
-
-_MAX_DOUBLINGS = 20

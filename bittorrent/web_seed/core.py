@@ -16,6 +16,7 @@ from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.block import Block
 from bittorrent.pieces.geometry import Geometry
 from bittorrent.urls import escaped_url
+from transfer.limits.backoff import Backoff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,10 +206,10 @@ class WebSeedSchedule:
         if error.is_final:
             self.dropped_because = str(error)
             return
-        doublings = min(self._failures, _MAX_DOUBLINGS)
-        wait_s = max(self._config.backoff_s * 2**doublings, retry_after_s or 0.0)
-        self.retry_at = max(self.retry_at, now + min(wait_s, self._config.max_backoff_s))
         self._failures += 1
+        backoff = Backoff(first_s=self._config.backoff_s, max_s=self._config.max_backoff_s)
+        wait_s = max(backoff.delay_s(self._failures), min(retry_after_s or 0.0, backoff.max_s))
+        self.retry_at = max(self.retry_at, now + wait_s)
 
     def drop(self, reason: str) -> None:
         """It is never asked again."""
@@ -216,4 +217,3 @@ class WebSeedSchedule:
 
 
 _CONTENT_RANGE = re.compile(r"bytes +([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)", re.IGNORECASE)
-_MAX_DOUBLINGS = 20

@@ -14,6 +14,7 @@ from bittorrent.files.spans import FileSpans
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.web_seed.core import WebSeedConfig
+from transfer.limits.backoff import Backoff
 
 
 class ServedFiles:
@@ -198,7 +199,7 @@ class ServedFiles:
         bad.retry_at = now + self._growing(config.backoff_s if bad.is_passing else config.file_backoff_s, doublings)
 
     def _growing(self, first_s: float, doublings: int) -> float:
-        return min(self._config.max_file_backoff_s, first_s * 2.0 ** min(doublings, _MAX_DOUBLINGS))
+        return Backoff(first_s=first_s, max_s=self._config.max_file_backoff_s).delay_s(doublings + 1)
 
     def _pieces_of(self, number: int) -> range:
         entry = self._entries[number]
@@ -221,4 +222,3 @@ class _BadFile:
 
 WRONG_HASH = "it sent data with a wrong hash"
 MAX_STRIKES = 2
-_MAX_DOUBLINGS = 20
