@@ -56,7 +56,7 @@ class Sizes:
     stayers: int = 1500
     inbound: int | None = None
     drippers: int = 400
-    storm_hosts: int = 200
+    storm_hosts: int = 20
     storm_s: float = 10.0
     descriptors: int = 192
     runs: int = 3
@@ -238,6 +238,10 @@ async def measure(sizes: Sizes) -> int:
             title = f"{sizes.storm_hosts} hosts that reconnect {pace:g} times a second in all"
             report.outcome(title, outcome, undisturbed, limits={"accepts_per_host_per_s"} if pace > 500 else set())
 
+            async with Crowd() as crowd:  # the first such crowd makes memory grow that stays
+                await crowd.stay(victim.address, arena.info_hashes, sizes.stayers, per_s=300.0)
+                await asyncio.sleep(2.0)
+            await asyncio.sleep(2.0)
             head_start_s = sizes.stayers / 300 + 3
             outcome = await arena.attacked(
                 victim,
