@@ -199,15 +199,16 @@ class UtpConnection:
                 self._end(Ending.REFUSED)
                 return
         elif self.state is State.CONNECTED and half.base - 1 - self._config.max_packets_ahead <= number <= half.next:
-            is_over = self.receiving.has_ended and self.sender.only_fin_is_missing
-            self._end(Ending.CLEAN if is_over or self.is_flushed else Ending.RESET)
+            self._break()
             return
         self.ignored += 1
 
     def refuse(self) -> None:
         """The network says that no program is there."""
-        if self.state is not State.CLOSED:
-            self._end(Ending.REFUSED if self.state is State.CONNECTING else Ending.RESET)
+        if self.state is State.CONNECTING:
+            self._end(Ending.REFUSED)
+        elif self.state is State.CONNECTED:
+            self._break()
 
     def handle_timer(self, *, now: float) -> None:
         """Looks at what is due. Then `next_run` has to be called."""
@@ -314,26 +315,7 @@ class UtpConnection:
 
     def stats(self) -> UtpStats:
         """What it has come to."""
-        sender = self.sender
-        controller, rtt = sender.controller, sender.rtt
-        return UtpStats(
-            congestion=controller.name,
-            congestion_state=controller.state,
-            window_bytes=controller.window,
-            in_flight_bytes=sender.half.in_flight,
-            peer_window_bytes=sender.peer_window,
-            pacing_rate=controller.pacing_rate,
-            rtt_s=rtt.smoothed_s,
-            min_rtt_s=rtt.min_s,
-            rto_s=rtt.rto_s,
-            datagram_bytes=sender.datagram_bytes,
-            delivered_bytes=sender.half.delivered_bytes,
-            lost_bytes=sender.half.lost_bytes,
-            delivery_rate=sender.delivery_rate,
-            resent_packets=sender.half.resent_packets,
-            resent_bytes=sender.half.resent_bytes,
-            timeouts=sender.total_timeouts,
-        )
+        return self.sender.stats()
 
     def check_invariants(self) -> None:
         self.sender.check_invariants()
@@ -393,6 +375,11 @@ class UtpConnection:
                 self._end(Ending.CLEAN)
             else:
                 self._linger_at = min(self._linger_at, now + self._config.time_wait_s)
+
+    def _break(self) -> None:
+        """The other side has gone. That is how it should be if just the acknowledgement of our FIN was to come."""
+        is_over = self.receiving.has_ended and self.sender.only_fin_is_missing
+        self._end(Ending.CLEAN if is_over or self.is_flushed else Ending.RESET)
 
     def _end(self, ending: Ending) -> None:
         self.state = State.CLOSED

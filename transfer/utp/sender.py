@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from transfer.congestion.controller import Acknowledgement, CongestionController, Loss
-from transfer.congestion.pacer import Pacer
+from transfer.congestion.controller import CongestionController
 from transfer.congestion.rate_sample import Flight as RateTag
-from transfer.congestion.rate_sample import RateSampler
 from transfer.congestion.rtt import RttConfig, RttEstimator
 from transfer.datagrams.runs import Buffer
 from transfer.utp.config import UtpConfig
@@ -15,7 +13,8 @@ from transfer.utp.outgoing import Outgoing
 from transfer.utp.packet import HEADER_BYTES, MAX_RUN
 from transfer.utp.path_mtu import PathMtu
 from transfer.utp.sending import DUPLICATES, SendingHalf
-from transfer.utp.values import Burst
+from transfer.utp.steering import Steering
+from transfer.utp.values import Burst, UtpStats
 
 
 class Sender:
@@ -31,7 +30,6 @@ class Sender:
         half: what is on its way.
         peer_window: what the other side has room for, as it last said.
         timeouts: retransmission time-outs in a row.
-        delivery_rate: bytes a second that were acknowledged of late; None before there is a figure.
         is_stuck: the other side acknowledges nothing, and no more is to be expected of it.
 
     Invariants:
@@ -39,9 +37,7 @@ class Sender:
     """
 
     __slots__ = (
-        "_ack",
         "_config",
-        "_controller",
         "_delay",
         "_duplicates",
         "_ends",
@@ -49,22 +45,15 @@ class Sender:
         "_is_app_limited",
         "_is_paced",
         "_is_window_limited",
-        "_loss",
         "_mtu",
         "_outgoing",
-        "_pacer",
         "_persist_at",
         "_persists",
         "_progress_at",
-        "_rate_at",
-        "_rate_from",
-        "_recovery_end",
         "_rto_at",
         "_rtt",
-        "_sampler",
-        "_suspected",
+        "_steering",
         "_tail_at",
-        "delivery_rate",
         "half",
         "is_stuck",
         "peer_window",
@@ -76,19 +65,12 @@ class Sender:
         self, config: UtpConfig, *, first_sequence: int, controller: CongestionController, is_ipv6: bool, now: float
     ) -> None:
         self._config = config
-        self._controller = controller
         self._outgoing = Outgoing()
         self._mtu = PathMtu(config, is_ipv6=is_ipv6)
         self._rtt = RttEstimator(
             RttConfig(initial_rto_s=config.initial_rto_s, min_rto_s=config.min_rto_s, max_rto_s=config.max_rto_s)
         )
         self._delay = OneWayDelay()
-        self._suspected = 0  # packets that were taken for lost in the last recovery, and have not turned up late
-        self._recovery_end = -1
-        self._sampler = RateSampler() if controller.needs_rate else None
-        self._pacer = Pacer(packet_bytes=self._mtu.datagram_bytes - HEADER_BYTES)
-        self._ack = Acknowledgement(acked_bytes=0, in_flight=0, prior_in_flight=0, sent_at=0.0)
-        self._loss = Loss(lost_bytes=0, in_flight=0, sent_at=0.0)
         self._ends = False
         self._duplicates = 0
         self._is_window_limited = self._is_app_limited = self._is_paced = False
@@ -96,14 +78,13 @@ class Sender:
         self._tail_at: float | None = None
         self._persist_at: float | None = None
         self._persists = False  # a packet may leave though the other side has no room
-        self._progress_at = self._heard_at = self._rate_at = now
-        self._rate_from = 0  # of what was delivered
-        self.delivery_rate: float | None = None
+        self._progress_at = self._heard_at = now
         self.half = SendingHalf(first_sequence)
         self.peer_window = 0
         self.timeouts = self.total_timeouts = 0
         self.is_stuck = False
-        controller.on_packet_size(self._mtu.datagram_bytes - HEADER_BYTES, now=now)
+        packet_bytes = self._mtu.datagram_bytes - HEADER_BYTES
+        self._steering = Steering(controller, self.half, packet_bytes=packet_bytes, now=now)
 
     # Commands.
 
@@ -146,7 +127,9 @@ class Sender:
             if self._duplicates == half.duplicates_needed and half.span > self._duplicates:
                 lost = half.lose_oldest()
                 if lost is not None:
-                    self._note_lost(lost, now=now)
+                    if lost.probe_lost:
+                        self._mtu.on_lost(now=now)
+                    self._steering.on_lost(lost, now=now)
 
     def handle_timer(self, *, now: float) -> None:
         """Looks at what is due."""
@@ -165,7 +148,7 @@ class Sender:
     def next_timer(self) -> float | None:
         """When `handle_timer`, or `next_burst` if it waits for the pacer, is due."""
         due = self._rto_at
-        for other in (self._tail_at, self._persist_at, self._pacer.next_at if self._is_paced else None):
+        for other in (self._tail_at, self._persist_at, self._steering.pacer.next_at if self._is_paced else None):
             if other is not None and (due is None or other < due):
                 due = other
         return due
@@ -174,13 +157,12 @@ class Sender:
 
     def next_burst(self, *, now: float) -> Burst | None:
         """What is to leave now, and counts as sent when this returns; None if that is nothing."""
-        half, controller = self.half, self._controller
+        half, steering = self.half, self._steering
+        window = steering.controller.window
         self._is_paced = False
-        allowed = controller.window - half.in_flight
-        rate = controller.pacing_rate
-        if rate is not None or self._pacer.rate is not None:
-            self._pacer.set_rate(rate, now=now)
-            budget = self._pacer.budget(now=now)
+        allowed = window - half.in_flight
+        if steering.controller.pacing_rate is not None or steering.pacer.rate is not None:
+            budget = steering.budget(now=now)
             if not budget:
                 self._is_paced = bool(half.lost or self._outgoing.size)
                 return None
@@ -192,12 +174,10 @@ class Sender:
         if self._ends and half.fin is None:
             half.fin = half.next
             return self._sent([b""], now=now, is_fin=True)
-        if not self._is_app_limited and half.in_flight < controller.window:
+        if not self._is_app_limited and half.in_flight < window:
             self._is_app_limited = True
             self._is_window_limited = False
-            controller.on_app_limited(in_flight=half.in_flight, now=now)
-            if self._sampler is not None:
-                self._sampler.on_app_limited(in_flight=half.in_flight)
+            steering.on_app_limited(now=now)
         return None
 
     def on_not_sent(self, burst: Burst, count: int) -> None:
@@ -212,7 +192,9 @@ class Sender:
     def room(self) -> int:
         """How many bytes more may be put."""
         config = self._config
-        most = max(config.send_buffer_min_bytes, min(2 * self._controller.window, config.send_buffer_max_bytes))
+        most = max(
+            config.send_buffer_min_bytes, min(2 * self._steering.controller.window, config.send_buffer_max_bytes)
+        )
         return most - self._outgoing.size - self.half.in_flight
 
     @property
@@ -234,18 +216,28 @@ class Sender:
         """`end` was called."""
         return self._ends
 
-    @property
-    def rtt(self) -> RttEstimator:
-        return self._rtt
-
-    @property
-    def controller(self) -> CongestionController:
-        return self._controller
-
-    @property
-    def datagram_bytes(self) -> int:
-        """Header and payload of a full packet."""
-        return self._mtu.datagram_bytes
+    def stats(self) -> UtpStats:
+        """What it has come to."""
+        half, rtt, steering = self.half, self._rtt, self._steering
+        controller = steering.controller
+        return UtpStats(
+            congestion=controller.name,
+            congestion_state=controller.state,
+            window_bytes=controller.window,
+            in_flight_bytes=half.in_flight,
+            peer_window_bytes=self.peer_window,
+            pacing_rate=controller.pacing_rate,
+            rtt_s=rtt.smoothed_s,
+            min_rtt_s=rtt.min_s,
+            rto_s=self._rto_s,
+            datagram_bytes=self._mtu.datagram_bytes,
+            delivered_bytes=half.delivered_bytes,
+            lost_bytes=half.lost_bytes,
+            delivery_rate=steering.delivery_rate,
+            resent_packets=half.resent_packets,
+            resent_bytes=half.resent_bytes,
+            timeouts=self.total_timeouts,
+        )
 
     @property
     def unacknowledged_bytes(self) -> int:
@@ -331,21 +323,16 @@ class Sender:
 
     def _note_sent(self, size: int, *, now: float) -> RateTag | None:
         """So many bytes are about to leave."""
-        in_flight = self.half.in_flight + size
         self._is_app_limited = False
         if self._rto_at is None:
             self._rto_at = now + self._rto_s
         self._arm_tail(now=now)
-        if not size:
-            return None
-        self._controller.on_sent(size, in_flight=in_flight, now=now)
-        self._pacer.on_sent(size, now=now)
-        return self._sampler.on_sent(size, in_flight=in_flight, now=now) if self._sampler is not None else None
+        return self._steering.on_sent(size, now=now) if size else None
 
     # What is heard.
 
     def _note_delivered(self, told: Delivered, delay_s: float | None, *, now: float) -> None:
-        half, rtt, controller = self.half, self._rtt, self._controller
+        half, rtt = self.half, self._rtt
         self._progress_at = now
         self.timeouts = 0
         if told.rtt_s is not None:
@@ -353,56 +340,17 @@ class Sender:
         if told.probe_delivered:
             self._mtu.on_delivered(now=now)
             self._set_packet_size(now=now)
+        if told.probe_lost:
+            self._mtu.on_lost(now=now)
         if told.late_packets:
             half.duplicates_needed = min(2 * half.duplicates_needed, MOST_DUPLICATES)
-            self._suspected -= told.late_packets
-            if not self._suspected:
-                controller.on_spurious_loss(now=now)
-        self._note_lost(told, now=now)
-        if now - self._rate_at >= RATE_S:
-            self.delivery_rate = (half.delivered_bytes - self._rate_from) / (now - self._rate_at)
-            self._rate_at, self._rate_from = now, half.delivered_bytes
-        if told.acked_bytes:
-            ack = self._ack
-            ack.acked_bytes = told.acked_bytes
-            ack.in_flight = half.in_flight
-            ack.prior_in_flight = told.prior_in_flight
-            ack.sent_at = told.newest_sent_at
-            ack.rtt_s = told.rtt_s
-            ack.smoothed_rtt_s = rtt.smoothed_s
-            ack.min_rtt_s = rtt.min_s
-            ack.delay_s = delay_s
-            ack.is_window_limited = self._is_window_limited
-            ack.rate = None
-            if self._sampler is not None and told.newest is not None and isinstance(told.newest.tag, RateTag):
-                ack.rate = self._sampler.on_ack(told.acked_bytes, told.newest.tag, min_rtt_s=rtt.min_s, now=now)
-            controller.on_ack(ack, now=now)
+        is_limited = self._is_window_limited
+        self._steering.on_delivered(told, rtt, delay_s=delay_s, is_window_limited=is_limited, now=now)
         if half.base == half.next:
             self._rto_at = self._tail_at = None
         else:
             self._rto_at = now + self._rto_s
             self._arm_tail(now=now)
-
-    def _note_lost(self, told: Delivered, *, now: float) -> None:
-        half = self.half
-        if told.probe_lost:
-            self._mtu.on_lost(now=now)
-        if not told.lost_packets:
-            return
-        if half.base > self._recovery_end:
-            self._suspected = 0
-            self._recovery_end = half.next
-        self._suspected += told.lost_packets
-        if self._sampler is not None:
-            self._sampler.on_lost(told.lost_bytes)
-        loss, flight = self._loss, told.lost_flight
-        loss.lost_bytes = told.lost_bytes
-        loss.in_flight = half.in_flight
-        if flight is not None:
-            loss.sent_at = flight.sent_at
-            loss.sent_in_flight = flight.in_flight
-            loss.lost_since_sent = half.lost_bytes - flight.lost_before
-        self._controller.on_loss(loss, now=now)
 
     def _time_out(self, *, now: float) -> None:
         self._check_progress(now=now)
@@ -412,15 +360,12 @@ class Sender:
             self._mtu.on_lost(now=now)
         lost_bytes = half.in_flight
         half.on_timeout()
-        self._suspected, self._recovery_end = half.lost.bit_count(), half.next
         self.timeouts += 1
         self.total_timeouts += 1
         self._rto_at = now + self._rto_s
         self._tail_at = None
-        if self.peer_window >= self._mtu.datagram_bytes and lost_bytes and not is_probe_alone:
-            if self._sampler is not None:
-                self._sampler.on_lost(lost_bytes)
-            self._controller.on_timeout(now=now)
+        is_news = self.peer_window >= self._mtu.datagram_bytes and not is_probe_alone
+        self._steering.on_timeout(lost_bytes if is_news else 0, now=now)
         if self.timeouts == BLACK_HOLE_TIMEOUTS:
             self._mtu.on_black_hole(now=now)
             self._set_packet_size(now=now)
@@ -431,9 +376,7 @@ class Sender:
         self.is_stuck = is_silent or stalled_s >= config.stall_timeout_s
 
     def _set_packet_size(self, *, now: float) -> None:
-        size = self._mtu.datagram_bytes - HEADER_BYTES
-        self._controller.on_packet_size(size, now=now)
-        self._pacer.set_packet_size(size, now=now)
+        self._steering.set_packet_size(self._mtu.datagram_bytes - HEADER_BYTES, now=now)
 
     def _arm_tail(self, *, now: float) -> None:
         """The last packets of all have none behind them that would tell that they are lost (RFC 8985, section 7)."""
@@ -446,4 +389,3 @@ LEAST_TAIL_S = 0.1  # others may hold an acknowledgement back for so long: libut
 MOST_DUPLICATES = 192  # three whole runs
 MAX_RUN_BYTES = 65_507  # what the kernel cuts at once
 BLACK_HOLE_TIMEOUTS = 3
-RATE_S = 0.25  # what the delivery rate that users see is an average of

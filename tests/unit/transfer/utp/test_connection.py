@@ -216,3 +216,31 @@ def test_a_fin_whose_acknowledgement_is_lost_is_acknowledged_again() -> None:
     assert way.run(10, lambda: ours.is_flushed)
     assert len(dropped) == 2
     assert theirs.receiving.has_ended
+
+
+def test_the_last_side_to_end_needs_no_answer_from_one_that_has_gone() -> None:
+    way = Way()
+    ours, theirs = way.pair()
+    for side, connection in ((way.left, ours), (way.right, theirs)):
+        connection.close(now=way.now)
+        side.flush(connection)
+        way.run(0.05)
+    assert theirs.state is State.CLOSED, "whoever acknowledged its FIN had been told of its own"
+    assert ours.state is State.CONNECTED, "the first side to end may have to repeat itself"
+    assert way.run(25, lambda: ours.state is State.CLOSED)
+    assert ours.ending is theirs.ending is Ending.CLEAN
+
+
+def test_a_program_that_went_without_a_word_is_an_error_unless_all_was_said() -> None:
+    for has_said_all in (False, True):
+        way = Way()
+        ours, theirs = way.pair()
+        if has_said_all:
+            theirs.close(now=way.now)
+            way.right.flush(theirs)
+            way.run(0.05)
+        way.fate = lambda _, __: []
+        ours.close(now=way.now)
+        way.left.flush(ours)
+        ours.refuse()
+        assert ours.ending is (Ending.CLEAN if has_said_all else Ending.RESET)
