@@ -34,6 +34,8 @@ QUICK = {
     "lookup_patience": ["--lookups", "20"],
     "many_files": ["--files", "3000", "--making", "0.5"],
     "simulation": ["datagrams"],
+    "utp": ["--quick"],
+    "utp_profiles": ["--repeats", "1"],
 }
 
 

@@ -19,6 +19,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from benchmarks.bittorrent.cases import fetch
 from benchmarks.bittorrent.content import MIB, is_same, make_content
@@ -118,12 +119,14 @@ def main() -> None:
     parser.add_argument("--mib", type=int, default=128)
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--loss", type=float, default=0.005, help="share of the datagrams of each direction")
+    parser.add_argument("--congestion", metavar="NAME", help="our controller; by default the one that sessions use")
     parser.add_argument("--quick", action="store_true", help="8 MiB, once: to see that everything works")
     parser.add_argument("--folder", type=Path, help="where the files go; by default the system's temporary folder")
     parser.add_argument("--json", type=Path, help="where the samples go as well")
     options = parser.parse_args()
     if options.quick:
         options.mib, options.runs = 8, 1
+    ours_with["congestion"] = options.congestion
     found = asyncio.run(measure(options))
     print("\n".join(report(found, mib=options.mib)), flush=True)
     if options.json is not None:
@@ -146,6 +149,7 @@ UTP_ONLY = {
     "mixed_mode_algorithm": 0,
 }
 MAY_LOSE = 0.5
+ours_with: dict[str, Any] = {}
 
 
 def libtorrent() -> Peer:
@@ -153,7 +157,7 @@ def libtorrent() -> Peer:
 
 
 def ours() -> Peer:
-    return Ours(path="utp")
+    return Ours(path="utp", **ours_with)
 
 
 PAIRS = (

@@ -4,6 +4,10 @@ The links, the payloads and the figures are those of arxodeus/utp-go (BENCHMARKS
 2026), medians of seven. Five links have a column of libutp against libutp; the other five rows are utp-go's own classic
 LEDBAT, which follows libutp. Time counts from before the SYN until the receiver has the last byte.
 
+libutp's window grows by 3,000 bytes in a round trip from the first packet on. Ours doubles until packets wait for 0.9
+of the target, as libtorrent's does. So both are measured: what is compared within 15 % is our uTP with libutp's growth,
+and plain `ledbat` is meant to reach at least as much.
+
 Usage: `python -m benchmarks.utp_profiles [--repeats 7] [--markdown]`.
 """
 
@@ -15,7 +19,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from transfer import Address, UtpTransport
+from transfer import Address, Ledbat, LedbatConfig, UtpConfig, UtpTransport, controller_names, register_controller
 from transfer.simulation import Link, Simulation, run
 
 KIB, MIB = 1 << 10, 1 << 20
@@ -63,8 +67,17 @@ class Sink(asyncio.Protocol):
             self.done_at.set_result(asyncio.get_running_loop().time())
 
 
-def measure(profile: Profile, seed: int) -> list[float]:
-    """Mbit/s of each flow."""
+def register_libutps_growth() -> None:
+    """Makes it known by its name, once."""
+    if LIBUTPS_GROWTH not in controller_names():
+        growing = LedbatConfig(slow_start_until=0)
+        register_controller(LIBUTPS_GROWTH, lambda packet_bytes, rng: Ledbat(packet_bytes=packet_bytes, config=growing))
+
+
+def measure(profile: Profile, seed: int, *, congestion: str) -> list[float]:
+    """Mbit/s of each flow, with the controller of this name."""
+    register_libutps_growth()
+    config = UtpConfig(congestion=congestion)
 
     async def scenario(simulation: Simulation) -> list[float]:
         content = simulation.rng.randbytes(profile.payload_bytes)
@@ -75,11 +88,11 @@ def measure(profile: Profile, seed: int) -> list[float]:
             return sinks[-1]
 
         with simulation.host("10.0.0.1"):
-            server = UtpTransport()
+            server = UtpTransport(config=config)
             listener = await server.listen(accept, Address("10.0.0.1", 1))
         began_at = simulation.now
         with simulation.host("10.0.0.2"):
-            client = UtpTransport()
+            client = UtpTransport(config=config)
             calls = [client.connect(asyncio.Protocol, Address("10.0.0.1", 1)) for _ in range(profile.flows)]
             connected: list[Any] = await asyncio.gather(*calls)
         for transport, _ in connected:
@@ -99,23 +112,30 @@ def report(repeats: int, *, markdown: bool) -> list[str]:
     """A row for each profile."""
     rows = []
     if markdown:
-        rows += ["| profile | ours, Mbit/s | range | published | by | ratio |", "|---|---|---|---|---|---|"]
-    met = 0
+        rows.append(
+            "| link | published, Mbit/s | of | with libutp's growth | range | ratio | `ledbat` | range | ratio |"
+        )
+        rows.append("|---|---|---|---|---|---|---|---|---|")
+    met = [0, 0]
     for profile in PROFILES:
-        totals = [sum(measure(profile, seed)) for seed in range(1, repeats + 1)]
-        ours, ratio = median(totals), median(totals) / profile.published
-        is_met = abs(ratio - 1) <= TOLERANCE
-        met += is_met
-        span = f"{min(totals):.2f} to {max(totals):.2f}"
+        cells: list[str] = []
+        for number, congestion in enumerate((LIBUTPS_GROWTH, "ledbat")):
+            totals = [sum(measure(profile, seed, congestion=congestion)) for seed in range(1, repeats + 1)]
+            ratio = median(totals) / profile.published
+            is_met = ratio >= 1 - TOLERANCE and (ratio <= 1 + TOLERANCE or congestion != LIBUTPS_GROWTH)
+            met[number] += is_met
+            span = f"{min(totals):.2f} to {max(totals):.2f}"
+            if markdown:
+                cells += [f"{median(totals):.2f}", span, f"{ratio:.2f}"]
+            else:
+                cells.append(f"{median(totals):7.2f} ({span:<14}) {ratio:5.2f} {'met' if is_met else 'MISSED':6}")
         if markdown:
-            rows.append(f"| {profile.name} | {ours:.2f} | {span} | {profile.published} | {profile.by} | {ratio:.2f} |")
+            rows.append(f"| {profile.name} | {profile.published} | {profile.by} | {' | '.join(cells)} |")
         else:
-            verdict = "met" if is_met else "MISSED"
-            rows.append(
-                f"{profile.name:<34}{ours:7.2f}  ({span:<16})  {profile.published:6.2f} {profile.by:<8}"
-                f"{ratio:5.2f}  goal 0.85 to 1.15  {verdict}"
-            )
-    rows.append("" if markdown else f"{met} of {len(PROFILES)} within {TOLERANCE:.0%}")
+            rows.append(f"{profile.name:<34}{profile.published:6.2f} {profile.by:<7}{'   '.join(cells)}")
+    if not markdown:
+        rows.append(f"with libutp's growth: {met[0]} of {len(PROFILES)} within {TOLERANCE:.0%}")
+        rows.append(f"ledbat: {met[1]} of {len(PROFILES)} at least {1 - TOLERANCE:.0%}")
     return rows
 
 
@@ -128,6 +148,7 @@ def main() -> None:
 
 
 TOLERANCE = 0.15
+LIBUTPS_GROWTH = "ledbat of libutp"
 LIBUTP, UTP_GO = "libutp", "utp-go"
 PROFILES = (
     Profile(

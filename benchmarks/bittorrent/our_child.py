@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.bittorrent.usage import cpu_s, peak_rss_bytes
 from bittorrent import DialPath, Metainfo, PathConfig, Session, SessionConfig, Torrent, TorrentState
-from transfer import Layer, LayeredTransport, StreamTransport, TcpTransport
+from transfer import Layer, LayeredTransport, StreamTransport, TcpTransport, UtpConfig
 
 
 class Child:
@@ -94,6 +94,8 @@ async def main(settings: dict[str, Any]) -> None:
         config = replace(config, swarm=replace(config.swarm, choker=choker))
     if "path" in settings:
         config = replace(config, paths=PathConfig(paths=(DialPath(transport=settings["path"]),)))
+    if settings.get("congestion"):
+        config = replace(config, utp=UtpConfig(congestion=settings["congestion"]))
     transport: StreamTransport = TcpTransport()
     for _ in range(settings.get("layers", 0)):
         transport = LayeredTransport(transport, dial=lambda _: Layer(), accept=Layer)
