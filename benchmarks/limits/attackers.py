@@ -113,9 +113,9 @@ class Crowd:
         """Goes on beside what follows."""
         self._tasks.append(asyncio.ensure_future(work))
 
-    async def wait(self) -> None:
-        """Until all that was started is done."""
-        await asyncio.gather(*self._tasks)
+    async def finish(self, *, within_s: float) -> None:
+        """Waits until all that was started is done, but not for longer than this."""
+        await asyncio.wait(self._tasks, timeout=within_s)
 
     async def attempt(self, target: Address, count: int, *, per_s: float) -> None:
         """So many connections at this pace, which say nothing and stay until they are put out."""

@@ -11,7 +11,7 @@ from bittorrent.dialling.turnover import TurnoverConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiallingConfig:
-    """Every number that shapes a `DiallingCore`; those of the whole session are in its `ConnectionTally`.
+    """Every number that shapes a `DiallingCore`; those of the whole session are in its `AdmissionCore`.
 
     Attributes:
         max_connections: peers of the torrent, those that are being called included.
