@@ -185,8 +185,12 @@ class UtpHub(RunProtocol):
         for connection in self.core.connections():
             stream = self._streams.get(connection)
             connection.abort()
+            error = exc or ConnectionAbortedError(errno.ECONNABORTED, "the UDP socket is closed")
             if stream is not None:
-                stream._force_close(exc or ConnectionAbortedError(errno.ECONNABORTED, "the UDP socket is closed"))
+                stream._force_close(error)
+            waiter = self._dialled.get(connection)
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(error)
             self._forget(connection)
         self._gone.set()
         self._on_gone(self)

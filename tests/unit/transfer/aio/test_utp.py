@@ -169,3 +169,27 @@ async def test_an_unknown_controller_is_an_error_that_names_those_there_are() ->
     async with UtpTransport(config=UtpConfig(congestion="vegas"), rng=random.Random(1)) as transport:
         with pytest.raises(ValueError, match="ledbat"):
             await transport.connect(Recorder, Address("127.0.0.1", 9))
+
+
+async def test_a_port_that_is_closed_ends_dials_and_connections() -> None:
+    accept = Accepted()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        async with (
+            await DatagramPort.bind(Address("127.0.0.1", 0)) as port,
+            UtpTransport(port, rng=random.Random(1)) as transport,
+            UtpTransport(rng=random.Random(2)) as other,
+        ):
+            await transport.listen(accept, port.address)
+            _, client = await other.connect(Recorder, port.address)
+            client.transport.write(b"?")
+            theirs = await accept.next()
+            dial = asyncio.create_task(transport.connect(Recorder, Address(*silent.getsockname())))
+            await theirs.has(1)
+            port.close()
+            with pytest.raises(ConnectionAbortedError):
+                await dial
+            assert isinstance(await theirs.lost(), ConnectionAbortedError)
+            client.transport.abort()
+            await client.lost()
+        assert transport.connections == 0
