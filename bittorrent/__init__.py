@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bittorrent.aio.torrent import Torrent
     from bittorrent.config import SessionConfig
     from bittorrent.creating.create import MIN_PIECE_LENGTH, create_metainfo
+    from bittorrent.dialling.encryption import Encryption
     from bittorrent.dialling.ip_filter import IpFilter, IpFilterError
     from bittorrent.dialling.paths import DialPath, PathConfig
     from bittorrent.dialling.turnover import TurnoverConfig
@@ -103,6 +104,7 @@ __all__ = [
     "Block",
     "ChokerConfig",
     "DialPath",
+    "Encryption",
     "EventSource",
     "EventStream",
     "EventsLost",
@@ -200,6 +202,7 @@ _MODULES = {
     "Block": "bittorrent.pieces.block",
     "ChokerConfig": "bittorrent.swarm.uploading.choker",
     "DialPath": "bittorrent.dialling.paths",
+    "Encryption": "bittorrent.dialling.encryption",
     "EventSource": "bittorrent.aio.event_stream",
     "EventStream": "bittorrent.aio.event_stream",
     "EventsLost": "bittorrent.events",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bittorrent.dialling.config import DiallingConfig
+from bittorrent.dialling.encryption import Encryption
 from bittorrent.dialling.paths import TCP, UTP, PathConfig
 from bittorrent.dialling.turnover import TurnoverConfig
 from bittorrent.local_discovery import LocalDiscoveryConfig
@@ -58,8 +59,10 @@ class SessionConfig:
         tcp_congestion: which of the kernel's congestion controllers sends over the TCP transport that a session makes
             itself ("cubic", "bbr"); None leaves the system's choice.
         disk_threads: worker threads for hashing and files, at least one for each core.
-        paths: by which ways peers are called. uTP is left out where the session has no UDP port for it.
+        paths: by which ways peers are called; each plain one also under the covers that `encryption` has. uTP is left out
+            where the session has no UDP port for it.
         utp: how uTP is spoken (BEP 29), on the UDP ports of the session; None: it is neither spoken nor answered.
+        encryption: how much is hidden that the peers speak BitTorrent.
         unfinished: how blocks of unfinished pieces are kept for the next start.
     """
 
@@ -97,6 +100,7 @@ class SessionConfig:
     utp: UtpConfig | None = field(default_factory=UtpConfig)
     turnover: TurnoverConfig = field(default_factory=TurnoverConfig)
     web_seed: WebSeedConfig = field(default_factory=WebSeedConfig)
+    encryption: Encryption = Encryption.PLAINTEXT
     unfinished: UnfinishedConfig = field(default_factory=UnfinishedConfig)
 
     def __post_init__(self) -> None:
@@ -115,7 +119,7 @@ class SessionConfig:
             max_connections=self.max_connections_per_torrent,
             max_dialling=self.max_dialling,
             slow_dial_s=self.slow_dial_s,
-            paths=self.paths,
+            paths=self.paths.under(self.encryption.covers),
             turnover=self.turnover,
         )
 

@@ -147,6 +147,7 @@ class PeerStats:
         address: the other end; a `ServerUrl` for a web seed.
         client: what it calls itself; empty when it does not.
         is_dialled: we called it.
+        encryption: "rc4", "plain" after an encrypted handshake, or None without one.
         progress: how much of the torrent it has, from 0 to 1; 0 until it is known how many pieces there are.
         is_choking: it serves us no data, we serve it none.
         am_choking: see `is_choking`.
@@ -164,6 +165,7 @@ class PeerStats:
     address: Origin
     client: str
     is_dialled: bool
+    encryption: str | None
     progress: float
     is_choking: bool
     am_choking: bool

@@ -13,6 +13,7 @@ from random import Random, SystemRandom
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from bittorrent.aio.peers.encryption import new_gate, possible_encryption
 from bittorrent.aio.peers.private_calls import PrivateCalls
 from bittorrent.aio.peers.reception import Reception
 from bittorrent.aio.session_sockets import SessionSockets
@@ -79,6 +80,8 @@ class Session:
 
     Raises:
         OSError: on entry, when the address cannot be listened on, for TCP or for UDP.
+        Rc4UnavailableError: on entry, when encryption is required, and this build of OpenSSL cannot do it. Where it is
+            not required, the session goes without.
         CongestionControlError: on entry, when the system's TCP has no such controller as the config names.
     """
 
@@ -143,7 +146,9 @@ class Session:
         unknown = [str(path) for path in self._config.paths.paths if path not in {*self._transports, UTP}]
         if unknown:
             raise ValueError(f"no transport for the path {', '.join(unknown)} of SessionConfig.paths")
-        self._reception = Reception(self.limits, torrents=self.torrents, config=self._config.peer)
+        self._config = replace(self._config, encryption=possible_encryption(self._config.encryption))
+        gate = new_gate(self.torrents, self._config.encryption)
+        self._reception = Reception(self.limits, torrents=self.torrents, config=self._config.peer, gate=gate)
         self.limits.open()
         address = Address(self._host, self._port)
         await self._sockets.open(self._reception.new_connection, address, door=self.limits)

@@ -281,7 +281,12 @@ class Torrent:
     def peers(self) -> tuple[PeerStats, ...]:
         """A snapshot of the connected peers."""
         life = self._life
-        return peer_statistics(life.core, now=asyncio.get_running_loop().time(), path_of=life.swarm.path_of)
+        return peer_statistics(
+            life.core,
+            now=asyncio.get_running_loop().time(),
+            path_of=life.swarm.path_of,
+            encryption_of=life.swarm.encryption_of,
+        )
 
     def files(self) -> Sequence[FileStats]:
         """A snapshot of the files, padding left out; nothing before it is known what is on disk.

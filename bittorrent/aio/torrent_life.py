@@ -11,6 +11,7 @@ from bittorrent.aio.event_stream import EventSource
 from bittorrent.aio.metadata_fetch import MetadataFetch
 from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.peers.arrivals import Arrivals
+from bittorrent.aio.peers.encryption import with_covers
 from bittorrent.aio.peers.swarm import Swarm
 from bittorrent.aio.sources.sources import Sources
 from bittorrent.aio.storage.content import Content
@@ -109,7 +110,7 @@ class TorrentLife:
             on_event=SwarmEvents(self).receive,
             on_peer=self._note_peer,
             reads=self,
-            transports=parts.transports,
+            transports=with_covers(parts.transports, config.encryption, info_hash=self.info_hash),
             tasks=self._tasks,
         )
         self.metadata = MetadataFetch(

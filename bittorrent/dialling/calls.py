@@ -121,13 +121,15 @@ class Calls:
             self._next_paths[address] = left
         else:
             self.peers.failed(address, now=now)
+            if failure is PathFailure.NO_HANDSHAKE:
+                self.note_turned_away(address)
 
     def speaks(self, address: Address, transport: str) -> None:
         """Somebody says that this peer is reached over this transport."""
         self._paths.speaks(address, transport)
 
     def note_turned_away(self, address: Address) -> None:
-        """The peer hung up on our handshake."""
+        """The peer hung up on our handshake, whatever it was covered with."""
         if len(self.turned_away_by) < self._config.max_named:
             self.turned_away_by[address] = None
 

@@ -9,7 +9,9 @@ from collections import OrderedDict
 from collections.abc import Container
 from dataclasses import dataclass, replace
 from enum import Enum, auto
+from typing import Self
 
+from bittorrent.dialling.encryption import PLAIN_COVER
 from transfer.address import Address
 
 
@@ -23,7 +25,7 @@ class DialPath:
     """
 
     transport: str
-    cover: str = "plain"
+    cover: str = PLAIN_COVER
 
     def __str__(self) -> str:
         return f"{self.transport}/{self.cover}"
@@ -55,6 +57,13 @@ class PathConfig:
     paths: tuple[DialPath, ...] = (TCP,)
     race_delay_s: float = 0.25
     max_remembered: int = 3000
+
+    def under(self, covers: tuple[str, ...]) -> Self:
+        """The same, each plain path under these covers, in this order."""
+        found: list[DialPath] = []
+        for path in self.paths:
+            found += [replace(path, cover=cover) for cover in covers] if path.cover == PLAIN_COVER else [path]
+        return replace(self, paths=tuple(dict.fromkeys(found)))
 
     def __post_init__(self) -> None:
         if not self.paths or len(set(self.paths)) < len(self.paths):

@@ -22,14 +22,18 @@ TorrentT = TypeVar("TorrentT", bound=Named)
 class TorrentRegistry(Mapping[bytes, TorrentT]):
     """A mapping from hashes to torrents: each is listed once, by its `info_hash`, and found by any of its aliases.
 
+    Attributes:
+        changes: how often a torrent came or went: what was made of all of them is right as long as it stands.
+
     Invariant: no alias is that of two torrents.
     """
 
-    __slots__ = ("_ids", "_owners", "_torrents")
+    __slots__ = ("_ids", "_owners", "_torrents", "changes")
 
     def __init__(self) -> None:
         self._torrents: dict[bytes, TorrentT] = {}
         self._ids: dict[bytes, TorrentId] = {}
+        self.changes = 0
         self._owners: dict[bytes, bytes] = {}  # the info-hash that each alias stands for
 
     def find(self, torrent_id: TorrentId, *, name: str) -> TorrentT | None:
@@ -65,6 +69,7 @@ class TorrentRegistry(Mapping[bytes, TorrentT]):
         if before is not None:
             raise TorrentCollisionError(f"{before.name} is here already", alias=torrent_id.info_hash)
         info_hash = torrent_id.info_hash
+        self.changes += 1
         self._torrents[info_hash] = torrent
         self._ids[info_hash] = torrent_id
         for alias in torrent_id.aliases:
@@ -74,9 +79,14 @@ class TorrentRegistry(Mapping[bytes, TorrentT]):
         """A torrent is here no more. Nothing if another one has taken its place."""
         info_hash = torrent_id.info_hash
         if self._torrents.get(info_hash) is torrent:
+            self.changes += 1
             del self._torrents[info_hash]
             for alias in self._ids.pop(info_hash).aliases:
                 del self._owners[alias]
+
+    def short_names(self) -> list[bytes]:
+        """Each hash of 20 bytes that a torrent may be known by."""
+        return [alias for known in self._ids.values() for alias in known.short]
 
     def __getitem__(self, alias: bytes) -> TorrentT:
         return self._torrents[self._owners[alias]]

@@ -72,27 +72,35 @@ def torrent_statistics(
 
 
 def peer_statistics(
-    core: SwarmCore, *, now: float, path_of: Callable[[int], PathStats | None] = lambda number: None
+    core: SwarmCore,
+    *,
+    now: float,
+    path_of: Callable[[int], PathStats | None] = lambda number: None,
+    encryption_of: Callable[[int], str | None] = lambda number: None,
 ) -> tuple[PeerStats, ...]:
     """The connected peers, in the order they came.
 
     Args:
         path_of: what is known of the path to the peer with this number.
+        encryption_of: what hides the stream.
     """
     return tuple(
-        _peer(peer, core.picker, path_of(peer.number), now=now)
+        _peer(peer, core.picker, path_of(peer.number), encryption_of(peer.number), now=now)
         for peer in core.peers.values()
         if not peer.core.is_closed
     )
 
 
-def _peer(peer: SwarmPeer, picker: PiecePicker | None, path: PathStats | None, *, now: float) -> PeerStats:
+def _peer(
+    peer: SwarmPeer, picker: PiecePicker | None, path: PathStats | None, encryption: str | None, *, now: float
+) -> PeerStats:
     remote = peer.core.remote_peer
     bits = peer.core.bits
     return PeerStats(
         address=peer.core.address,
         client=without_unsafe_characters(peer.core.extensions.client),
         is_dialled=peer.is_dialled,
+        encryption=encryption,
         progress=bits.count / bits.size if bits is not None and bits.size else 0.0,
         is_choking=remote.is_choking,
         am_choking=peer.core.am_choking,

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bittorrent import RateLimits
+from bittorrent import Encryption, RateLimits
 from fileshare.cli.options import parse_bootstrap, parse_endpoint, parse_listen
 from fileshare.cli.units import parse_rate
 from fileshare.service import NetworkOptions
@@ -46,6 +46,14 @@ LocalOption = Annotated[
     typer.Option("--local/--no-local", help="Find peers in the local network, too (BEP 14), which is the default."),
 ]
 
+EncryptionOption = Annotated[
+    Encryption,
+    typer.Option(
+        "--encryption",
+        help="Hide from networks on the way that this is BitTorrent (MSE). off: never; plaintext: when a peer insists;"
+        " encrypted: wherever a peer can do it; required: with no other peers. It keeps nothing secret.",
+    ),
+]
 TcpCongestionOption = Annotated[
     str | None,
     typer.Option(
@@ -104,6 +112,7 @@ def parse_network_options(
     ip_filter: Path | None = None,
     local: bool | None = None,
     allow_private: bool = False,
+    encryption: Encryption = Encryption.PLAINTEXT,
     tcp_congestion: str | None = None,
     utp: bool = True,
     max_connections: int | None = None,
@@ -127,6 +136,7 @@ def parse_network_options(
         ip_filter_file=ip_filter,
         local=local,
         allow_private=allow_private,
+        encryption=encryption,
         tcp_congestion=_checked_congestion(tcp_congestion),
         utp=utp,
         max_connections=max_connections,

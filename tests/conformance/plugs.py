@@ -22,8 +22,8 @@ from transfer.aio.mse import MseAcceptor, MseDialler
 from transfer.aio.tcp import TcpListener, TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
 from transfer.aio.utp import UtpTransport
-from transfer.security.mse.handshake import CryptoMethod
 from transfer.security.mse.keys import torrent_mark
+from transfer.security.mse.method import CryptoMethod
 from transfer.security.mse.responder import ResponderConfig
 
 A = TypeVar("A", bound=Record)

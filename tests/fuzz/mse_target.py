@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from random import Random
 
-from transfer.security.mse.handshake import CryptoMethod, Handshake
+from transfer.security.mse.handshake import Handshake
 from transfer.security.mse.initiator import MseInitiator
 from transfer.security.mse.keys import (
     KEY_BYTES,
@@ -18,6 +18,7 @@ from transfer.security.mse.keys import (
     sync_mark,
     torrent_mark,
 )
+from transfer.security.mse.method import CryptoMethod
 from transfer.security.mse.responder import MseResponder, ResponderConfig
 
 

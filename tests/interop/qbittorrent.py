@@ -21,8 +21,9 @@ class QBittorrent(Program):
     name = "qbittorrent-nox"
     package = "qbittorrent-nox"
 
-    def __init__(self) -> None:
+    def __init__(self, *, insists_on_encryption: bool = False) -> None:
         super().__init__()
+        self._encryption = 1 if insists_on_encryption else 0
         self._web = Address("127.0.0.1", free_port())
 
     def arguments(self) -> Sequence[str]:
@@ -30,7 +31,11 @@ class QBittorrent(Program):
         settings.parent.mkdir(parents=True)
         settings.write_text(
             CONFIGURATION.format(
-                host=self.address.host, port=self.address.port, web_port=self._web.port, folder=self.directory
+                host=self.address.host,
+                port=self.address.port,
+                web_port=self._web.port,
+                folder=self.directory,
+                encryption=self._encryption,
             )
         )
         return (f"--profile={self.directory}",)
@@ -126,6 +131,7 @@ Session\AddTorrentPaused=false
 Session\BTProtocol=TCP
 Session\DHTEnabled=false
 Session\DefaultSavePath={folder}
+Session\Encryption={encryption}
 Session\InterfaceAddress={host}
 Session\LSDEnabled=false
 Session\MultiConnectionsPerIp=true

@@ -27,9 +27,10 @@ class Transmission(Program):
     name = "transmission-daemon"
     package = "transmission-daemon"
 
-    def __init__(self, *, utp: bool = False) -> None:
+    def __init__(self, *, utp: bool = False, insists_on_encryption: bool = False) -> None:
         super().__init__()
         self._utp = utp
+        self._encryption = "required" if insists_on_encryption else "tolerated"
         self._rpc = Address("127.0.0.1", free_port())
         self._session_id = ""
 
@@ -41,7 +42,7 @@ class Transmission(Program):
             *("--bind-address-ipv4", self.address.host, "--bind-address-ipv6", "::1"),
             *("--peerport", str(self.address.port), "--no-portmap"),
             *("--no-dht", "--no-lpd", "--utp" if self._utp else "--no-utp"),
-            *("--encryption-tolerated", "--no-incomplete-dir"),
+            *(f"--encryption-{self._encryption}", "--no-incomplete-dir"),
         )
 
     async def serves(self) -> bool:

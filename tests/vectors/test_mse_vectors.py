@@ -9,9 +9,9 @@ from random import Random
 
 import pytest
 
-from transfer.security.mse.handshake import CryptoMethod
 from transfer.security.mse.initiator import MseInitiator
 from transfer.security.mse.keys import KeyPair, torrent_mark
+from transfer.security.mse.method import CryptoMethod
 from transfer.security.mse.responder import MseResponder, ResponderConfig
 
 

@@ -12,17 +12,18 @@ from transfer.address import Address
 from transfer.aio.door import Door
 from transfer.aio.layer import Layer
 from transfer.aio.transports import Listener, StreamTransport
-from transfer.errors import TransferError
+from transfer.errors import HandshakeTimeoutError, LocalProtocolError, TransferError
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerConfig:
-    """What strangers may cost a listener before their layer is open.
+    """What strangers may cost before their layer is open.
 
     Attributes:
-        handshake_timeout_s: after so long without being ready for what is above, an accepted connection is broken off.
+        handshake_timeout_s: after so long without being ready for what is above, a connection is broken off, accepted
+            or dialled.
         max_handshaking: so many connections at a time; one more breaks off the one that has taken the longest.
     """
 
@@ -42,7 +43,8 @@ class LayeredTransport:
     Args:
         below: what carries it.
         dial: makes the layer of one connection to an address.
-        accept: makes the layer of one accepted connection. What it opens with may depend on what it has received.
+        accept: makes the layer of one accepted connection. What it opens with may depend on what it has received. None
+            for a transport that only dials.
         config: bounds.
     """
 
@@ -53,7 +55,7 @@ class LayeredTransport:
         below: StreamTransport,
         *,
         dial: Callable[[Address], Layer],
-        accept: Callable[[], Layer],
+        accept: Callable[[], Layer] | None = None,
         config: LayerConfig | None = None,
     ) -> None:
         self._below = below
@@ -62,17 +64,22 @@ class LayeredTransport:
         self._config = config or LayerConfig()
 
     async def connect(self, protocol_factory: Callable[[], P], address: Address) -> tuple[asyncio.Transport, P]:
-        """As `StreamTransport.connect`; returns when all layers are open. How long that may take, the caller decides.
+        """As `StreamTransport.connect`; returns when all layers are open.
 
         Raises:
             RemoteProtocolError: the other side broke the rules of a layer.
+            HandshakeTimeoutError: its handshake took too long.
         """
         layer = self._dial(address)
         dialling = _Dialling(protocol_factory)
         layer.prepare(dialling)
         try:
             await self._below.connect(lambda: layer, address)
-            return await dialling.ready
+            if not dialling.ready.done():
+                await asyncio.wait([dialling.ready], timeout=self._config.handshake_timeout_s)
+            if not dialling.ready.done():
+                raise HandshakeTimeoutError(f"no handshake within {self._config.handshake_timeout_s:g} s")
+            return dialling.ready.result()
         except BaseException:
             layer.abort()
             dialling.forget()
@@ -81,7 +88,13 @@ class LayeredTransport:
     async def listen(
         self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address, *, door: Door | None = None
     ) -> LayeredListener:
-        """As `StreamTransport.listen`; the factory is called when the layers of a connection are open."""
+        """As `StreamTransport.listen`; the factory is called when the layers of a connection are open.
+
+        Raises:
+            LocalProtocolError: this transport only dials.
+        """
+        if self._accept is None:
+            raise LocalProtocolError("this transport only dials")
         reception = _Reception(self._accept, protocol_factory, self._config)
         return LayeredListener(await self._below.listen(reception.new_layer, address, door=door), reception)
 

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from transfer.aio.layer import Chunks, Layer
-from transfer.security.mse.handshake import CryptoMethod, Handshake, MseStream
+from transfer.security.mse.handshake import Handshake, MseStream
 from transfer.security.mse.initiator import MseInitiator
 from transfer.security.mse.keys import MseError, StreamCipher, require_rc4
+from transfer.security.mse.method import CryptoMethod
 from transfer.security.mse.responder import FindTorrent, MseResponder, ResponderConfig
 
 

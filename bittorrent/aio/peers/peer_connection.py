@@ -186,6 +186,12 @@ class PeerConnection(ScatterProtocol):
         return self.unsent_bytes + int(getattr(self._transport, "unacknowledged_bytes", 0))
 
     @property
+    def encryption(self) -> str | None:
+        """What hides the stream: "rc4", or "plain" after an encrypted handshake; None where nothing does."""
+        found = self._transport.get_extra_info("encryption") if self._transport is not None else None
+        return found if isinstance(found, str) else None
+
+    @property
     def path_stats(self) -> PathStats | None:
         """What the transport knows of its path, if it does."""
         found = self._transport.get_extra_info("path_stats") if self._transport is not None else None

@@ -99,6 +99,11 @@ class Swarm:
         """When a peer was met that was not there already; None before."""
         return self.dialling.last_met_at
 
+    def encryption_of(self, number: int) -> str | None:
+        """What hides the stream of the peer with this number."""
+        connection = self._connections.get(number)
+        return connection.encryption if connection is not None else None
+
     def path_of(self, number: int) -> PathStats | None:
         """What the carrier of a connection knows of its path; the number is the one that `core` gave the peer."""
         connection = self._connections.get(number)

@@ -11,6 +11,7 @@ from bittorrent.aio.sources.local_discovery import LocalDiscovery
 from bittorrent.aio.sources.torrent_nodes import TorrentNodes
 from bittorrent.aio.sources.tracker import TrackerAnnouncer
 from bittorrent.config import SessionConfig
+from bittorrent.dialling.encryption import Encryption
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.errors import NoPeersError
 from bittorrent.identity.torrent_id import TorrentId
@@ -147,6 +148,7 @@ class Discovery:
         *,
         private: Sequence[Address] = (),
         turned_away_by: Sequence[Address] = (),
+        encryption: Encryption = Encryption.PLAINTEXT,
         has_met: bool = False,
     ) -> str:
         """Why no peer is here, and what can be done.
@@ -157,6 +159,7 @@ class Discovery:
             web_seeds: what is wrong with each of them.
             private: peers that were not called because of where they are.
             turned_away_by: peers that were called and hung up on our handshake.
+            encryption: how they were called.
         """
         said = ["everybody who was here has left" if has_met else "no peer could be reached"]
         if self._announcer is not None and (self._announcer.last_error or not has_met):
@@ -168,7 +171,7 @@ class Discovery:
         if private:
             said.append(_explain_private(private))
         if turned_away_by:
-            said.append(_explain_turned_away(turned_away_by))
+            said.append(_explain_turned_away(turned_away_by, encryption))
         if has_met:
             said.append("wait until somebody comes back, or name another peer")
         else:
@@ -259,18 +262,17 @@ def _explain_private(peers: Sequence[Address]) -> str:
     return f"not called: {peers[0]}{others}, at a private address; --allow-private allows that"
 
 
-def _explain_turned_away(peers: Sequence[Address]) -> str:
-    """A peer that wants encryption and one that does not have the torrent look the same from here."""
-    if len(peers) == 1:
-        return (
-            f"{peers[0]} hung up at our first word: it takes encrypted connections only, which are not supported yet,"
-            " or does not have this torrent"
-        )
-    return (
-        f"{peers[0]} and {len(peers) - 1} more hung up at our first word: they take encrypted connections only, which"
-        " are not supported yet, or do not have this torrent"
-    )
+def _explain_turned_away(peers: Sequence[Address], encryption: Encryption) -> str:
+    """What hangs up may have several reasons, which look the same from here."""
+    others = f" and {len(peers) - 1} more" if len(peers) > 1 else ""
+    return f"{peers[0]}{others} hung up at our first word: {_REASONS[encryption]}"
 
 
+_REASONS = {
+    Encryption.OFF: "encrypted connections only, which are switched off here (--encryption off), or not this torrent",
+    Encryption.PLAINTEXT: "not this torrent, or no room for us",
+    Encryption.ENCRYPTED: "not this torrent, or no room for us",
+    Encryption.REQUIRED: "no encryption, which is required here (--encryption required), or not this torrent",
+}
 MAX_WEB_SEEDS_NAMED = 3
 LONELY_INTERVAL_S = 60.0  # at most, between searches while there are too few peers

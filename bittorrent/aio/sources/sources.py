@@ -151,6 +151,7 @@ class Sources:
             unusable,
             private=[*self.named_peers.private, *self._swarm.dialling.private],
             turned_away_by=self._swarm.dialling.turned_away_by,
+            encryption=self._parts.config.encryption,
             has_met=has_met,
         )
 

@@ -86,6 +86,7 @@ PEER = PeerStats(
     address=Address("::1", 6881),
     client="a peer",
     is_dialled=True,
+    encryption=None,
     progress=0.5,
     is_choking=False,
     am_choking=True,

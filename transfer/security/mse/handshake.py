@@ -14,17 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntFlag
 from random import Random
 
 from transfer.security.mse.keys import KEY_BYTES, KeyPair, MseError, StreamCipher
-
-
-class CryptoMethod(IntFlag):
-    """How the stream goes on behind the handshake (the bits of crypto_provide and crypto_select)."""
-
-    PLAIN = 1
-    RC4 = 2
+from transfer.security.mse.method import CryptoMethod
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +125,14 @@ class Handshake:
             raise MseError(meaning)
         return at >= 0
 
-    def _send_key(self) -> None:
-        self._to_send += self._keys.public + self._padding()
+    def _send_key(self) -> int:
+        """Returns the length of the padding behind the key."""
+        padding = self._padding()
+        self._to_send += self._keys.public + padding
+        return len(padding)
 
-    def _padding(self) -> bytes:
-        return self._random_bytes(self._rng.randint(0, MAX_PADDING_BYTES))
+    def _padding(self, *, least: int = 0) -> bytes:
+        return self._random_bytes(self._rng.randint(least, MAX_PADDING_BYTES))
 
     def _fail(self, error: MseError) -> None:
         self.error = error

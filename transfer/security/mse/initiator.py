@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from transfer.security.mse.handshake import VERIFICATION, CryptoMethod, Handshake, padding_length
+from transfer.security.mse.handshake import VERIFICATION, Handshake, padding_length
 from transfer.security.mse.keys import (
     MseError,
     StreamCipher,
@@ -15,6 +15,7 @@ from transfer.security.mse.keys import (
     sync_mark,
     torrent_mark,
 )
+from transfer.security.mse.method import CryptoMethod
 
 
 class MseInitiator(Handshake):

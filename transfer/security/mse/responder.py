@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from transfer.security.mse.handshake import VERIFICATION, CryptoMethod, Handshake, padding_length
+from transfer.security.mse.handshake import MAX_PADDING_BYTES, VERIFICATION, Handshake, padding_length
 from transfer.security.mse.keys import (
     MseError,
     StreamCipher,
@@ -15,6 +15,7 @@ from transfer.security.mse.keys import (
     masked,
     sync_mark,
 )
+from transfer.security.mse.method import CryptoMethod
 
 FindTorrent = Callable[[bytes], bytes | None]
 
@@ -53,13 +54,14 @@ class MseResponder(Handshake):
         self._config = config
         self._secret = b""
         self._skey = b""
+        self._sent_padding = 0
         self._method = CryptoMethod.PLAIN
         self._encryptor: StreamCipher
         self._decryptor: StreamCipher
 
     def _on_secret(self, secret: bytes) -> None:
         self._secret = secret
-        self._send_key()
+        self._sent_padding = self._send_key()
         self._step = self._find_mark
 
     def _find_mark(self) -> bool:
@@ -101,11 +103,21 @@ class MseResponder(Handshake):
         size = int.from_bytes(self._decryptor.update(self._take(length + LENGTH_BYTES))[length:], "big")
         if size > self._config.max_payload_bytes:
             raise MseError("too much comes within the encryption handshake")
-        padding = self._padding()
+        padding = self._padding(least=self._least_padding())
         answer = VERIFICATION + self._method.to_bytes(4, "big") + len(padding).to_bytes(2, "big") + padding
         self._to_send += self._encryptor.update(answer)
         self._step = lambda: self._read_payload(size)
         return True
+
+    def _least_padding(self) -> int:
+        """How long the padding before plain text must be.
+
+        An initiator that looks for the verification constant may have read as far as the longest padding could reach,
+        and take what it has read for RC4: rtorrent 0.9.8 does, and then waits for ever. So plain text begins behind.
+        """
+        if self._method is CryptoMethod.RC4:
+            return 0
+        return max(0, MAX_PADDING_BYTES + len(VERIFICATION) - self._sent_padding - ANSWER_BYTES)
 
     def _read_payload(self, size: int) -> bool:
         if len(self._received) < size:
@@ -118,3 +130,4 @@ class MseResponder(Handshake):
 MARK_BYTES = 20
 OFFER_BYTES = 14  # the verification constant, crypto_provide and the length of PadC
 LENGTH_BYTES = 2
+ANSWER_BYTES = 14  # the verification constant, crypto_select and the length of PadD

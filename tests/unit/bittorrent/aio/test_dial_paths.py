@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from bittorrent import Session, SessionConfig
+from bittorrent.dialling.encryption import Encryption
 from bittorrent.dialling.paths import TCP, DialPath, PathConfig
 from tests.conformance.layers import Xor
 from tests.simulation.content_sessions import PORT, add, until
@@ -85,11 +86,13 @@ def download(
         with simulation.host(SEED):
             storage = content.on(simulation.disk(SEED), complete=True)
             simulation.set_access(SEED, up_bytes_per_s=200e3)
-            seeder = Session(host=SEED, port=PORT, open_storage=storage, transport=seed_speaks)
+            plain = SessionConfig(encryption=Encryption.OFF)
+            seeder = Session(host=SEED, port=PORT, open_storage=storage, transport=seed_speaks, config=plain)
             await seeder.__aenter__()
         with simulation.host(LEECH):
             storage = content.on(simulation.disk(LEECH), complete=False)
-            config = SessionConfig(paths=PathConfig(paths=order, race_delay_s=race_delay_s))
+            paths = PathConfig(paths=order, race_delay_s=race_delay_s)
+            config = SessionConfig(paths=paths, encryption=Encryption.OFF)
             leech = Session(host=LEECH, port=PORT, open_storage=storage, config=config)
             for path, carrier in {UTP: utp or Nobody(), TCP_XOR: xor(), TCP: TcpTransport()}.items():
                 leech._transports[path] = Counted(path, carrier, calls)

@@ -8,7 +8,7 @@ import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from transfer.security.mse import keys
-from transfer.security.mse.handshake import MAX_PADDING_BYTES, CryptoMethod, Handshake
+from transfer.security.mse.handshake import MAX_PADDING_BYTES, Handshake
 from transfer.security.mse.initiator import MseInitiator
 from transfer.security.mse.keys import (
     KEY_BYTES,
@@ -23,6 +23,7 @@ from transfer.security.mse.keys import (
     sync_mark,
     torrent_mark,
 )
+from transfer.security.mse.method import CryptoMethod
 from transfer.security.mse.responder import MseResponder, ResponderConfig
 
 PLAIN, RC4 = CryptoMethod.PLAIN, CryptoMethod.RC4
@@ -31,15 +32,14 @@ OTHER = bytes(20)
 
 
 class Padding(Random):
-    """Every padding is of this length."""
+    """Every padding is as close to this length as it may be."""
 
     def __init__(self, size: int) -> None:
         super().__init__(0)
         self.size = size
 
     def randint(self, a: int, b: int) -> int:
-        assert a <= self.size <= b
-        return self.size
+        return min(max(a, self.size), b)
 
 
 def initiator(
@@ -139,6 +139,22 @@ def test_what_came_behind_the_handshake_is_kept_as_it_is_meant() -> None:
         ours.receive_data(theirs.data_to_send() + tail)
         assert ours.stream is not None
         assert ours.stream.received == word
+
+
+@pytest.mark.parametrize("padding", [0, 1, 20, 300, 512])
+@pytest.mark.parametrize("method", [PLAIN, RC4])
+def test_plain_text_begins_where_no_initiator_has_read_yet(padding: int, method: CryptoMethod) -> None:
+    """rtorrent reads 520 bytes behind the key while it looks for the constant, and takes all of them for RC4."""
+    ours, theirs = initiator(provide=method), responder(padding=padding)
+    theirs.receive_data(ours.data_to_send())
+    key = theirs.data_to_send()
+    ours.receive_data(key)
+    theirs.receive_data(ours.data_to_send())
+    answer = theirs.data_to_send()
+    behind_the_key = len(key) - KEY_BYTES + len(answer)
+    assert behind_the_key == max(2 * padding + 14, 520 if method is PLAIN else 0)
+    ours.receive_data(answer)
+    assert ours.stream is not None
 
 
 @pytest.mark.parametrize("number", [0, 1, PRIME - 1, PRIME, PRIME + 1, 2**768 - 1])
