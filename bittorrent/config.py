@@ -59,8 +59,8 @@ class SessionConfig:
         tcp_congestion: which of the kernel's congestion controllers sends over the TCP transport that a session makes
             itself ("cubic", "bbr"); None leaves the system's choice.
         disk_threads: worker threads for hashing and files, at least one for each core.
-        paths: by which ways peers are called; each plain one also under the covers that `encryption` has. uTP is left out
-            where the session has no UDP port for it.
+        paths: by which ways peers are called; each plain one also under the covers that `encryption` has. uTP is left
+            out where the session has no UDP port for it.
         utp: how uTP is spoken (BEP 29), on the UDP ports of the session; None: it is neither spoken nor answered.
         encryption: how much is hidden that the peers speak BitTorrent.
         unfinished: how blocks of unfinished pieces are kept for the next start.

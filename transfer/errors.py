@@ -16,6 +16,10 @@ class RemoteProtocolError(TransferError, ConnectionError):
     """The other side broke the protocol: drop it and go on."""
 
 
+class HandshakeTimeoutError(RemoteProtocolError, TimeoutError):
+    """The other side took the connection, and then did not say in time what it had to."""
+
+
 class LocalProtocolError(TransferError, RuntimeError):
     """This program used the library wrongly, for example on something already closed."""
 

@@ -121,7 +121,7 @@ class Calls:
             self._next_paths[address] = left
         else:
             self.peers.failed(address, now=now)
-            if failure is PathFailure.NO_HANDSHAKE:
+            if failure is PathFailure.TURNED_AWAY:
                 self.note_turned_away(address)
 
     def speaks(self, address: Address, transport: str) -> None:

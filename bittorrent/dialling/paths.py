@@ -40,6 +40,7 @@ class PathFailure(Enum):
 
     NO_CONNECTION = auto()  # refused, or not answered in time: no cover helps on this transport
     NO_HANDSHAKE = auto()  # the host answered, and there was no handshake: another cover may be understood
+    TURNED_AWAY = auto()  # the same, and it said so: it hung up
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

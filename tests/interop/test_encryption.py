@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bittorrent import Encryption, Metainfo, Session, SessionConfig, create_metainfo
+from bittorrent import DialPath, Encryption, Metainfo, PathConfig, Session, SessionConfig, create_metainfo
 from kademlia_core import MainlineNode
 from tests.interop.aria2 import Aria2
 from tests.interop.content import MIB, digests, make_file
@@ -166,4 +166,31 @@ async def test_qbittorrent_that_insists_on_encryption(tmp_path: Path, we_seed: b
             await torrent.wait_complete()
         await client.wait_complete(info_hash, peer=session.address if we_seed else None)
     assert said in ("plain", "rc4")
+    assert digests(tmp_path / "leech" / metainfo.name) == digests(tmp_path / "seed" / metainfo.name)
+
+
+@pytest.mark.parametrize("we_call", [True, False], ids=["we-call", "libtorrent-calls"])
+async def test_encrypted_utp(tmp_path: Path, we_call: bool) -> None:
+    metainfo = make_shared(tmp_path / "seed")
+    ours, theirs = (tmp_path / "leech", tmp_path / "seed") if we_call else (tmp_path / "seed", tmp_path / "leech")
+    only_utp = {"enable_outgoing_utp": True, "enable_incoming_utp": True}
+    only_utp |= {"enable_outgoing_tcp": False, "enable_incoming_tcp": False}
+    config = SessionConfig(paths=PathConfig(paths=(DialPath(transport="utp"),)))
+    async with (
+        LibtorrentPeer(settings={**LIBTORRENT["forced-rc4"], **only_utp}) as libtorrent,
+        Session(ours, host="127.0.0.1", config=config) as session,
+    ):
+        torrent = await session.add(metainfo, seed_only=not we_call)
+        info_hash = await libtorrent.add(theirs, metainfo, seed=we_call)
+        if we_call:
+            torrent.add_peers([libtorrent.address])
+        else:
+            await torrent.wait_complete()
+            await libtorrent.connect(info_hash, session.address)
+        said = await encryption_of(torrent)
+        carriers = [peer.transport for peer in torrent.peers()]
+        async with asyncio.timeout(60):
+            await torrent.wait_complete()
+        await libtorrent.wait_complete(info_hash)
+    assert (said, carriers) == ("rc4", ["utp"])
     assert digests(tmp_path / "leech" / metainfo.name) == digests(tmp_path / "seed" / metainfo.name)

@@ -57,7 +57,7 @@ async def test_we_download_from_a_libtorrent_that_speaks_only_utp(
 ) -> None:
     metainfo = make_shared(tmp_path / "theirs", size_for(loss))
     async with (
-        LibtorrentPeer(settings=SPEAKS_ONLY_UTP) as libtorrent,
+        LibtorrentPeer(settings={**SPEAKS_ONLY_UTP, "enable_outgoing_utp": False}) as libtorrent,  # not past the relay
         UdpRelay(libtorrent.address, loss=loss, reordered=reordered) as relay,
         Session(tmp_path / "ours", host="127.0.0.1", config=ONLY_UTP) as session,
     ):

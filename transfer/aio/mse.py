@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from transfer.aio.layer import Chunks, Layer
 from transfer.security.mse.handshake import Handshake, MseStream
@@ -24,8 +24,8 @@ class Chance:
         rng: for the lengths of paddings.
     """
 
-    random_bytes: Callable[[int], bytes] = os.urandom
-    rng: random.Random = random.SystemRandom()  # noqa: RUF009  # it has no state
+    random_bytes: Callable[[int], bytes] = lambda size: os.urandom(size)
+    rng: random.Random = field(default_factory=lambda: random.Random(os.urandom(16)))
 
 
 class MseLayer(Layer):

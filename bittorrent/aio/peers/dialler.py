@@ -13,7 +13,7 @@ from bittorrent.dialling.decisions import Call
 from bittorrent.dialling.paths import DialPath, PathFailure
 from transfer.aio.tasks import TaskSet
 from transfer.aio.transports import StreamTransport
-from transfer.errors import RemoteProtocolError
+from transfer.errors import HandshakeTimeoutError, RemoteProtocolError
 
 
 class Dialler:
@@ -91,5 +91,7 @@ class Dialler:
 
 def _failure(error: Exception) -> PathFailure:
     """How far it came: a layer of the path may have had its connection, and not its handshake."""
+    if isinstance(error, HandshakeTimeoutError):
+        return PathFailure.NO_HANDSHAKE
     had_connection = isinstance(error, ConnectionResetError | ConnectionAbortedError | RemoteProtocolError)
-    return PathFailure.NO_HANDSHAKE if had_connection else PathFailure.NO_CONNECTION
+    return PathFailure.TURNED_AWAY if had_connection else PathFailure.NO_CONNECTION

@@ -10,7 +10,7 @@ from transfer.address import Address
 from transfer.aio.layered import LayerConfig, LayeredTransport
 from transfer.aio.memory import MemoryNetwork, MemoryTransport
 from transfer.aio.mse import Chance, MseAcceptor, MseDialler
-from transfer.errors import RemoteProtocolError
+from transfer.errors import HandshakeTimeoutError
 from transfer.security.mse.keys import MseError, torrent_mark
 from transfer.security.mse.method import CryptoMethod
 from transfer.security.mse.responder import ResponderConfig
@@ -137,7 +137,7 @@ async def one(sides: Sides) -> list[Recorder]:
 async def test_a_host_that_says_nothing_is_left_and_told_apart_from_one_that_is_not_there() -> None:
     sides = Sides()
     async with await sides.below.listen(asyncio.Protocol, HOME):
-        with pytest.raises(RemoteProtocolError, match=r"^no handshake within 0\.05 s$"):
+        with pytest.raises(HandshakeTimeoutError, match=r"^no handshake within 0\.05 s$"):
             await sides.transport.connect(Recorder, HOME)
     with pytest.raises(ConnectionRefusedError):
         await sides.transport.connect(Recorder, HOME)
