@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from bittorrent import SeedGoal, SessionConfig
+from bittorrent import Encryption, SeedGoal, SessionConfig
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import (
     AllowPrivateOption,
+    EncryptionOption,
     ExemptOption,
     IpFilterOption,
     LimitDownOption,
@@ -79,6 +80,7 @@ def get(
     local: LocalOption = None,
     ip_filter: IpFilterOption = None,
     allow_private: AllowPrivateOption = False,
+    encryption: EncryptionOption = Encryption.PLAINTEXT,
     tcp_congestion: TcpCongestionOption = None,
     utp: UtpOption = True,
     max_connections: MaxConnectionsOption = None,
@@ -125,6 +127,7 @@ def get(
             ip_filter=ip_filter,
             local=local,
             allow_private=allow_private,
+            encryption=encryption,
             tcp_congestion=tcp_congestion,
             utp=utp,
             max_connections=max_connections,

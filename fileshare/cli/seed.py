@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from bittorrent import ChokerConfig, SeedingPolicy, SessionConfig, SwarmConfig
+from bittorrent import ChokerConfig, Encryption, SeedingPolicy, SessionConfig, SwarmConfig
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import (
     AllowPrivateOption,
+    EncryptionOption,
     ExemptOption,
     IpFilterOption,
     LimitUpOption,
@@ -92,6 +93,7 @@ def seed(
     local: LocalOption = None,
     ip_filter: IpFilterOption = None,
     allow_private: AllowPrivateOption = False,
+    encryption: EncryptionOption = Encryption.PLAINTEXT,
     tcp_congestion: TcpCongestionOption = None,
     utp: UtpOption = True,
     max_connections: MaxConnectionsOption = None,
@@ -122,6 +124,7 @@ def seed(
             ip_filter=ip_filter,
             local=local,
             allow_private=allow_private,
+            encryption=encryption,
             tcp_congestion=tcp_congestion,
             utp=utp,
             max_connections=max_connections,

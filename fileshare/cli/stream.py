@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from bittorrent import Encryption
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import (
     AllowPrivateOption,
+    EncryptionOption,
     ExemptOption,
     IpFilterOption,
     LimitDownOption,
@@ -58,6 +60,7 @@ def stream(
     local: LocalOption = None,
     ip_filter: IpFilterOption = None,
     allow_private: AllowPrivateOption = False,
+    encryption: EncryptionOption = Encryption.PLAINTEXT,
     tcp_congestion: TcpCongestionOption = None,
     utp: UtpOption = True,
     max_connections: MaxConnectionsOption = None,
@@ -88,6 +91,7 @@ def stream(
             ip_filter=ip_filter,
             local=local,
             allow_private=allow_private,
+            encryption=encryption,
             tcp_congestion=tcp_congestion,
             utp=utp,
             max_connections=max_connections,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bittorrent import IpFilter, IpFilterError, RateLimits, SessionConfig
+from bittorrent import Encryption, IpFilter, IpFilterError, RateLimits, SessionConfig
 from fileshare.service.errors import ServiceError
 from fileshare.service.network import open_session
 from transfer import Address, read_file
@@ -29,6 +29,7 @@ class NetworkOptions:
         limits: of everything together, peers of the local network and on this machine included.
         ip_filter: hosts to have nothing to do with; `ip_filter_file` is where they were read from.
         local: look for peers in the local network; None: where that works.
+        encryption: how much is hidden from networks that the peers speak BitTorrent.
         tcp_congestion: which of the kernel's congestion controllers sends over TCP; None leaves the system's choice.
         utp: speak uTP beside TCP, on the same port.
         allow_private: whatever others name may lie in a private network (`bittorrent.dialling.targets`).
@@ -44,6 +45,7 @@ class NetworkOptions:
     ip_filter_file: Path | None = None
     local: bool | None = None
     allow_private: bool = False
+    encryption: Encryption = Encryption.PLAINTEXT
     tcp_congestion: str | None = None
     utp: bool = True
     max_connections: int | None = None
@@ -76,6 +78,7 @@ class NetworkOptions:
         config = replace(
             config,
             allow_private=self.allow_private,
+            encryption=self.encryption,
             tcp_congestion=self.tcp_congestion,
             utp=config.utp if self.utp else None,
         )
