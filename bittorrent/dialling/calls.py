@@ -114,6 +114,8 @@ class Calls:
             rival: another call to the same peer, on which it then depends what becomes of the peer.
         """
         self._paths.failed(address, order[0])
+        if failure is PathFailure.TURNED_AWAY:
+            self.note_turned_away(address)
         left = paths_left(order, failure)
         if rival is not None:
             rival.order += left
@@ -121,8 +123,6 @@ class Calls:
             self._next_paths[address] = left
         else:
             self.peers.failed(address, now=now)
-            if failure is PathFailure.TURNED_AWAY:
-                self.note_turned_away(address)
 
     def speaks(self, address: Address, transport: str) -> None:
         """Somebody says that this peer is reached over this transport."""
