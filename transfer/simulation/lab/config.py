@@ -43,7 +43,8 @@ class LabChange:
     """From `at_s` on the lines are these; what waits in a queue goes on waiting, for the new rate.
 
     Args:
-        data, acknowledgements: None leaves a line as it is.
+        data: the line there; None leaves it as it is.
+        acknowledgements: the same for the way back.
     """
 
     at_s: float

@@ -62,10 +62,10 @@ def test_a_deep_buffer_is_filled_to_its_target_by_ledbat() -> None:
     assert report.goodput_bytes_per_s > 0.99 * 0.625e6
 
 
-def test_bbr_takes_most_of_a_shallow_buffer_and_cubic_of_a_deep_one() -> None:
+def test_bbr_1_takes_most_of_a_shallow_buffer_and_its_part_of_a_deep_one() -> None:
     shallow, deep = together("cubic", "bbr1", bdp=0.5), together("cubic", "bbr1", bdp=12.0, seconds=40.0)
     assert shallow.flows[1].goodput_bytes_per_s > 2 * shallow.flows[0].goodput_bytes_per_s
-    assert deep.flows[0].goodput_bytes_per_s > deep.flows[1].goodput_bytes_per_s
+    assert 0.67 < deep.flows[1].goodput_bytes_per_s / deep.flows[0].goodput_bytes_per_s < 1.5
 
 
 def test_ledbats_queue_grows_to_its_target_when_the_rate_falls() -> None:
