@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bittorrent import DialPath, Encryption, Metainfo, PathConfig, Session, SessionConfig, create_metainfo
+from bittorrent import DialPath, Encryption, Metainfo, PathConfig, Session, SessionConfig, Torrent, create_metainfo
 from kademlia_core import MainlineNode
 from tests.interop.aria2 import Aria2
 from tests.interop.content import MIB, digests, make_file
@@ -99,16 +99,12 @@ async def test_libtorrent_calls_us(
     assert digests(tmp_path / "theirs" / metainfo.name) == digests(tmp_path / "ours" / metainfo.name)
 
 
-async def encryption_of(torrent: Any) -> str | None:
+async def encryption_of(torrent: Torrent) -> str | None:
     """What is said of the first peer that has finished its handshake."""
-    async with asyncio.timeout(30):
-        while True:
-            for peer in torrent.peers():
-                found: str | None = peer.encryption
-                return found
-            if torrent.statistics().downloaded_bytes and not torrent.peers():
-                raise AssertionError("the peer has left already")
-            await asyncio.sleep(0.002)
+    async with asyncio.timeout(30), torrent.events() as events:
+        while not torrent.peers():
+            await anext(events)  # one of them says that a peer has come
+        return torrent.peers()[0].encryption
 
 
 @pytest.mark.parametrize("level", ["plain", "arc4"])

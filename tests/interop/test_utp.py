@@ -45,8 +45,18 @@ def transports(torrent: Torrent) -> list[str]:
 async def watch(torrent: Torrent) -> set[str]:
     """What carried the connections of a torrent until it was complete."""
     seen: set[str] = set()
-    async for _ in torrent.progress(interval_s=0.05):
-        seen.update(transports(torrent))
+
+    async def look() -> None:
+        async with torrent.events() as events:
+            async for _ in events:  # of each peer that comes, and of each piece
+                seen.update(transports(torrent))
+
+    looking = asyncio.create_task(look())
+    try:
+        await torrent.wait_complete()
+    finally:
+        looking.cancel()
+        await asyncio.wait([looking])
     return seen
 
 
