@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from transfer.aio.layer import Chunks, Layer
 from transfer.security.mse.handshake import Handshake, MseStream
 from transfer.security.mse.initiator import MseInitiator
-from transfer.security.mse.keys import MseError, StreamCipher, require_rc4
+from transfer.security.mse.keys import MseError, StreamCipher
 from transfer.security.mse.method import CryptoMethod
 from transfer.security.mse.responder import FindTorrent, MseResponder, ResponderConfig
 
@@ -161,6 +161,3 @@ class MseAcceptor(MseLayer):
         else:
             self._head = None
             self.fail(MseError("the peer does not encrypt, which is required here"))
-
-
-__all__ = ["Chance", "MseAcceptor", "MseDialler", "require_rc4"]
