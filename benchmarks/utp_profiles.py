@@ -148,7 +148,7 @@ def main() -> None:
 
 
 TOLERANCE = 0.15
-LIBUTPS_GROWTH = "ledbat of libutp"
+LIBUTPS_GROWTH = "ledbat-libutp"
 LIBUTP, UTP_GO = "libutp", "utp-go"
 PROFILES = (
     Profile(

@@ -50,14 +50,14 @@ def register_controller(name: str, factory: Factory) -> None:
     """Makes a controller of your own known by a name: for uTP, for the lab, for aioquic.
 
     Args:
-        name: in small letters; none that there is already.
+        name: one word in small letters; none that there is already.
         factory: makes a controller, given the bytes of a packet and a source of random numbers.
 
     Raises:
-        ValueError: the name is empty, not in small letters, or taken.
+        ValueError: the name is empty, not one word in small letters, or taken.
     """
-    if not name or name != name.lower():
-        raise ValueError(f"the name of a controller is written in small letters, not {name!r}")
+    if name.split() != [name.lower()]:
+        raise ValueError(f"the name of a controller is one word in small letters, not {name!r}")
     if name in _FACTORIES:
         raise ValueError(f"a congestion controller is called {name!r} already: choose another name")
     _FACTORIES[name] = factory

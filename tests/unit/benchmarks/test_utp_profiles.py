@@ -5,11 +5,18 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.utp_profiles import LIBUTPS_GROWTH, PROFILES, Profile, measure
+from transfer.congestion import registry
 
 # Without chance, and short; the benchmark has all ten: python -m benchmarks.utp_profiles
 SOME = [
     profile for profile in PROFILES[1:] if not profile.loss and not profile.reorder and profile.payload_bytes < 4 << 20
 ]
+
+
+@pytest.fixture(autouse=True)
+def controllers_of_these_tests_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the benchmark registers is unknown again to the tests that follow."""
+    monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
 
 
 @pytest.mark.parametrize("profile", SOME, ids=lambda profile: profile.name)

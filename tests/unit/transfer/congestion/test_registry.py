@@ -36,16 +36,23 @@ def test_packets_have_a_size() -> None:
 def test_a_controller_of_ones_own_is_made_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_FACTORIES", dict(registry._FACTORIES))
     config = LedbatConfig.of_rfc6817()
-    register_controller(
-        "ledbat of rfc 6817", lambda packet_bytes, rng: Ledbat(packet_bytes=packet_bytes, config=config)
-    )
-    assert controller_names()[-1] == "ledbat of rfc 6817"
-    controller = make_controller("LEDBAT of RFC 6817", packet_bytes=1000, rng=random.Random(1))
+    register_controller("ledbat-rfc6817", lambda packet_bytes, rng: Ledbat(packet_bytes=packet_bytes, config=config))
+    assert controller_names()[-1] == "ledbat-rfc6817"
+    controller = make_controller("LEDBAT-RFC6817", packet_bytes=1000, rng=random.Random(1))
     controller.on_timeout(now=1.0)
     assert controller.window == 2000  # MIN_CWND of the RFC
 
 
-@pytest.mark.parametrize(("name", "words"), [("reno", "already"), ("", "small letters"), ("Mine", "small letters")])
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("reno", "already"),
+        ("", "small letters"),
+        ("Mine", "small letters"),
+        ("my own", "one word"),
+        (" mine", "one word"),
+    ],
+)
 def test_names_that_would_mislead_are_refused(name: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         register_controller(name, lambda packet_bytes, rng: Ledbat(packet_bytes=packet_bytes))
