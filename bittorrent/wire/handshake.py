@@ -1,4 +1,4 @@
-"""The 68 bytes that open every peer connection (BEP 3), with the reserved bits of BEP 5, 6 and 10."""
+"""The 68 bytes that open every peer connection (BEP 3), with the reserved bits of BEP 5, 6, 10 and 52."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from bittorrent.errors import WireError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handshake:
-    """Both sides send one. `info_hash` and `peer_id` have 20 bytes each."""
+    """Both sides send one. `info_hash` and `peer_id` have 20 bytes each.
+
+    `supports_v2` offers to go on under the version 2 hash of a hybrid torrent; the answer that takes it up names that
+    hash, and does not set the bit (BEP 52). Clients hang up when they see it on a torrent of version 1 alone.
+    """
 
     info_hash: bytes
     peer_id: bytes
     supports_extensions: bool = True
     supports_dht: bool = False
     supports_fast: bool = False
+    supports_v2: bool = False
 
     def __post_init__(self) -> None:
         if len(self.info_hash) != 20 or len(self.peer_id) != 20:
@@ -27,6 +32,7 @@ class Handshake:
         reserved[5] |= EXTENSION_BIT if self.supports_extensions else 0
         reserved[7] |= DHT_BIT if self.supports_dht else 0
         reserved[7] |= FAST_BIT if self.supports_fast else 0
+        reserved[7] |= V2_BIT if self.supports_v2 else 0
         return PREAMBLE + reserved + self.info_hash + self.peer_id
 
     @classmethod
@@ -44,6 +50,7 @@ class Handshake:
             supports_extensions=bool(data[25] & EXTENSION_BIT),
             supports_dht=bool(data[27] & DHT_BIT),
             supports_fast=bool(data[27] & FAST_BIT),
+            supports_v2=bool(data[27] & V2_BIT),
         )
 
 
@@ -57,3 +64,4 @@ PREAMBLE = b"\x13BitTorrent protocol"
 EXTENSION_BIT = 0x10  # reserved byte 5, BEP 10
 DHT_BIT = 0x01  # reserved byte 7, BEP 5
 FAST_BIT = 0x04  # reserved byte 7, BEP 6
+V2_BIT = 0x10  # reserved byte 7, BEP 52

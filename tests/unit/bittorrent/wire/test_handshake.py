@@ -32,13 +32,26 @@ def test_a_stranger_is_known_by_the_first_wrong_byte() -> None:
 @pytest.mark.parametrize("extensions", [True, False])
 @pytest.mark.parametrize("dht", [True, False])
 @pytest.mark.parametrize("fast", [True, False])
-def test_reserved_bits(extensions: bool, dht: bool, fast: bool) -> None:
+@pytest.mark.parametrize("v2", [True, False])
+def test_reserved_bits(extensions: bool, dht: bool, fast: bool, v2: bool) -> None:
     handshake = Handshake(
         info_hash=b"h" * 20,
         peer_id=b"p" * 20,
         supports_extensions=extensions,
         supports_dht=dht,
         supports_fast=fast,
+        supports_v2=v2,
     )
-    reserved = handshake.to_bytes()[20:28]
-    assert reserved == bytes([0, 0, 0, 0, 0, 0x10 * extensions, 0, dht + 4 * fast])
+    data = handshake.to_bytes()
+    assert data[20:28] == bytes([0, 0, 0, 0, 0, 0x10 * extensions, 0, dht + 4 * fast + 0x10 * v2])
+    assert Handshake.from_bytes(data) == handshake
+
+
+def test_the_bits_of_libtorrent_for_a_hybrid() -> None:
+    """Byte 7 is 15 when it calls, and 05 in its answer under the version 2 hash (captured from 2.1.1)."""
+    call = Handshake.from_bytes(PREAMBLE + bytes.fromhex("0000000000100015") + b"1" * 20 + b"p" * 20)
+    answer = Handshake.from_bytes(PREAMBLE + bytes.fromhex("0000000000100005") + b"2" * 20 + b"p" * 20)
+    assert call.supports_v2
+    assert not answer.supports_v2
+    assert answer.supports_fast
+    assert answer.supports_dht
