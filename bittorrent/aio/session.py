@@ -21,6 +21,7 @@ from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig
 from bittorrent.aio.sources.local_discovery import LocalDiscovery
 from bittorrent.aio.sources.tracker import TrackerClient, TrackerConfig
 from bittorrent.aio.storage.disk import DiskJobs
+from bittorrent.aio.storage.planned_places import PlannedPlaces
 from bittorrent.aio.torrent import Torrent
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.config import LIMIT_ADVICE, SessionConfig
@@ -28,17 +29,16 @@ from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.paths import TCP, UTP
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.dialling.targets import TargetRule
-from bittorrent.errors import JobInterruptedError, StorageError
+from bittorrent.errors import JobInterruptedError
 from bittorrent.identity.registry import TorrentRegistry
 from bittorrent.metainfo.magnet import Magnet
-from bittorrent.metainfo.selection import FileName, Selection
+from bittorrent.metainfo.selection import FileName
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.rate_limits import RateLimits, SwarmLimits
 from bittorrent.stats import SessionStats, TorrentState
-from bittorrent.storage.claims import PathClaims, Places, group_places
+from bittorrent.storage.claims import PathClaims, Places
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.ports import OpenStorage
-from bittorrent.storage.resume import ResumeStore
 from transfer.address import Address, is_ip_address
 from transfer.aio.datagram_port import DatagramPort
 from transfer.aio.limits import Limits
@@ -122,6 +122,7 @@ class Session:
         )
         self._state_dir = Path(state_dir) if state_dir is not None else None
         self._claims = PathClaims()
+        self._places = PlannedPlaces(open_storage, self._claims, state_dir=self._state_dir)
         self.limits = Limits(self._config.admission, advice=LIMIT_ADVICE, settles=False)
         self._targets = TargetRule(allow_private=self._config.allow_private)
         self._ip_filter = ip_filter or IpFilter()
@@ -261,7 +262,7 @@ class Session:
             if torrent is not None:
                 await self.remove(torrent)  # its files have to be closed first
             elif places is None and isinstance(parsed, Metainfo):
-                plan = partial(self._plan, parsed, directory, wanted)
+                plan = partial(self._places.plan, parsed, directory, wanted)
                 places = await self._jobs.compute(plan, files=len(parsed.files))
             else:
                 break
@@ -269,7 +270,7 @@ class Session:
             raise LocalProtocolError(NOT_OPEN)
         if torrent is None:
             if places and isinstance(parsed, Metainfo):
-                self._claim(parsed, places, directory, seed_only)
+                self._places.claim(parsed, places, directory, writable=not seed_only)
             options = TorrentOptions(
                 download_dir=directory,
                 state_dir=self._state_dir,
@@ -397,27 +398,6 @@ class Session:
 
     def _find(self, source: Metainfo | Magnet) -> Torrent | None:
         return self.torrents.find(source.torrent_id, name=source.name or source.info_hash.hex())
-
-    def _plan(self, metainfo: Metainfo, directory: Path, wanted: tuple[FileName, ...]) -> Places:
-        """Where the files will be, if they are files. Cost: a few steps for each, in a thread.
-
-        Raises:
-            SelectionError: a file is wanted that the torrent does not have.
-        """
-        Selection(metainfo.files, metainfo.geometry).numbers_of(wanted)
-        made_by = self._open_storage.func if isinstance(self._open_storage, partial) else self._open_storage
-        if not isinstance(made_by, type) or not issubclass(made_by, FileStorage):
-            return {}
-        return group_places(directory, (entry.path for entry in metainfo.files if not entry.is_padding))
-
-    def _claim(self, metainfo: Metainfo, places: Places, directory: Path, seed_only: bool) -> None:
-        """Now, and not when the files are opened: the first to be added is the first to have them."""
-        try:
-            self._claims.claim_places(metainfo.info_hash, places, name=metainfo.name, writable=not seed_only)
-        except StorageError:
-            if ResumeStore(directory, state_dir=self._state_dir).load_state(metainfo.info_hash) is None:
-                raise
-            # Its files may have other names since the last run: that is seen when they are opened.
 
     async def _parse(self, source: str | os.PathLike[str] | Metainfo | Magnet) -> Metainfo | Magnet:
         if isinstance(source, Metainfo | Magnet):
