@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kademlia_core.endpoint import group_of
-from transfer.address import is_plausible_from, is_usable_peer, usable_family
+from transfer.address import is_usable_peer, usable_family
+from transfer.reach import reach_of
 from transfer.subnet import region_of
 
 if TYPE_CHECKING:
@@ -93,9 +94,14 @@ class Families:
 
 
 def credible(contacts: tuple[Contact, ...], teller: Address) -> tuple[Contact, ...]:
-    """The contacts whose addresses can be used, and can be known to the node that told of them."""
-    return tuple(
+    """The contacts whose addresses can be used, and can be known to the node that told of them.
+
+    What `is_plausible_from` says of each, with one look at the teller; a list, as a generator is entered for each.
+    """
+    reach = reach_of(teller.host)
+    usable = [
         contact
         for contact in contacts
-        if is_usable_peer(address := contact.address) and is_plausible_from(address, teller)
-    )
+        if is_usable_peer(address := contact.address) and reach_of(address.host) >= reach
+    ]
+    return tuple(usable)

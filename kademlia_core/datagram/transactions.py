@@ -32,9 +32,12 @@ class Transaction(PendingQuery):
         contact: Contact | None,
         deadline: float,
     ) -> None:
-        super().__init__(address, request, asker, contact)
+        self.endpoint = self.address = address  # all of it here: a call less for each query
+        self.request = request
+        self.asker = asker
+        self.contact = contact
+        self.sent_bytes = self.answer_bytes = 0
         self.transaction_id = transaction_id
-        self.address = address
         self.deadline = deadline
 
 
