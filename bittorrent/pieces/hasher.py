@@ -47,6 +47,18 @@ class PieceHasher(Protocol):
 
         Raises:
             IndexError: no such piece.
+            MetainfoError: no piece could be the right one; see `HybridHasher`.
+        """
+        ...
+
+    def bad_blocks(self, index: int, data: Readable, leaves: bytes) -> int | None:
+        """Which blocks of a whole piece are wrong, as a set of their numbers (block `n` is bit `n`).
+
+        Args:
+            leaves: the hashes of the blocks that the right piece has (BEP 52).
+
+        Returns:
+            None when blocks have no hashes of their own: then only the piece as a whole can be wrong.
         """
         ...
 
@@ -81,6 +93,9 @@ class Sha1Hasher:
 
     def expects(self, index: int, digest: bytes) -> bool:
         return self.expected(index) == digest
+
+    def bad_blocks(self, index: int, data: Readable, leaves: bytes) -> int | None:
+        return None
 
     def expected(self, index: int) -> bytes:
         """The digest that a piece must have.

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bittorrent.merkle.forest import Forest
+from bittorrent.merkle.hasher import HybridHasher, MerkleHasher
 from bittorrent.merkle.proof import HashError, HashRange, TreeRows, check_hashes, layer_ranges, leaf_ranges
 from bittorrent.merkle.shape import TreeShape
 from bittorrent.merkle.tree import leaves_of, zero_root
@@ -96,6 +99,12 @@ def test_a_flipped_bit_is_located_to_its_block(data: st.DataObject, seed: int, l
         check_hashes(shape, wanted, tree.answer(wanted, leaves=leaves_of(cut[piece])) or b"")
         for wanted in leaf_ranges(shape, root, piece)
     ) or leaves_of(cut[piece])
-    found = leaves_of(damaged[piece * piece_length :][:piece_length])
-    bad_blocks = [block for block in range(len(found) // 32) if found[block * 32 :][:32] != proven[block * 32 :][:32]]
-    assert bad_blocks == [at % piece_length // 16384]
+    received = damaged[piece * piece_length :][:piece_length]
+    forest = Forest.of([(length, layer)], piece_length)
+    plain = MerkleHasher(forest)
+    assert not plain.expects(piece, plain.digest(piece, received))
+    assert plain.bad_blocks(piece, received, proven) == 1 << at % piece_length // 16384
+    hybrid = HybridHasher(b"".join(hashlib.sha1(part.ljust(piece_length, b"\0")).digest() for part in cut), forest)
+    received = received.ljust(piece_length, b"\0")
+    assert not hybrid.expects(piece, hybrid.digest(piece, received))
+    assert hybrid.bad_blocks(piece, received, proven) == 1 << at % piece_length // 16384

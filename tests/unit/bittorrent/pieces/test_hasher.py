@@ -11,10 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bittorrent
+from bittorrent.merkle.forest import Forest
+from bittorrent.merkle.hasher import HybridHasher, MerkleHasher
 from bittorrent.pieces.hasher import SHA1_SIZE, PieceHasher, Sha1Hasher
 from tests.tree_hasher import TreeHasher
 
-MAKERS: list[Callable[[bytes], PieceHasher]] = [Sha1Hasher, TreeHasher]
+
+def merkle_hasher(digests: bytes) -> PieceHasher:
+    return MerkleHasher(Forest(1 << 18, digests, {}, {}))
+
+
+def hybrid_hasher(digests: bytes) -> PieceHasher:
+    each = [digests[at : at + 52] for at in range(0, len(digests), 52)]
+    forest = Forest(1 << 18, b"".join(digest[20:] for digest in each), {}, {})
+    return HybridHasher(b"".join(digest[:20] for digest in each), forest)
+
+
+MAKERS: list[Callable[[bytes], PieceHasher]] = [Sha1Hasher, TreeHasher, merkle_hasher, hybrid_hasher]
 
 
 @pytest.mark.parametrize("make", MAKERS)
@@ -59,4 +72,9 @@ def test_nobody_else_knows_how_pieces_are_hashed() -> None:
     """SHA-1 is named where pieces are hashed, where torrents get their names, and in the rule of BEP 6."""
     package = Path(bittorrent.__path__[0])
     found = {str(path.relative_to(package)) for path in package.rglob("*.py") if "sha1(" in path.read_text("utf-8")}
-    assert found == {"pieces/hasher.py", "identity/torrent_id.py", "swarm/uploading/allowed_fast.py"}
+    assert found == {
+        "pieces/hasher.py",
+        "merkle/hasher.py",
+        "identity/torrent_id.py",
+        "swarm/uploading/allowed_fast.py",
+    }
