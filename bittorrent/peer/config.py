@@ -26,6 +26,8 @@ class PeerConfig:
         metadata_copies: how often one peer may fetch the whole metadata.
         max_early_haves: `have` messages before the metadata is known.
         max_pex_peers: endpoints read from one message that names other peers.
+        first_hash_requests: requests for nodes of trees that a peer may make before it is known how many there are.
+        max_hash_requests: ours to one peer that it may still answer.
         max_fast_pieces: pieces remembered that the peer suggests, or lets us fetch while choked (it names about ten).
     """
 
@@ -44,6 +46,8 @@ class PeerConfig:
     metadata_copies: int = 4
     max_early_haves: int = 100_000
     max_pex_peers: int = 200
+    first_hash_requests: int = 64
+    max_hash_requests: int = 512
     max_fast_pieces: int = 64
 
     def __post_init__(self) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 from bittorrent.errors import WireError
 from bittorrent.origin import Origin
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.events import HandshakeReceived, PeerEvent, RequestRejected
 from bittorrent.peer.extensions import PeerExtensions
+from bittorrent.peer.hash_messages import PeerHashes
 from bittorrent.peer.outbox import Outbox
 from bittorrent.peer.remote import RemotePeer
+from bittorrent.peer.silence import Silence
 from bittorrent.peer.upload_requests import UploadRequests
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import Block
@@ -20,6 +23,7 @@ from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import ExtendedHandshake
 from bittorrent.wire.frames import FrameBuffer
 from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake, is_handshake_prefix
+from bittorrent.wire.hashes import Hashes, HashReject, HashRequest
 from bittorrent.wire.metadata import MetadataRequest
 from bittorrent.wire.pex import PexMessage
 from bittorrent.wire.scatter import BlockPlaces, BlockScatter, ScatterScratch
@@ -54,8 +58,9 @@ class PeerCore:
         self.am_choking = True
         self.am_interested = False
         self.remote_peer = RemotePeer(config)
-        self.uploads = UploadRequests(limit=config.request_queue)
+        self.uploads = UploadRequests(limit=config.request_queue, most_bytes=config.max_block_bytes)
         self.extended = PeerExtensions(self.remote_peer, config)
+        self.hashes = PeerHashes(config, send=self._send)
         self.block_sink: Callable[[Sequence[tuple[Block, memoryview]]], None] = _ignore_blocks
         self.closed_because: str | None = None
         self.was_turned_away = False  # our handshake was all that was said when the peer hung up
@@ -67,7 +72,8 @@ class PeerCore:
         self._outbox = Outbox(now=now)
         self._events: deque[PeerEvent] = deque()
         self._control = TokenBucket(rate_per_s=config.control_rate_per_s, burst=config.control_burst, now=now)
-        self.opened_at = self._received_at = now
+        self.opened_at = now
+        self._silence = Silence(config, now=now)
         self._now = now
         if handshake is not None:
             self._outbox.put(handshake.to_bytes(), now=now)
@@ -84,7 +90,7 @@ class PeerCore:
 
     def buffer_updated(self, size: int, *, now: float) -> None:
         """`size` bytes arrived in the buffer or buffers. Never raises for what the peer sent: it closes instead."""
-        self._now = self._received_at = now
+        self._now = self._silence.heard_at = now
         if self._scatter is None:
             self._input.buffer_updated(size)
             self._read()
@@ -110,21 +116,15 @@ class PeerCore:
         self._now = now
         if self.is_closed:
             return
-        if self.remote is None or self._ours is None:
-            if now >= self.opened_at + self._config.handshake_timeout_s:
-                self.close("the peer did not finish its handshake in time")
-        elif now >= self._received_at + self._config.silence_timeout_s:
-            self.close("the peer was silent for too long")
-        elif now >= self._outbox.put_at + self._config.keep_alive_s:
+        verdict = self._silence.verdict(has_met=self._has_met, now=now)
+        if verdict is not None:
+            self.close(verdict)
+        elif self._has_met and self._silence.is_ours(self._outbox.put_at, now=now):
             self._send(wire.KeepAlive())
 
     def next_timer(self) -> float | None:
         """When `handle_timer` has something to do."""
-        if self.is_closed:
-            return None
-        if self.remote is None or self._ours is None:
-            return self.opened_at + self._config.handshake_timeout_s
-        return min(self._received_at + self._config.silence_timeout_s, self._outbox.put_at + self._config.keep_alive_s)
+        return None if self.is_closed else self._silence.next_timer(self._outbox.put_at, has_met=self._has_met)
 
     # Commands
 
@@ -141,12 +141,7 @@ class PeerCore:
         """The first messages after both handshakes: what we have, extensions, our DHT port."""
         if self.remote is None or self._ours is None:
             raise LocalProtocolError("the handshakes come first")
-        if self.is_fast and (have is None or not have.count):  # one of the three comes first (BEP 3, BEP 6)
-            self._send(wire.HaveNone())
-        elif self.is_fast and have is not None and have.is_full:
-            self._send(wire.HaveAll())
-        elif have is not None and have.count:
-            self._send(wire.BitfieldMessage(have.to_wire()))
+        self._send_if(wire.first_message(have, is_fast=self.is_fast))
         self.announce_extensions(listen_port=listen_port)
         if dht_port and self.remote.supports_dht:
             self._send(wire.Port(dht_port))
@@ -296,7 +291,16 @@ class PeerCore:
     @property
     def is_ready(self) -> bool:
         """Whether both handshakes are done and the connection is open."""
-        return self.remote is not None and self._ours is not None and not self.is_closed
+        return self._has_met and not self.is_closed
+
+    def speaks_for(self, info_hash: bytes) -> bool:
+        """Whether one of the handshakes names this hash: the connection is one of that version of the torrent."""
+        return any(one is not None and one.info_hash == info_hash for one in (self.remote, self._ours))
+
+    @property
+    def reads(self) -> bool:
+        """Whether so little waits to be written that the peer seems to read."""
+        return self._outbox.size_bytes < self._config.max_output_bytes
 
     @property
     def has_output(self) -> bool:
@@ -314,7 +318,6 @@ class PeerCore:
 
     @property
     def is_interested(self) -> bool:
-        """Whether the peer wants something of us."""
         return self.remote_peer.is_interested
 
     @property
@@ -334,11 +337,13 @@ class PeerCore:
 
     def check_invariants(self) -> None:
         """Asserts what the class docstring promises."""
-        assert len(self.uploads.queue) <= self._config.request_queue
-        if self.am_choking:
-            assert all(self.uploads.is_allowed(block.piece) for block in self.uploads.queue)
+        self.uploads.check_invariants(is_choked=self.am_choking)
         assert (self.bits is None) == (self._geometry is None) or self.is_closed
         assert not self.is_closed or not (self.has_output or self._events or self.uploads.queue)
+
+    @property
+    def _has_met(self) -> bool:
+        return self.remote is not None and self._ours is not None
 
     # Reading
 
@@ -403,11 +408,15 @@ class PeerCore:
                 self._events.append(RequestRejected(block))
                 return
             case wire.Extended(number, payload):
-                is_read = self._outbox.size_bytes < self._config.max_output_bytes
-                received = self.extended.receive(number, payload, is_read=is_read)
+                received = self.extended.receive(number, payload, is_read=self.reads)
                 self._events += received.events
                 self._send_if(received.reply)
                 if received.was_due:
+                    return
+            case HashRequest() | Hashes() | HashReject():
+                events, was_due = self.hashes.receive(message)
+                self._events += events
+                if was_due:
                     return
         # Everything else is rare between honest peers, so it is counted: a flood of it ends the connection. Only
         # cancels come by the hundred, at the end of a download, and what is long counts for many.
@@ -417,17 +426,8 @@ class PeerCore:
         self._events += self.remote_peer.receive(message)
 
     def _receive_requests(self, blocks: list[Block]) -> None:
-        geometry, most, uploads = self._geometry, self._config.max_block_bytes, self.uploads
-        for block in blocks:
-            if geometry is None or block[2] > most or not geometry.contains(*block):
-                raise WireError(f"the peer requested {block.length} bytes at {block.begin} of piece {block.piece}")
-            if uploads.accept(block, is_choked=self.am_choking):
-                continue
-            if not self._control.spend(0.1, now=self._now):  # some are sent before our choke arrives
-                if self.am_choking:
-                    raise WireError("the peer keeps requesting while choked")
-                raise WireError(f"the peer has more than {self._config.request_queue} requests outstanding")
-            self.reject([block])
+        spend = partial(self._control.spend, 0.1, now=self._now)
+        self.reject(self.uploads.receive(blocks, self._geometry, is_choked=self.am_choking, may_be_more=spend))
 
     # Writing
 

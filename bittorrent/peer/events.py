@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from bittorrent.merkle.proof import HashRange
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import Block
 from bittorrent.wire.handshake import Handshake
+from bittorrent.wire.hashes import Hashes, HashReject
 from bittorrent.wire.metadata import MetadataData, MetadataReject
 from bittorrent.wire.pex import PexMessage
 
@@ -104,7 +106,22 @@ class PexReceived:
     message: PexMessage
 
 
+@dataclass(frozen=True, slots=True)
+class HashesRequested:
+    """The peer asks for nodes of a tree. The numbers may be anything (BEP 52)."""
+
+    range: HashRange
+
+
+@dataclass(frozen=True, slots=True)
+class HashesArrived:
+    """An answer to one of our requests for nodes of a tree; what it says is not checked yet."""
+
+    message: Hashes | HashReject
+
+
 PeerEvent: TypeAlias = (
     HandshakeReceived | ExtensionsReceived | ChokeChanged | InterestChanged | PeerHas | PeerHasMany | PeerLost
     | RequestRejected | FastAllowed | PieceSuggested | DhtPortReceived | MetadataArrived | PexReceived
+    | HashesRequested | HashesArrived
 )  # fmt: skip

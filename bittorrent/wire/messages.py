@@ -1,4 +1,4 @@
-"""The messages of the peer wire protocol (BEP 3, 5, 6 and 10): values, and frames of bytes.
+"""The messages of the peer wire protocol (BEP 3, 5, 6, 10 and 52): values, and frames of bytes.
 
 `decode_message` is the reference, used for everything that is rare. Blocks, the one thing that is not, are taken
 apart by `split_piece` without being copied.
@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bittorrent.errors import WireError
+from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import Block
+from bittorrent.wire.hashes import Hashes, HashMessage, HashReject, HashRequest, decode_hashes, encode_hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ class Unknown:
 
 Message: TypeAlias = (
     KeepAlive | Choke | Unchoke | Interested | NotInterested | Have | BitfieldMessage | Request | Piece | Cancel | Port
-    | SuggestPiece | HaveAll | HaveNone | RejectRequest | AllowedFast | Extended | Unknown
+    | SuggestPiece | HaveAll | HaveNone | RejectRequest | AllowedFast | Extended | HashMessage | Unknown
 )  # fmt: skip
 
 
@@ -168,6 +170,8 @@ def decode_message(frame: bytes | memoryview) -> Message:
             if not payload:
                 raise WireError("the peer sent an extended message without a number")
             return Extended(payload[0], payload[1:])
+        case 21 | 22 | 23:
+            return decode_hashes(kind, payload)
         case _:
             return Unknown(kind, payload)
 
@@ -191,8 +195,20 @@ def encode_message(message: Message) -> bytes:
             return _frame(b"\x09" + port.to_bytes(2, "big"))
         case Extended(extension, payload):
             return _frame(bytes([20, extension]) + payload)
+        case HashRequest() | Hashes() | HashReject():
+            return encode_hashes(message)
         case Unknown(kind, payload):
             return _frame(bytes([kind]) + payload)
+
+
+def first_message(have: Bitfield | None, *, is_fast: bool) -> Message | None:
+    """What tells a peer what we have; one of three with the fast extension, otherwise nothing when that is nothing.
+
+    It has to come first (BEP 3, BEP 6).
+    """
+    if have is None or not have.count:
+        return HaveNone() if is_fast else None
+    return HaveAll() if is_fast and have.is_full else BitfieldMessage(have.to_wire())
 
 
 def encode_requests(blocks: Iterable[Block]) -> bytes:

@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 from bittorrent.errors import MagnetError, MetainfoError, ResumeError, TrackerError, WireError
+from bittorrent.merkle.proof import HashRange
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.peer.core import PeerCore
@@ -22,6 +23,7 @@ from bittorrent.tracker.messages import AnnounceRequest, parse_response
 from bittorrent.tracker.udp import Answered, ExchangeFailed, UdpAnnounce
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import UT_METADATA, ExtendedHandshake
+from bittorrent.wire.hashes import Hashes, HashReject, HashRequest
 from bittorrent.wire.metadata import MetadataRequest, decode_metadata, encode_metadata
 from bittorrent.wire.pex import PexFlags, PexMessage, decode_pex, encode_pex
 from kademlia_core import Contact, Key
@@ -37,6 +39,7 @@ from kademlia_core.mainline.config import MAX_REPLY_BYTES, MainlineConfig, PeerS
 from kademlia_core.mainline.core import MainlineCore
 from kademlia_core.mainline.messages import Query as KrpcQuery
 from tests.fuzz.datagrams_target import datagrams_seeds, run_datagrams
+from tests.fuzz.hashes_target import hashes_seeds, run_hashes
 from tests.fuzz.mse_target import mse_seeds, run_mse
 from tests.fuzz.swarm_target import run_swarm, swarm_seeds
 from tests.fuzz.test_krpc_fuzz import SEEDS as KRPC_SEEDS
@@ -191,6 +194,9 @@ def peer_seeds() -> list[bytes]:
         wire.Extended(1, encode_metadata(MetadataRequest(0))),
         wire.Port(6881),
         wire.KeepAlive(),
+        HashRequest(HashRange(bytes(32), 0, 0, 2, 0)),
+        Hashes(HashRange(bytes(32), 0, 0, 2, 0), bytes(64)),
+        HashReject(HashRange(bytes(32), 0, 0, 2, 0)),
     ]
     encoded = [wire.encode_message(message) for message in many]
     return [first + part for first in (b"\x10", b"\x30") for part in (*encoded, b"".join(encoded))]
@@ -324,6 +330,7 @@ TARGETS = {
     "ut_metadata": Target(
         decoder(decode_metadata, WireError, None), lambda: [encode_metadata(MetadataRequest(3)), b"d8:msg_typei1ee123"]
     ),
+    "hashes": Target(run_hashes, hashes_seeds),
     "pex": Target(
         decoder(lambda data: decode_pex(data, max_peers=20), WireError, encode_pex),
         lambda: [

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bittorrent.errors import WireError
+from bittorrent.merkle.proof import HashRange
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
 from bittorrent.peer.events import MetadataArrived
@@ -19,6 +20,7 @@ from bittorrent.pieces.geometry import Geometry
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import UT_METADATA, ExtendedHandshake
 from bittorrent.wire.handshake import Handshake
+from bittorrent.wire.hashes import Hashes, HashReject, HashRequest
 from bittorrent.wire.metadata import MetadataData, MetadataRequest, decode_metadata
 from tests.peer_pair import LEFT_ID, RIGHT_ID, handshake
 from transfer.address import Address
@@ -29,6 +31,7 @@ INFO = b"d6:lengthi5e4:name1:xe"
 CONFIG = PeerConfig(control_burst=40, request_queue=20, max_early_haves=30, max_fast_pieces=2)
 
 near = st.sampled_from([0, 1, 2, 3, 8, 9, 16383, BLOCK_SIZE, BLOCK_SIZE + 1, 2 * BLOCK_SIZE, 2**31, 2**32 - 1])
+ranges = st.builds(HashRange, st.sampled_from([bytes(32), b"r" * 32]), near, near, near, near)
 blocks = st.builds(Block, near, near, near)
 values = st.recursive(
     st.integers(-(2**40), 2**40) | st.binary(max_size=8),
@@ -70,7 +73,10 @@ messages: st.SearchStrategy[wire.Message] = st.one_of(
     st.builds(wire.Extended, st.integers(0, 3), st.binary(max_size=30) | values.map(bencode.encode)),
     st.builds(wire.Extended, st.just(0), handshake_like),
     st.builds(wire.Extended, st.just(1), metadata_like),
-    st.builds(wire.Unknown, st.sampled_from([10, 12, 18, 21, 99]), st.binary(max_size=30)),
+    st.builds(HashRequest, ranges),
+    st.builds(Hashes, ranges, st.binary(max_size=3).map(lambda data: data * 32)),
+    st.builds(HashReject, ranges),
+    st.builds(wire.Unknown, st.sampled_from([10, 12, 18, 24, 99]), st.binary(max_size=30)),
 )
 valid_bytes = st.lists(messages, max_size=8).map(lambda many: b"".join(map(wire.encode_message, many)))
 
@@ -179,6 +185,7 @@ class PeerMachine(RuleBasedStateMachine):
         self.core.cancel(GEOMETRY.block(1, 0))
         self.core.announce_have(1)
         self.core.request_metadata([MetadataRequest(0)])
+        self.core.hashes.request(HashRange(b"r" * 32, 0, 2, 2, 3))
 
     @precondition(lambda self: self.core.is_ready)
     @rule(pieces=st.sets(st.integers(0, 2)))

@@ -9,11 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bittorrent.errors import WireError
+from bittorrent.merkle.proof import HashRange
 from bittorrent.pieces.block import Block
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import MAX_EXTENSIONS, ExtendedHandshake
 from bittorrent.wire.frames import FrameBuffer
 from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake, is_handshake_prefix
+from bittorrent.wire.hashes import Hashes, HashReject, HashRequest
 from bittorrent.wire.metadata import (
     METADATA_PIECE_SIZE,
     MetadataCopy,
@@ -28,7 +30,8 @@ from bittorrent.wire.metadata import (
 
 uint32 = st.integers(0, 2**32 - 1)
 blocks = st.builds(Block, uint32, uint32, uint32)
-known_kinds = {*range(10), *range(13, 18), 20}
+ranges = st.builds(HashRange, st.binary(min_size=32, max_size=32), uint32, uint32, uint32, uint32)
+known_kinds = {*range(10), *range(13, 18), *range(20, 24)}
 messages: st.SearchStrategy[wire.Message] = st.one_of(
     st.sampled_from([wire.KeepAlive(), wire.Choke(), wire.Unchoke(), wire.Interested(), wire.NotInterested()]),
     st.sampled_from([wire.HaveAll(), wire.HaveNone()]),
@@ -42,6 +45,9 @@ messages: st.SearchStrategy[wire.Message] = st.one_of(
     st.builds(wire.Cancel, blocks),
     st.builds(wire.Port, st.integers(0, 65535)),
     st.builds(wire.Extended, st.integers(0, 255), st.binary(max_size=300)),
+    st.builds(HashRequest, ranges),
+    st.builds(Hashes, ranges, st.lists(st.binary(min_size=32, max_size=32), max_size=5).map(b"".join)),
+    st.builds(HashReject, ranges),
     st.builds(wire.Unknown, st.integers(0, 255).filter(lambda kind: kind not in known_kinds), st.binary(max_size=300)),
 )
 hashes = st.binary(min_size=20, max_size=20)
@@ -52,6 +58,7 @@ handshakes = st.builds(
     supports_extensions=st.booleans(),
     supports_dht=st.booleans(),
     supports_fast=st.booleans(),
+    supports_v2=st.booleans(),
 )
 extended_handshakes = st.builds(
     ExtendedHandshake,
@@ -141,7 +148,7 @@ def test_handshakes_round_trip(handshake: Handshake, cut: int) -> None:
 def test_reserved_bits_of_others_change_nothing(handshake: Handshake, noise: bytes) -> None:
     data = bytearray(handshake.to_bytes())
     for at in range(8):
-        ours = {5: 0x10, 7: 0x05}.get(at, 0)
+        ours = {5: 0x10, 7: 0x15}.get(at, 0)
         data[20 + at] |= noise[at] & ~ours
     assert Handshake.from_bytes(bytes(data)) == handshake
 
