@@ -43,7 +43,19 @@ ADVICE = {
     "accepts_per_host_per_s": EXEMPT,
     "max_handshaking": "strangers came faster than they said what they want",
     "peer.handshake_timeout_s": "strangers connected and said nothing",
+    "rate_limit.per_host_per_s": "a host asked the DHT node faster than any client does",
+    "rate_limit.total_per_s": "the DHT node was asked more than it looks at",
+    "amplification.stranger_bytes_per_s": "somebody may have used the DHT node against these hosts",
+    "amplification.proved_bytes_per_s": "a host asked the DHT node for more than any client does",
+    "max_pending_queries": "the DHT node had more to ask than it may",
+    "max_lookups": "the DHT node had more to look up than it may",
     "max_descriptors": FEWER,
     "RLIMIT_NOFILE": FEWER,
 }
-USUAL = {"max_connections_per_torrent", "max_handshaking", "peer.handshake_timeout_s"}  # popular torrents; port scans
+# Popular torrents, port scans, and what every node of the DHT meets.
+USUAL = {"max_connections_per_torrent", "max_handshaking", "peer.handshake_timeout_s"} | {
+    "rate_limit.per_host_per_s",
+    "rate_limit.total_per_s",
+    "amplification.stranger_bytes_per_s",
+    "amplification.proved_bytes_per_s",
+}

@@ -1,4 +1,4 @@
-"""Tells when limits of connections refuse others: each limit once, and again when it goes on."""
+"""Tells when limits of connections or of the DHT node refuse others: each once, and again when it goes on."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 from fileshare.service.config import ServiceConfig
 from fileshare.service.events import ConnectionsRefused
-from transfer import Limits, LimitsReport
+from kademlia_core import NodeClosedError
+from transfer import LimitsReport
 
 
 class LimitWatch:
@@ -28,12 +29,18 @@ class LimitWatch:
                 yield ConnectionsRefused(summary=summary)
 
 
-async def watch_limits(limits: Limits, tell: Callable[[ConnectionsRefused], None], config: ServiceConfig) -> None:
-    """Looks now and then, until it is cancelled."""
+async def watch_limits(
+    explain: Callable[[], LimitsReport], tell: Callable[[ConnectionsRefused], None], config: ServiceConfig
+) -> None:
+    """Looks now and then, until it is cancelled, or until the node whose limits `explain` tells of is closed."""
     watch, seen = LimitWatch(config), 0
     while True:
         await asyncio.sleep(config.refusals_look_s)
-        if limits.core.journal.total != seen:
-            seen = limits.core.journal.total
-            for event in watch.news(limits.explain(), now=asyncio.get_running_loop().time()):
+        try:
+            report = explain()
+        except NodeClosedError:
+            return
+        if report.total != seen:
+            seen = report.total
+            for event in watch.news(report, now=asyncio.get_running_loop().time()):
                 tell(event)

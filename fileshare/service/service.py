@@ -110,8 +110,10 @@ class Service:
             )
         )
         self._tasks.start(self._following.run(), name="follow torrents")
-        self._tasks.start(watch_limits(session.limits, self._tell, self._config), name="watch limits")
+        self._tasks.start(watch_limits(session.limits.explain, self._tell, self._config), name="watch limits")
         if node is not None:
+            watch = watch_limits(node.explain_limits, self._tell, self._config)
+            self._tasks.start(watch, name="watch limits of the DHT")
             warning = warn_without_dht(node, self._tell, after_s=self._config.dht_warning_after_s)
             self._tasks.start(warning, name="warn without the DHT")
 

@@ -17,6 +17,7 @@ from kademlia_core.engine.requests import Ping
 from kademlia_core.errors import NodeClosedError
 from kademlia_core.key import Key
 from transfer.address import Address
+from transfer.limits.journal import LimitsReport
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
@@ -139,6 +140,14 @@ class Node(Generic[CoreT]):
         """
         for driver in self._networks.open_drivers:
             self._bootstrap.add_node(driver, Address(*address))
+
+    def explain_limits(self) -> LimitsReport:
+        """Which limit of this node refused whom in the last minutes, how much is in use, and how to change it.
+
+        Raises:
+            NodeClosedError: the node is not open.
+        """
+        return LimitsReport.merged(driver.core.explain_limits(now=driver.now) for driver in self._networks.open_drivers)
 
     @property
     def address(self) -> Address:

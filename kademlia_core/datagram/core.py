@@ -10,6 +10,7 @@ from kademlia_core.datagram.amplification import AmplificationBudget
 from kademlia_core.datagram.config import NodeConfig
 from kademlia_core.datagram.families import AddressPolicy, Families
 from kademlia_core.datagram.messages import ErrorReply, Message, MessageError, Query, Response
+from kademlia_core.datagram.refusals import NodeRefusals
 from kademlia_core.datagram.snapshot import MAX_CONTACTS, NetworkSnapshot
 from kademlia_core.datagram.stats import NodeCounters, NodeStats
 from kademlia_core.datagram.tokens import TokenIssuer
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from kademlia_core.engine.query_port import Asker
     from kademlia_core.engine.requests import Request
     from transfer.address import Address
+    from transfer.limits.journal import LimitsReport
 
 
 class NodeCore:
@@ -62,7 +64,16 @@ class NodeCore:
         self._budget = AmplificationBudget(config.amplification, now=now)
         self._transactions = Transactions(rng=rng, timeout_s=config.query_timeout_s, limit=config.max_pending_queries)
         self._limiter = SourceLimiter(config.rate_limit, now=now)
-        self.engine = EngineCore(self.node_id, network=self, endpoints=self._addresses, config=config, rng=rng, now=now)
+        self._refusals = NodeRefusals(config)
+        self.engine = EngineCore(
+            self.node_id,
+            network=self,
+            endpoints=self._addresses,
+            config=config,
+            rng=rng,
+            refusals=self._refusals.journal,
+            now=now,
+        )
         self.table = self.engine.table
         self.families = Families(self.table, is_ipv6=is_ipv6)
         self._answer_contacts = min(config.routing_table.bucket_size, dialect.max_answer_contacts)
@@ -78,32 +89,27 @@ class NodeCore:
             count.dropped_foreign += 1
             return
         is_awaited = self._transactions.awaits(source)
-        if not is_awaited and not self._limiter.admit(source.host, now=now):
-            count.dropped_limit += 1
+        if not is_awaited and not self._admit(source, now=now):
             return
         quick = self._dialect.quick_answer(data, source, self, now=now)
         if quick is not None and self._budget.is_free(answer_bytes=len(quick[1]), query_bytes=len(data)):
-            if not is_awaited or self._limiter.admit(source.host, now=now):
+            if not is_awaited or self._admit(source, now=now):
                 count.queries_received += 1
                 self.engine.receive_query(Contact(quick[0], source), now=now)
                 self._send_data(quick[1], source)
-            else:
-                count.dropped_limit += 1
             return
         try:
             message = self._dialect.decode(data)
         except MessageError as error:
             count.dropped_garbage += 1
             refusal = self._dialect.refuse(error)
-            if refusal is not None and (not is_awaited or self._limiter.admit(source.host, now=now)):
+            if refusal is not None and (not is_awaited or self._admit(source, now=now)):
                 self._send(refusal, source)
             return
         if not isinstance(message, Query):
             self._receive_reply(message, source, len(data), now=now)
-        elif not is_awaited or self._limiter.admit(source.host, now=now):
+        elif not is_awaited or self._admit(source, now=now):
             self._receive_query(message, source, len(data), now=now)
-        else:
-            count.dropped_limit += 1
 
     def handle_timer(self, *, now: float) -> None:
         """Time has passed: queries fail, lookups widen, the table is kept up."""
@@ -140,6 +146,10 @@ class NodeCore:
     def stats(self, *, now: float) -> NodeStats:
         """Cost: O(size of the table)."""
         return NodeStats(**self._counts(now=now))
+
+    def explain_limits(self, *, now: float) -> LimitsReport:
+        """Which limit refused whom in the last minutes, how much is in use, and how to change it."""
+        return self._refusals.report(pending_queries=len(self._transactions), lookups=self.engine.lookup_count, now=now)
 
     def _counts(self, *, now: float) -> dict[str, int]:
         return {
@@ -189,11 +199,21 @@ class NodeCore:
             self._count.queries_sent += 1
             query = self._dialect.query(transaction.transaction_id, request, self)
             transaction.sent_bytes = self._send(query, endpoint)
+        else:
+            self._refusals.query(endpoint, now=now)
         return transaction
 
     def contacts_in(self, answer: Any, teller: Any, *, now: float) -> tuple[Contact, ...]:
         """The contacts that a response of the dialect names, as it reads it; `teller` is an `Address`."""
         return self._dialect.contacts_in(answer, teller, self, now=now)
+
+    def _admit(self, source: Address, *, now: float) -> bool:
+        """Whether one more datagram that nobody awaits is looked at; if not, that is counted and noted."""
+        if self._limiter.admit(source.host, now=now):
+            return True
+        self._count.dropped_limit += 1
+        self._refusals.flood(self._limiter, source.host, now=now)
+        return False
 
     def _receive_query(self, query: Query, source: Address, size_bytes: int, *, now: float) -> None:
         self._count.queries_received += 1
@@ -211,6 +231,7 @@ class NodeCore:
         data = self._dialect.encode(reply)
         if not self._budget.allow(source.host, answer_bytes=len(data), query_bytes=query_bytes, now=now):
             self._count.dropped_limit += 1
+            self._refusals.amplified(source.host, is_proved=self._budget.is_proved(source.host, now=now), now=now)
             if not isinstance(reply, Response):
                 return
             data = self._dialect.encode(reply.shortened())

@@ -13,7 +13,7 @@ from kademlia_core.engine.lookup import EngineLookup, Harvest, Placement
 from kademlia_core.engine.requests import FindNode, Ping
 from kademlia_core.engine.upkeep import TableUpkeep
 from kademlia_core.routing_table import RoutingTable
-from transfer.errors import LimitExceededError
+from transfer.limits.refusal import LimitReachedError, Refusal
 
 if TYPE_CHECKING:
     from random import Random
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kademlia_core.engine.query_port import PendingQuery, QueryPort
     from kademlia_core.engine.requests import Answer, QueryError, Request
     from kademlia_core.key import Key
+    from transfer.limits.journal import RefusalJournal
 
 
 class EngineCore:
@@ -40,9 +41,16 @@ class EngineCore:
         endpoints: EndpointPolicy,
         config: EngineConfig,
         rng: Random,
+        refusals: RefusalJournal | None = None,
         now: float,
     ) -> None:
+        """A node that has not joined yet.
+
+        Args:
+            refusals: where it is noted when too many lookups are running.
+        """
         self.config = config
+        self._refusals = refusals
         self.endpoints = endpoints
         self.table = RoutingTable(
             node_id,
@@ -206,7 +214,7 @@ class EngineCore:
         Raises:
             LimitExceededError: too many lookups are running.
         """
-        self._check_room()
+        self._check_room(now=now)
         lookup = EngineLookup(
             request,
             target,
@@ -232,7 +240,7 @@ class EngineCore:
         Raises:
             LimitExceededError: too many lookups are running.
         """
-        self._check_room()
+        self._check_room(now=now)
         self._lookups[lookup] = None
         lookup.place(placement, now=now)
 
@@ -277,9 +285,19 @@ class EngineCore:
         self._lookups.pop(lookup, None)
         self._events.append(LookupFinished(lookup))
 
-    def _check_room(self) -> None:
-        if not self.has_room:
-            raise LimitExceededError(f"{len(self._lookups)} lookups are running (max_lookups); wait for one to end")
+    def _check_room(self, *, now: float) -> None:
+        if self.has_room:
+            return
+        refusal = Refusal(
+            limit="max_lookups",
+            scope="the node",
+            what="lookups; wait for one to end",
+            in_use=len(self._lookups),
+            most=self.config.max_lookups,
+        )
+        if self._refusals is not None:
+            self._refusals.note(refusal, now=now)
+        raise LimitReachedError(refusal)
 
     def _on_query_finished(self, query: DirectQuery) -> None:
         self._events.append(QueryFinished(query))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from transfer.limits.refusal import Refusal
@@ -74,6 +74,26 @@ class LimitsReport:
     total: int
     window_s: float
     usage: Mapping[str, tuple[int, int]]
+
+    @classmethod
+    def merged(cls, reports: Iterable[LimitsReport]) -> LimitsReport:
+        """Of several parts of one program, such as the nodes of the two address families.
+
+        What is in use of a limit that several have, and what may be, is added up.
+        """
+        parts = list(reports)
+        usage: dict[str, tuple[int, int]] = {}
+        for part in parts:
+            for name, (in_use, most) in part.usage.items():
+                before = usage.get(name, (0, 0))
+                usage[name] = before[0] + in_use, before[1] + most
+        refusals = sorted((each for part in parts for each in part.refusals), key=lambda summary: -summary.count)
+        return cls(
+            refusals=tuple(refusals),
+            total=sum(part.total for part in parts),
+            window_s=max((part.window_s for part in parts), default=0.0),
+            usage=usage,
+        )
 
     def __str__(self) -> str:
         if not self.refusals:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -13,8 +14,11 @@ from fileshare.cli.limits import ADVICE, report_refusals
 from fileshare.cli.network_options import parse_exempt
 from fileshare.cli.output import Output
 from fileshare.service import NetworkOptions, ServiceConfig
-from fileshare.service.limit_watch import LimitWatch
-from transfer import Refusal, RefusalJournal, RefusalSummary
+from fileshare.service.events import ConnectionsRefused
+from fileshare.service.limit_watch import LimitWatch, watch_limits
+from kademlia_core import NodeClosedError
+from transfer import LimitsReport, Refusal, RefusalJournal, RefusalSummary
+from transfer.simulation import Simulation, run
 
 
 def summary(limit: str = "max_inbound", count: int = 25) -> RefusalSummary:
@@ -61,6 +65,32 @@ def test_each_limit_is_news_once_and_again_when_it_goes_on() -> None:
     assert note("b", 3, now=2.0) == ["b"]
     assert note("a", 50, now=100.0) == []
     assert note("a", 1, now=101.0) == ["a"]
+
+
+def test_the_limits_of_a_node_are_watched_until_it_is_closed() -> None:
+    journal = RefusalJournal(advice={"rate_limit.per_host_per_s": "be patient"})
+    config = ServiceConfig(refusals_worth_telling=2, refusals_look_s=5.0)
+    told: list[ConnectionsRefused] = []
+
+    async def scenario(simulation: Simulation) -> float:
+        loop = asyncio.get_running_loop()
+
+        def explain() -> LimitsReport:
+            if loop.time() > 60.0:
+                raise NodeClosedError("the node is not open")
+            return journal.report(now=loop.time())
+
+        watching = asyncio.create_task(watch_limits(explain, told.append, config))
+        for _ in range(3):
+            await asyncio.sleep(7.0)
+            refusal = Refusal(limit="rate_limit.per_host_per_s", scope="one host", what="queries", in_use=1, most=1)
+            journal.note(refusal, now=loop.time())
+        await watching
+        return loop.time()
+
+    ended_at = run(scenario, seed=1).result
+    assert 60.0 < ended_at <= 66.0
+    assert [event.summary.count for event in told] == [2]
 
 
 @pytest.mark.parametrize(
