@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from transfer.aio.limits import LimitEntry, Limits
     from transfer.aio.memory import MemoryNetwork, MemoryTransport
     from transfer.aio.memory_stream import MemoryConfig
+    from transfer.aio.portmap.mapper import PortMapper
     from transfer.aio.reader_writer import listen_streams, open_stream
     from transfer.aio.resolver import Resolver, ResolverConfig
     from transfer.aio.scatter import ScatterProtocol
@@ -71,6 +72,8 @@ if TYPE_CHECKING:
     from transfer.limits.token_bucket import TokenBucket
     from transfer.path_stats import PathStats
     from transfer.plain_file import read_file
+    from transfer.portmap.config import PortMapConfig
+    from transfer.portmap.values import MappedProtocol, PortMapMethod, PortMapStatus
     from transfer.subnet import subnet_of, subscriber_of
     from transfer.utp.config import UtpConfig
     from transfer.utp.values import UtpStats
@@ -132,6 +135,7 @@ __all__ = [
     "Loss",
     "LossDetector",
     "Machine",
+    "MappedProtocol",
     "MemoryConfig",
     "MemoryNetwork",
     "MemoryTransport",
@@ -139,6 +143,10 @@ __all__ = [
     "Pacer",
     "PacerConfig",
     "PathStats",
+    "PortMapConfig",
+    "PortMapMethod",
+    "PortMapStatus",
+    "PortMapper",
     "PortTransport",
     "Priority",
     "RateLimitConfig",
@@ -247,6 +255,7 @@ _MODULES = {
     "Loss": "transfer.congestion.controller",
     "LossDetector": "transfer.congestion.loss_detection",
     "Machine": "transfer.limits.machine",
+    "MappedProtocol": "transfer.portmap.values",
     "MemoryConfig": "transfer.aio.memory_stream",
     "MemoryNetwork": "transfer.aio.memory",
     "MemoryTransport": "transfer.aio.memory",
@@ -254,6 +263,10 @@ _MODULES = {
     "Pacer": "transfer.congestion.pacer",
     "PacerConfig": "transfer.congestion.pacer",
     "PathStats": "transfer.path_stats",
+    "PortMapConfig": "transfer.portmap.config",
+    "PortMapMethod": "transfer.portmap.values",
+    "PortMapStatus": "transfer.portmap.values",
+    "PortMapper": "transfer.aio.portmap.mapper",
     "PortTransport": "transfer.aio.datagram_port",
     "Priority": "transfer.limits.resources",
     "RateLimitConfig": "transfer.limits.source_limiter",

@@ -41,6 +41,7 @@ from kademlia_core.mainline.messages import Query as KrpcQuery
 from tests.fuzz.datagrams_target import datagrams_seeds, run_datagrams
 from tests.fuzz.hashes_target import hashes_seeds, run_hashes
 from tests.fuzz.mse_target import mse_seeds, run_mse
+from tests.fuzz.portmap_target import natpmp_seeds, pcp_seeds, run_natpmp, run_pcp, run_upnp, upnp_seeds
 from tests.fuzz.swarm_target import run_swarm, swarm_seeds
 from tests.fuzz.test_krpc_fuzz import SEEDS as KRPC_SEEDS
 from tests.fuzz.test_metainfo_fuzz import TORRENTS
@@ -341,6 +342,9 @@ TARGETS = {
     "udp_tracker": Target(run_udp_tracker, udp_tracker_seeds),
     "datagrams": Target(run_datagrams, datagrams_seeds),
     "mse": Target(run_mse, mse_seeds),
+    "natpmp": Target(run_natpmp, natpmp_seeds),
+    "pcp": Target(run_pcp, pcp_seeds),
+    "upnp": Target(run_upnp, upnp_seeds),
     "peer": Target(run_peer, peer_seeds),
     "swarm": Target(run_swarm, swarm_seeds),
     "utp": Target(run_utp, utp_seeds),

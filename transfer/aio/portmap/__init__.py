@@ -1,0 +1,1 @@
+"""Port mapping on real sockets: the shells of `transfer.portmap`."""
