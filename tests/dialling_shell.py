@@ -12,6 +12,7 @@ from bittorrent.dialling.core import DiallingCore
 from bittorrent.dialling.decisions import Call, Eviction
 from bittorrent.dialling.paths import PathFailure
 from bittorrent.dialling.targets import TargetRule
+from bittorrent.identity.torrent_id import TorrentId
 from transfer.address import Address
 from transfer.limits.admission import AdmissionCore
 from transfer.limits.admission_config import AdmissionConfig
@@ -69,10 +70,18 @@ class BareShell:
         given_up: calls that ended because another one to the same peer was accepted.
     """
 
-    def __init__(self, *, admission: AdmissionCore | None = None, seed: int = 1, **config: Any) -> None:
+    def __init__(
+        self,
+        *,
+        admission: AdmissionCore | None = None,
+        torrent_id: TorrentId | None = None,
+        seed: int = 1,
+        **config: Any,
+    ) -> None:
         self.now = 0.0
         self.admission = admission or admission_of()
         self.core = DiallingCore(
+            torrent_id or TorrentId(bytes(20)),
             own_id=OWN_ID,
             own_host=OWN_HOST,
             admission=self.admission,

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from random import Random
 
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
 from bittorrent.peer.events import HandshakeReceived
@@ -133,7 +134,7 @@ class Host:
         self.net = net
         self.address = Address(f"10.0.{number + 1}.1", 6881)
         self.peer_id = b"-TEST00-" + number.to_bytes(12, "big")
-        self.core = SwarmCore(info_hash=net.info_hash, rng=Random(net.rng.random()), config=config)
+        self.core = SwarmCore(torrent_id=TorrentId(net.info_hash), rng=Random(net.rng.random()), config=config)
         self.banned: list[Address] = []
         self.ends: dict[int, End] = {}
         self.corrupts = corrupts or (lambda piece, begin: False)

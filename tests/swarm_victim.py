@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
 from bittorrent.peer.events import HandshakeReceived
@@ -31,7 +32,7 @@ class SwarmVictim:
         super_seed: bool = False,
     ) -> None:
         self.now = 1000.0
-        self.core = SwarmCore(info_hash=INFO_HASH, rng=Random(1), config=config or SwarmConfig())
+        self.core = SwarmCore(torrent_id=TorrentId(INFO_HASH), rng=Random(1), config=config or SwarmConfig())
         if have is not None:  # otherwise it waits for the metadata
             self.core.begin(geometry, have, b"d4:name1:xe", private=private, super_seed=super_seed, now=self.now)
         self.events: list[SwarmEvent] = []

@@ -54,9 +54,9 @@ class MetadataFetch:
             MetainfoError: it has the right hash, and is of no use.
             StorageError: it cannot be stored.
         """
-        info_hash = self._source.info_hash
+        wanted = self._source.torrent_id
         stored = await self._jobs.run_long(
-            lambda pause: self._store.load(info_hash, partial(Metainfo.from_file, pause=pause))
+            lambda pause: self._store.load(wanted, partial(Metainfo.from_file, pause=pause))
         )
         if stored is not None:
             return stored

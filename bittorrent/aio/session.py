@@ -366,7 +366,7 @@ class Session:
     def _local_peer(self, info_hash: bytes, peer: Address) -> None:
         torrent = self.torrents.get(info_hash)
         if torrent is not None:
-            torrent.swarm.add_addresses([peer], PeerSource.LOCAL)
+            torrent.swarm.add_addresses([peer], PeerSource.LOCAL, info_hash=info_hash)
 
     def _parts(self) -> SessionParts:
         assert self._executor is not None
@@ -387,6 +387,7 @@ class Session:
             external=self._external,
             limits=self._rates,
             local=self._local,
+            registry=self.torrents,
             calls=PrivateCalls(self._targets, own_host=self.address.host),
             config=self._config,
         )

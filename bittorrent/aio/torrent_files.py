@@ -9,6 +9,7 @@ from bittorrent.aio.storage.disk import DiskJobs
 from bittorrent.aio.storage.kept_state import Totals
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.errors import StorageError
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.swarm.core import SwarmCore
@@ -20,12 +21,13 @@ class TorrentFiles:
     Attributes:
         content: the files, once they are open; nothing is written before.
         resume: what earlier runs left.
+        torrent_id: the hashes of the torrent, as far as they are known; all of them once it is opened.
     """
 
-    def __init__(self, info_hash: bytes, options: TorrentOptions, parts: SessionParts, jobs: DiskJobs) -> None:
+    def __init__(self, torrent_id: TorrentId, options: TorrentOptions, parts: SessionParts, jobs: DiskJobs) -> None:
         self.content: Content | None = None
         self.resume = ResumeStore(options.download_dir, state_dir=options.state_dir)
-        self._info_hash = info_hash
+        self.torrent_id = torrent_id
         self._options = options
         self._parts = parts
         self._jobs = jobs
@@ -57,7 +59,7 @@ class TorrentFiles:
             StorageError: the system refused, or the files are not this torrent's to delete.
         """
         if metainfo is None:
-            await self._jobs.run(lambda: self.resume.forget(self._info_hash))
+            await self._jobs.run(lambda: self.resume.forget(*self.torrent_id.short))
             return
         content = self.content or await self._open(metainfo)
         try:
@@ -65,13 +67,13 @@ class TorrentFiles:
         finally:
             if content is not self.content:
                 await content.aclose()
-                self._parts.claims.release(self._info_hash)
+                self._parts.claims.release(self.torrent_id.info_hash)
 
     async def aclose(self) -> None:
         """Closes the files, whose places others may use then."""
         if self.content is not None:
             await self.content.aclose()
-        self._parts.claims.release(self._info_hash)
+        self._parts.claims.release(self.torrent_id.info_hash)
 
     async def _open(self, metainfo: Metainfo) -> Content:
         options = self._options
@@ -84,5 +86,6 @@ class TorrentFiles:
             open_storage=self._parts.open_storage,
             claims=self._parts.claims,
             jobs=self._jobs,
-            state=await self._jobs.run(lambda: self.resume.load_state(self._info_hash)),
+            names=metainfo.torrent_id.short,
+            state=await self._jobs.run(lambda: self.resume.load_state(metainfo.info_hash)),
         )

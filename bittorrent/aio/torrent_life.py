@@ -11,7 +11,7 @@ from bittorrent.aio.event_stream import EventSource
 from bittorrent.aio.metadata_fetch import MetadataFetch
 from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.peers.arrivals import Arrivals
-from bittorrent.aio.peers.encryption import with_covers
+from bittorrent.aio.peers.encryption import CoveredTransports
 from bittorrent.aio.peers.swarm import Swarm
 from bittorrent.aio.sources.sources import Sources
 from bittorrent.aio.storage.content import Content
@@ -34,6 +34,7 @@ from bittorrent.events import (
     TorrentEvent,
     TrackerWarned,
 )
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.lifecycle.core import Answer, TorrentLifecycle
 from bittorrent.lifecycle.table import Action
 from bittorrent.metainfo.file_progress import FileProgress
@@ -85,16 +86,19 @@ class TorrentLife:
         self.work = TorrentWork(self)
         self._ending: asyncio.Task[None] | None = None
         self.checked_pieces = 0
-        self.on_disk = TorrentFiles(self.info_hash, options, parts, self.jobs)
+        self.on_disk = TorrentFiles(self.torrent_id, options, parts, self.jobs)
         self._store: PieceStore | None = None
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
         self._tasks = TaskSet(self.stop)
-        self.core = SwarmCore(info_hash=self.info_hash, rng=rng, config=config.swarm, limits=SwarmLimits(parts.limits))
+        self.core = SwarmCore(
+            torrent_id=self.torrent_id, rng=rng, config=config.swarm, limits=SwarmLimits(parts.limits)
+        )
         self.dht = None if self.metainfo is not None and self.metainfo.private else parts.dht
         self.swarm = Swarm(
             core=self.core,
             dialling=DiallingCore(
+                self.torrent_id,
                 own_id=parts.peer_id,
                 own_host=parts.calls.own_host,
                 admission=parts.admission,
@@ -106,11 +110,12 @@ class TorrentLife:
             handshake=Handshake(
                 info_hash=self.info_hash, peer_id=parts.peer_id, supports_dht=self.dht is not None, supports_fast=True
             ),
+            v2_hash=self.torrent_id.v2_short,
             config=config,
             on_event=SwarmEvents(self).receive,
             on_peer=self._note_peer,
             reads=self,
-            transports=with_covers(parts.transports, config.encryption, info_hash=self.info_hash),
+            transports=CoveredTransports(parts.transports, config.encryption),
             tasks=self._tasks,
         )
         self.metadata = MetadataFetch(
@@ -249,6 +254,18 @@ class TorrentLife:
         self.do(
             self.lifecycle.check_ended(is_finished=core.is_finished, is_complete=core.is_complete, has_lost=has_lost)
         )
+
+    def learn(self, torrent_id: TorrentId) -> None:
+        """The metadata says which hashes the torrent has: a link may have named one of two.
+
+        Raises:
+            TorrentCollisionError: another torrent of the session has one of them.
+        """
+        if torrent_id != self.torrent_id:
+            self.parts.registry.learn(torrent_id)
+            self.torrent_id = self.on_disk.torrent_id = torrent_id
+            self.swarm.learn(torrent_id)
+            self.sources.discovery.learn(torrent_id)
 
     def become_private(self) -> None:
         """Only trackers are asked for peers (BEP 27), as the metadata of a magnet link may say only later."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bittorrent.aio.peers.private_calls import PrivateCalls
 from bittorrent.aio.sources.guarded_http import GuardedHttp
@@ -15,6 +15,7 @@ from bittorrent.aio.sources.tracker import TrackerClient
 from bittorrent.config import SessionConfig
 from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.paths import DialPath
+from bittorrent.identity.registry import TorrentRegistry
 from bittorrent.metainfo.selection import FileName
 from bittorrent.rate_limits import SwarmLimits
 from bittorrent.storage.claims import PathClaims
@@ -69,6 +70,7 @@ class SessionParts:
         external: at which address peers see us.
         limits: how fast all torrents together may be.
         local: calls into the local network for peers, if that is wanted.
+        registry: all torrents of the session, by their hashes.
         calls: says which peers in private networks may be called.
     """
 
@@ -86,5 +88,6 @@ class SessionParts:
     external: ExternalAddress
     limits: SwarmLimits
     local: LocalDiscovery | None
+    registry: TorrentRegistry[Any]
     calls: PrivateCalls
     config: SessionConfig

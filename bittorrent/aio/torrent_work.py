@@ -50,7 +50,11 @@ class TorrentWork:
 
     async def _fetch_metadata(self) -> None:
         life = self._life
-        life.metainfo = await life.metadata.run(life.sources.start)
+        metainfo = await life.metadata.run(life.sources.start)
+        if metainfo.private:
+            life.become_private()  # before anybody hears of another hash
+        life.learn(metainfo.torrent_id)
+        life.metainfo = metainfo
         life.do(life.lifecycle.metadata_completed())
 
     async def _check_files(self) -> None:

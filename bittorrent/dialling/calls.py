@@ -7,9 +7,11 @@ from random import Random
 
 from bittorrent.dialling.config import DiallingConfig
 from bittorrent.dialling.connections import Connection
+from bittorrent.dialling.greetings import GreetingBook
 from bittorrent.dialling.paths import DialPath, PathBook, PathFailure, paths_left
 from bittorrent.dialling.peer_list import PeerList, PeerSource
 from bittorrent.dialling.targets import TargetRule
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.origin import Origin
 from transfer.address import Address
 
@@ -21,17 +23,21 @@ class Calls:
     """Which peer has its turn. Every order that `next` hands out comes back as one of the outcomes.
 
     Args:
+        torrent_id: what is known of the hashes of the torrent.
         own_host: where we listen.
         targets: what others may make us call.
         rng: chooses among equals.
 
     Invariants:
         a peer that could not be met is called over the next path that is left, before any other; if none is left, it is
-            backed off, once
+            backed off, once, unless it hung up, hears the next greeting, and was named by the user
     """
 
-    def __init__(self, *, own_host: str, targets: TargetRule, rng: Random, config: DiallingConfig) -> None:
+    def __init__(
+        self, torrent_id: TorrentId, *, own_host: str, targets: TargetRule, rng: Random, config: DiallingConfig
+    ) -> None:
         self.peers = PeerList(rng=rng, config=config.peers)
+        self.greetings = GreetingBook(torrent_id, max_remembered=config.paths.max_remembered)
         self.private: dict[Address, None] = {}
         self.turned_away_by: dict[Address, None] = {}
         self._own_host = own_host
@@ -116,7 +122,7 @@ class Calls:
         self._paths.failed(address, order[0])
         if failure is PathFailure.TURNED_AWAY:
             self.note_turned_away(address)
-        left = paths_left(order, failure)
+        left = self._greeted_anew(address, order, failure) + paths_left(order, failure)
         if rival is not None:
             rival.order += left
         elif left:
@@ -138,6 +144,19 @@ class Calls:
         if len(self.private) < self._config.max_named:
             self.private[address] = None
 
+    def _greeted_anew(self, address: Address, order: Order, failure: PathFailure) -> Order:
+        """The paths to take again, after a peer has hung up on our greeting over each path of a transport.
+
+        It hears the next greeting then, before other transports are tried. Strangers hear it when they have their turn
+        again: who is full hangs up, too, and is not to be called again and again.
+        """
+        transport = order[0].transport
+        if failure is not PathFailure.TURNED_AWAY or any(path.transport == transport for path in order[1:]):
+            return ()
+        if not self.greetings.turned_away(address) or PeerSource.MANUAL not in self.peers.sources(address):
+            return ()
+        return tuple(path for path in self._paths.order_for(address) if path.transport == transport)
+
     # Views
 
     @property
@@ -149,6 +168,7 @@ class Calls:
         """Asserts the bounds."""
         self.peers.check_invariants()
         self._paths.check_invariants()
+        self.greetings.check_invariants()
         assert max(len(self.private), len(self.turned_away_by)) <= self._config.max_named
         assert len(self._next_paths) <= self._config.max_connections
         assert all(self._next_paths.values())

@@ -33,6 +33,7 @@ from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.dialling.room import Room
 from bittorrent.dialling.targets import TargetRule
 from bittorrent.dialling.turnover import Turnover
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.origin import Origin
 from transfer.address import Address
 from transfer.limits.admission import AdmissionCore
@@ -44,6 +45,7 @@ class DiallingCore:
     """The connection policy of one torrent.
 
     Args:
+        torrent_id: what is known of the hashes of the torrent.
         own_id: our peer id.
         own_host: where we listen; all addresses of this host (`0.0.0.0`) are one of it, too.
         admission: the connections of the whole session, of which the torrent is a group.
@@ -53,6 +55,7 @@ class DiallingCore:
 
     Attributes:
         peers: the endpoints that are known.
+        greetings: by which hash each of them is called.
         last_met_at: when a peer was met that was news.
 
     Invariants:
@@ -68,6 +71,7 @@ class DiallingCore:
 
     def __init__(
         self,
+        torrent_id: TorrentId,
         *,
         own_id: bytes,
         own_host: str,
@@ -77,8 +81,9 @@ class DiallingCore:
         config: DiallingConfig,
         name: str = "the torrent",
     ) -> None:
-        self._calls = Calls(own_host=own_host, targets=targets, rng=rng, config=config)
+        self._calls = Calls(torrent_id, own_host=own_host, targets=targets, rng=rng, config=config)
         self.peers = self._calls.peers
+        self.greetings = self._calls.greetings
         self.last_met_at: float | None = None
         self._own_id = own_id
         self._admission = admission
@@ -289,14 +294,13 @@ class DiallingCore:
         address, peer = connection.address, connection.peer
         if peer is not None:
             self.peers.note_seed(address, is_seed)
-        if was_turned_away:
-            self._calls.note_turned_away(address)
         if peer_id == self._own_id:
             self.peers.add_own(address)
         elif peer is not None and peer.was_useful:
             self.peers.disconnected(address, now=now)
         elif peer_id is None and self.takes_connections:
-            self._calls.missed(address, connection.order, PathFailure.NO_HANDSHAKE, now=now)
+            failure = PathFailure.TURNED_AWAY if was_turned_away else PathFailure.NO_HANDSHAKE
+            self._calls.missed(address, connection.order, failure, now=now)
         else:
             self.peers.failed(address, now=now)
 
@@ -382,7 +386,8 @@ class DiallingCore:
             return None
         made = self._connections.add(address, Stage.CALLING, seat, order=order, since=now)
         self._plan_race(made, due=now + self._config.paths.race_delay_s)
-        return Call(made.number, address, order[0], self._calls.needs_route(address))
+        greeting = self.greetings.greeting_for(address)
+        return Call(made.number, address, order[0], self._calls.needs_route(address), greeting)
 
     def _plan_race(self, connection: Connection, *, due: float) -> None:
         if split_for_race(connection.order)[1]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from bittorrent.dialling.greetings import Greeting
 from bittorrent.dialling.paths import DialPath
 from transfer.address import Address
 
@@ -13,12 +14,14 @@ class Call(NamedTuple):
 
     Attributes:
         needs_route: ask `allows` first, with the address of ours that leads there.
+        greeting: what the handshake says of the torrent.
     """
 
     number: int
     address: Address
     path: DialPath
     needs_route: bool
+    greeting: Greeting
 
 
 class Eviction(NamedTuple):

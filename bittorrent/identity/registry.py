@@ -22,6 +22,8 @@ TorrentT = TypeVar("TorrentT", bound=Named)
 class TorrentRegistry(Mapping[bytes, TorrentT]):
     """A mapping from hashes to torrents: each is listed once, by its `info_hash`, and found by any of its aliases.
 
+    What is learnt of a torrent later adds aliases; it stays listed under the hash that it was added with.
+
     Attributes:
         changes: how often a torrent came or went: what was made of all of them is right as long as it stands.
 
@@ -51,6 +53,11 @@ class TorrentRegistry(Mapping[bytes, TorrentT]):
             if owner is None:
                 continue
             torrent = self._torrents[owner]
+            if found is not None and torrent is not found and self._ids[owner].is_same_as(torrent_id):
+                raise TorrentCollisionError(
+                    f"{found.name} and {torrent.name} are one torrent, {name}, and both are here; remove one of them",
+                    alias=alias,
+                )
             if (found is not None and torrent is not found) or not self._ids[owner].is_same_as(torrent_id):
                 raise TorrentCollisionError(
                     f"{name} is not {torrent.name}, and both are known by {alias.hex()}; only one of them can be here",
@@ -75,13 +82,33 @@ class TorrentRegistry(Mapping[bytes, TorrentT]):
         for alias in torrent_id.aliases:
             self._owners[alias] = info_hash
 
+    def learn(self, torrent_id: TorrentId) -> None:
+        """A torrent that is here turned out to have these hashes: those that it was added with, and others.
+
+        It stays listed under the same one.
+
+        Raises:
+            TorrentCollisionError: one is that of another torrent, or differs from what was known. Nothing changes.
+        """
+        owner = next(self._owners[alias] for alias in torrent_id.aliases if alias in self._owners)
+        known = self._ids[owner]
+        if torrent_id == known:
+            return
+        if not known.describes(torrent_id):
+            raise TorrentCollisionError(f"{self._torrents[owner].name} has other hashes", alias=owner)
+        self.find(torrent_id, name=self._torrents[owner].name)
+        self.changes += 1
+        self._ids[owner] = torrent_id
+        for alias in torrent_id.aliases:
+            self._owners[alias] = owner
+
     def discard(self, torrent_id: TorrentId, torrent: TorrentT) -> None:
         """A torrent is here no more. Nothing if another one has taken its place."""
-        info_hash = torrent_id.info_hash
-        if self._torrents.get(info_hash) is torrent:
+        owner = self._owners.get(torrent_id.info_hash)
+        if owner is not None and self._torrents[owner] is torrent:
             self.changes += 1
-            del self._torrents[info_hash]
-            for alias in self._ids.pop(info_hash).aliases:
+            del self._torrents[owner]
+            for alias in self._ids.pop(owner).aliases:
                 del self._owners[alias]
 
     def short_names(self) -> list[bytes]:

@@ -41,15 +41,28 @@ class TorrentId:
         return self.short[0]
 
     @property
+    def v2_short(self) -> bytes | None:
+        """The version 2 hash where there is room for 20 bytes only."""
+        return self.v2[:SHORT_SIZE] if self.v2 is not None else None
+
+    @property
     def short(self) -> tuple[bytes, ...]:
         """All hashes of 20 bytes: what peers, trackers and the DHT may know the torrent by."""
-        found = (self.v1, self.v2[:SHORT_SIZE] if self.v2 is not None else None)
-        return tuple(dict.fromkeys(alias for alias in found if alias is not None))
+        return tuple(dict.fromkeys(alias for alias in (self.v1, self.v2_short) if alias is not None))
 
     @property
     def aliases(self) -> tuple[bytes, ...]:
         """Everything that it may be known by, `info_hash` first."""
         return self.short if self.v2 is None else (*self.short, self.v2)
+
+    @property
+    def is_hybrid(self) -> bool:
+        """Whether it is known by both hashes."""
+        return self.v1 is not None and self.v2 is not None
+
+    def describes(self, found: TorrentId) -> bool:
+        """Whether a torrent with these hashes is the one that is meant: it has each of ours, and perhaps one more."""
+        return self.v1 in (None, found.v1) and self.v2 in (None, found.v2)
 
     def is_same_as(self, other: TorrentId) -> bool:
         """Whether both are of one torrent: they have a hash in common, and none that differs."""

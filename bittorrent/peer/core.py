@@ -383,7 +383,7 @@ class PeerCore:
             return False
         self.remote = remote = Handshake.from_bytes(data)
         if self._ours is not None:
-            if remote.info_hash != self._ours.info_hash:
+            if not self._ours.is_answered_by(remote):
                 raise WireError("the peer answered for another torrent")
             if remote.peer_id == self._ours.peer_id:
                 raise WireError("connected to ourselves")

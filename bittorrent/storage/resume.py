@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 
 from bittorrent.errors import MetainfoError, ResumeError, StorageError
 from bittorrent.files.paths import STATE_FOLDER
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.storage.durable import remove_file, remove_folder_if_empty, write_durably
 from bittorrent.storage.resume_state import MAX_STATE_BYTES, ResumeState
 from transfer.plain_file import read_file
@@ -28,7 +29,7 @@ class KeptTorrent(Protocol):
     """A torrent, as far as it is kept: what it is known by, and its bytes. `Metainfo` is one."""
 
     @property
-    def info_hash(self) -> bytes: ...
+    def torrent_id(self) -> TorrentId: ...
 
     def to_bytes(self) -> bytes: ...
 
@@ -39,8 +40,9 @@ TorrentT = TypeVar("TorrentT", bound=KeptTorrent)
 class ResumeStore:
     """Torrents in the hidden folder `.kad` of a directory.
 
-    Of each there is `<info-hash>.torrent` and `<info-hash>.resume`, `<info-hash>.blocks`, which is a `BlockFile`, and
-    `<info-hash>.metadata` as long as that of a magnet link is not complete.
+    Of each there is `<info-hash>.torrent` (of a hybrid two, one under each hash) and `<info-hash>.resume`,
+    `<info-hash>.blocks`, which is a `BlockFile`, and `<info-hash>.metadata` as long as that of a magnet link is not
+    complete.
 
     Args:
         directory: where downloads go.
@@ -59,22 +61,28 @@ class ResumeStore:
         self._folder = os.path.abspath(state_dir) if state_dir is not None else hidden
 
     def save(self, torrent: KeptTorrent) -> None:
-        """Stores a torrent durably.
+        """Stores a torrent durably, a hybrid under both hashes: a link may name one of them.
 
         Raises:
             StorageError: the system refused.
         """
-        write_durably(self._path(torrent.info_hash, ".torrent"), torrent.to_bytes())
+        for info_hash in torrent.torrent_id.short:
+            write_durably(self._path(info_hash, ".torrent"), torrent.to_bytes())
 
-    def load(self, info_hash: bytes, read: Callable[[str], TorrentT]) -> TorrentT | None:
+    def load(self, torrent_id: TorrentId, read: Callable[[str], TorrentT]) -> TorrentT | None:
         """The stored torrent, or None.
 
         Args:
+            torrent_id: what is known of its hashes: it has all of them.
             read: makes a torrent of a file, such as `Metainfo.from_file`.
 
         Raises:
             StorageError: it is there and cannot be read.
         """
+        found = (self._load(info_hash, read) for info_hash in torrent_id.short)
+        return next((one for one in found if one is not None and torrent_id.describes(one.torrent_id)), None)
+
+    def _load(self, info_hash: bytes, read: Callable[[str], TorrentT]) -> TorrentT | None:
         path = self._path(info_hash, ".torrent")
         torrent: TorrentT | None = None
         try:
@@ -85,7 +93,7 @@ class ResumeStore:
             if error.errno in (errno.ENOENT, errno.ENOTDIR):
                 return None
             raise
-        if torrent is None or torrent.info_hash != info_hash:
+        if torrent is None or info_hash not in torrent.torrent_id.short:
             with suppress(StorageError):  # only tidying up: it is not used either way
                 remove_file(path)
             return None
@@ -159,7 +167,7 @@ class ResumeStore:
         if not self.is_lasting:
             remove_folder_if_empty(self._folder)
 
-    def move_to(self, other: ResumeStore, info_hash: bytes) -> None:
+    def move_to(self, other: ResumeStore, *info_hashes: bytes) -> None:
         """The content is elsewhere now: a stored torrent goes with it; the state holds no longer and is removed.
 
         Raises:
@@ -167,26 +175,31 @@ class ResumeStore:
         """
         if other._folder == self._folder:
             return
-        path = self._path(info_hash, ".torrent")
-        try:
-            data = read_file(path, MAX_STATE_BYTES)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-                raise StorageError.from_os_error("read", path, error) from None
-        else:
-            write_durably(other._path(info_hash, ".torrent"), data)
-        self.forget(info_hash)
+        for info_hash in info_hashes:
+            path = self._path(info_hash, ".torrent")
+            try:
+                data = read_file(path, MAX_STATE_BYTES)
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                    raise StorageError.from_os_error("read", path, error) from None
+            else:
+                write_durably(other._path(info_hash, ".torrent"), data)
+        self.forget(*info_hashes)
 
-    def forget(self, info_hash: bytes) -> None:
+    def forget(self, *info_hashes: bytes) -> None:
         """Removes everything about a torrent, and the folder with the last one. Nothing there is fine.
+
+        Args:
+            info_hashes: the short hashes of the torrent.
 
         Raises:
             StorageError: the system refused.
         """
-        remove_file(self._path(info_hash, ".torrent"))
-        remove_file(self._path(info_hash, ".resume"))
-        remove_file(self.blocks_path(info_hash))
-        self.forget_metadata(info_hash)
+        for info_hash in info_hashes:
+            remove_file(self._path(info_hash, ".torrent"))
+            remove_file(self._path(info_hash, ".resume"))
+            remove_file(self.blocks_path(info_hash))
+            self.forget_metadata(info_hash)
         remove_folder_if_empty(self._folder)
 
     def blocks_path(self, info_hash: bytes) -> str:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from random import Random
 
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.origin import Origin
 from bittorrent.peer.core import PeerCore
 from bittorrent.peer.events import (
@@ -48,7 +49,7 @@ class SwarmCore:
     something to write (or are closed), and `next_event` what the shell has to do.
 
     Args:
-        info_hash: of the torrent.
+        torrent_id: what is known of the hashes of the torrent.
         rng: for the picker and the choker.
         config: bounds and times.
         limits: how fast it may be.
@@ -58,17 +59,16 @@ class SwarmCore:
     """
 
     def __init__(
-        self, *, info_hash: bytes, rng: Random, config: SwarmConfig, limits: SwarmLimits | None = None
+        self, *, torrent_id: TorrentId, rng: Random, config: SwarmConfig, limits: SwarmLimits | None = None
     ) -> None:
         self.peers: dict[int, SwarmPeer] = {}
         self.limits = limits or SwarmLimits()
-        self._info_hash = info_hash
         self._rng = rng
         self._config = config
-        self._uploads = SwarmUploads(self.peers, self._touch, info_hash=info_hash, rng=rng, config=config)
+        self._uploads = SwarmUploads(self.peers, self._touch, info_hash=torrent_id.info_hash, rng=rng, config=config)
         self._transfers: SwarmTransfers | None = None
         self._events: deque[SwarmEvent] = deque()
-        self._metadata = SwarmMetadata(self.peers, self._touch, self._events, info_hash=info_hash, config=config)
+        self._metadata = SwarmMetadata(self.peers, self._touch, self._events, torrent_id=torrent_id, config=config)
         self._touched: dict[int, None] = {}
         self._exchange = SwarmExchange(self.peers, self._touch, self._events, config=config)
         self._numbers = 0

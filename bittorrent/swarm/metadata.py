@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 
 from bittorrent.errors import WireError
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.events import MetadataCompleted, PeerBanned, SwarmEvent
 from bittorrent.swarm.metadata_exchange import MetadataExchange
@@ -28,14 +29,14 @@ class SwarmMetadata:
         touch: Callable[[SwarmPeer], None],
         events: deque[SwarmEvent],
         *,
-        info_hash: bytes,
+        torrent_id: TorrentId,
         config: SwarmConfig,
     ) -> None:
         self.info_bytes: bytes | None = None
         self._peers = peers
         self._touch = touch
         self._events = events
-        self._exchange = MetadataExchange(info_hash=info_hash, max_sources=config.metadata_sources)
+        self._exchange = MetadataExchange(torrent_id=torrent_id, max_sources=config.metadata_sources)
 
     @property
     def exchange(self) -> MetadataExchange:

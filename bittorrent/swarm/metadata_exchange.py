@@ -31,7 +31,7 @@ class MetadataExchange:
     found out.
 
     Args:
-        info_hash: what the metadata must hash to.
+        torrent_id: the metadata must have each of its hashes, to the last byte; it may have one more.
         max_sources: peers that are asked at a time.
         timeout_s: silence after which another peer is asked; after the second time in a row the connection is worn out.
         turn_s: how long one source may take while others wait: one that sends a piece now and then must not keep out
@@ -46,13 +46,13 @@ class MetadataExchange:
     def __init__(
         self,
         *,
-        info_hash: bytes,
+        torrent_id: TorrentId,
         max_sources: int = 8,
         timeout_s: float = 15.0,
         turn_s: float = 30.0,
         retry_s: float = 60.0,
     ) -> None:
-        self._info_hash = info_hash
+        self._torrent_id = torrent_id
         self._max_sources = max_sources
         self._timeout_s = timeout_s
         self._turn_s = turn_s
@@ -210,7 +210,7 @@ class MetadataExchange:
 
     def _complete(self, peer: int, source: _Source, copy: MetadataCopy) -> bytes | None:
         info_bytes = copy.joined()
-        if self._info_hash in TorrentId.of(info_bytes).aliases:
+        if self._torrent_id.describes(TorrentId.of(info_bytes)):
             return info_bytes
         self._copies.pop(self._key(peer, source), None)
         if set(copy.senders.values()) == {peer}:

@@ -14,6 +14,7 @@ class Handshake:
 
     `supports_v2` offers to go on under the version 2 hash of a hybrid torrent; the answer that takes it up names that
     hash, and does not set the bit (BEP 52). Clients hang up when they see it on a torrent of version 1 alone.
+    `upgrade_to` is that hash, for the side that offers: it is not sent.
     """
 
     info_hash: bytes
@@ -22,10 +23,15 @@ class Handshake:
     supports_dht: bool = False
     supports_fast: bool = False
     supports_v2: bool = False
+    upgrade_to: bytes | None = None
 
     def __post_init__(self) -> None:
         if len(self.info_hash) != 20 or len(self.peer_id) != 20:
             raise ValueError("info_hash and peer_id have 20 bytes each")
+
+    def is_answered_by(self, answer: Handshake) -> bool:
+        """Whether the answer to this is about the same torrent."""
+        return answer.info_hash in (self.info_hash, self.upgrade_to)
 
     def to_bytes(self) -> bytes:
         reserved = bytearray(8)

@@ -57,10 +57,10 @@ def kept_torrent(magnet: Magnet, directory: Path, *, state_dir: Path | None = No
     """
     beside = ResumeStore(directory)
     state = ResumeStore(directory, state_dir=state_dir)
-    metainfo = state.load(magnet.info_hash, Metainfo.from_file)
+    metainfo = state.load(magnet.torrent_id, Metainfo.from_file)
     if metainfo is not None:
         return metainfo
-    metainfo = beside.load(magnet.info_hash, Metainfo.from_file)
+    metainfo = beside.load(magnet.torrent_id, Metainfo.from_file)
     if metainfo is not None:
         state.save(metainfo)
         return metainfo

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from hashlib import sha1
 from random import Random
 
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
 from bittorrent.pieces.bitfield import Bitfield
@@ -46,7 +47,7 @@ class Stage:
 
     def __init__(self, *, magnet: bool, have: int) -> None:
         self.now = 100.0
-        self.core = SwarmCore(info_hash=sha1(INFO).digest(), rng=Random(1), config=SWARM)
+        self.core = SwarmCore(torrent_id=TorrentId.of(INFO), rng=Random(1), config=SWARM)
         self.wires: dict[int, PeerCore] = {}
         self.asked: dict[int, list[Block]] = {}
         self.completed: list[PieceCompleted] = []

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 
 from bittorrent.aio.peers.peer_connection import PeerConnection
 from bittorrent.aio.peers.private_calls import own_address_towards
 from bittorrent.dialling.core import DiallingCore
 from bittorrent.dialling.decisions import Call
-from bittorrent.dialling.paths import DialPath, PathFailure
+from bittorrent.dialling.paths import PathFailure
 from transfer.aio.tasks import TaskSet
 from transfer.aio.transports import StreamTransport
 from transfer.errors import HandshakeTimeoutError, RemoteProtocolError
@@ -21,7 +21,7 @@ class Dialler:
 
     Args:
         core: is told what came of each call, unless a connection did: that is the owner's to tell.
-        transports: one for each path that the core may name.
+        transport_of: finds the one for the path of a call.
         new_connection: makes the protocol of a call.
         on_outcome: called after each call.
         timeout_s: for opening one connection.
@@ -32,14 +32,14 @@ class Dialler:
         self,
         core: DiallingCore,
         *,
-        transports: Mapping[DialPath, StreamTransport],
+        transport_of: Callable[[Call], StreamTransport],
         new_connection: Callable[[Call], PeerConnection],
         on_outcome: Callable[[], None],
         timeout_s: float,
         tasks: TaskSet,
     ) -> None:
         self._core = core
-        self._transports = transports
+        self._transport_of = transport_of
         self._new_connection = new_connection
         self._on_outcome = on_outcome
         self._timeout_s = timeout_s
@@ -70,7 +70,7 @@ class Dialler:
         try:
             async with asyncio.timeout(self._timeout_s):
                 if await self._is_allowed(call):
-                    await self._transports[call.path].connect(lambda: connection, call.address)
+                    await self._transport_of(call).connect(lambda: connection, call.address)
         except (OSError, TimeoutError) as error:
             if not connection.abandon():
                 self._core.missed(call.number, _failure(error), now=self._loop.time())

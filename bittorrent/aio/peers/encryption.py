@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from bittorrent.dialling.decisions import Call
 from bittorrent.dialling.encryption import MSE_COVER, PLAIN_COVER, Encryption
 from bittorrent.dialling.paths import DialPath
 from bittorrent.identity.registry import TorrentRegistry
@@ -17,20 +18,23 @@ from transfer.security.mse.keys import Rc4UnavailableError, require_rc4, torrent
 from transfer.security.mse.responder import ResponderConfig
 
 
-def with_covers(
-    transports: Mapping[DialPath, StreamTransport], encryption: Encryption, *, info_hash: bytes
-) -> dict[DialPath, StreamTransport]:
+class CoveredTransports:
     """The ways of one torrent to call peers: those that there are, and each plain one under the covers, too."""
-    found = dict(transports)
-    if MSE_COVER in encryption.covers:
-        for path, transport in transports.items():
-            if path.cover == PLAIN_COVER:
-                found[replace(path, cover=MSE_COVER)] = LayeredTransport(
-                    transport,
-                    dial=lambda _: MseDialler(info_hash, provide=encryption.provide),
-                    config=LayerConfig(handshake_timeout_s=HANDSHAKE_TIMEOUT_S),
-                )
-    return found
+
+    def __init__(self, transports: Mapping[DialPath, StreamTransport], encryption: Encryption) -> None:
+        self._transports = transports
+        self._encryption = encryption
+
+    def of(self, call: Call) -> StreamTransport:
+        """What carries a call. The key of its cover is the hash by which the peer is asked for the torrent."""
+        path, info_hash = call.path, call.greeting.info_hash
+        if path.cover != MSE_COVER or path in self._transports:
+            return self._transports[path]
+        return LayeredTransport(
+            self._transports[replace(path, cover=PLAIN_COVER)],
+            dial=lambda _: MseDialler(info_hash, provide=self._encryption.provide),
+            config=LayerConfig(handshake_timeout_s=HANDSHAKE_TIMEOUT_S),
+        )
 
 
 def possible_encryption(wanted: Encryption) -> Encryption:

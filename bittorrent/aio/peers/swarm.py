@@ -6,18 +6,19 @@ What to do, two cores decide: `SwarmCore` what is exchanged, `DiallingCore` whic
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bittorrent.aio.peers.dialler import Dialler
+from bittorrent.aio.peers.encryption import CoveredTransports
 from bittorrent.aio.peers.peer_connection import PeerConnection
 from bittorrent.aio.storage.block_server import BlockReads, BlockServer
 from bittorrent.config import SessionConfig
 from bittorrent.dialling.core import DiallingCore
 from bittorrent.dialling.decisions import Call, Eviction
 from bittorrent.dialling.ip_filter import IpFilter
-from bittorrent.dialling.paths import DialPath
 from bittorrent.dialling.peer_list import PeerList, PeerSource
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.origin import Origin, ServerUrl
 from bittorrent.peer.events import HandshakeReceived
 from bittorrent.swarm.core import SwarmCore
@@ -25,7 +26,6 @@ from bittorrent.swarm.events import SwarmEvent
 from bittorrent.wire.handshake import Handshake
 from transfer.address import Address
 from transfer.aio.tasks import TaskSet
-from transfer.aio.transports import StreamTransport
 from transfer.path_stats import PathStats
 
 
@@ -35,12 +35,13 @@ class Swarm:
     Args:
         core: decides what is exchanged.
         dialling: decides which peers are called, which may come in, and which have to go.
-        handshake: ours for this torrent.
+        handshake: ours for this torrent, by its first hash; others are named as `dialling` or the peer does.
+        v2_hash: the first 20 bytes of its version 2 hash, if it is known.
         config: bounds.
         on_event: the torrent's part: pieces, metadata, bans.
         on_peer: told of a peer that takes part from now on, or with a reason of one that is gone.
         reads: of the content, for uploads.
-        transports: dial, one for each path.
+        transports: carry calls.
         tasks: where dials and uploads run; their errors stop the torrent.
     """
 
@@ -50,11 +51,12 @@ class Swarm:
         core: SwarmCore,
         dialling: DiallingCore,
         handshake: Handshake,
+        v2_hash: bytes | None = None,
         config: SessionConfig,
         on_event: Callable[[SwarmEvent], None],
         on_peer: Callable[[Origin, str | None], None],
         reads: BlockReads,
-        transports: Mapping[DialPath, StreamTransport],
+        transports: CoveredTransports,
         tasks: TaskSet,
     ) -> None:
         self.core = core
@@ -63,13 +65,14 @@ class Swarm:
         self.dht_port: int | None = None
         self.is_started = False
         self._handshake = handshake
+        self.v2_hash = v2_hash
         self._config = config
         self._on_event = on_event
         self._on_peer = on_peer
         self._server = BlockServer(core, reads, pump=self.pump, tasks=tasks)
         self._dialler = Dialler(
             dialling,
-            transports=transports,
+            transport_of=transports.of,
             new_connection=self._new_call,
             on_outcome=self._call_ended,
             timeout_s=config.connect_timeout_s,
@@ -135,15 +138,35 @@ class Swarm:
         connection.ticket = admission.number
         self._take(connection)
         assert core.remote is not None
-        core.welcome(replace(self._handshake, info_hash=core.remote.info_hash))  # as the peer calls the torrent
+        core.welcome(replace(self._handshake, info_hash=self._answer_to(core.remote)))
         if core.remote.peer_id == self._handshake.peer_id:
             connection.finish("connected to ourselves")  # once our other end has read who we are
         else:
             self._settle(connection)
         self.pump()
 
-    def add_addresses(self, addresses: Iterable[Address], source: PeerSource) -> None:
-        """Endpoints from anywhere; those that are news are dialled as soon as there is room."""
+    def _answer_to(self, asked: Handshake) -> bytes:
+        """The hash as the peer calls the torrent, or the version 2 hash if the peer offers to go on under that."""
+        return self.v2_hash if asked.supports_v2 and self.v2_hash is not None else asked.info_hash
+
+    def learn(self, torrent_id: TorrentId) -> None:
+        """The torrent turned out to have another hash as well: from now on peers are greeted by both."""
+        self._handshake = replace(self._handshake, info_hash=torrent_id.info_hash)
+        self.v2_hash = torrent_id.v2_short
+        self.dialling.greetings.learn(torrent_id)
+
+    def add_addresses(
+        self, addresses: Iterable[Address], source: PeerSource, *, info_hash: bytes | None = None
+    ) -> None:
+        """Endpoints from anywhere; those that are news are dialled as soon as there is room.
+
+        Args:
+            info_hash: the hash of the torrent that they were found under, if they were.
+        """
+        if info_hash is not None:
+            addresses = list(addresses)
+            for address in addresses:
+                self.dialling.greetings.found(address, info_hash)
         self.peers.add_all(addresses, source, now=self._loop.time())
         if self.is_started:
             self._dial()
@@ -159,9 +182,14 @@ class Swarm:
         return PeerConnection(self, handshake=self._handshake, config=config, transport="http", server=server)
 
     def _new_call(self, call: Call) -> PeerConnection:
-        connection = PeerConnection(
-            self, handshake=self._handshake, config=self._config.peer, transport=call.path.transport
+        info_hash, offers_upgrade = call.greeting
+        handshake = replace(
+            self._handshake,
+            info_hash=info_hash,
+            supports_v2=offers_upgrade,
+            upgrade_to=self.v2_hash if offers_upgrade else None,
         )
+        connection = PeerConnection(self, handshake=handshake, config=self._config.peer, transport=call.path.transport)
         connection.ticket = call.number
         return connection
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bittorrent.aio.sources.announcers import Announcers
 from bittorrent.aio.sources.local_discovery import LocalDiscovery
 from bittorrent.aio.sources.torrent_nodes import TorrentNodes
-from bittorrent.aio.sources.tracker import TrackerAnnouncer
 from bittorrent.config import SessionConfig
 from bittorrent.dialling.encryption import Encryption
-from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.errors import NoPeersError
 from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.stats import LookupSummary, TrackerState, TrackerStats
@@ -37,7 +36,7 @@ class Discovery:
         make_announcer: makes what asks the trackers, or None without any.
         has_other_sources: whether peers may come from elsewhere, so that a dead network is not the end.
         is_satisfied: whether there are enough peers, so that the DHT need not be asked again soon.
-        on_addresses: takes endpoints and where they are from.
+        on_addresses: takes endpoints that the DHT named, and the hash that it was asked about.
         tasks: where the loop over the DHT runs; an error there stops the torrent.
     """
 
@@ -49,11 +48,11 @@ class Discovery:
         dht: MainlineNode | None,
         nodes: TorrentNodes | None,
         local: LocalDiscovery | None,
-        make_announcer: Callable[[], TrackerAnnouncer | None],
+        make_announcer: Callable[[TorrentId], Announcers | None],
         config: SessionConfig,
         has_other_sources: Callable[[], bool],
         is_satisfied: Callable[[], bool],
-        on_addresses: Callable[[Iterable[Address], PeerSource], None],
+        on_addresses: Callable[[Iterable[Address], bytes], None],
         tasks: TaskSet,
     ) -> None:
         self.lookup: LookupSummary | None = None
@@ -64,13 +63,14 @@ class Discovery:
         self._nodes = nodes
         self._local = local
         self._make_announcer = make_announcer
-        self._announcer = make_announcer()
+        self._announcer = make_announcer(torrent_id)
         self._config = config
         self._has_other_sources = has_other_sources
         self._is_satisfied = is_satisfied
         self._on_addresses = on_addresses
         self._tasks = tasks
         self._dht_error: str | None = None
+        self._is_dht_due = False
         self._search: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
 
@@ -96,8 +96,19 @@ class Discovery:
             self._search = None
         self._be_silent_locally()
         if self._announcer is not None:
-            before, self._announcer = self._announcer, self._make_announcer()
+            before, self._announcer = self._announcer, self._make_announcer(self._torrent_id)
             await before.aclose()
+
+    def learn(self, torrent_id: TorrentId) -> None:
+        """The torrent turned out to have another hash as well: it is looked for, and announced, under that, too."""
+        known, self._torrent_id = self._torrent_id.short, torrent_id
+        if self._announcer is not None:
+            self._announcer.learn(torrent_id)
+        if self._local is not None and self.is_started:
+            for info_hash in torrent_id.short:
+                if info_hash not in known:
+                    self._local.add(info_hash)
+        self._is_dht_due = True
 
     @property
     def may_find_more(self) -> bool:
@@ -204,7 +215,7 @@ class Discovery:
         due_at = self._loop.time()
         while self._dht is not None:
             started_at = self._loop.time()
-            is_due = started_at >= due_at
+            is_due, self._is_dht_due = started_at >= due_at or self._is_dht_due, False
             if (is_due or not self._is_satisfied()) and await self._search_once(dht):
                 due_at = started_at + self._config.dht_interval_s
             await asyncio.sleep(pause_s)
@@ -219,7 +230,7 @@ class Discovery:
             for info_hash in self._torrent_id.short:
                 await self._find_peers(dht, info_hash)
                 report = await dht.announce(info_hash, port=self._port)
-                self._on_addresses(report.peers, PeerSource.DHT)
+                self._on_addresses(report.peers, info_hash)
                 is_known |= bool(report.accepted_by)
         except BootstrapError as error:
             self._dht_failed(str(error))
@@ -252,7 +263,7 @@ class Discovery:
 
             async for address in lookup:
                 self.lookup = self.lookup or summary()
-                self._on_addresses([address], PeerSource.DHT)
+                self._on_addresses([address], info_hash)
             if is_first and self.lookup is not None:
                 self.lookup = replace(summary(), elapsed_s=self.lookup.elapsed_s)
 

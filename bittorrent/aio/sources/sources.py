@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.peers.named_peers import NamedPeers
 from bittorrent.aio.peers.swarm import Swarm
+from bittorrent.aio.sources.announcers import Announcers
 from bittorrent.aio.sources.discovery import MAX_WEB_SEEDS_NAMED, Discovery
 from bittorrent.aio.sources.torrent_nodes import TorrentNodes
 from bittorrent.aio.sources.tracker import TrackerAnnouncer, TransferTotals
@@ -18,6 +19,7 @@ from bittorrent.aio.torrent_parts import SessionParts
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.dialling.targets import NamedBy
 from bittorrent.errors import NoPeersError
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from transfer.aio.tasks import TaskSet
@@ -79,11 +81,11 @@ class Sources:
             dht=dht,
             nodes=self._torrent_nodes(dht),
             local=None if isinstance(source, Metainfo) and source.private else parts.local,
-            make_announcer=self._make_announcer,
+            make_announcer=self._make_announcers,
             config=parts.config,
             has_other_sources=self._has_other_sources,
             is_satisfied=lambda: has_enough() or len(swarm.core.peers) >= ENOUGH_PEERS,
-            on_addresses=swarm.add_addresses,
+            on_addresses=lambda found, info_hash: swarm.add_addresses(found, PeerSource.DHT, info_hash=info_hash),
             tasks=tasks,
         )
 
@@ -167,22 +169,23 @@ class Sources:
         priorities, have = picker.priorities, picker.have
         return any(priorities[index] and index not in have for index in pieces)
 
-    def _make_announcer(self) -> TrackerAnnouncer | None:
-        tiers = tiers_of(self._source)
-        if not tiers:
-            return None
-        core = self._swarm.core
+    def _make_announcers(self, torrent_id: TorrentId) -> Announcers | None:
+        has_trackers = any(tiers_of(self._source))
+        return Announcers(torrent_id, self._make_announcer, on_warning=self._on_warning) if has_trackers else None
+
+    def _make_announcer(self, info_hash: bytes, on_warning: Callable[[str, str], None]) -> TrackerAnnouncer:
+        core, add_addresses = self._swarm.core, self._swarm.add_addresses
         return TrackerAnnouncer(
-            tiers,
+            tiers_of(self._source),
             self._parts.trackers,
-            info_hash=self._source.info_hash,
+            info_hash=info_hash,
             peer_id=self._parts.peer_id,
             port=self._parts.listen_port,
             named_by=NamedBy.TORRENT if isinstance(self._source, Metainfo) else NamedBy.STRANGER,
             totals=lambda: TransferTotals(core.uploaded_bytes, core.downloaded_bytes, self._left_bytes()),
-            on_peers=lambda addresses: self._swarm.add_addresses(addresses, PeerSource.TRACKER),
+            on_peers=lambda found: add_addresses(found, PeerSource.TRACKER, info_hash=info_hash),
             on_names=lambda names: self.named_peers.add(names, named_by=NamedBy.STRANGER, source=PeerSource.TRACKER),
-            on_warning=self._on_warning,
+            on_warning=on_warning,
         )
 
     async def _note_announced(self) -> None:

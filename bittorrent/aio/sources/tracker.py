@@ -269,7 +269,7 @@ class TrackerAnnouncer:
         self._on_peers = on_peers
         self._on_names = on_names
         self._on_warning = on_warning
-        self._warnings: dict[str, str] = {}
+        self.warnings: dict[str, str] = {}  # what trackers said last, by their URLs
         self._stop_timeout_s = stop_timeout_s
         rng = rng or random.SystemRandom()
         self._key = rng.getrandbits(32)
@@ -346,9 +346,9 @@ class TrackerAnnouncer:
 
     def _note_warning(self, url: str, warning: str | None) -> None:
         if warning is None:
-            self._warnings.pop(url, None)
-        elif warning != self._warnings.get(url):
-            self._warnings[url] = warning
+            self.warnings.pop(url, None)
+        elif warning != self.warnings.get(url):
+            self.warnings[url] = warning
             self._on_warning(url, warning)
 
     async def _say_stopped(self, announce: Announce) -> None:

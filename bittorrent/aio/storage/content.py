@@ -35,6 +35,7 @@ class Content:
         open_storage: makes the storage.
         claims: which torrent of the session uses which place, by info-hash; to be released afterwards.
         jobs: run what blocks.
+        names: the short hashes of the torrent, each of which something may be kept under.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Content:
         claims: PathClaims,
         jobs: DiskJobs,
         state: ResumeState | None,
+        names: tuple[bytes, ...] = (),
     ) -> None:
         self.download_dir = download_dir
         self.priorities: tuple[int, ...] = ()
@@ -94,6 +96,7 @@ class Content:
             directory=download_dir,
             state_dir=state_dir,
             seed_only=seed_only,
+            names=names,
         )
 
     @classmethod

@@ -38,6 +38,7 @@ class KeptState:
         directory: where the files are; to be set anew when they are moved.
         state_dir: where the state is kept for good; without it only while a download is unfinished, beside the files.
         seed_only: nothing is ever written, except to `state_dir`.
+        names: the short hashes of the torrent, each of which something may be kept under.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class KeptState:
         directory: Path,
         state_dir: Path | None,
         seed_only: bool,
+        names: tuple[bytes, ...] = (),
     ) -> None:
         self.directory = directory
         self._torrent = torrent
@@ -60,6 +62,7 @@ class KeptState:
         self._jobs = jobs
         self._state_dir = state_dir
         self._seed_only = seed_only
+        self._names = names or (torrent.info_hash,)
         self._stored: object = None
 
     async def save(
@@ -104,7 +107,7 @@ class KeptState:
         self._stored = None
         with suppress(StorageError):  # it would only be believed where it is looked for
             left, store = self._store_at(old), self.store
-            await self._jobs.run(lambda: left.move_to(store, self._torrent.info_hash))
+            await self._jobs.run(lambda: left.move_to(store, *self._names))
 
     def forget(self) -> None:
         """Removes everything about the torrent. Blocks.
@@ -113,7 +116,7 @@ class KeptState:
             StorageError: the system refused.
         """
         remove_file(str(self.directory / self.part_file))
-        self.store.forget(self._torrent.info_hash)
+        self.store.forget(*self._names)
 
     def now(
         self,

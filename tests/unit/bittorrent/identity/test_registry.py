@@ -61,8 +61,37 @@ def test_a_torrent_that_joins_two_is_refused() -> None:
     registry: TorrentRegistry[Known] = TorrentRegistry()
     registry.add(TorrentId(V1), Known("old"))
     registry.add(TorrentId(v2=V2), Known("new"))
-    with pytest.raises(TorrentCollisionError, match="both is not new"):
+    with pytest.raises(TorrentCollisionError, match="old and new are one torrent, both, and both are here; remove one"):
         registry.find(TorrentId(V1, V2), name="both")
+
+
+def test_what_is_learnt_of_a_torrent_adds_names_and_moves_nothing() -> None:
+    registry: TorrentRegistry[Known] = TorrentRegistry()
+    film = Known("film")
+    registry.add(TorrentId(v2=V2), film)
+    changes = registry.changes
+    registry.learn(TorrentId(V1, V2))
+    assert registry.changes > changes
+    assert registry[V1] is registry[V2] is film
+    assert dict(registry) == {V2[:20]: film}
+    assert sorted(registry.short_names()) == sorted([V1, V2[:20]])
+    registry.check_invariants()
+    registry.discard(TorrentId(V1, V2), film)
+    assert not registry
+    assert V1 not in registry
+
+
+def test_a_hash_that_another_torrent_has_is_not_learnt() -> None:
+    registry: TorrentRegistry[Known] = TorrentRegistry()
+    old, new = Known("old"), Known("new")
+    registry.add(TorrentId(V1), old)
+    registry.add(TorrentId(v2=V2), new)
+    with pytest.raises(TorrentCollisionError, match="old and new are one torrent"):
+        registry.learn(TorrentId(V1, V2))
+    with pytest.raises(TorrentCollisionError, match="new has other hashes"):
+        registry.learn(TorrentId(bytes(20), V2[:20] + bytes(12)))
+    registry.check_invariants()
+    assert dict(registry) == {V1: old, V2[:20]: new}
 
 
 HASHES = st.sampled_from([bytes([first]) * 19 + bytes([last]) for first in (1, 2) for last in (0, 1)])

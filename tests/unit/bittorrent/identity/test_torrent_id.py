@@ -59,3 +59,20 @@ def test_the_same_torrent_has_a_hash_in_common_and_none_that_differs(
 ) -> None:
     assert one.is_same_as(other) is is_same
     assert other.is_same_as(one) is is_same
+
+
+@pytest.mark.parametrize(
+    ("meant", "found", "describes"),
+    [
+        (TorrentId(V1), TorrentId(V1), True),
+        (TorrentId(V1), TorrentId(V1, V2), True),
+        (TorrentId(v2=V2), TorrentId(V1, V2), True),
+        (TorrentId(V1, V2), TorrentId(V1, V2), True),
+        (TorrentId(V1, V2), TorrentId(V1), False),
+        (TorrentId(V1, V2), TorrentId(v2=V2), False),
+        (TorrentId(v2=V2), TorrentId(v2=V2[:20] + bytes(12)), False),
+        (TorrentId(v2=V2), TorrentId(V2[:20]), False),
+    ],
+)
+def test_what_is_found_has_each_hash_that_was_named(meant: TorrentId, found: TorrentId, describes: bool) -> None:
+    assert meant.describes(found) is describes

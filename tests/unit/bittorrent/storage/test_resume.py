@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bittorrent.creating.create import create_metainfo
 from bittorrent.errors import StorageError
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.resume import ResumeStore
 from bittorrent.storage.resume_state import ResumeState
@@ -25,13 +27,13 @@ def metainfo(tmp_path: Path) -> Metainfo:
 def test_saved_loaded_forgotten(tmp_path: Path, metainfo: Metainfo) -> None:
     directory = tmp_path / "not there yet" / "downloads"
     store = ResumeStore(directory)
-    assert store.load(metainfo.info_hash, Metainfo.from_file) is None
+    assert store.load(metainfo.torrent_id, Metainfo.from_file) is None
     assert not directory.exists()
     store.save(metainfo)
     store.save(metainfo)
     assert [path.name for path in (directory / ".kad").iterdir()] == [f"{metainfo.info_hash.hex()}.torrent"]
-    assert ResumeStore(str(directory)).load(metainfo.info_hash, Metainfo.from_file) == metainfo
-    assert store.load(bytes(20), Metainfo.from_file) is None
+    assert ResumeStore(str(directory)).load(metainfo.torrent_id, Metainfo.from_file) == metainfo
+    assert store.load(TorrentId(bytes(20)), Metainfo.from_file) is None
     store.forget(metainfo.info_hash)
     assert list(directory.iterdir()) == []
     store.forget(metainfo.info_hash)
@@ -63,7 +65,7 @@ def test_what_is_not_that_torrent_does_not_count_and_goes(tmp_path: Path, metain
     else:
         with path.open("wb") as file:
             file.truncate(1 << 40)
-    assert store.load(metainfo.info_hash, Metainfo.from_file) is None
+    assert store.load(metainfo.torrent_id, Metainfo.from_file) is None
     assert not path.exists()
 
 
@@ -72,7 +74,7 @@ def test_a_kill_in_the_middle_of_saving_leaves_the_old_state(tmp_path: Path, met
     store.save(metainfo)
     unfinished = tmp_path / ".kad" / f"{metainfo.info_hash.hex()}.torrent.part"
     unfinished.write_bytes(metainfo.to_bytes()[:10])
-    assert store.load(metainfo.info_hash, Metainfo.from_file) == metainfo
+    assert store.load(metainfo.torrent_id, Metainfo.from_file) == metainfo
     store.save(metainfo)
     assert not unfinished.exists()
     unfinished.write_bytes(b"")
@@ -97,7 +99,7 @@ def test_a_file_in_the_place_of_the_folder(tmp_path: Path, metainfo: Metainfo) -
     store = ResumeStore(tmp_path)
     with pytest.raises(StorageError, match="cannot write"):
         store.save(metainfo)
-    assert store.load(metainfo.info_hash, Metainfo.from_file) is None
+    assert store.load(metainfo.torrent_id, Metainfo.from_file) is None
     store.forget(metainfo.info_hash)
     assert (tmp_path / ".kad").read_bytes() == b"mine"
 
@@ -108,7 +110,7 @@ def test_a_folder_in_the_place_of_the_file(tmp_path: Path, metainfo: Metainfo) -
     with pytest.raises(StorageError, match="cannot write"):
         store.save(metainfo)
     with pytest.raises(StorageError, match="cannot read"):
-        store.load(metainfo.info_hash, Metainfo.from_file)
+        store.load(metainfo.torrent_id, Metainfo.from_file)
     with pytest.raises(StorageError, match="cannot remove"):
         store.forget(metainfo.info_hash)
 
@@ -125,7 +127,7 @@ def test_a_link_or_pipe_in_the_place_of_the_unfinished_file_is_not_used(tmp_path
             unfinished.symlink_to(tmp_path / "victim")
         store = ResumeStore(tmp_path)
         store.save(metainfo)
-        assert store.load(metainfo.info_hash, Metainfo.from_file) == metainfo
+        assert store.load(metainfo.torrent_id, Metainfo.from_file) == metainfo
         assert not os.path.lexists(unfinished)
     assert (tmp_path / "victim").read_bytes() == b"mine"
 
@@ -140,12 +142,12 @@ def test_a_pipe_or_a_device_in_the_place_of_what_is_kept_holds_up_nobody(tmp_pat
                 os.mkfifo(path)
             else:
                 path.symlink_to("/dev/zero")
-        assert store.load(metainfo.info_hash, Metainfo.from_file) is None
+        assert store.load(metainfo.torrent_id, Metainfo.from_file) is None
         assert store.load_state(metainfo.info_hash) is None
         store.save_state(ResumeState(info_hash=metainfo.info_hash, have=b"", stamps=()))
         assert store.load_state(metainfo.info_hash) is not None
         store.save(metainfo)
-        assert store.load(metainfo.info_hash, Metainfo.from_file) == metainfo
+        assert store.load(metainfo.torrent_id, Metainfo.from_file) == metainfo
         store.forget(metainfo.info_hash)
         (tmp_path / ".kad").mkdir()
 
@@ -164,3 +166,24 @@ def test_what_has_come_of_metadata_is_kept_as_it_was_or_not_at_all(tmp_path: Pat
     assert store.load_metadata(bytes(20)) is None
     store.forget(bytes(20))
     assert not path.parent.exists()
+
+
+def test_a_hybrid_is_found_by_a_link_to_either_hash_and_by_no_other(tmp_path: Path, metainfo: Metainfo) -> None:
+    v1, v2 = metainfo.info_hash, bytes(range(32))
+    hybrid = replace(metainfo, torrent_id=TorrentId(v1, v2))
+    store, elsewhere = ResumeStore(tmp_path / "one"), ResumeStore(tmp_path / "other")
+    store.save(hybrid)
+
+    def load(store: ResumeStore, torrent_id: TorrentId) -> Metainfo | None:
+        return store.load(torrent_id, lambda path: replace(Metainfo.from_file(path), torrent_id=hybrid.torrent_id))
+
+    for torrent_id in (TorrentId(v1), TorrentId(v2=v2), TorrentId(v1, v2)):
+        assert load(store, torrent_id) == hybrid
+    assert load(store, TorrentId(v1, bytes(32))) is None
+    assert load(store, TorrentId(v2=v2[:20] + bytes(12))) is None
+    assert load(store, TorrentId(v1)) == hybrid  # it was not taken for damaged
+    store.move_to(elsewhere, v1, v2[:20])
+    assert load(store, TorrentId(v1)) is load(store, TorrentId(v2=v2)) is None
+    assert load(elsewhere, TorrentId(v2=v2)) == hybrid
+    elsewhere.forget(v1, v2[:20])
+    assert not list((tmp_path / "other").glob(".kad/*"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
 from bittorrent.peer.pipeline import PipelineConfig
@@ -28,7 +29,7 @@ class Swarm:
 
     def __init__(self, *, have: Bitfield | None = None, config: SwarmConfig | None = None) -> None:
         self.now = 0.0
-        self.core = SwarmCore(info_hash=bytes(20), rng=Random(1), config=config or SwarmConfig())
+        self.core = SwarmCore(torrent_id=TorrentId(bytes(20)), rng=Random(1), config=config or SwarmConfig())
         if have is not None:
             self.begin(have)
 

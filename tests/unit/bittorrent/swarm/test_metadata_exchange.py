@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bittorrent.errors import WireError
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.swarm.metadata_exchange import MetadataExchange
 from bittorrent.wire.metadata import METADATA_PIECE_SIZE, MetadataData, MetadataReject, answer_request
 
@@ -20,7 +21,7 @@ class Exchange:
     """The machine, and what it has asked."""
 
     def __init__(self, **config: float) -> None:
-        self.machine = MetadataExchange(info_hash=HASH, **config)  # type: ignore[arg-type]
+        self.machine = MetadataExchange(torrent_id=TorrentId(HASH), **config)  # type: ignore[arg-type]
         self.now = 0.0
         self.asked: dict[int, list[int]] = {}
         self.result: bytes | None = None

@@ -85,8 +85,8 @@ def test_a_kept_torrent_is_found_beside_the_content_and_in_the_state_folder(
         ResumeStore(tmp_path, state_dir=tmp_path / "state").save(metainfo)
     magnet = Magnet(info_hash=metainfo.info_hash)
     assert kept_torrent(magnet, tmp_path, state_dir=tmp_path / "state") == metainfo
-    assert ResumeStore(tmp_path, state_dir=tmp_path / "state").load(metainfo.info_hash, Metainfo.from_file) == metainfo
-    assert (ResumeStore(tmp_path).load(metainfo.info_hash, Metainfo.from_file) is None) == (where == "state")
+    assert ResumeStore(tmp_path, state_dir=tmp_path / "state").load(metainfo.torrent_id, Metainfo.from_file) == metainfo
+    assert (ResumeStore(tmp_path).load(metainfo.torrent_id, Metainfo.from_file) is None) == (where == "state")
 
 
 def test_what_was_never_downloaded_there_is_named_with_what_to_do(tmp_path: Path) -> None:
