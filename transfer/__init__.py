@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from transfer.aio.memory import MemoryNetwork, MemoryTransport
     from transfer.aio.memory_stream import MemoryConfig
     from transfer.aio.portmap.mapper import PortMapper
+    from transfer.aio.proxy.datagrams import open_proxy_port
+    from transfer.aio.proxy.streams import ProxyTransport
     from transfer.aio.reader_writer import listen_streams, open_stream
     from transfer.aio.resolver import Resolver, ResolverConfig
     from transfer.aio.scatter import ScatterProtocol
@@ -74,6 +76,15 @@ if TYPE_CHECKING:
     from transfer.plain_file import read_file
     from transfer.portmap.config import PortMapConfig
     from transfer.portmap.values import MappedProtocol, PortMapMethod, PortMapStatus
+    from transfer.proxy.errors import (
+        ProxyError,
+        ProxyTargetError,
+        ProxyTargetRefusedError,
+        ProxyTimeoutError,
+        ProxyUrlError,
+    )
+    from transfer.proxy.proxy import Proxy, ProxyKind
+    from transfer.proxy.relay import ProxyConfig
     from transfer.subnet import subnet_of, subscriber_of
     from transfer.utp.config import UtpConfig
     from transfer.utp.values import UtpStats
@@ -149,6 +160,15 @@ __all__ = [
     "PortMapper",
     "PortTransport",
     "Priority",
+    "Proxy",
+    "ProxyConfig",
+    "ProxyError",
+    "ProxyKind",
+    "ProxyTargetError",
+    "ProxyTargetRefusedError",
+    "ProxyTimeoutError",
+    "ProxyTransport",
+    "ProxyUrlError",
     "RateLimitConfig",
     "RateLimiter",
     "RateSample",
@@ -190,6 +210,7 @@ __all__ = [
     "controller_names",
     "listen_streams",
     "make_controller",
+    "open_proxy_port",
     "open_stream",
     "packed_host",
     "read_file",
@@ -201,6 +222,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "LOOPBACK": "transfer.limits.shares",
     "Acknowledgement": "transfer.congestion.controller",
     "Address": "transfer.address",
     "AddressError": "transfer.address",
@@ -239,7 +261,6 @@ _MODULES = {
     "IdleKind": "transfer.limits.idle",
     "JournalConfig": "transfer.limits.journal",
     "KeeperConfig": "transfer.limits.keeper",
-    "LOOPBACK": "transfer.limits.shares",
     "Layer": "transfer.aio.layer",
     "LayerConfig": "transfer.aio.layered",
     "LayeredTransport": "transfer.aio.layered",
@@ -269,6 +290,15 @@ _MODULES = {
     "PortMapper": "transfer.aio.portmap.mapper",
     "PortTransport": "transfer.aio.datagram_port",
     "Priority": "transfer.limits.resources",
+    "Proxy": "transfer.proxy.proxy",
+    "ProxyConfig": "transfer.proxy.relay",
+    "ProxyError": "transfer.proxy.errors",
+    "ProxyKind": "transfer.proxy.proxy",
+    "ProxyTargetError": "transfer.proxy.errors",
+    "ProxyTargetRefusedError": "transfer.proxy.errors",
+    "ProxyTimeoutError": "transfer.proxy.errors",
+    "ProxyTransport": "transfer.aio.proxy.streams",
+    "ProxyUrlError": "transfer.proxy.errors",
     "RateLimitConfig": "transfer.limits.source_limiter",
     "RateLimiter": "transfer.limits.rate_limiter",
     "RateSample": "transfer.congestion.controller",
@@ -310,6 +340,7 @@ _MODULES = {
     "controller_names": "transfer.congestion.registry",
     "listen_streams": "transfer.aio.reader_writer",
     "make_controller": "transfer.congestion.registry",
+    "open_proxy_port": "transfer.aio.proxy.datagrams",
     "open_stream": "transfer.aio.reader_writer",
     "packed_host": "transfer.address",
     "read_file": "transfer.plain_file",

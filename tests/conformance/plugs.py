@@ -13,15 +13,18 @@ from typing import Generic, TypeVar
 
 from tests.conformance.layers import xored
 from tests.conformance.protocols import Record, Recorder
+from tests.proxy_server import proxy_server
 from transfer.address import Address
 from transfer.aio.door import Door, guarded
 from transfer.aio.layer import Layer
 from transfer.aio.layered import LayerConfig, LayeredTransport
 from transfer.aio.memory import MemoryConfig, MemoryNetwork, MemoryTransport
 from transfer.aio.mse import MseAcceptor, MseDialler
+from transfer.aio.proxy.streams import ProxyTransport
 from transfer.aio.tcp import TcpListener, TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
 from transfer.aio.utp import UtpTransport
+from transfer.proxy.proxy import Proxy, ProxyKind
 from transfer.security.mse.keys import torrent_mark
 from transfer.security.mse.method import CryptoMethod
 from transfer.security.mse.responder import ResponderConfig
@@ -214,6 +217,27 @@ def encrypted(below: StreamTransport) -> LayeredTransport:
     )
 
 
+class ThroughProxy:
+    """Listens on TCP, and dials there through a proxy."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxied = ProxyTransport(proxy)
+
+    async def connect(self, protocol_factory: Callable[[], P], address: Address) -> tuple[asyncio.Transport, P]:
+        return await self._proxied.connect(protocol_factory, address)
+
+    async def listen(
+        self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address, *, door: Door | None = None
+    ) -> Listener:
+        return await TcpTransport().listen(protocol_factory, address, door=door)
+
+
+@asynccontextmanager
+async def socks5() -> AsyncIterator[Plug]:
+    async with proxy_server(ProxyKind.SOCKS5, username="user", password="secret") as server:
+        yield Plug(ThroughProxy(server.proxy), "127.0.0.1")
+
+
 @asynccontextmanager
 async def encrypted_tcp() -> AsyncIterator[Plug]:
     yield Plug(encrypted(TcpTransport()), "127.0.0.1")
@@ -239,6 +263,20 @@ PLUGS: dict[str, Callable[[], AbstractAsyncContextManager[Plug]]] = {
     "layered-tcp": layered_tcp,
     "layered-memory": layered_memory,
     "two-layers": two_layers,
+    "socks5": socks5,
     "encrypted-tcp": encrypted_tcp,
     "encrypted-memory": encrypted_memory,
 }
+
+# What a proxy in between cannot let through: whose address it is, a reset, and how much is not read yet.
+NOT_THROUGH_A_PROXY = {
+    "each_side_knows_both_names",
+    "close_flushes",
+    "closing_with_unread_data_resets_the_other_side",
+    "an_answer_is_read_before_the_reset_behind_it",
+}
+
+
+def applies(check: str, plug: str) -> bool:
+    """Whether a transport can be held to a check at all."""
+    return plug != "socks5" or check not in (NOT_THROUGH_A_PROXY | {"many_connections_at_once"})  # takes its time

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from tests.conformance.plugs import PLUGS, Plug, through_layer
+from tests.conformance.plugs import PLUGS, Plug, applies, through_layer
 from tests.conformance.suite import CHECKS, run_check
 from transfer.address import Address
 from transfer.aio.door import Door
@@ -50,7 +50,7 @@ ON_ONE_HOST = [
     (check, plug)
     for plug in PLUGS
     for check in CHECKS
-    if plug != "layered-memory" and not (plug == "utp" and check in LONG_OVER_DATAGRAMS)
+    if applies(check, plug) and plug != "layered-memory" and not (plug == "utp" and check in LONG_OVER_DATAGRAMS)
 ]
 
 

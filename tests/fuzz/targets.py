@@ -42,6 +42,7 @@ from tests.fuzz.datagrams_target import datagrams_seeds, run_datagrams
 from tests.fuzz.hashes_target import hashes_seeds, run_hashes
 from tests.fuzz.mse_target import mse_seeds, run_mse
 from tests.fuzz.portmap_target import natpmp_seeds, pcp_seeds, run_natpmp, run_pcp, run_upnp, upnp_seeds
+from tests.fuzz.proxy_target import proxy_seeds, run_proxy
 from tests.fuzz.swarm_target import run_swarm, swarm_seeds
 from tests.fuzz.test_krpc_fuzz import SEEDS as KRPC_SEEDS
 from tests.fuzz.test_metainfo_fuzz import TORRENTS
@@ -345,6 +346,7 @@ TARGETS = {
     "natpmp": Target(run_natpmp, natpmp_seeds),
     "pcp": Target(run_pcp, pcp_seeds),
     "upnp": Target(run_upnp, upnp_seeds),
+    "proxy": Target(run_proxy, proxy_seeds),
     "peer": Target(run_peer, peer_seeds),
     "swarm": Target(run_swarm, swarm_seeds),
     "utp": Target(run_utp, utp_seeds),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, cast
@@ -13,6 +13,7 @@ from transfer.aio.datagram_socket import DatagramSocket, bind_datagrams
 from transfer.aio.datagrams import BatchProtocol, BatchTransport, RunProtocol, send_all, send_run
 from transfer.datagrams.demultiplexer import DatagramClaim, DatagramPortConfig, DatagramPortStats, Demultiplexer
 from transfer.datagrams.runs import Buffer, Run, gathered_datagrams, split_run
+from transfer.proxy.proxy import Proxy
 
 
 class DatagramPort:
@@ -53,6 +54,19 @@ class DatagramPort:
         """
         port = cls(config=config)
         await bind_datagrams(port._protocol, local, max_bytes=max_bytes)
+        return port
+
+    @classmethod
+    async def over(
+        cls, open_transport: Callable[[BatchProtocol], Awaitable[object]], *, config: DatagramPortConfig | None = None
+    ) -> Self:
+        """A port over something else than a socket of its own, such as a proxy.
+
+        Args:
+            open_transport: opens it for the protocol of the port, which has its transport when this returns.
+        """
+        port = cls(config=config)
+        await open_transport(port._protocol)
         return port
 
     async def __aenter__(self) -> Self:
@@ -102,6 +116,16 @@ class DatagramPort:
     def is_closing(self) -> bool:
         return self._transport is None or self._transport.is_closing()
 
+    @property
+    def proxy(self) -> Proxy | None:
+        """What all datagrams go through, those to names and to the other address family included; None: nothing."""
+        found: Proxy | None = self.extra_info("proxy")
+        return found
+
+    def reaches(self, *, ipv6: bool) -> bool:
+        """Whether datagrams can be sent to addresses of a family, as far as that is known here."""
+        return self.proxy is not None or self.address.is_ipv6 is ipv6
+
     def statistics(self) -> DatagramPortStats:
         """What became of the datagrams so far."""
         return self._demultiplexer.stats()
@@ -115,7 +139,8 @@ class DatagramPort:
         if protocol is not None:
             self._loop.call_soon(protocol.connection_lost, None)
 
-    def _extra_info(self, name: str, default: Any) -> Any:
+    def extra_info(self, name: str, default: Any = None) -> Any:
+        """What the transport of the port knows, as `get_extra_info` has it."""
         return self._transport.get_extra_info(name, default) if self._transport is not None else default
 
     # What the socket reports.
@@ -247,7 +272,7 @@ class PortTransport(BatchTransport):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         """The socket's."""
-        return self._port._extra_info(name, default)
+        return self._port.extra_info(name, default)
 
 
 class _PortProtocol(BatchProtocol):

@@ -1,0 +1,1 @@
+"""Proxies that carry streams and datagrams: SOCKS5 and HTTP CONNECT. Pure."""
