@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Generic
 
 from kademlia_core.aio.driver import CoreT
 from kademlia_core.aio.lookups import RunningLookup
-from kademlia_core.aio.names import resolve
+from kademlia_core.aio.names import NameQuestion, resolve, resolve_through
 from kademlia_core.engine.events import Event, Found, JoinStateChanged, LookupFinished, QueryFinished
 from kademlia_core.engine.joining import JoinState
 from kademlia_core.errors import BootstrapError, NoAnswerError, NodeClosedError, QueryRefusedError
+from transfer.address import is_ip_address
 from transfer.errors import LimitExceededError
 
 if TYPE_CHECKING:
@@ -24,9 +25,20 @@ if TYPE_CHECKING:
 
 
 class Networks(Generic[CoreT]):
-    """The open drivers of a node, and the callers that wait for what goes on in them: lookups, queries, joining."""
+    """The open drivers of a node, and the callers that wait for what goes on in them: lookups, queries, joining.
 
-    def __init__(self, *, bootstrap: tuple[Address, ...], resolve_timeout_s: float) -> None:
+    Args:
+        ask_name: makes what a name is asked with on a port behind a proxy; it makes None where the dialect has nothing.
+    """
+
+    def __init__(
+        self,
+        *,
+        bootstrap: tuple[Address, ...],
+        resolve_timeout_s: float,
+        ask_name: Callable[[], NameQuestion | None] = lambda: None,
+    ) -> None:
+        self._ask_name = ask_name
         self._bootstrap = bootstrap
         self._resolve_timeout_s = resolve_timeout_s
         self._drivers: list[CoreDriver[CoreT]] = []
@@ -201,7 +213,16 @@ class Networks(Generic[CoreT]):
         return outcome
 
     async def resolve(self, driver: CoreDriver[CoreT], address: Address) -> list[Address]:
-        """The addresses of a name in the family of a network; none when the name service knows none in time."""
+        """The addresses of a name in the family of a network; none when the name service knows none in time.
+
+        Behind a proxy no name service is asked: see `resolve_through`.
+        """
+        if driver.port.proxy is not None and not is_ip_address(address.host):
+            question = self._ask_name()
+            if question is None:
+                return []
+            ipv6, patience_s = driver.core.is_ipv6, self._resolve_timeout_s
+            return await resolve_through(driver.port, address, question, ipv6=ipv6, patience_s=patience_s)
         return await resolve(address, ipv6=driver.core.is_ipv6, patience_s=self._resolve_timeout_s)
 
     def _watch(self, running: RunningLookup) -> RunningLookup:

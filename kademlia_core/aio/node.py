@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, Self
 
 from kademlia_core.aio.bootstrap import Bootstrap
 from kademlia_core.aio.driver import CoreDriver, CoreT, places_of
+from kademlia_core.aio.names import NameQuestion
 from kademlia_core.aio.networks import Networks
 from kademlia_core.aio.state_file import NodeMemory, StateFile
 from kademlia_core.engine.events import Event, JoinWanted
@@ -56,7 +57,9 @@ class Node(Generic[CoreT]):
         self._node_id = node_id
         self._snapshot_interval_s = config.snapshot_interval_s
         self._memory = NodeMemory(StateFile(Path(state_file)) if state_file is not None else None)
-        self._networks: Networks[CoreT] = Networks(bootstrap=entries, resolve_timeout_s=config.resolve_timeout_s)
+        self._networks: Networks[CoreT] = Networks(
+            bootstrap=entries, resolve_timeout_s=config.resolve_timeout_s, ask_name=self._ask_name
+        )
         self._bootstrap = Bootstrap(entries, self._networks, spawn=self._spawn)
         self._is_entered = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -194,6 +197,10 @@ class Node(Generic[CoreT]):
 
     def _make_core(self, local: Address, node_id: Key | None) -> CoreT:
         raise NotImplementedError
+
+    def _ask_name(self) -> NameQuestion | None:
+        """What a name is asked with behind a proxy; None: names are of no use there."""
+        return None
 
     def _key(self, value: bytes | Key) -> Key:
         try:

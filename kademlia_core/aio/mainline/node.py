@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, overload
 from kademlia_core.aio.mainline.items import ItemCommands
 from kademlia_core.aio.mainline.peers import PeerCommands
 from kademlia_core.aio.mainline.samples import SampleCommands
+from kademlia_core.aio.names import NameQuestion
 from kademlia_core.aio.node import Node
+from kademlia_core.key import Key
 from kademlia_core.mainline import krpc
 from kademlia_core.mainline.config import KEY_BITS, PUBLIC_ROUTERS, MainlineConfig
 from kademlia_core.mainline.core import MainlineCore, MainlineStats
 from kademlia_core.mainline.items import ImmutableItem, MutableItem
+from kademlia_core.mainline.messages import Ping, Query
 from transfer.address import Address
 
 if TYPE_CHECKING:
@@ -24,7 +27,6 @@ if TYPE_CHECKING:
     from kademlia_core.aio.mainline.items import Update
     from kademlia_core.aio.mainline.lookups import ItemLookup, PeerLookup
     from kademlia_core.aio.mainline.walking import InfoHashWalk
-    from kademlia_core.key import Key
     from kademlia_core.mainline.reports import AnnounceReport, PutReport
     from kademlia_core.mainline.sampling import InfoHashSample
     from kademlia_core.mainline.scrape import ScrapeReport
@@ -308,6 +310,12 @@ class MainlineNode(Node[MainlineCore]):
             is_ipv6=local.is_ipv6,
             keeps_id=self._node_id is not None,
         )
+
+    def _ask_name(self) -> NameQuestion:
+        transaction_id = self._rng.randbytes(8)
+        sender = Key.random(KEY_BITS, self._rng)  # whoever reads it must not learn that it was us
+        query = Query(transaction_id, sender, Ping(), is_read_only=True)
+        return NameQuestion(krpc.encode(query), lambda data: transaction_id in data)
 
     @property
     def _key_bits(self) -> int:
