@@ -87,7 +87,7 @@ def in_loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
             called.add("group_places")
         return claims.group_places(root, paths)
 
-    for module in ("bittorrent.storage.held_places", "bittorrent.aio.session"):
+    for module in ("bittorrent.storage.held_places", "bittorrent.aio.storage.planned_places"):
         monkeypatch.setattr(f"{module}.group_places", group)
     yield called
     assert {"_Listing.add", "FileStorage.prepare", "FileProgress.__init__", "Selection.pieces", "group_places"} <= seen
