@@ -57,9 +57,10 @@ if TYPE_CHECKING:
     from bittorrent.files.names import safe_name
     from bittorrent.identity.torrent_id import TorrentId
     from bittorrent.lifecycle.seed_goal import SeedGoal
+    from bittorrent.metainfo.content import MetainfoLimits
     from bittorrent.metainfo.magnet import Magnet, parse_info_hash
     from bittorrent.metainfo.selection import FileName, Selection
-    from bittorrent.metainfo.torrent import Metainfo, MetainfoLimits
+    from bittorrent.metainfo.torrent import Metainfo
     from bittorrent.origin import ServerUrl
     from bittorrent.peer.config import PeerConfig
     from bittorrent.picker.config import PickerConfig
@@ -229,7 +230,7 @@ _MODULES = {
     "MetadataError": "bittorrent.errors",
     "Metainfo": "bittorrent.metainfo.torrent",
     "MetainfoError": "bittorrent.errors",
-    "MetainfoLimits": "bittorrent.metainfo.torrent",
+    "MetainfoLimits": "bittorrent.metainfo.content",
     "MissingDataError": "bittorrent.errors",
     "NoPeersError": "bittorrent.errors",
     "NotHttpError": "bittorrent.aio.sources.guarded_http",

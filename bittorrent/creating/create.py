@@ -10,7 +10,8 @@ from bittorrent.errors import MetainfoError, StorageError
 from bittorrent.files.names import is_state_folder
 from bittorrent.files.paths import shorten
 from bittorrent.metainfo.announce import parse_nodes, parse_trackers, parse_url
-from bittorrent.metainfo.torrent import DEFAULT_LIMITS, Metainfo
+from bittorrent.metainfo.content import DEFAULT_LIMITS
+from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.geometry import Geometry
 from bittorrent.pieces.hasher import SHA1_SIZE, Sha1Hasher
 from bittorrent.storage.hashing import SourceFile, hash_pieces

@@ -15,7 +15,8 @@ class FileEntry:
     `offset` is where the file begins in the concatenation of all files, which is what pieces are cut from. Padding
     (`is_padding`) only fills a piece up: its bytes are zeros, it is never on disk and not shown, its path says nothing.
     A symbolic link has no bytes; `link_to` is the path of a file or folder of the same torrent. `original` is the path
-    as the torrent has it, where that could not be taken as it is; otherwise empty.
+    as the torrent has it, where that could not be taken as it is; otherwise empty. `pieces_root` is the root over the
+    blocks of a file that is not empty (BEP 52), None in a torrent of version 1 alone.
     """
 
     path: tuple[str, ...]
@@ -26,6 +27,7 @@ class FileEntry:
     is_hidden: bool = False
     link_to: tuple[str, ...] = ()
     original: tuple[bytes, ...] = ()
+    pieces_root: bytes | None = None
 
     @property
     def end(self) -> int:

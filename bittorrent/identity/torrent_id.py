@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from hashlib import sha1
+from hashlib import sha1, sha256
 
+from transfer.wire import bencode
+
+V1_KEYS = frozenset((b"files", b"length", b"pieces"))  # of an info dictionary: a hybrid has them beside its file tree
 SHORT_SIZE = 20  # of a hash in handshakes, in the DHT, and for trackers
 V2_SIZE = 32
 
@@ -32,8 +35,25 @@ class TorrentId:
 
     @classmethod
     def of(cls, info_bytes: bytes) -> TorrentId:
-        """Of an info dictionary, exactly as it came."""
-        return cls(sha1(info_bytes, usedforsecurity=False).digest())
+        """Of an info dictionary, exactly as it came. What is no dictionary has a version 1 hash.
+
+        Cost: a look at each of its keys and values; `of_halves` does without.
+        """
+        try:
+            parts = bencode.spans(info_bytes)
+        except bencode.BencodeError:
+            return cls.of_halves(info_bytes, has_v1=True, has_v2=False)
+        start, end = parts.get(b"meta version", (0, 0))
+        has_v2 = info_bytes[start:end] == b"i2e"
+        return cls.of_halves(info_bytes, has_v1=not has_v2 or not V1_KEYS.isdisjoint(parts), has_v2=has_v2)
+
+    @classmethod
+    def of_halves(cls, info_bytes: bytes, *, has_v1: bool, has_v2: bool) -> TorrentId:
+        """Of an info dictionary that is known to describe its files in one of these ways, or in both."""
+        return cls(
+            sha1(info_bytes, usedforsecurity=False).digest() if has_v1 else None,
+            sha256(info_bytes).digest() if has_v2 else None,
+        )
 
     @property
     def info_hash(self) -> bytes:
@@ -68,6 +88,10 @@ class TorrentId:
         """Whether both are of one torrent: they have a hash in common, and none that differs."""
         pairs = [(ours, theirs) for ours, theirs in ((self.v1, other.v1), (self.v2, other.v2)) if ours and theirs]
         return bool(pairs) and all(ours == theirs for ours, theirs in pairs)
+
+    def names(self, info_bytes: bytes) -> bool:
+        """Whether an info dictionary hashes to everything that is known of the torrent. Cost: that of the hashes."""
+        return self == self.of_halves(info_bytes, has_v1=self.v1 is not None, has_v2=self.v2 is not None)
 
     def __str__(self) -> str:
         return self.info_hash.hex()

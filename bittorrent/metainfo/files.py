@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from bittorrent.errors import MetainfoError
 from bittorrent.files.entry import MAX_TOTAL_BYTES, FileEntry
-from bittorrent.files.names import SYSTEM_RULES, NameRules, clean_name, safe_name, safe_top_name
-from bittorrent.files.path_plan import PathPlan, shorten_path
+from bittorrent.files.names import SYSTEM_RULES, NameRules, clean_name, safe_top_name
+from bittorrent.metainfo.listing import FileListing
 from transfer.wire.bencode import BencodeError
 from transfer.wire.bencode_parts import BencodedList, no_pause
 
@@ -28,8 +27,12 @@ def parse_name(info: dict[bytes, Value], info_hash: bytes, rules: NameRules = SY
     raw = next((info[key] for key in (b"name.utf-8", b"name") if isinstance(info.get(key), bytes)), None)
     if not isinstance(raw, bytes):
         raise MetainfoError("the torrent has no name")
-    name = clean_name(raw, rules) or (info_hash.hex() if raw else "_")
-    return safe_top_name(name, rules), raw
+    return safe_name_of(raw, info_hash, rules), raw
+
+
+def safe_name_of(raw: bytes, info_hash: bytes, rules: NameRules = SYSTEM_RULES) -> str:
+    """A torrent's name, made safe. What nothing is left of is replaced by the info-hash."""
+    return safe_top_name(clean_name(raw, rules) or (info_hash.hex() if raw else "_"), rules)
 
 
 def parse_files(
@@ -58,140 +61,50 @@ def parse_files(
     if b"files" in info and b"length" in info:
         raise MetainfoError("the torrent says both that it is one file and that it is many")
     if b"files" not in info:
-        attributes = _attributes_of(info)
-        original = (raw_name,) if name.encode() != raw_name else ()
-        return (FileEntry((name,), _length_of(info), 0, False, b"x" in attributes, b"h" in attributes, (), original),)
+        only = FileListing(name, raw_name, rules, pause)
+        only.add_only(length_of(info), attributes_of(info))
+        return only.finish()
     if listed is None or not len(listed):
         raise MetainfoError("the list of files is missing or empty")
     if len(listed) > max_files:
         raise MetainfoError(f"the torrent has {len(listed)} files, more than the {max_files} allowed")
-    listing = _Listing(name, raw_name, rules, pause)
+    listing = FileListing(name, raw_name, rules, pause)
     try:
         for items in listed.batches(pause=pause):
             for item in items:
-                listing.add(item)
+                _add(listing, item)
     except BencodeError as error:
         raise MetainfoError(f"a file of the torrent is described by {error.reason}") from None
     return listing.finish()
 
 
-class _Listing:
-    """The files as they are read, one after the other."""
-
-    def __init__(self, name: str, raw_name: bytes, rules: NameRules, pause: Callable[[], None]) -> None:
-        self._pause = pause
-        self._top = name
-        self._raw_top = raw_name
-        self._is_top_changed = name.encode() != raw_name
-        self._rules = rules
-        self._plan = PathPlan(rules)
-        self._entries: list[FileEntry] = []
-        self._links: list[tuple[int, dict[bytes, Value]]] = []
-        self._safe: dict[bytes, str] = {}  # folders come again and again
-        self._offset = 0
-
-    def add(self, item: Value) -> None:
-        if not isinstance(item, dict):
-            raise MetainfoError("the list of files holds something that is not a file")
-        attributes = _attributes_of(item)
-        if b"l" in attributes:  # takes no room, whatever its length says: libtorrent counts it so too
-            self._links.append((len(self._entries), item))
-            self._entries.append(_padding(0, self._offset))
-            return
-        length = _length_of(item)
-        raw = [] if b"p" in attributes else _raw_path_of(item)
-        if b"p" in attributes or raw[-1].startswith(_OLD_PADDING):
-            self._entries.append(_padding(length, self._offset))
-        else:
-            path = self._path(raw)
-            self._plan.add(path)
-            original = self._original(raw, path)
-            executable, hidden = b"x" in attributes, b"h" in attributes
-            self._entries.append(FileEntry(path, length, self._offset, False, executable, hidden, (), original))
-        self._offset += length
-        if self._offset > MAX_TOTAL_BYTES:
-            raise MetainfoError("the files are larger together than a file system can hold")
-
-    def finish(self) -> tuple[FileEntry, ...]:
-        """All of them. Links come last: none takes the place of a file, and each leads to a file or folder."""
-        entries = self._entries
-        if not self._plan.is_clear:
-            for number, entry in enumerate(entries):
-                if not entry.is_padding and (path := self._plan.place(entry.path)) != entry.path:
-                    original = entry.original or tuple(element.encode() for element in entry.path)
-                    entries[number] = replace(entry, path=path, original=original)
-                if not number % FILES_A_PAUSE:
-                    self._pause()
-        if self._links:
-            places: dict[tuple[str, ...], tuple[str, ...]] = {}  # by what the torrent says
-            for number, entry in enumerate(entries):
-                if not entry.is_padding:
-                    places.setdefault(self._path(entry.original[1:]) if entry.original else entry.path, entry.path)
-                if not number % FILES_A_PAUSE:
-                    self._pause()
-            for number, (index, item) in enumerate(self._links):
-                entries[index] = self._link(item, places, entries[index])
-                if not number % FILES_A_PAUSE:
-                    self._pause()
-        return tuple(entries)
-
-    def _link(
-        self, item: dict[bytes, Value], places: dict[tuple[str, ...], tuple[str, ...]], otherwise: FileEntry
-    ) -> FileEntry:
-        try:
-            raw = _raw_path_of(item)
-            target = self._path(_raw_path_of({b"path": item.get(b"symlink path", 0)}))
-        except MetainfoError:
-            return otherwise
-        path = self._path(raw)
-        place = places.get(target) or (target if self._plan.has_folder(target) else None)
-        if place is None or not self._plan.place_new(path):
-            return otherwise
-        places.setdefault(path, path)
-        return FileEntry(path, 0, otherwise.offset, link_to=place, original=self._original(raw, path))
-
-    def _path(self, raw: Sequence[bytes]) -> tuple[str, ...]:
-        safe = self._safe
-        path = [self._top]
-        for element in raw[:-1]:
-            name = safe.get(element)
-            if name is None:
-                name = safe[element] = safe_name(element, self._rules)
-            path.append(name)
-        path.append(safe_name(raw[-1], self._rules))
-        return shorten_path(path)
-
-    def _original(self, raw: Sequence[bytes], path: tuple[str, ...]) -> tuple[bytes, ...]:
-        is_same = len(raw) == len(path) - 1 and all(map(_is_same, raw, path[1:]))
-        return () if is_same and not self._is_top_changed else (self._raw_top, *raw)
+def _add(listing: FileListing, item: Value) -> None:
+    if not isinstance(item, dict):
+        raise MetainfoError("the list of files holds something that is not a file")
+    attributes = attributes_of(item)
+    if b"l" in attributes:  # takes no room, whatever its length says: libtorrent counts it so too
+        listing.add_link(_path_if_any(item, b"path.utf-8", b"path"), link_target_of(item))
+        return
+    length = length_of(item)
+    raw = [] if b"p" in attributes else _raw_path_of(item)
+    if b"p" in attributes or raw[-1].startswith(_OLD_PADDING):
+        listing.add_padding(length)
+    else:
+        listing.add_file(raw, length, attributes)
 
 
-def _padding(length: int, offset: int) -> FileEntry:
-    return FileEntry((".pad", str(length)), length, offset, is_padding=True)
-
-
-def _attributes_of(item: dict[bytes, Value]) -> bytes:
+def attributes_of(item: dict[bytes, Value]) -> bytes:
+    """The letters of BEP 47 that describe a file."""
     attributes = item.get(b"attr")
     return attributes if isinstance(attributes, bytes) else b""
 
 
-def _raw_path_of(item: dict[bytes, Value]) -> list[bytes]:
-    """`path.utf-8` comes first, if it is usable."""
-    listed = [found for key in (b"path.utf-8", b"path") if isinstance(found := item.get(key), list) and found]
-    for elements in listed:
-        path = [element for element in elements if isinstance(element, bytes)]
-        if len(path) == len(elements):
-            return path
-    if listed:
-        raise MetainfoError("a path of the torrent holds something that is not text")
-    raise MetainfoError("a file of the torrent has no path")
+def length_of(item: dict[bytes, Value]) -> int:
+    """The bytes of a file.
 
-
-def _is_same(raw: bytes, name: str) -> bool:
-    return raw == name.encode()
-
-
-def _length_of(item: dict[bytes, Value]) -> int:
+    Raises:
+        MetainfoError: it does not say, or has an impossible number.
+    """
     length = item.get(b"length")
     if not isinstance(length, int):
         raise MetainfoError("a file of the torrent has no length")
@@ -200,5 +113,30 @@ def _length_of(item: dict[bytes, Value]) -> int:
     return length
 
 
+def link_target_of(item: dict[bytes, Value]) -> list[bytes]:
+    """The path that a symbolic link leads to; empty when it has none that is usable."""
+    return _path_if_any(item, b"symlink path")
+
+
+def _raw_path_of(item: dict[bytes, Value]) -> list[bytes]:
+    """`path.utf-8` comes first, if it is usable."""
+    path = _path_if_any(item, b"path.utf-8", b"path")
+    if path:
+        return path
+    if item.get(b"path.utf-8") or item.get(b"path"):
+        raise MetainfoError("a path of the torrent holds something that is not text")
+    raise MetainfoError("a file of the torrent has no path")
+
+
+def _path_if_any(item: dict[bytes, Value], *keys: bytes) -> list[bytes]:
+    """The first of these values that is a path; otherwise an empty one."""
+    for key in keys:
+        elements = item.get(key)
+        if isinstance(elements, list) and elements:
+            path = [element for element in elements if isinstance(element, bytes)]
+            if len(path) == len(elements):
+                return path
+    return []
+
+
 _OLD_PADDING = b"_____padding_file_"  # BitComet's name for padding, before BEP 47 gave it an attribute
-FILES_A_PAUSE = 256

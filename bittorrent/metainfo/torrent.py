@@ -1,22 +1,26 @@
-"""A torrent: what is shared, how it is cut into pieces, and their hashes (BEP 3, 5, 12, 19, 27)."""
+"""A torrent: what is shared, how it is cut into pieces, and their hashes (BEP 3, 5, 12, 19, 27, 52)."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bittorrent.errors import MetainfoError, StorageError
-from bittorrent.files.entry import MAX_FILES, FileEntry
+from bittorrent.files.entry import FileEntry
 from bittorrent.files.names import SYSTEM_RULES, NameRules
 from bittorrent.files.paths import without_unsafe_characters
 from bittorrent.identity.torrent_id import TorrentId
+from bittorrent.merkle.shape import TreeShape
 from bittorrent.metainfo.announce import parse_nodes, parse_trackers, parse_web_seeds
-from bittorrent.metainfo.files import parse_files, parse_name
+from bittorrent.metainfo.content import DEFAULT_LIMITS, UNREAD, MetainfoLimits, read_content
+from bittorrent.metainfo.hashers import hasher_of
+from bittorrent.metainfo.layers import check_layers, lacks_layers, read_layers, trees_of
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.pieces.geometry import Geometry
-from bittorrent.pieces.hasher import SHA1_SIZE, PieceHasher, Sha1Hasher
+from bittorrent.pieces.hasher import PieceHasher, Sha1Hasher
 from transfer.address import Address
 from transfer.plain_file import read_file
 from transfer.wire import bencode
@@ -27,49 +31,35 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MetainfoLimits:
-    """Bounds on a torrent from outside. Beyond the first three it is refused; surplus sources of peers are dropped."""
-
-    size_bytes: int = 32 << 20
-    files: int = MAX_FILES
-    piece_length_bytes: int = 256 << 20
-    trackers: int = 500
-    nodes: int = 200
-    web_seeds: int = 200
-
-    def __post_init__(self) -> None:
-        if min(self.size_bytes, self.files, self.piece_length_bytes) < 1:
-            raise ValueError("size_bytes, files and piece_length_bytes must be positive")
-        if min(self.trackers, self.nodes, self.web_seeds) < 0:
-            raise ValueError("trackers, nodes and web_seeds must not be negative")
-
-
-DEFAULT_LIMITS = MetainfoLimits()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Metainfo:
-    """A checked version 1 torrent; a hybrid one is used through its version 1 side.
+    """A checked torrent, of version 1, of version 2 (BEP 52), or of both: a hybrid one.
 
     `name` and the paths of `files` are fit for the disk; where that is another name than the torrent has, it is in
     `original_name` and `FileEntry.original`. `torrent_id` holds the hashes of `info_bytes`, the info dictionary exactly
     as it came. `files` are in torrent order, padding and symbolic links included (`visible_files` leaves them out).
-    `geometry` says how their bytes are cut into pieces and blocks, `hasher` which pieces are right.
+    `total_bytes` is what all files have together, without padding. `geometry` says how their bytes are cut into pieces
+    and blocks, `hasher` which pieces are right.
+
+    `trees` are the shapes of the trees of version 2 by their roots, one of each file that is not empty; equal files
+    share one. `layers` are the piece layers by the same roots. They do not come with a magnet link: until all are here
+    (`has_layers`) a torrent of version 2 alone cannot be verified, and a hybrid one is by version 1 only.
+
     `trackers` are tiers (BEP 12). `source`, in the info dictionary, is how private trackers tell their torrents apart.
     The text of `comment`, `created_by` and `source` is fit for a terminal: control characters are gone, but for the
     line ends of the comment.
 
-    Always true: at least one byte is shared, and `piece_hashes` holds 20 bytes for each of `piece_count` pieces.
+    Always true: at least one byte is shared; `piece_hashes` holds 20 bytes for each of `piece_count` pieces, or nothing
+    in a torrent of version 2 alone; each of `layers` leads to its root; both halves of a hybrid have the same files.
     """
 
     torrent_id: TorrentId
     info_bytes: bytes
     name: str
     files: tuple[FileEntry, ...]
-    total_bytes: int
     piece_length: int
-    piece_hashes: bytes
+    piece_hashes: bytes = field(repr=False)
     hasher: PieceHasher = field(repr=False, compare=False)
+    layers: Mapping[bytes, bytes] = field(default_factory=dict, repr=False)
     private: bool = False
     trackers: tuple[tuple[str, ...], ...] = ()
     nodes: tuple[Address, ...] = ()
@@ -79,11 +69,15 @@ class Metainfo:
     creation_date: int | None = None
     source: str | None = None
     original_name: bytes | None = None
+    total_bytes: int = field(init=False, compare=False)
     geometry: Geometry = field(init=False, repr=False, compare=False)
+    trees: Mapping[bytes, TreeShape] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        padding = ((entry.offset, entry.length) for entry in self.files if entry.is_padding)
-        object.__setattr__(self, "geometry", Geometry.of(self.total_bytes, self.piece_length, padding=padding))
+        geometry = _geometry_of(self.files, self.piece_length, has_v1=bool(self.piece_hashes))
+        object.__setattr__(self, "geometry", geometry)
+        object.__setattr__(self, "total_bytes", geometry.content_bytes)
+        object.__setattr__(self, "trees", trees_of(self.files, self.piece_length))
 
     @classmethod
     def from_bytes(
@@ -110,19 +104,22 @@ class Metainfo:
         if len(data) > limits.size_bytes:
             raise MetainfoError(f"the torrent has {len(data)} bytes, more than the {limits.size_bytes} allowed")
         try:
-            parts = BencodedParts(data, inside=b"info", apart=b"files", pause=pause)
+            parts = BencodedParts(data, inside=b"info", apart=b"files", unread=UNREAD, pause=pause)
         except bencode.BencodeError as error:
             raise MetainfoError(f"not a torrent: {error}") from None
         if parts.inner is None:
             raise MetainfoError("not a torrent: it has no info dictionary")
         top = parts.values
         creation_date = top.get(b"creation date")
+        span = parts.spans.get(b"piece layers")
         return cls._build(
             data[parts.inner.start : parts.inner.end],
             parts.inner,
+            data,
             limits,
             rules,
             pause,
+            layers=read_layers(data, span) if span is not None else (),
             trackers=parse_trackers(top, limit=limits.trackers),
             nodes=parse_nodes(top, limit=limits.nodes),
             web_seeds=parse_web_seeds(top, limit=limits.web_seeds),
@@ -167,23 +164,24 @@ class Metainfo:
         comment: str | None = None,
         created_by: str | None = None,
         creation_date: int | None = None,
+        layers: Mapping[bytes, bytes] = MappingProxyType({}),
         limits: MetainfoLimits = DEFAULT_LIMITS,
         rules: NameRules = SYSTEM_RULES,
         pause: Callable[[], None] = no_pause,
     ) -> Metainfo:
         """A torrent from its info dictionary alone, as peers send it for a magnet link (BEP 9).
 
-        `rules` and `pause` are as for `from_bytes`. That it is the wanted one is for the caller to check: `info_hash`
-        is computed from `info_bytes`, not compared.
+        `rules` and `pause` are as for `from_bytes`, `layers` as for `with_layers`. That it is the wanted one is for the
+        caller to check: `info_hash` is computed from `info_bytes`, not compared.
 
         Raises:
-            MetainfoError: not exactly one usable info dictionary.
+            MetainfoError: not exactly one usable info dictionary, or a layer that is not of it.
         """
         if len(info_bytes) > limits.size_bytes:
             raise MetainfoError(f"the metadata has {len(info_bytes)} bytes, more than the {limits.size_bytes} allowed")
         info_bytes = bytes(info_bytes)
         try:
-            info = BencodedParts(info_bytes, apart=b"files", pause=pause)
+            info = BencodedParts(info_bytes, apart=b"files", unread=UNREAD, pause=pause)
         except bencode.BencodeError as error:
             raise MetainfoError(f"not the metadata of a torrent: {error}") from None
         if info.end != len(info_bytes):
@@ -191,9 +189,11 @@ class Metainfo:
         return cls._build(
             info_bytes,
             info,
+            info_bytes,
             limits,
             rules,
             pause,
+            layers=layers.items(),
             trackers=tuple(tuple(tier) for tier in trackers if tier),
             nodes=tuple(nodes),
             web_seeds=tuple(web_seeds),
@@ -207,10 +207,12 @@ class Metainfo:
         cls,
         info_bytes: bytes,
         parts: BencodedParts,
+        data: bytes,
         limits: MetainfoLimits,
         rules: NameRules,
         pause: Callable[[], None],
         *,
+        layers: Iterable[tuple[bytes, bytes]],
         trackers: tuple[tuple[str, ...], ...],
         nodes: tuple[Address, ...] = (),
         web_seeds: tuple[str, ...],
@@ -218,40 +220,51 @@ class Metainfo:
         created_by: str | None,
         creation_date: int | None,
     ) -> Metainfo:
-        info = parts.values
-        _check_version(info)
-        torrent_id = TorrentId.of(info_bytes)
-        name, raw_name = parse_name(info, torrent_id.info_hash, rules)
-        piece_length = _parse_piece_length(info, limits)
-        files = parse_files(info, parts.listed, name, raw_name, max_files=limits.files, rules=rules, pause=pause)
-        total_bytes = files[-1].end if files else 0
-        if total_bytes == 0:
-            raise MetainfoError("the torrent contains no data: all its files are empty")
-        piece_hashes = _parse_piece_hashes(info, total_bytes, piece_length)
-        return cls(
-            torrent_id=torrent_id,
+        content = read_content(info_bytes, parts, data, limits=limits, rules=rules, pause=pause)
+        bare = cls(
+            torrent_id=content.torrent_id,
             info_bytes=info_bytes,
-            name=name,
-            original_name=raw_name if raw_name != name.encode() else None,
-            files=files,
-            total_bytes=total_bytes,
-            piece_length=piece_length,
-            piece_hashes=piece_hashes,
-            hasher=Sha1Hasher(piece_hashes),
-            private=info.get(b"private") == 1,
+            name=content.name,
+            original_name=content.raw_name if content.raw_name != content.name.encode() else None,
+            files=content.files,
+            piece_length=content.piece_length,
+            piece_hashes=content.piece_hashes,
+            hasher=Sha1Hasher(content.piece_hashes),
+            private=parts.values.get(b"private") == 1,
             trackers=trackers,
             nodes=nodes,
             web_seeds=web_seeds,
             comment=comment,
             created_by=created_by,
             creation_date=creation_date,
-            source=_text(info, b"source"),
+            source=_text(parts.values, b"source"),
         )
+        return bare._with(layers, pause) if content.torrent_id.v2 is not None else bare
+
+    def with_layers(self, layers: Mapping[bytes, bytes], *, pause: Callable[[], None] = no_pause) -> Metainfo:
+        """The same torrent with piece layers that others sent, beside those that it has; it may lack some still.
+
+        Raises:
+            MetainfoError: one is not of this torrent, or does not lead to its root.
+        """
+        return self._with(layers.items(), pause)
+
+    def _with(self, layers: Iterable[tuple[bytes, bytes]], pause: Callable[[], None]) -> Metainfo:
+        known = {**self.layers, **check_layers(self.trees, layers, pause=pause)}
+        hasher = hasher_of(
+            self.files, self.piece_length, piece_hashes=self.piece_hashes, trees=self.trees, layers=known
+        )
+        return replace(self, layers=known, hasher=hasher)
 
     @property
     def info_hash(self) -> bytes:
         """The 20 bytes that it is known by everywhere."""
         return self.torrent_id.info_hash
+
+    @property
+    def has_layers(self) -> bool:
+        """Whether no piece layer is missing: what there is of version 2 can be verified."""
+        return not lacks_layers(self.trees, self.layers)
 
     @property
     def piece_count(self) -> int:
@@ -266,7 +279,7 @@ class Metainfo:
         """The SHA-1 that the piece must have.
 
         Raises:
-            IndexError: no such piece.
+            IndexError: no such piece, or a torrent of version 2 alone.
         """
         return Sha1Hasher(self.piece_hashes).expected(index)
 
@@ -306,38 +319,17 @@ class Metainfo:
             top[b"url-list"] = self.web_seeds
         encoded = {key: bencode.encode(value) for key, value in top.items()}
         encoded[b"info"] = self.info_bytes
+        if self.trees:
+            encoded[b"piece layers"] = bencode.encode(self.layers)
         return b"d%be" % b"".join(bencode.encode(key) + encoded[key] for key in sorted(encoded))
 
 
-def _check_version(info: dict[bytes, Value]) -> None:
-    """`meta version` decides what the other keys mean, so it is looked at first (BEP 52)."""
-    version = info.get(b"meta version", 1)
-    if version not in (1, 2):
-        raise MetainfoError("not supported: this version of the torrent format")
-    if b"pieces" not in info and (version == 2 or b"file tree" in info):
-        raise MetainfoError("not supported yet: BitTorrent v2 (this torrent has no version 1 part)")
-
-
-def _parse_piece_length(info: dict[bytes, Value], limits: MetainfoLimits) -> int:
-    piece_length = info.get(b"piece length")
-    if not isinstance(piece_length, int) or piece_length < 1:
-        raise MetainfoError("the piece length is missing or not a positive number")
-    if piece_length > limits.piece_length_bytes:
-        raise MetainfoError(f"a piece of {piece_length} bytes is more than the {limits.piece_length_bytes} allowed")
-    return piece_length
-
-
-def _parse_piece_hashes(info: dict[bytes, Value], total_bytes: int, piece_length: int) -> bytes:
-    pieces = info.get(b"pieces")
-    if not isinstance(pieces, bytes):
-        raise MetainfoError("the torrent has no piece hashes")
-    expected = Geometry.of(total_bytes, piece_length).piece_count
-    if len(pieces) != expected * SHA1_SIZE:
-        raise MetainfoError(
-            f"the torrent has {len(pieces)} bytes of piece hashes; {total_bytes} bytes in pieces of {piece_length}"
-            f" need {expected * SHA1_SIZE}"
-        )
-    return pieces
+def _geometry_of(files: Sequence[FileEntry], piece_length: int, *, has_v1: bool) -> Geometry:
+    total = files[-1].end if files else 0
+    padding = ((entry.offset, entry.length) for entry in files if entry.is_padding)
+    if has_v1:
+        return Geometry.of(total, piece_length, padding=padding)
+    return Geometry.of_files(total, piece_length, gaps=padding)
 
 
 def _text(found: dict[bytes, Value], *keys: bytes) -> str | None:

@@ -321,17 +321,17 @@ class PiecePicker:
     @property
     def missing_bytes(self) -> int:
         """The bytes of all pieces that are not HAVE: what a tracker wants to know as `left`."""
-        return self.geometry.total_bytes - self.geometry.size_of(self._pieces.have)
+        return self.geometry.content_bytes - self.geometry.content_of(self._pieces.have)
 
     @property
     def needed_bytes(self) -> int:
         """The bytes of all pieces that are wanted and not HAVE."""
-        return self.geometry.size_of(self._pieces.needed)
+        return self.geometry.content_of(self._pieces.needed)
 
     @property
     def wanted_bytes(self) -> int:
         """The bytes of all pieces that are wanted. Cost: O(pieces), in C."""
-        return self.geometry.size_of(Bitfield.from_flags(self._availability.priorities))
+        return self.geometry.content_of(Bitfield.from_flags(self._availability.priorities))
 
     @property
     def priorities(self) -> bytes:

@@ -3,42 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.sums import PieceSums
 
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
     """The pieces and blocks of `total_bytes` bytes cut every `piece_length` bytes.
 
-    All pieces have `piece_length` bytes except the last, and all blocks of a piece `BLOCK_SIZE` bytes except the
-    last of it. Nothing at all (`total_bytes` 0) has no pieces.
+    Piece `n` begins at `n * piece_length` in every torrent. All pieces have `piece_length` bytes except the last and
+    those in `short_pieces`, and all blocks of a piece `BLOCK_SIZE` bytes except the last of it. Nothing at all
+    (`total_bytes` 0) has no pieces.
 
     `zero_blocks` are blocks of padding, which no peer needs to send: for each piece that has some a set of block
-    numbers as an integer (block `n` is bit `n`), never all of the piece's. `Geometry.of` makes it.
+    numbers as an integer (block `n` is bit `n`), never all of the piece's. `short_pieces` are the sizes of pieces of
+    version 2 that end with their file, though the next one begins where the next piece does (BEP 52): what lies between
+    is in no piece. `padding_bytes` says how many bytes of a piece, short or not, are in no file. `Geometry.of` and
+    `Geometry.of_files` make all three.
     """
 
     total_bytes: int
     piece_length: int
     zero_blocks: Mapping[int, int] = field(default_factory=dict, compare=False)
+    short_pieces: Mapping[int, int] = field(default_factory=dict, hash=False)
+    padding_bytes: InitVar[Mapping[int, int] | None] = None
     piece_count: int = field(init=False)
+    _padding: PieceSums = field(init=False, compare=False, repr=False)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, padding_bytes: Mapping[int, int] | None) -> None:
         if self.total_bytes < 0 or self.piece_length < 1:
             raise ValueError(f"no torrent has {self.total_bytes} bytes in pieces of {self.piece_length}")
-        object.__setattr__(self, "piece_count", -(-self.total_bytes // self.piece_length))
+        piece_count = -(-self.total_bytes // self.piece_length)
+        object.__setattr__(self, "piece_count", piece_count)
+        object.__setattr__(self, "_padding", PieceSums(padding_bytes or {}, piece_count))
 
     @classmethod
     def of(cls, total_bytes: int, piece_length: int, *, padding: Iterable[tuple[int, int]] = ()) -> Geometry:
         """The pieces and blocks of a torrent.
 
         Args:
-            padding: (offset, length) of each range that is padding.
+            padding: (offset, length) of each range that is padding, in order.
         """
-        zeros = zero_blocks_of(padding, total_bytes=total_bytes, piece_length=piece_length)
-        return cls(total_bytes, piece_length, zeros)
+        ranges = list(padding)
+        zeros = zero_blocks_of(ranges, total_bytes=total_bytes, piece_length=piece_length)
+        filled = _bytes_by_piece(ranges, piece_length)
+        return cls(total_bytes, piece_length, zeros, padding_bytes=filled)
+
+    @classmethod
+    def of_files(cls, total_bytes: int, piece_length: int, *, gaps: Iterable[tuple[int, int]] = ()) -> Geometry:
+        """The pieces and blocks of a torrent of version 2 alone, each of whose pieces is of one file.
+
+        Args:
+            gaps: (offset, length) of what lies between the end of a file and the next piece; each is shorter than a
+                piece.
+        """
+        missing = _bytes_by_piece(gaps, piece_length)
+        short = {index: piece_length - length for index, length in missing.items()}
+        return cls(total_bytes, piece_length, short_pieces=short, padding_bytes=missing)
 
     # Places: offsets in the torrent's bytes
 
@@ -65,12 +89,17 @@ class Geometry:
         return range(offset // self.piece_length, -(-(offset + length) // self.piece_length) if length else 0)
 
     def parts_of(self, offset: int, length: int) -> Iterator[Block]:
-        """A range cut at the borders of pieces. These parts may be longer than what peers ask each other for."""
+        """A range cut at the borders of pieces; what is in no piece is left out.
+
+        These parts may be longer than what peers ask each other for.
+        """
         end = offset + length
         while offset < end:
             index, begin = self.place_of(offset)
             size = min(self.piece_length - begin, end - offset)
-            yield Block(index, begin, size)
+            inside = min(size, self.short_pieces.get(index, begin + size) - begin)
+            if inside > 0:
+                yield Block(index, begin, inside)
             offset += size
 
     def runs(self, blocks: Iterable[Block]) -> Iterator[tuple[int, list[int]]]:
@@ -92,17 +121,27 @@ class Geometry:
     # Sizes
 
     def piece_size(self, index: int) -> int:
-        """The bytes of piece `index`: `piece_length`, or what is left for the last one."""
+        """The bytes of piece `index`: `piece_length`, or what is left for the last one and those that end early."""
         self._check(index)
+        if index in self.short_pieces:
+            return self.short_pieces[index]
         if index < self.piece_count - 1:
             return self.piece_length
         return self.total_bytes - index * self.piece_length
 
-    def size_of(self, pieces: Bitfield) -> int:
-        """The bytes of a set of pieces. Cost: O(1)."""
+    def content_of(self, pieces: Bitfield) -> int:
+        """The bytes that files have in a set of pieces: all but padding.
+
+        Cost: O(1) without padding; O(pieces) with it, in C.
+        """
         last = self.piece_count - 1
-        spare = self.piece_length - self.piece_size(last) if last in pieces else 0
-        return pieces.count * self.piece_length - spare
+        spare = self.piece_count * self.piece_length - self.total_bytes if last in pieces else 0
+        return pieces.count * self.piece_length - spare - self._padding.over(pieces)
+
+    @property
+    def content_bytes(self) -> int:
+        """The bytes that all files have together."""
+        return self.total_bytes - self._padding.total
 
     def block_count(self, index: int) -> int:
         """How many blocks piece `index` has."""
@@ -135,17 +174,23 @@ class Geometry:
 
     def contains(self, piece: int, begin: int, length: int) -> bool:
         """Whether these numbers, which a stranger may have sent, lie inside one piece. It need not be a whole block."""
-        return (
-            0 <= piece < self.piece_count
-            and length > 0
-            and begin >= 0
-            and begin + length <= self.total_bytes - piece * self.piece_length
-            and begin + length <= self.piece_length
-        )
+        return 0 <= piece < self.piece_count and length > 0 and begin >= 0 and begin + length <= self.piece_size(piece)
 
     def _check(self, index: int) -> None:
         if not 0 <= index < self.piece_count:
             raise IndexError(f"piece {index} is not one of {self.piece_count}")
+
+
+def _bytes_by_piece(ranges: Iterable[tuple[int, int]], piece_length: int) -> dict[int, int]:
+    """How many bytes of these ranges lie in each piece."""
+    found: dict[int, int] = {}
+    for offset, length in ranges:
+        while length > 0:
+            index, begin = divmod(offset, piece_length)
+            size = min(piece_length - begin, length)
+            found[index] = found.get(index, 0) + size
+            offset, length = offset + size, length - size
+    return found
 
 
 def zero_blocks_of(padding: Iterable[tuple[int, int]], *, total_bytes: int, piece_length: int) -> dict[int, int]:

@@ -210,7 +210,7 @@ class MetadataExchange:
 
     def _complete(self, peer: int, source: _Source, copy: MetadataCopy) -> bytes | None:
         info_bytes = copy.joined()
-        if self._torrent_id.describes(TorrentId.of(info_bytes)):
+        if self._torrent_id.names(info_bytes):
             return info_bytes
         self._copies.pop(self._key(peer, source), None)
         if set(copy.senders.values()) == {peer}:

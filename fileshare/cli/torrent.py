@@ -84,7 +84,7 @@ def verify(
             for index, is_right in verify_pieces(metainfo, storage):
                 if not is_right:
                     bad.append(index)
-                count.show(sum(metainfo.geometry.piece_span(index)), metainfo.total_bytes)
+                count.show(sum(metainfo.geometry.piece_span(index)), metainfo.geometry.total_bytes)
         needs_overwrite = bool(bad) and _needs_overwrite(metainfo, storage, bad)
     finally:
         storage.close()

@@ -30,7 +30,7 @@ def show_metainfo(output: Output, metainfo: Metainfo, *, file: Path | None = Non
         ("name", [metainfo.name]),
         ("", [f"(the torrent calls it {quoted(other_name)})"] if other_name is not None else []),
         ("info-hash", [metainfo.info_hash.hex()]),
-        ("size", [f"{size_text(metainfo.total_bytes - padding)} ({metainfo.total_bytes - padding} bytes)"]),
+        ("size", [f"{size_text(metainfo.total_bytes)} ({metainfo.total_bytes} bytes)"]),
         ("padding", [f"{size_text(padding)} between the files"] if padding else []),
         ("pieces", [f"{metainfo.piece_count} of {size_text(metainfo.piece_length)}"]),
         ("private", ["yes, peers come from trackers only" if metainfo.private else "no"]),

@@ -257,8 +257,8 @@ CREATED = {
     [
         ("base", "c0fda1edafdbdbb96443424e0b3899af7159d10e", 425, ["temp"]),
         ("creation_date", "8811d6939fac5147658001e5c3322b778124f805", 850, ["temp/foo/bar.txt", "temp/foo/var.txt"]),
-        ("pad_file", "fa2d263afecd65b98640ae50d5b11d9d250d9e2a", 2169, ["temp/foo/bar.txt"]),
-        ("pad_file_no_path", "7202e1cd55de0a216a50f5e2d88a69752ef256a9", 2169, ["temp/foo/bar.txt"]),
+        ("pad_file", "fa2d263afecd65b98640ae50d5b11d9d250d9e2a", 45, ["temp/foo/bar.txt"]),
+        ("pad_file_no_path", "7202e1cd55de0a216a50f5e2d88a69752ef256a9", 45, ["temp/foo/bar.txt"]),
         ("single_multi_file", "a385e13b37c5c81d0dc06e7425d352913564771c", 425, ["temp/foo/bar"]),
         ("symlink1", "efba96cd9ba647d0c887434a9162f20f794a141c", 425, ["temp/a/b/bar"]),
         ("symlink_zero_size", "6b5306a50e97214e7f61923f8e8e26c2539691e8", 425, ["temp/a/b/bar"]),

@@ -7,7 +7,7 @@ files. Here the data is scanned in Python, and only short stretches of it are ha
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import TYPE_CHECKING
 
 from transfer.wire.bencode import (
@@ -33,6 +33,7 @@ class BencodedParts:
     Args:
         inside: the key of a dictionary that is taken apart in the same way.
         apart: the key of a list (of the dictionary `inside`, if that is given) that is not decoded at once: `listed`.
+        unread: keys of dictionaries (of both) that are checked but not decoded: `spans` says where they lie.
         limits: the tokens are counted for each value on its own.
         pause: called after every few thousand tokens, and after every short stretch that was decoded. It may let
             others work, or raise to put an end to it.
@@ -42,13 +43,14 @@ class BencodedParts:
             may not have more: what we read is never that large.
         inner: the dictionary `inside`, if there is one; its place in `values` is an empty dictionary.
         listed: the list `apart`, if it is a list; its place in `values` is an empty list.
+        spans: where the dictionaries `unread` begin and end in `data`; their places in `values` are empty dictionaries.
         start, end: where the dictionary lies in `data`.
 
     Raises:
         BencodeError: not a valid dictionary, or a bound is exceeded.
     """
 
-    __slots__ = ("end", "inner", "listed", "start", "values")
+    __slots__ = ("end", "inner", "listed", "spans", "start", "values")
     end: int
 
     def __init__(
@@ -58,6 +60,7 @@ class BencodedParts:
         start: int = 0,
         inside: bytes | None = None,
         apart: bytes | None = None,
+        unread: Collection[bytes] = (),
         limits: BencodeLimits = DEFAULT_LIMITS,
         pause: Callable[[], None] = no_pause,
     ) -> None:
@@ -69,6 +72,7 @@ class BencodedParts:
         self.values: dict[bytes, Value] = {}
         self.inner: BencodedParts | None = None
         self.listed: BencodedList | None = None
+        self.spans: dict[bytes, tuple[int, int]] = {}
         position = start + 1
         while data[position : position + 1] != b"e":
             key_start, (key, position) = position, scan_string(data, position)
@@ -76,7 +80,7 @@ class BencodedParts:
                 raise BencodeError("a dictionary key appears twice", key_start)
             value_start, kind = position, data[position : position + 1]
             if kind == b"d" and key == inside:
-                self.inner = BencodedParts(data, start=position, apart=apart, limits=limits, pause=pause)
+                self.inner = BencodedParts(data, start=position, apart=apart, unread=unread, limits=limits, pause=pause)
                 self.values[key], position = {}, self.inner.end
             elif kind == b"l":
                 listed = BencodedList(data, position, limits=limits, pause=pause)
@@ -87,7 +91,10 @@ class BencodedParts:
                     self.values[key] = [item for batch in listed.batches(pause=pause) for item in batch]
             else:
                 position = scan(data, position, limits, pause=pause)
-                if kind == b"d" and position - value_start > MAX_VALUE_BYTES:
+                if kind == b"d" and key in unread:
+                    self.spans[key] = value_start, position
+                    self.values[key] = {}
+                elif kind == b"d" and position - value_start > MAX_VALUE_BYTES:
                     self.values[key] = {}
                 else:
                     self.values[key] = decode_scanned(data[value_start:position])

@@ -18,7 +18,7 @@ from bittorrent.aio.sources.web_seeds import WebSeeds
 from bittorrent.aio.torrent_parts import SessionParts
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.dialling.targets import NamedBy
-from bittorrent.errors import NoPeersError
+from bittorrent.errors import MetainfoError, NoPeersError
 from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
@@ -223,4 +223,7 @@ def parse_metadata(source: Metainfo | Magnet, info_bytes: bytes, pause: Callable
     Raises:
         MetainfoError: the metadata is of no use.
     """
-    return Metainfo.from_info(info_bytes, trackers=tiers_of(source), web_seeds=source.web_seeds, pause=pause)
+    found = Metainfo.from_info(info_bytes, trackers=tiers_of(source), web_seeds=source.web_seeds, pause=pause)
+    if not source.torrent_id.describes(found.torrent_id):  # the hash is right, but of the other version
+        raise MetainfoError("the link has a hash of the other version than the torrent is of")
+    return found

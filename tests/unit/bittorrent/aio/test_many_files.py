@@ -20,7 +20,7 @@ from bittorrent.aio.storage.disk import DiskJobs
 from bittorrent.errors import JobInterruptedError
 from bittorrent.files.entry import FileEntry
 from bittorrent.metainfo.file_progress import FileProgress
-from bittorrent.metainfo.files import _Listing
+from bittorrent.metainfo.listing import FileListing
 from bittorrent.metainfo.selection import Selection
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.geometry import Geometry
@@ -71,7 +71,7 @@ def in_loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
         monkeypatch.setattr(owner, name, watched)
 
     for owner, names in {
-        _Listing: ("add", "finish"),
+        FileListing: ("add_file", "finish"),
         FileStorage: ("__init__", "prepare", "select", "stamps", "changes", "delete"),
         FileProgress: ("__init__",),
         Selection: ("numbers_of", "only", "set_files", "pieces"),
@@ -90,7 +90,13 @@ def in_loop(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[str]]:
     for module in ("bittorrent.storage.held_places", "bittorrent.aio.storage.planned_places"):
         monkeypatch.setattr(f"{module}.group_places", group)
     yield called
-    assert {"_Listing.add", "FileStorage.prepare", "FileProgress.__init__", "Selection.pieces", "group_places"} <= seen
+    assert {
+        "FileListing.add_file",
+        "FileStorage.prepare",
+        "FileProgress.__init__",
+        "Selection.pieces",
+        "group_places",
+    } <= seen
 
 
 @pytest.mark.parametrize("by_magnet", [True, False])

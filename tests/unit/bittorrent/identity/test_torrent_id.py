@@ -32,8 +32,30 @@ def test_a_hybrid_has_three_names_and_is_kept_under_the_first() -> None:
     assert known.aliases == (V1, V2[:20], V2)
 
 
-def test_the_hash_of_an_info_dictionary() -> None:
-    assert TorrentId.of(b"de") == TorrentId(hashlib.sha1(b"de").digest())
+@pytest.mark.parametrize(
+    ("info_bytes", "has_v1", "has_v2"),
+    [
+        (b"de", True, False),
+        (b"not bencoded", True, False),
+        (b"", True, False),
+        (b"d12:meta versioni1e6:pieces0:e", True, False),
+        (b"d12:meta versioni2ee", False, True),
+        (b"d9:file treede12:meta versioni2e4:name1:ne", False, True),
+        (b"d12:meta versioni2e6:pieces0:e", True, True),
+        (b"d6:lengthi1e12:meta versioni2ee", True, True),
+        (b"d5:filesle12:meta versioni2ee", True, True),
+        (b"d12:meta version1:2e", True, False),
+    ],
+)
+def test_the_hashes_of_an_info_dictionary(info_bytes: bytes, has_v1: bool, has_v2: bool) -> None:
+    v1, v2 = hashlib.sha1(info_bytes).digest(), hashlib.sha256(info_bytes).digest()
+    known = TorrentId.of(info_bytes)
+    assert known == TorrentId(v1 if has_v1 else None, v2 if has_v2 else None)
+    assert known.names(info_bytes)
+    assert TorrentId(v1).names(info_bytes)
+    assert TorrentId(v1, v2).names(info_bytes)
+    assert not known.names(info_bytes + b"e")
+    assert not TorrentId(v1, bytes(32)).names(info_bytes)
 
 
 @pytest.mark.parametrize(("v1", "v2"), [(None, None), (b"short", None), (None, bytes(20)), (bytes(20), bytes(31))])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import BLOCK_SIZE, Block
 from bittorrent.pieces.geometry import Geometry, zero_blocks_of
 
@@ -134,3 +137,92 @@ def test_blocks_that_follow_each_other_are_one_run() -> None:
     blocks = [Block(0, 16, 16), Block(1, 0, 16), Block(1, 16, 8), Block(1, 24, 4), Block(3, 0, 4), Block(2, 0, 1)]
     assert list(geometry.runs(blocks)) == [(16, [16, 16, 8, 4]), (96, [4]), (64, [1])]
     assert list(geometry.runs([])) == []
+
+
+@given(
+    st.lists(st.integers(0, 90_000), min_size=1, max_size=8),
+    st.sampled_from([BLOCK_SIZE, 2 * BLOCK_SIZE, 4 * BLOCK_SIZE]),
+    st.data(),
+)
+def test_pieces_that_end_with_files_agree_with_a_list_of_files(
+    lengths: list[int], piece_length: int, data: st.DataObject
+) -> None:
+    """The slow model: the files one after the other, each from a piece on."""
+    gaps, pieces, end = [], [], 0
+    for length in lengths:
+        start = -(-end // piece_length) * piece_length
+        if start > end:
+            gaps.append((end, start - end))
+        pieces += [min(piece_length, length - at) for at in range(0, length, piece_length)]
+        end = start + length
+    geometry = Geometry.of_files(end, piece_length, gaps=gaps)
+    assert geometry.piece_count == len(pieces)
+    assert [geometry.piece_size(index) for index in range(len(pieces))] == pieces
+    assert geometry.content_bytes == sum(lengths)
+    chosen = data.draw(st.sets(st.integers(0, len(pieces) - 1))) if pieces else set()
+    assert geometry.content_of(Bitfield(len(pieces), chosen)) == sum(pieces[index] for index in chosen)
+    for index, size in enumerate(pieces):
+        assert geometry.piece_span(index) == (index * piece_length, size)
+        assert sum(block.length for block in geometry.blocks(index)) == size
+        assert geometry.needed_blocks(index) == (1 << len(geometry.blocks(index))) - 1
+        assert geometry.contains(index, 0, size)
+        assert not geometry.contains(index, 1, size)
+    offset = data.draw(st.integers(0, end))
+    length = data.draw(st.integers(0, end - offset))
+    covered = {
+        (index, at)
+        for index, size in enumerate(pieces)
+        for at in range(0, size, 1000)
+        if offset <= index * piece_length + at < offset + length
+    }
+    parts = list(geometry.parts_of(offset, length))
+    assert covered == {
+        (part.piece, at)
+        for part in parts
+        for at in range(-(-part.begin // 1000) * 1000, part.begin + part.length, 1000)
+    }
+    assert all(geometry.contains(*part) for part in parts)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 5 * BLOCK_SIZE), st.booleans()), min_size=1, max_size=8),
+    st.sampled_from([BLOCK_SIZE, 2 * BLOCK_SIZE, 3 * BLOCK_SIZE + 5]),
+    st.data(),
+)
+def test_padding_is_no_content(sizes: list[tuple[int, bool]], piece_length: int, data: st.DataObject) -> None:
+    padding, total = [], 0
+    for size, is_padding in sizes:
+        if is_padding:
+            padding.append((total, size))
+        total += size
+    geometry = Geometry.of(total, piece_length, padding=padding)
+    chosen = data.draw(st.sets(st.integers(0, geometry.piece_count - 1))) if total else set()
+    spans = [geometry.piece_span(index) for index in chosen]
+    filled = sum(
+        max(0, min(begin + size, offset + length) - max(begin, offset))
+        for begin, size in spans
+        for offset, length in padding
+    )
+    assert geometry.content_of(Bitfield(geometry.piece_count, chosen)) == sum(size for _, size in spans) - filled
+    assert geometry.content_bytes == sum(size for size, is_padding in sizes if not is_padding)
+
+
+def test_counting_the_content_of_many_files_is_cheap() -> None:
+    """A step for each byte of a set of pieces, and each bit of a size, in C: not one for each file."""
+    count = 100_000
+    gaps = [(index * BLOCK_SIZE + index % 16000 + 1, BLOCK_SIZE - index % 16000 - 1) for index in range(count)]
+    geometry = Geometry.of_files(gaps[-1][0], BLOCK_SIZE, gaps=gaps[:-1])
+    every_third = Bitfield(count, range(0, count, 3))
+    assert geometry.content_of(every_third) == sum(index % 16000 + 1 for index in range(0, count, 3))
+    calls = 0
+
+    def count_calls(frame: object, event: str, arg: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    sys.setprofile(count_calls)
+    try:
+        geometry.content_of(every_third)
+    finally:
+        sys.setprofile(None)
+    assert calls < 500

@@ -11,8 +11,9 @@ import pytest
 from aiohttp import web
 
 from bittorrent.creating.create import create_metainfo
+from bittorrent.metainfo.content import MetainfoLimits
 from bittorrent.metainfo.magnet import Magnet
-from bittorrent.metainfo.torrent import Metainfo, MetainfoLimits
+from bittorrent.metainfo.torrent import Metainfo
 from fileshare.service.errors import ServiceError
 from fileshare.service.fetch import fetch_all, fetch_torrent
 
