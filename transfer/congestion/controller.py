@@ -91,8 +91,11 @@ class Loss:
 
     @property
     def flight(self) -> int:
-        """What was on its way: what has just been delivered beyond the hole is part of it (RFC 5681, FlightSize)."""
-        return max(self.prior_in_flight, self.in_flight + self.lost_bytes)
+        """What was too much: on its way when the loss was found, what was just delivered beyond the hole included
+        (RFC 5681, FlightSize), or when the lost packet was sent. At the end of what there is to be sent the former says
+        little; RFC 9438 (section 4.6) takes the window where it grows only if it is used.
+        """
+        return max(self.prior_in_flight, self.in_flight + self.lost_bytes, self.sent_in_flight)
 
 
 class CongestionController(Protocol):
