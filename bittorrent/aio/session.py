@@ -23,7 +23,7 @@ from bittorrent.aio.sources.tracker import TrackerClient, TrackerConfig
 from bittorrent.aio.storage.disk import DiskJobs
 from bittorrent.aio.storage.planned_places import PlannedPlaces
 from bittorrent.aio.torrent import Torrent
-from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
+from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions, replaceable
 from bittorrent.config import LIMIT_ADVICE, SessionConfig
 from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.paths import TCP, UTP
@@ -220,7 +220,7 @@ class Session:
         web_seeds: Iterable[str] = (),
         download_dir: str | os.PathLike[str] | None = None,
         seed_only: bool = False,
-        overwrite: bool = False,
+        overwrite: bool | Iterable[str | os.PathLike[str]] = False,
         super_seed: bool = False,
         select: Iterable[FileName] = (),
         sequential: bool = False,
@@ -236,7 +236,7 @@ class Session:
             seed_only: nothing is written; the torrent stops with StorageError unless everything is there.
             overwrite: files that others put where those of the torrent belong are replaced. Without it they stop
                 the torrent with StorageError: what was not begun by an earlier run, and has no right piece, is never
-                written to.
+                written to. Paths instead of True: only what is there is replaced.
             super_seed: for the first and only seed: each piece is sent once before any is sent twice (BEP 16). Without
                 effect unless everything is there.
             select: the files that are wanted, as for `Torrent.select`. Nothing at all means what was wanted the last
@@ -275,7 +275,7 @@ class Session:
                 download_dir=directory,
                 state_dir=self._state_dir,
                 seed_only=seed_only,
-                overwrite=overwrite,
+                overwrite=replaceable(overwrite),
                 super_seed=super_seed,
                 web_seeds=tuple(web_seeds),
                 select=wanted,

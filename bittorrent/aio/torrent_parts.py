@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ class TorrentOptions:
         download_dir: where its files are.
         state_dir: where its state is kept for good.
         seed_only: never write; stop with StorageError unless every piece is on disk already.
-        overwrite: replace files of others that are in the way.
+        overwrite: replace files of others that are in the way: all, or those at these absolute paths.
         super_seed: send each piece once before any twice (BEP 16).
         web_seeds: URLs besides those that the source names.
         select: the files that are wanted; nothing at all means what was wanted before, or else everything.
@@ -47,7 +48,7 @@ class TorrentOptions:
     download_dir: Path
     state_dir: Path | None = None
     seed_only: bool = False
-    overwrite: bool = False
+    overwrite: bool | frozenset[Path] = False
     super_seed: bool = False
     web_seeds: tuple[str, ...] = ()
     select: tuple[FileName, ...] = ()
@@ -91,3 +92,10 @@ class SessionParts:
     registry: TorrentRegistry[Any]
     calls: PrivateCalls
     config: SessionConfig
+
+
+def replaceable(overwrite: bool | Iterable[str | os.PathLike[str]]) -> bool | frozenset[Path]:
+    """`TorrentOptions.overwrite` as users give it: the paths need not be absolute."""
+    if isinstance(overwrite, bool):
+        return overwrite
+    return frozenset(Path(os.path.abspath(path)) for path in overwrite)

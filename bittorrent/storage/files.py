@@ -280,12 +280,13 @@ class FileStorage:
         self._left, self._compared = frozenset(alone), frozenset(compared)
         self._held.clear()
 
-    def cut(self) -> None:
+    def cut(self, numbers: Collection[int]) -> None:
         self._check_writable()
+        entries = self._places.files
         self._places.cut(
             number
-            for number, entry in enumerate(self._places.files)
-            if self._wanted[number] and not entry.is_padding and not entry.link_to
+            for number in numbers
+            if self._wanted[number] and not entries[number].is_padding and not entries[number].link_to
         )
 
     def look_again(self, numbers: Collection[int]) -> None:

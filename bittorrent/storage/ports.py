@@ -209,8 +209,8 @@ class Watched(Protocol):
         """
         ...
 
-    def cut(self) -> None:
-        """Shortens wanted files that are longer than in the torrent.
+    def cut(self, numbers: Collection[int]) -> None:
+        """Shortens those of these files that are wanted and longer than in the torrent.
 
         Raises:
             StorageError: the system refused.

@@ -31,7 +31,7 @@ class Content:
         download_dir: where.
         state_dir: where the state is kept for good; without it only while a download is unfinished, beside the files.
         seed_only: nothing is ever written, except to `state_dir`.
-        overwrite: files that belong to others are replaced.
+        overwrite: files that belong to others are replaced: True for all, or the absolute paths of some.
         open_storage: makes the storage.
         claims: which torrent of the session uses which place, by info-hash; to be released afterwards.
         jobs: run what blocks.
@@ -45,7 +45,7 @@ class Content:
         download_dir: Path,
         state_dir: Path | None,
         seed_only: bool,
-        overwrite: bool,
+        overwrite: bool | frozenset[Path],
         open_storage: OpenStorage,
         claims: PathClaims,
         jobs: DiskJobs,
@@ -86,7 +86,9 @@ class Content:
         self._first_places = self._places.group(self._files.paths, download_dir) if self._files is not None else {}
         self.disk = Disk(torrent, self._storage, jobs)
         watched = self._storage if isinstance(self._storage, Watched) else None
-        self._watch = FileWatch(torrent, watched, self.disk, jobs, overwrite=overwrite) if watched is not None else None
+        self._watch = (
+            FileWatch(torrent, watched, self.disk, jobs, may_replace=self._may_replace) if watched is not None else None
+        )
         self._kept = KeptState(
             torrent,
             self._files,
@@ -159,8 +161,7 @@ class Content:
             numbers = ()
         verdict = await watch.judge(have, numbers)
         in_the_way = [number for number in verdict.foreign if self._is_wanted(number)]
-        if in_the_way and not self._overwrite:
-            raise self._foreign_error(in_the_way)
+        self._refuse(in_the_way)
         if watch.decide(numbers, verdict, taken=in_the_way):
             await self.select(self.priorities)
 
@@ -229,8 +230,7 @@ class Content:
             return
         wanted = [priority > 0 for priority in priorities]
         in_the_way = [number for number in sorted(watch.left) if wanted[number]] if watch is not None else []
-        if in_the_way and not self._overwrite:
-            raise self._foreign_error(in_the_way)
+        self._refuse(in_the_way)
         newly = [number for number, is_wanted in enumerate(wanted) if is_wanted and not self._is_wanted(number)]
         if newly and self._found is not None and watch is not None and (foreign := await watch.meet(newly)):
             raise self._foreign_error(foreign)
@@ -335,6 +335,18 @@ class Content:
                 store.save_state(state)
 
         self.disk.before_writing = note
+
+    def _may_replace(self, number: int) -> bool:
+        if isinstance(self._overwrite, bool) or self._files is None:
+            return self._overwrite is True
+        path = os.path.abspath(self.download_dir.joinpath(*self._files.paths[number]))
+        return Path(path) in self._overwrite
+
+    def _refuse(self, numbers: Sequence[int]) -> None:
+        """Raises StorageError if one of these files, which belong to others, may not be replaced."""
+        refused = [number for number in numbers if not self._may_replace(number)]
+        if refused:
+            raise self._foreign_error(refused)
 
     def _is_wanted(self, number: int) -> bool:
         return not self.priorities or self.priorities[number] > 0

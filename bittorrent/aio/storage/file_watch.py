@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from bittorrent.aio.storage.disk import Disk, DiskJobs
 from bittorrent.files.file_set import FileSet
@@ -19,25 +19,28 @@ class FileWatch:
     Args:
         watched: the storage.
         disk: runs what it does.
-        overwrite: files that belong to others are replaced.
+        may_replace: whether the file of this number may be replaced where it belongs to others.
 
     Attributes:
         left: the numbers of the files that belong to others.
         compared: the numbers of those that may do so: what is to be written there has to be there already.
     """
 
-    def __init__(self, torrent: FileSet, watched: Watched, disk: Disk, jobs: DiskJobs, *, overwrite: bool) -> None:
+    def __init__(
+        self, torrent: FileSet, watched: Watched, disk: Disk, jobs: DiskJobs, *, may_replace: Callable[[int], bool]
+    ) -> None:
         self.left: frozenset[int] = frozenset()
         self.compared: frozenset[int] = frozenset()
         self._torrent = torrent
         self._watched = watched
         self._disk = disk
         self._jobs = jobs
-        self._overwrite = overwrite
+        self._may_replace = may_replace
 
     async def cut(self) -> None:
-        """Shortens wanted files that are longer than in the torrent."""
-        await self._disk.run(self._watched.cut)
+        """Shortens wanted files that may be replaced and are longer than in the torrent."""
+        numbers = [number for number in range(len(self._torrent.files)) if self._may_replace(number)]
+        await self._disk.run(lambda: self._watched.cut(numbers))
 
     async def changes(self) -> list[FileChange]:
         """What others did to the files."""
@@ -73,7 +76,8 @@ class FileWatch:
         """
         before = self.left
         self.left = (before - {*numbers}) | ({*verdict.foreign} - {*taken})
-        self.compared = (self.compared - {*numbers}) | {*(() if self._overwrite else verdict.unclear)}
+        kept = {number for number in verdict.unclear if not self._may_replace(number)}
+        self.compared = (self.compared - {*numbers}) | kept
         self._watched.leave(self.left, self.compared)
         return self.left != before
 
@@ -99,8 +103,8 @@ class FileWatch:
         pieces = {index for entry in entries for index in geometry.pieces_of(entry.offset, entry.length)}
         right = await self._disk.verify(sorted(pieces))
         found = await self._disk.run(lambda: self._watched.holding(new))
-        foreign = judge_files(self._torrent, right, found).foreign
-        if not self._overwrite:
-            self.left |= {*foreign}
+        verdict = judge_files(self._torrent, right, found)
+        foreign = tuple(number for number in verdict.foreign if not self._may_replace(number))
+        self.left |= {*foreign}
         self._watched.leave(self.left, self.compared)
-        return () if self._overwrite else foreign
+        return foreign

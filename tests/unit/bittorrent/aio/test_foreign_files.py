@@ -94,6 +94,20 @@ async def test_the_file_of_an_earlier_torrent(tmp_path: Path, single: Metainfo) 
     assert content(tmp_path / "leech") == content(tmp_path / "other")
 
 
+@pytest.mark.parametrize("size", [10, 60_000, 200_000])
+async def test_only_the_files_that_are_named_are_replaced(tmp_path: Path, folder: Metainfo, size: int) -> None:
+    files = tmp_path / "leech" / "files"
+    old, mine = put(files / "a.bin", b"o" * size), put(files / "sub" / "b.bin", b"m" * size)
+    async with session_pair(tmp_path, folder) as (seed, leech):
+        error = await attempt(await leech.add(folder, peers=[seed.address], overwrite=[old]))
+        assert error is not None
+        assert error.path == str(mine)
+        assert mine.read_bytes() == b"m" * size
+        relative = os.path.relpath(mine)
+        assert await attempt(await leech.add(folder, peers=[seed.address], overwrite=[old, relative])) is None
+    assert content(tmp_path / "leech") == content(tmp_path / "seed")
+
+
 @pytest.mark.parametrize("is_magnet", [False, True])
 async def test_a_file_with_a_right_piece_is_continued(tmp_path: Path, single: Metainfo, is_magnet: bool) -> None:
     """Other programs fetched it, or the state is lost."""
