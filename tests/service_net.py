@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -18,7 +18,7 @@ from transfer.address import Address
 from transfer.simulation import Link, Report, Simulation, run
 
 US, FRIEND = "10.0.0.1", "10.0.0.2"
-PORT = 6881
+PORT, DHT_PORT = 6881, 6882
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +26,7 @@ class SimulatedNetwork(NetworkOptions):
     """The options of a service on one host; no socket of the machine is tried first, as `NetworkOptions` does."""
 
     host: str = US
+    entrances: tuple[Address, ...] | None = None  # of the DHT; None: no node, empty: the first one
     open_storage: OpenStorage = FileStorage
 
     @asynccontextmanager
@@ -41,9 +42,14 @@ class SimulatedNetwork(NetworkOptions):
             open_storage=self.open_storage,
             state_dir=state_dir,
         )
-        async with session:
+        async with AsyncExitStack() as stack:
+            node = None
+            if self.entrances is not None:
+                made = MainlineNode(host=self.host, port=DHT_PORT, bootstrap=self.entrances, rng=Random(self.host))
+                node = await stack.enter_async_context(made)
+            await stack.enter_async_context(session)
             session.set_rate_limits(self.limits, counts_local=True)
-            yield session, None
+            yield session, node
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ class Downloads:
     Args:
         labels: torrent files, their URLs, magnet links and info-hashes, as they were typed.
         network: how others are reached.
+        follow: newer versions of torrents that change take the place of older ones, until interrupted.
         goal: how long to share what is complete; None not to.
     """
 
@@ -43,6 +44,7 @@ class Downloads:
         select: tuple[FileName, ...],
         sequential: bool,
         overwrite: bool,
+        follow: bool,
         web_seeds: tuple[str, ...],
         goal: SeedGoal | None,
         config: SessionConfig,
@@ -52,7 +54,12 @@ class Downloads:
         self._directory = directory
         self._network = network
         self._options = JobOptions(
-            goal=goal, web_seeds=web_seeds, select=select, sequential=sequential, overwrite=overwrite
+            goal=goal,
+            web_seeds=web_seeds,
+            select=select,
+            sequential=sequential,
+            overwrite=overwrite,
+            follow=follow,
         )
         self._several = len(labels) > 1
         self._said_seeding = False
@@ -81,10 +88,11 @@ class Downloads:
         jobs = self.service.jobs
         if self._options.goal is not None:
             report_close(self._output, jobs, several=self._several)
-        unfinished = [job for job in jobs if not job.is_complete and job.error is None]
+        torrents = [job for job in jobs if not job.is_lookup]
+        unfinished = [job for job in torrents if not job.is_complete and job.error is None]
         for job in unfinished:
             report_stop(self._output, job)
-        if unfinished or not jobs:
+        if unfinished or not torrents:
             raise InterruptedByUserError(self._explain_interruption(jobs))
 
     async def show(self, event: ServiceEvent) -> None:

@@ -68,6 +68,14 @@ def get(
         bool, typer.Option("--sequential", help="From the first piece to the last, instead of the rarest first.")
     ] = False,
     overwrite: OverwriteOption = False,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow",
+            help="Of a link to a torrent that changes (xs=urn:btpk:…), fetch each newer version as well, until"
+            " interrupted.",
+        ),
+    ] = False,
     seed: Annotated[bool, typer.Option("--seed", help="Go on sharing when complete, until interrupted.")] = False,
     ratio: RatioOption = None,
     seed_time: SeedTimeOption = None,
@@ -136,6 +144,7 @@ def get(
         select=parse_selection(select),
         sequential=sequential,
         overwrite=overwrite,
+        follow=follow,
         web_seeds=tuple(web_seed or ()),
         goal=goal if seed or goal != SeedGoal() else None,
         config=SessionConfig(no_peers_timeout_s=None if wait else give_up_after_s),

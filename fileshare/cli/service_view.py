@@ -28,6 +28,8 @@ from fileshare.service.events import (
     TorrentSlowed,
     TorrentsMoved,
     TorrentWarned,
+    VersionFound,
+    VersionUnusable,
 )
 from fileshare.text import one_line, printable
 from transfer import TransferError
@@ -85,6 +87,13 @@ class ServiceView:
             case TorrentWarned():
                 output.complain(one_line(f"{event.name}: the tracker {event.tracker} warns: {event.message}"))
                 output.event("warning", info_hash=event.info_hash, tracker=event.tracker, message=event.message)
+            case VersionFound():
+                output.say(f"version {event.number} of {one_line(event.label)} is {event.info_hash.hex()}")
+                output.event("version", source=event.label, number=event.number, info_hash=event.info_hash)
+            case VersionUnusable(error=unusable):
+                text = one_line(f"version {event.number} of {event.label} is of no use: {unusable}")
+                output.complain(text)
+                output.event("warning", tracker=None, message=text)
             case ConnectionsRefused(summary=summary):
                 report_refusals(output, summary)
             case FolderEmpty(directory=directory):

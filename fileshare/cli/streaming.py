@@ -17,6 +17,7 @@ from fileshare.cli.transfers import unfinished_text
 from fileshare.cli.units import size_text
 from fileshare.service import JobOptions, NetworkOptions, Service
 from fileshare.service.events import FetchStarted, ServiceEvent
+from kademlia_core import PointerLink
 from transfer import Address
 
 
@@ -89,6 +90,8 @@ class Streaming:
         sources = await service.resolve([self._label])
         check_jobs(service.jobs, several=False)
         source = replace(sources[0], label=self._label)
+        if isinstance(source.torrent, PointerLink):
+            raise CommandError("this link is to a torrent that changes; `kad dht get LINK` says which it is now")
         await service.open(uses_dht=not source.is_private)
         await wait_started()
         added = await service.add(source, options=self._options)

@@ -19,6 +19,7 @@ from fileshare.cli.units import count_text, ranges_text
 from fileshare.cli.views import ByteCount
 from fileshare.service.fetch import fetch_torrent
 from fileshare.service.sources import is_url, kept_torrent, read_source
+from kademlia_core import PointerLink
 
 app = typer.Typer(no_args_is_help=True, help="Make, show and verify torrents.", rich_markup_mode=None)
 app.command("create", short_help="Make a torrent of a file or folder.", epilog=torrent_create.EXAMPLE)(
@@ -116,7 +117,10 @@ def verify(
 
 
 def _read(source: str) -> Metainfo | Magnet:
-    return run(fetch_torrent(source)) if is_url(source) else read_source(source)
+    found = run(fetch_torrent(source)) if is_url(source) else read_source(source)
+    if isinstance(found, PointerLink):
+        raise CommandError("this link is to a torrent that changes; `kad dht get LINK` says which it is now")
+    return found
 
 
 def _needs_overwrite(metainfo: Metainfo, storage: FileStorage, bad: list[int]) -> bool:

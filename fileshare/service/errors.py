@@ -44,6 +44,22 @@ class SharingEndedError(ServiceError):
         self.reason = reason
 
 
+class NoDhtError(ServiceError):
+    """A link names a torrent that changes, and there is no DHT to ask which one it is now."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} names a torrent that changes: only the DHT knows which it is, and that is off")
+
+
+class NoVersionError(ServiceError):
+    """A link names a torrent that changes, and no node of the DHT has a version of it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"no version of {name} is in the DHT now: its owner, or anybody who follows it, has to be online"
+        )
+
+
 class UnknownTorrentError(ServiceError, LookupError):
     """A command is about a torrent that the service does not have."""
 

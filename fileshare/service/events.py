@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from bittorrent import EventsLost, IpFilter
 from fileshare.service.snapshots import JobSnapshot
-from kademlia_core import BootstrapError
+from kademlia_core import BootstrapError, PointerError
 from transfer import Address, RefusalSummary
 
 
@@ -62,6 +62,24 @@ class TorrentsMoved:
     """All torrents of this moment, with `stats` and `explanation`; told now and then as long as there are any."""
 
     jobs: tuple[JobSnapshot, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionFound:
+    """A torrent that changes has a newer version, which begins now: the one with this info-hash (BEP 46)."""
+
+    label: str
+    number: int
+    info_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionUnusable:
+    """The newest version of a torrent that changes points to no torrent; the one before stays."""
+
+    label: str
+    number: int
+    error: PointerError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +175,8 @@ ServiceEvent: TypeAlias = (
     | TorrentPaused
     | TorrentResumed
     | TorrentWarned
+    | VersionFound
+    | VersionUnusable
     | ConnectionsRefused
     | FolderEmpty
     | FolderUnreadable

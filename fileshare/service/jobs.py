@@ -32,6 +32,7 @@ class EndReason(Enum):
 
     GOAL = "goal"  # as much was given as was wished
     REMOVED = "removed"
+    REPLACED = "replaced"  # by a newer version
     CLOSED = "closed"  # the service closed
 
 

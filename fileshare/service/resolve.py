@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bittorrent import Magnet, Metainfo
+from fileshare.service.errors import NotKeptError
 from fileshare.service.fetch import fetch_all
 from fileshare.service.sources import is_url, kept_torrent, parse_link, read_source
 from fileshare.text import one_line
+from kademlia_core import PointerLink
 from transfer import TransferError
 
 
@@ -19,15 +21,21 @@ class Source:
     """A torrent that can be started.
 
     Attributes:
+        torrent: or a link to one that changes, whose newest version is meant (BEP 46).
         label: what it is called in messages: what was typed, but for links, which are too long.
         directory: where the content is; None: where the service puts it.
         is_private: peers come from its trackers only (BEP 27), as far as that is known.
     """
 
     label: str
-    torrent: Metainfo | Magnet
+    torrent: Metainfo | Magnet | PointerLink
     directory: Path | None = None
     is_private: bool = False
+
+    @property
+    def key(self) -> bytes:
+        """Equal for two sources of the same torrent."""
+        return bytes(self.torrent.target) if isinstance(self.torrent, PointerLink) else self.torrent.info_hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +80,20 @@ async def resolve(
 
 async def _read(label: str, on_disk: OnDisk | None) -> Source:
     link = parse_link(label)
-    found: Metainfo | Magnet = link if link is not None else await asyncio.to_thread(read_source, label)
+    found: Metainfo | Magnet | PointerLink = link if link is not None else await asyncio.to_thread(read_source, label)
     return await asyncio.to_thread(_source, label, found, on_disk)
 
 
-def _source(label: str, torrent: Metainfo | Magnet, on_disk: OnDisk | None) -> Source:
+def _source(label: str, torrent: Metainfo | Magnet | PointerLink, on_disk: OnDisk | None) -> Source:
     """Blocks: what was kept of a link is read.
 
     Raises:
         NotKeptError, StorageError: the torrent of a link was not kept, or cannot be read.
     """
+    if isinstance(torrent, PointerLink):
+        if on_disk is not None:
+            raise NotKeptError(str(torrent), on_disk.directory or Path())
+        return Source(label=str(torrent), torrent=torrent)
     is_private = isinstance(torrent, Metainfo) and torrent.private
     name = label if isinstance(torrent, Metainfo) else one_line(torrent.name or torrent.info_hash.hex())
     if on_disk is None:

@@ -123,6 +123,16 @@ class Roster:
             raise UnknownTorrentError(info_hash)
         return entry
 
+    def forget(self, entry: Entry) -> None:
+        """It never happened: a job that was only to find out which torrent is meant."""
+        number = self._by_label.get(entry.job.label)
+        if number is not None and self._entries.get(number) is entry:
+            self._drop(number)
+        else:
+            for other, known in list(self._entries.items()):
+                if known is entry:
+                    self._drop(other)
+
     def prune(self) -> None:
         """Forgets the oldest of those that are over, when there are too many."""
         if len(self._entries) > self._max_over:

@@ -33,6 +33,7 @@ from transfer import LocalProtocolError, TaskSet, TransferError
 
 if TYPE_CHECKING:
     from bittorrent import Session, Torrent
+    from kademlia_core import MainlineNode
 
 
 class Service:
@@ -70,7 +71,10 @@ class Service:
         self._tasks = TaskSet(self._crash)
         self._stack = AsyncExitStack()
         self._session: Session | None = None
-        self._torrents = Torrents(lambda: self.session, network, self._events, self._tasks, self._config)
+        self._node: MainlineNode | None = None
+        self._torrents = Torrents(
+            lambda: self.session, lambda: self._node, network, self._events, self._tasks, self._config
+        )
         self._roster, self._following = self._torrents.roster, self._torrents.following
         self._watch = FolderWatch(self._torrents, interval_s=self._config.look_interval_s)
         self._is_watching = False
@@ -99,7 +103,7 @@ class Service:
                 uses_dht=uses_dht,
             )
         )
-        self._session = session
+        self._session, self._node = session, node
         self._tell(
             ServiceOpened(
                 address=session.address,
@@ -217,7 +221,8 @@ class Service:
         """Starts a torrent. One that is on its way or shared already is left as it is.
 
         Args:
-            source: a torrent file, its http(s) URL, a magnet link, an info-hash, or any of them parsed.
+            source: a torrent file, its http(s) URL, a magnet link, an info-hash, or any of them parsed. Of a link to
+                a torrent that changes (BEP 46) the newest version is meant, and each newer one if `options.follow`.
             directory: where its files are or go; by default where the service puts them.
 
         Returns:

@@ -47,6 +47,11 @@ class JobSnapshot:
     peers: tuple[PeerStats, ...] = ()
 
     @property
+    def is_lookup(self) -> bool:
+        """Whether it is not known yet which torrent it will be, or looks for newer ones all the time."""
+        return self.info_hash is None and self.error is None
+
+    @property
     def path(self) -> Path | None:
         """Where its file or folder is; None while there is none."""
         if self.directory is None:

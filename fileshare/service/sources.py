@@ -9,13 +9,14 @@ from pathlib import Path
 from bittorrent import Magnet, MagnetError, Metainfo, ResumeStore, parse_info_hash
 from fileshare.service.errors import NotKeptError, ServiceError
 from fileshare.text import one_line
+from kademlia_core import PointerLink
 
 
-def read_source(text: str) -> Metainfo | Magnet:
+def read_source(text: str) -> Metainfo | Magnet | PointerLink:
     """What a .torrent path, a magnet link or an info-hash stands for; URLs are for `fetch_torrent`.
 
     Raises:
-        MetainfoError, MagnetError: it is malformed.
+        MetainfoError, MagnetError, PointerError: it is malformed.
         StorageError: the file cannot be read.
         ServiceError: it is none of them.
     """
@@ -28,16 +29,17 @@ def read_source(text: str) -> Metainfo | Magnet:
     return Metainfo.from_file(Path(text))
 
 
-def parse_link(text: str) -> Magnet | None:
+def parse_link(text: str) -> Magnet | PointerLink | None:
     """The magnet link that `text` is, or for a bare info-hash could be; None when it is neither.
 
-    A file that has an info-hash for a name is meant as a file.
+    A file that has an info-hash for a name is meant as a file. A link that names a torrent is to that torrent, even
+    if it also names the owner of one that changes (BEP 46).
 
     Raises:
-        MagnetError: it is meant as a link or an info-hash, and is not usable.
+        MagnetError, PointerError: it is meant as a link or an info-hash, and is not usable.
     """
     if is_magnet(text):
-        return Magnet.parse(text)
+        return PointerLink.parse(text) if _CHANGES.search(text) and not _NAMES.search(text) else Magnet.parse(text)
     word = text.strip()
     if os.path.lexists(text):
         return None
@@ -78,6 +80,8 @@ def is_url(text: str) -> bool:
 
 
 _URL = re.compile(r"\s*https?://", re.IGNORECASE)
+_CHANGES = re.compile(r"[?&]xs(?:\.[0-9]+)?=urn(?::|%3a)btpk(?::|%3a)", re.IGNORECASE)
+_NAMES = re.compile(r"[?&]xt(?:\.[0-9]+)?=urn(?::|%3a)bt(?:ih|mh)(?::|%3a)", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _INFO_HASH = re.compile(r"[0-9A-Fa-f]{40}|[A-Za-z2-7]{32}")
 _V2_INFO_HASH = re.compile(r"(?:1220)?[0-9A-Fa-f]{64}")  # with the prefix of a multihash, as in urn:btmh

@@ -18,10 +18,13 @@ from fileshare.service.resolve import OnDisk, Source, resolve
 from fileshare.service.roster import Entry, Roster
 from fileshare.service.snapshots import JobSnapshot
 from fileshare.service.sources import is_url
+from fileshare.service.versions import Versions
+from kademlia_core import PointerLink
 from transfer import TaskSet, TransferError
 
 if TYPE_CHECKING:
     from bittorrent import Session
+    from kademlia_core import MainlineNode
 
 
 class Torrents:
@@ -29,11 +32,13 @@ class Torrents:
 
     Args:
         session: the one that is open. Raises LocalProtocolError when there is none.
+        node: its DHT node; None when it has none.
     """
 
     def __init__(
         self,
         session: Callable[[], Session],
+        node: Callable[[], MainlineNode | None],
         network: NetworkOptions,
         events: EventSource[ServiceEvent],
         tasks: TaskSet,
@@ -41,6 +46,7 @@ class Torrents:
     ) -> None:
         self.roster = Roster(max_over=config.max_jobs_over)
         self.following = Following(self.roster, events, tasks, config, end=self.end)
+        self.versions = Versions(self, node, events, tasks, config)
         self._session = session
         self._network = network
         self._events = events
@@ -55,14 +61,17 @@ class Torrents:
                 self._events.tell(FetchStarted(url=url))
             async for result in resolve(part, on_disk=on_disk, allow_private=self._network.allow_private):
                 if isinstance(result, Source):
-                    found.setdefault(result.torrent.info_hash, result)
+                    found.setdefault(result.key, result)
                 else:
                     self.reject(*result)
         return list(found.values())
 
     async def add(self, source: Source, options: JobOptions) -> JobSnapshot:
         """See `Service.add`."""
-        session, info_hash = self._session(), source.torrent.info_hash
+        session = self._session()
+        if isinstance(source.torrent, PointerLink):
+            return self.versions.start(source, source.torrent, options)
+        info_hash = source.torrent.info_hash
         if not options.is_optional:
             self._named.add(info_hash)
         entry = self.roster.find(info_hash)
@@ -131,6 +140,24 @@ class Torrents:
             if entry.job.is_live:
                 self._note_end(entry, EndReason.CLOSED)
                 await asyncio.sleep(0)  # views take note
+
+    # For torrents that change
+
+    def open_lookup(self, label: str, options: JobOptions) -> Entry:
+        """As `versions.Keeper` has it."""
+        return self._new_entry(label, None, options)
+
+    def close_lookup(self, entry: Entry, error: TransferError | None = None) -> None:
+        """As `versions.Keeper` has it."""
+        if error is not None:
+            self.following.fail(entry, error)
+        else:
+            self.roster.forget(entry)
+            self.following.note_change()
+
+    def live(self, info_hash: bytes) -> Entry | None:
+        """As `versions.Keeper` has it."""
+        return self.roster.find(info_hash)
 
     # For the watch of folders
 

@@ -55,6 +55,7 @@ def downloads(
         select=(),
         sequential=False,
         overwrite=False,
+        follow=False,
         web_seeds=(),
         goal=goal,
         config=SessionConfig(no_peers_timeout_s=0.3 if gives_up else None),
