@@ -1,4 +1,4 @@
-"""Making a torrent out of a file or a folder (BEP 3). It reads the files, so it takes as long as hashing them does."""
+"""Making a torrent out of a file or a folder (BEP 3, 52). It reads the files: it takes as long as hashing them does."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from bittorrent.creating.content import FORMATS, TorrentFormat, read_files
+from bittorrent.creating.padding import padding_bytes
 from bittorrent.errors import MetainfoError, StorageError
 from bittorrent.files.names import is_state_folder
 from bittorrent.files.paths import shorten
+from bittorrent.merkle.tree import HASH_SIZE
 from bittorrent.metainfo.announce import parse_nodes, parse_trackers, parse_url
 from bittorrent.metainfo.content import DEFAULT_LIMITS
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.pieces.geometry import Geometry
-from bittorrent.pieces.hasher import SHA1_SIZE, Sha1Hasher
-from bittorrent.storage.hashing import SourceFile, hash_pieces
+from bittorrent.pieces.hasher import SHA1_SIZE
 from bittorrent.storage.scan import scan_files
 from transfer.wire import bencode
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
 
+    from bittorrent.storage.hashing import SourceFile
     from transfer.address import Address
-    from transfer.wire.bencode import Encodable, Value
+    from transfer.wire.bencode import Value
 
 MIN_PIECE_LENGTH = 16 << 10
 MAX_AUTOMATIC_PIECE_LENGTH = 16 << 20
@@ -32,6 +34,7 @@ TARGET_PIECES = 2000  # the automatic piece length gives about 1000 to 2000 piec
 def create_metainfo(
     path: str | os.PathLike[str],
     *,
+    format: TorrentFormat = "v1",
     piece_length: int | None = None,
     trackers: Iterable[str | Sequence[str]] = (),
     private: bool = False,
@@ -54,6 +57,8 @@ def create_metainfo(
     UTF-8 or not; what others cannot store under its name (`FileEntry.original`) they store under another.
 
     Args:
+        format: "v1" is what every program reads. "v2" has a tree of SHA-256 for each file, so that single blocks can be
+            verified and equal files are known to be equal; many programs do not read it. "hybrid" is both in one.
         piece_length: a power of two from 16 KiB on; chosen by `choose_piece_length` when not given.
         trackers: a string is a tier of its own, a sequence of strings is one tier (BEP 12).
         private: peers come from the trackers only (BEP 27).
@@ -62,7 +67,8 @@ def create_metainfo(
         web_seeds: URLs where the same files can be had over HTTP; for a folder they end with a slash (BEP 19).
         nodes: DHT nodes to begin with, each a host (an IP address or a name) and a port: for a network of one's own, or
             for the seed's own node (BEP 5).
-        align: fill up behind each file, so that the next one begins with a piece of its own (BEP 47).
+        align: fill up behind each file, so that the next one begins with a piece of its own (BEP 47); the files of the
+            formats "v2" and "hybrid" always do.
         attributes: keep what is executable or hidden, and symbolic links within the folder as links (BEP 47).
         exclude: patterns such as `*.tmp`, of names or of paths below `path`: what they mean is left out.
         executor: hashes in its threads at the same time; without one everything happens in the caller's.
@@ -70,9 +76,12 @@ def create_metainfo(
 
     Raises:
         StorageError: something cannot be read, changed meanwhile, or there is nothing to share.
-        MetainfoError: a piece length that cannot be used, too many files, this library's own folder, a node that is
+        MetainfoError: a format that there is not, or that cannot hold this (version 2: a folder of one file), a piece
+            length that cannot be used, too many files or too deep folders, this library's own folder, a node that is
             none, or nodes for a private torrent.
     """
+    if format not in FORMATS:
+        raise MetainfoError(f"the format of a torrent is one of {', '.join(FORMATS)}, not {shorten(str(format))}")
     root = os.path.abspath(path)
     name = os.path.basename(root)
     if not name:
@@ -86,28 +95,27 @@ def create_metainfo(
     total_bytes = sum(file.length for file in files)
     if total_bytes == 0:
         raise StorageError(f"cannot share {root}: it holds no data", path=root)
+    if format == "v2" and len(files) == len(files[0].path) == 1:
+        raise MetainfoError(
+            f"cannot share {root}: a torrent of version 2 cannot tell a folder of one file from that file; share"
+            f" {files[0].location} itself, or choose the format v1 or hybrid"
+        )
     if piece_length is None:
         piece_length = choose_piece_length(total_bytes)
-    _check_piece_length(piece_length, total_bytes)
-    if align and files[0].path:
-        files = _align(files, piece_length)
-    info: dict[bytes, Encodable] = {
-        b"name": os.fsencode(name),
-        b"piece length": piece_length,
-        b"pieces": hash_pieces(files, piece_length, Sha1Hasher(), executor=executor, progress=progress),
-    }
-    if files[0].path:
-        info[b"files"] = [_listed(file) for file in files]
-    else:
-        info[b"length"] = total_bytes
-        if files[0].attributes:
-            info[b"attr"] = files[0].attributes
+        if format == "hybrid":
+            piece_length = _shorten_for_padding(piece_length, files)
+    _check_piece_length(piece_length, files, format)
+    content = read_files(
+        files, os.fsencode(name), piece_length, format, align=align, executor=executor, progress=progress
+    )
+    info = {b"name": os.fsencode(name), b"piece length": piece_length, **content.info}
     if private:
         info[b"private"] = 1
     if source is not None:
         info[b"source"] = source
     return Metainfo.from_info(
         bencode.encode(info),
+        layers=content.layers,
         trackers=tiers,
         web_seeds=seeds,
         nodes=entrances,
@@ -123,28 +131,6 @@ def choose_piece_length(total_bytes: int) -> int:
     while piece_length < MAX_AUTOMATIC_PIECE_LENGTH and piece_length * TARGET_PIECES < total_bytes:
         piece_length *= 2
     return piece_length
-
-
-def _align(files: Sequence[SourceFile], piece_length: int) -> list[SourceFile]:
-    """Puts padding between the files: none behind the last, which need not be followed by anything."""
-    aligned: list[SourceFile] = []
-    missing = 0
-    for file in files:
-        if file.length and missing:
-            aligned.append(SourceFile((".pad", str(missing)), "", missing, 0, "p"))
-            missing = 0
-        aligned.append(file)
-        missing = (missing - file.length) % piece_length
-    return aligned
-
-
-def _listed(file: SourceFile) -> dict[bytes, Encodable]:
-    entry: dict[bytes, Encodable] = {b"length": file.length, b"path": file.raw_path}
-    if file.attributes:
-        entry[b"attr"] = file.attributes
-    if file.link_to:
-        entry[b"symlink path"] = [os.fsencode(element) for element in file.link_to]
-    return entry
 
 
 def _check_web_seeds(web_seeds: Iterable[str]) -> tuple[str, ...]:
@@ -175,13 +161,29 @@ def _check_trackers(trackers: Iterable[str | Sequence[str]]) -> tuple[tuple[str,
     )
 
 
-def _check_piece_length(piece_length: int, total_bytes: int) -> None:
+def _shorten_for_padding(piece_length: int, files: Sequence[SourceFile]) -> int:
+    """A piece length with which the padding of a hybrid, all of which is hashed, is no more than what is in the files.
+
+    Every file has a piece at least, so shorter ones add no more than as many pieces as there are files.
+    """
+    total_bytes = sum(file.length for file in files)
+    while piece_length > MIN_PIECE_LENGTH and padding_bytes(files, piece_length) > total_bytes:
+        piece_length //= 2
+    return piece_length
+
+
+def _check_piece_length(piece_length: int, files: Sequence[SourceFile], form: TorrentFormat) -> None:
     if piece_length < MIN_PIECE_LENGTH or piece_length & (piece_length - 1):
         raise MetainfoError(f"the piece length must be a power of two from {MIN_PIECE_LENGTH} on, not {piece_length}")
     if piece_length > DEFAULT_LIMITS.piece_length_bytes:
         raise MetainfoError(f"the piece length must be at most {DEFAULT_LIMITS.piece_length_bytes}, not {piece_length}")
-    hashes_size = Geometry.of(total_bytes, piece_length).piece_count * SHA1_SIZE
+    if form == "v1":
+        hashes_size = -(-sum(file.length for file in files) // piece_length) * SHA1_SIZE
+    else:
+        piece_count = sum(-(-file.length // piece_length) for file in files)
+        hashes_size = piece_count * (HASH_SIZE + SHA1_SIZE * (form == "hybrid"))
     if hashes_size > DEFAULT_LIMITS.size_bytes // 2:
         raise MetainfoError(
-            f"pieces of {piece_length} bytes would make a torrent of {hashes_size} bytes; use larger ones"
+            f"pieces of {piece_length} bytes would make a torrent of {hashes_size} bytes; use larger ones,"
+            " or share fewer files"
         )

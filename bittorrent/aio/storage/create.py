@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from bittorrent.creating.content import TorrentFormat
 from bittorrent.creating.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
 
@@ -15,6 +16,7 @@ from bittorrent.metainfo.torrent import Metainfo
 async def create_torrent(
     path: str | os.PathLike[str],
     *,
+    format: TorrentFormat = "v1",
     piece_length: int | None = None,
     trackers: Iterable[str | Sequence[str]] = (),
     private: bool = False,
@@ -45,6 +47,7 @@ async def create_torrent(
         job = partial(
             create_metainfo,
             path,
+            format=format,
             piece_length=piece_length,
             trackers=trackers,
             private=private,
