@@ -13,7 +13,8 @@ from transfer.public import public_names
 if TYPE_CHECKING:
     from bittorrent.aio.event_stream import EventSource, EventStream
     from bittorrent.aio.session import Session
-    from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig, NotHttpError, RefusedError, read_body
+    from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig, NotHttpError, read_body
+    from bittorrent.aio.sources.http_proxy import RefusedError
     from bittorrent.aio.storage.create import create_torrent
     from bittorrent.aio.stream import FileStream
     from bittorrent.aio.torrent import Torrent
@@ -248,7 +249,7 @@ _MODULES = {
     "PieceVerified": "bittorrent.events",
     "RateLimits": "bittorrent.rate_limits",
     "ReadAheadConfig": "bittorrent.picker.read_ahead",
-    "RefusedError": "bittorrent.aio.sources.guarded_http",
+    "RefusedError": "bittorrent.aio.sources.http_proxy",
     "ResumeError": "bittorrent.errors",
     "ResumeStore": "bittorrent.storage.resume",
     "SeedGoal": "bittorrent.lifecycle.seed_goal",

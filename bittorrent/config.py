@@ -16,6 +16,7 @@ from bittorrent.web_seed.core import WebSeedConfig
 from transfer.external_address import ExternalAddressConfig
 from transfer.limits.admission_config import AdmissionConfig
 from transfer.limits.shares import LOOPBACK, Networks
+from transfer.proxy.proxy import Proxy
 from transfer.utp.config import UtpConfig
 
 
@@ -63,6 +64,9 @@ class SessionConfig:
             out where the session has no UDP port for it.
         utp: how uTP is spoken (BEP 29), on the UDP ports of the session; None: it is neither spoken nor answered.
         encryption: how much is hidden that the peers speak BitTorrent.
+        proxy: what calls to peers, trackers and web seeds go through; names are looked up by it.
+        proxy_only: with a proxy, nothing goes around it: nobody listens, there is no local discovery, and the DHT, uTP
+            and UDP trackers go through it or not at all. False: only calls over TCP go through it, all else as without.
         unfinished: how blocks of unfinished pieces are kept for the next start.
     """
 
@@ -101,6 +105,8 @@ class SessionConfig:
     turnover: TurnoverConfig = field(default_factory=TurnoverConfig)
     web_seed: WebSeedConfig = field(default_factory=WebSeedConfig)
     encryption: Encryption = Encryption.PLAINTEXT
+    proxy: Proxy | None = None
+    proxy_only: bool = True
     unfinished: UnfinishedConfig = field(default_factory=UnfinishedConfig)
 
     def __post_init__(self) -> None:
@@ -111,6 +117,11 @@ class SessionConfig:
         if self.dht_first_interval_s > self.dht_interval_s:
             raise ValueError("dht_first_interval_s must not exceed dht_interval_s")
         Networks(self.exempt_networks)  # says what is wrong with them
+
+    @property
+    def only_proxy(self) -> Proxy | None:
+        """The proxy that everything goes through; None: there is none, or not everything does."""
+        return self.proxy if self.proxy_only else None
 
     @property
     def dialling(self) -> DiallingConfig:

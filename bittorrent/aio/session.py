@@ -24,6 +24,7 @@ from bittorrent.aio.storage.disk import DiskJobs
 from bittorrent.aio.storage.planned_places import PlannedPlaces
 from bittorrent.aio.torrent import Torrent
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions, replaceable
+from bittorrent.aio.way_out import WayOut
 from bittorrent.config import LIMIT_ADVICE, SessionConfig
 from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.paths import TCP, UTP
@@ -79,6 +80,7 @@ class Session:
         limits: of its connections; `session.limits.explain()` says which of them refused whom, and how to change it.
 
     Raises:
+        ProxyError: on entry, when the proxy of the config cannot be reached or refuses us.
         OSError: on entry, when the address cannot be listened on, for TCP or for UDP.
         Rc4UnavailableError: on entry, when encryption is required, and this build of OpenSSL cannot do it. Where it is
             not required, the session goes without.
@@ -110,14 +112,17 @@ class Session:
         self._rng = rng or Random(SystemRandom().getrandbits(128))
         self._open_storage = open_storage
         self._transport = transport or TcpTransport(TcpConfig(congestion=self._config.tcp_congestion))
-        self._transports = {TCP: self._transport}
+        self._way_out = WayOut(self._config, self._transport, host=host)
+        self._transports = {TCP: self._way_out.dialling}
         given = (datagrams,) if isinstance(datagrams, DatagramPort) else datagrams
+        self._way_out.check(dht, given)
         self._sockets = SessionSockets(
             self._transport,
             given=given,
             dht=dht,
             utp=self._config.utp,
             needs_utp=self._config.paths.paths == (UTP,),
+            way_out=self._way_out,
             rng=self._rng,
         )
         self._state_dir = Path(state_dir) if state_dir is not None else None
@@ -161,9 +166,10 @@ class Session:
             max(self._config.disk_threads, os.cpu_count() or 1), thread_name_prefix="disk"
         )
         self._own_jobs = DiskJobs(self._executor)
-        self._trackers = TrackerClient(config=TrackerConfig(targets=self._targets), datagrams=self._sockets.datagrams)
-        self._http = GuardedHttp(HttpConfig(allow_private=self._config.allow_private))
-        if self._wants_local:
+        self._trackers = TrackerClient(config=TrackerConfig.of(self._config), datagrams=self._sockets.datagrams)
+        http = HttpConfig(allow_private=self._config.allow_private, proxy=self._config.proxy)
+        self._http = GuardedHttp(http)
+        if self._wants_local and not self._way_out.is_sealed:
             await self._open_local()
         return self
 
@@ -178,6 +184,11 @@ class Session:
         if self._listener is None or self._closing is not None:
             raise LocalProtocolError(NOT_OPEN)
         return self._listener.addresses[0]
+
+    @property
+    def proxy_error(self) -> str | None:
+        """Why the proxy, through which all must go, carries no datagrams; None if it does, or if there is none."""
+        return self._way_out.error
 
     @property
     def datagrams(self) -> tuple[DatagramPort, ...]:
@@ -388,7 +399,7 @@ class Session:
             limits=self._rates,
             local=self._local,
             registry=self.torrents,
-            calls=PrivateCalls(self._targets, own_host=self.address.host),
+            calls=PrivateCalls(self._targets, own_host=self.address.host, asks_system=not self._way_out.is_sealed),
             config=self._config,
         )
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
+from bittorrent.aio.way_out import NoListener, WayOut, ports_of
 from bittorrent.dialling.paths import TCP, UTP
-from kademlia_core.errors import NodeClosedError
 from transfer.address import Address
 from transfer.aio.datagram_port import DatagramPort
 from transfer.aio.door import Door
@@ -37,6 +36,7 @@ class SessionSockets:
         utp: how uTP is spoken on the UDP ports; None: not at all. Nor is it where `transport` is not TCP: that
             may have a reason, such as a proxy.
         needs_utp: without it nobody can be called.
+        way_out: whether there is to be a listener at all, and which ports there are if not.
         rng: what uTP draws comes from it, if uTP is spoken.
 
     Attributes:
@@ -51,16 +51,19 @@ class SessionSockets:
         dht: MainlineNode | None,
         utp: UtpConfig | None,
         needs_utp: bool,
+        way_out: WayOut,
         rng: Random,
     ) -> None:
+        self._given = given
+        self._way_out = way_out
         self.datagrams: tuple[DatagramPort, ...] = given or ()
         self._transport = transport
-        self._takes_own = given is None and isinstance(transport, TcpTransport)
+        self._takes_own = given is None and isinstance(transport, TcpTransport) and not way_out.is_sealed
         self._dht = dht
         self._own: list[DatagramPort] = []
         self._listener: Listener | None = None
         self.utp: UtpTransport | None = None
-        self._utp_config = utp if isinstance(transport, TcpTransport) else None
+        self._utp_config = utp if isinstance(transport, TcpTransport) or way_out.is_sealed else None
         self._needs_utp = needs_utp
         self._rng = rng
 
@@ -83,6 +86,9 @@ class SessionSockets:
         for port in self.datagrams:
             if port.is_closing:
                 raise ConnectionAbortedError(f"the UDP port {port.address} is closed")
+        if self._way_out.is_sealed:
+            await self._open_sealed(address.host)
+            return
         for attempts_left in reversed(range(1 if address.port else FREE_PORT_ATTEMPTS)):
             self._listener = await self._transport.listen(partial(new_protocol, TCP.transport), address, door=door)
             try:
@@ -96,6 +102,18 @@ class SessionSockets:
                 is_taken = isinstance(error, OSError) and error.errno == errno.EADDRINUSE
                 if not is_taken or not attempts_left:
                     raise
+
+    async def _open_sealed(self, host: str) -> None:
+        """Nobody can call us, and what leaves leaves through the proxy."""
+        self._listener = NoListener(host)
+        self.datagrams, own = await self._way_out.open(self._dht, self._given)
+        self._own = list(own)
+        if self._utp_config is not None and self.datagrams:
+            rng = Random(self._rng.getrandbits(128))
+            self.utp = UtpTransport(*self.datagrams, only_ports=True, config=self._utp_config, rng=rng)
+        if self.utp is None and self._needs_utp:
+            await self.close_datagrams()
+            raise OSError(errno.EPROTONOSUPPORT, "peers are called over uTP only, and the proxy carries no datagrams")
 
     async def close_datagrams(self) -> None:
         """Ends uTP, and closes the ports that were bound here; the listener is closed before. Harmless twice."""
@@ -122,7 +140,7 @@ class SessionSockets:
 
     async def _take_ports(self, listener: Listener) -> None:
         self._own, ports = [], []
-        lent = _ports_of(self._dht)
+        lent = ports_of(self._dht)
         for address in {address.is_ipv6: address for address in reversed(listener.addresses)}.values():
             rivals = [port for port in lent if _place(port.address) == _place(address)]
             ports += [port for port in rivals if port.address.host == address.host]
@@ -133,13 +151,6 @@ class SessionSockets:
 
 def _place(address: Address) -> tuple[bool, int]:
     return address.is_ipv6, address.port
-
-
-def _ports_of(dht: MainlineNode | None) -> tuple[DatagramPort, ...]:
-    if dht is not None:
-        with suppress(NodeClosedError):
-            return dht.datagrams
-    return ()
 
 
 FREE_PORT_ATTEMPTS = 20  # the system names a port that is free for TCP

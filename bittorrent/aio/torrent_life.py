@@ -128,7 +128,7 @@ class TorrentLife:
         )
         self.swarm.peers.set_filter(parts.ip_filter)
         self.swarm.listen_port = parts.listen_port
-        self.swarm.dht_port = self.dht.address.port if self.dht is not None else None
+        self.swarm.dht_port = self.dht.address.port or None if self.dht is not None else None
         self.sources = Sources(
             source,
             web_urls=(*options.web_seeds, *source.web_seeds),

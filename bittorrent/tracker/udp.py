@@ -19,7 +19,7 @@ class UdpAnnounce(UdpExchange[AnnounceResponse]):
 
     Args:
         url_data: path and query of the tracker's URL (BEP 41), b"" for none.
-        ipv6: whether the socket speaks IPv6, which decides the form of the peers.
+        ipv6: whether the socket speaks IPv6, which decides the form of the peers. May be set until the answer is read.
     """
 
     action = 1
@@ -37,7 +37,7 @@ class UdpAnnounce(UdpExchange[AnnounceResponse]):
     ) -> None:
         self._request = request
         self._url_data = url_data[:_MAX_URL_DATA]
-        self._ipv6 = ipv6
+        self.ipv6 = ipv6
         super().__init__(rng=rng, now=now, config=config)
 
     def request_packet(self, connection_id: int, transaction_id: int) -> bytes:
@@ -62,9 +62,9 @@ class UdpAnnounce(UdpExchange[AnnounceResponse]):
 
     def parse(self, data: bytes) -> AnnounceResponse:
         interval_s, leechers, seeders = _ANNOUNCE_RESPONSE.unpack_from(data, 8)
-        stride = COMPACT_IPV6_SIZE if self._ipv6 else COMPACT_IPV4_SIZE
+        stride = COMPACT_IPV6_SIZE if self.ipv6 else COMPACT_IPV4_SIZE
         end = len(data) - (len(data) - 20) % stride
-        peers = split_compact(data[20:end], ipv6=self._ipv6)
+        peers = split_compact(data[20:end], ipv6=self.ipv6)
         return AnnounceResponse(
             peers=usable_peers(peers), interval_s=float(interval_s), leechers=leechers, seeders=seeders
         )

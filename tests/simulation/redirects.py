@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig, RefusedError, read_body
+from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig, read_body
+from bittorrent.aio.sources.http_proxy import RefusedError
 from transfer.simulation import Simulation, scenario
 
 PUBLIC, ALSO_PUBLIC, ROUTER, US = "8.8.8.8", "9.9.9.9", "192.168.1.1", "192.168.1.50"

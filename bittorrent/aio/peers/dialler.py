@@ -25,6 +25,7 @@ class Dialler:
         new_connection: makes the protocol of a call.
         on_outcome: called after each call.
         timeout_s: for opening one connection.
+        asks_system: as for `PrivateCalls`.
         tasks: where calls run.
     """
 
@@ -36,6 +37,7 @@ class Dialler:
         new_connection: Callable[[Call], PeerConnection],
         on_outcome: Callable[[], None],
         timeout_s: float,
+        asks_system: bool,
         tasks: TaskSet,
     ) -> None:
         self._core = core
@@ -43,6 +45,7 @@ class Dialler:
         self._new_connection = new_connection
         self._on_outcome = on_outcome
         self._timeout_s = timeout_s
+        self._asks_system = asks_system
         self._tasks = tasks
         self._loop = asyncio.get_running_loop()
         self._running: dict[int, asyncio.Task[None]] = {}
@@ -85,7 +88,7 @@ class Dialler:
         """Peers that strangers name must not lead us into private networks that we are not in."""
         if not call.needs_route:
             return True
-        own = await own_address_towards(call.address)
+        own = await own_address_towards(call.address) if self._asks_system else None
         return self._core.allows(call.number, own=own, now=self._loop.time())
 
 

@@ -49,7 +49,9 @@ class NamedPeers:
     ) -> None:
         """Endpoints, each an IP address or a name. Names that strangers give are looked up only a few at a time."""
         for host, port in addresses:
-            if is_ip_address(host) and named_by is NamedBy.USER:
+            if not is_ip_address(host) and not self._calls.asks_system:
+                self._note_unresolved(f"{host}, which is not looked up beside the proxy,")
+            elif is_ip_address(host) and named_by is NamedBy.USER:
                 self._on_addresses([Address(host, port)], source)
             elif named_by is NamedBy.USER or self._resolving < MAX_RESOLVING:
                 self._resolving += 1
@@ -61,12 +63,15 @@ class NamedPeers:
             if named_by is not NamedBy.USER:
                 addresses = [address for address in addresses if await self._is_allowed(address)]
         except OSError:
-            if host not in self.unresolved and len(self.unresolved) < MAX_TOLD:
-                self.unresolved.append(host)
+            self._note_unresolved(host)
         else:
             self._on_addresses(addresses, source)
         finally:
             self._resolving -= 1
+
+    def _note_unresolved(self, host: str) -> None:
+        if host not in self.unresolved and len(self.unresolved) < MAX_TOLD:
+            self.unresolved.append(host)
 
     async def _is_allowed(self, address: Address) -> bool:
         if self._calls.believes(address, teller=Reach.INTERNET) and await self._calls.allows(address):

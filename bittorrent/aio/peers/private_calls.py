@@ -15,9 +15,12 @@ class PrivateCalls:
 
     Args:
         own_host: where the session listens; all addresses of this host (`0.0.0.0`) are one of it, too.
+        asks_system: whether the system may be asked for the way to an address, and for that of a name. Behind a proxy
+            it must not be, nor would what it says be true.
     """
 
-    def __init__(self, rule: TargetRule, *, own_host: str) -> None:
+    def __init__(self, rule: TargetRule, *, own_host: str, asks_system: bool = True) -> None:
+        self.asks_system = asks_system
         self.rule = rule
         self.own_host = own_host
 
@@ -29,6 +32,8 @@ class PrivateCalls:
         """Whether to call a peer. No packet is sent to find out."""
         if self.rule.allows_peer(address.host, own=self.own_host):
             return True
+        if not self.asks_system:
+            return False
         return self.rule.allows_peer(address.host, own=await own_address_towards(address))
 
 

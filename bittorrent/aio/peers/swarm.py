@@ -76,6 +76,7 @@ class Swarm:
             new_connection=self._new_call,
             on_outcome=self._call_ended,
             timeout_s=config.connect_timeout_s,
+            asks_system=config.only_proxy is None,
             tasks=tasks,
         )
         self._loop = asyncio.get_running_loop()

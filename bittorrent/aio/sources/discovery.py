@@ -229,6 +229,8 @@ class Discovery:
         try:
             for info_hash in self._torrent_id.short:
                 await self._find_peers(dht, info_hash)
+                if not self._port:
+                    continue  # there is nothing to announce: nobody can call us
                 report = await dht.announce(info_hash, port=self._port)
                 self._on_addresses(report.peers, info_hash)
                 is_known |= bool(report.accepted_by)

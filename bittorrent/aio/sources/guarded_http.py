@@ -7,20 +7,25 @@ import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from bittorrent.aio.sources.http_proxy import (
+    RefusedError,
+    explained,
+    new_connector,
+    request_options,
+    require_http_through,
+)
 from bittorrent.dialling.targets import PRIVATE
 from bittorrent.urls import escaped_url
 from transfer.address import is_ip_address
 from transfer.aio.resolver import resolve
+from transfer.proxy.proxy import Proxy
 from transfer.reach import Reach, is_public, reach_of
-
-
-class RefusedError(aiohttp.ClientError):
-    """The request was not made, or not followed further, for safety. The text says why."""
 
 
 class NotHttpError(RefusedError):
@@ -44,6 +49,7 @@ class HttpConfig:
         user_agent: what we call ourselves.
         keeps_alive: whether connections are used again.
         allow_private: whether a URL may lead us to private addresses, wherever it comes from.
+        proxy: what everything goes through. It looks names up, so where those lead is not checked then.
     """
 
     connect_timeout_s: float = 15.0
@@ -54,6 +60,7 @@ class HttpConfig:
     user_agent: str = "kademlia-core/0.1"
     keeps_alive: bool = True
     allow_private: bool = False
+    proxy: Proxy | None = None
 
     def __post_init__(self) -> None:
         if min(self.connect_timeout_s, self.read_timeout_s) <= 0:
@@ -71,10 +78,15 @@ class GuardedHttp:
     make us ask the router or a service on this machine. The check is made on the addresses that are connected to, so
     that a name which changes its address in between is of no use. A URL that leads to a private address by itself is
     the caller's decision (`bittorrent.dialling.targets`): such trackers and servers exist in houses and companies.
+
+    Raises:
+        ProxyError: what SOCKS5 needs is not installed.
     """
 
     def __init__(self, config: HttpConfig | None = None) -> None:
         self._config = config or HttpConfig()
+        if self._config.proxy is not None:
+            require_http_through(self._config.proxy)
         self._anywhere = _Resolver(public_only=False)
         self._public = _Resolver(public_only=True)
         self._sessions: dict[bool, aiohttp.ClientSession] = {}  # by whether only public addresses will do
@@ -107,7 +119,7 @@ class GuardedHttp:
             if public_only and is_ip_address(target.host) and not is_public(target.host):
                 raise RefusedError(PRIVATE)
             session = self._session(public_only)
-            async with session.get(target, headers=all_headers, allow_redirects=False) as response:
+            async with self._ask(session, target, all_headers) as response:
                 location = response.headers.get("Location") if response.status in _REDIRECTS else None
                 if location is None:
                     yield response
@@ -116,6 +128,23 @@ class GuardedHttp:
                 public_only = True
             target = target.join(URL(escaped_url(location), encoded=True))
         raise RefusedError(f"it redirects more than {self._config.max_redirects} times")
+
+    @asynccontextmanager
+    async def _ask(
+        self, session: aiohttp.ClientSession, target: URL, headers: Mapping[str, str]
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        proxy = self._config.proxy
+        if proxy is None:
+            async with session.get(target, headers=headers, allow_redirects=False) as response:
+                yield response
+            return
+        with explained(proxy):
+            async with session.get(
+                target, headers=headers, allow_redirects=False, **request_options(proxy)
+            ) as response:
+                if response.status == 407:
+                    raise RefusedError(f"the proxy {proxy} wants another user name and password")
+                yield response
 
     async def aclose(self) -> None:
         """Closes the connections, which fails what is under way on them."""
@@ -131,12 +160,13 @@ class GuardedHttp:
         session = self._sessions.get(public_only)
         if session is None:
             config = self._config
-            connector = aiohttp.TCPConnector(
-                limit=config.max_connections,
-                limit_per_host=config.max_connections_per_host,
-                force_close=not config.keeps_alive,
-                resolver=self._public if public_only else self._anywhere,
-            )
+            bounds: dict[str, Any] = {
+                "limit": config.max_connections,
+                "limit_per_host": config.max_connections_per_host,
+                "force_close": not config.keeps_alive,
+            }
+            resolver = self._public if public_only and config.proxy is None else self._anywhere
+            connector = new_connector(config.proxy, resolver, bounds)
             session = self._sessions[public_only] = aiohttp.ClientSession(
                 connector=connector,
                 cookie_jar=aiohttp.DummyCookieJar(),

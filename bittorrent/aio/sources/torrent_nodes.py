@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bittorrent.aio.peers.private_calls import PrivateCalls
 from kademlia_core.errors import NodeClosedError
-from transfer.address import Address, is_usable_peer
+from transfer.address import Address, is_ip_address, is_usable_peer
 from transfer.aio.resolver import resolve
 from transfer.aio.tasks import TaskSet
 from transfer.reach import Reach, reach_of
@@ -52,6 +52,9 @@ class TorrentNodes:
 
     async def _offer(self, node: Address) -> None:
         try:
+            if not self._calls.asks_system and not is_ip_address(node.host):
+                self._dht.add_node(node)  # which looks it up through the proxy
+                return
             found = await resolve(node.host, node.port, purpose="nodes of torrents", kind=socket.SOCK_DGRAM)
             for *_, name in found[:MAX_ADDRESSES_PER_NAME]:
                 address = Address.from_socket((str(name[0]), node.port))

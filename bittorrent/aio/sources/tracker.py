@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, Self, TypeVar
 from urllib.parse import urlsplit
 from weakref import WeakValueDictionary
 
@@ -17,6 +17,7 @@ import aiohttp
 
 from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig, read_body
 from bittorrent.aio.sources.udp_tracker import UdpTrackers
+from bittorrent.config import SessionConfig
 from bittorrent.dialling.targets import NamedBy, TargetRule
 from bittorrent.errors import TrackerError
 from bittorrent.stats import TrackerStats
@@ -35,6 +36,7 @@ from bittorrent.tracker.udp_exchange import UdpExchange
 from transfer.address import Address
 from transfer.aio.datagram_port import DatagramPort
 from transfer.errors import LocalProtocolError
+from transfer.proxy.proxy import Proxy
 from transfer.reach import Reach
 
 T = TypeVar("T")
@@ -53,6 +55,8 @@ class TrackerConfig:
             their packets over UDP otherwise, and a tracker that is down would keep them from the others over HTTP.
         user_agent: what we call ourselves over HTTP.
         targets: which trackers, and which peers that they name, are left alone.
+        proxy: what HTTP goes through.
+        proxy_only: nothing goes around it: UDP trackers are asked from ports that go through it, or not at all.
     """
 
     announce_timeout_s: float = 40.0
@@ -63,6 +67,14 @@ class TrackerConfig:
     user_agent: str = "kademlia-core/0.1"
     udp: UdpConfig = field(default_factory=UdpConfig)
     targets: TargetRule = field(default_factory=TargetRule)
+    proxy: Proxy | None = None
+    proxy_only: bool = True
+
+    @classmethod
+    def of(cls, config: SessionConfig) -> Self:
+        """As a session wants it."""
+        targets = TargetRule(allow_private=config.allow_private)
+        return cls(targets=targets, proxy=config.proxy, proxy_only=config.proxy_only)
 
     def __post_init__(self) -> None:
         if not 0 < self.connect_timeout_s <= self.announce_timeout_s:
@@ -92,7 +104,8 @@ class TrackerClient:
         self._config = config or TrackerConfig()
         self._rng = rng or random.SystemRandom()
         self._http: GuardedHttp | None = None
-        self._udp = UdpTrackers(datagrams)
+        is_sealed = self._config.proxy is not None and self._config.proxy_only
+        self._udp = UdpTrackers(datagrams, only_ports=is_sealed)
         self._udp_rooms: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
         self._closed = False
 
@@ -210,6 +223,7 @@ class TrackerClient:
                     user_agent=config.user_agent,
                     keeps_alive=False,
                     allow_private=config.targets.allow_private,
+                    proxy=config.proxy,
                 )
             )
         async with self._http.get(url, headers={"Accept-Encoding": "gzip"}, public_only=public_only) as response:
@@ -360,7 +374,7 @@ class TrackerAnnouncer:
         return AnnounceRequest(
             info_hash=self._info_hash,
             peer_id=self._peer_id,
-            port=self._port,
+            port=self._port or NOBODY_LISTENS,
             uploaded=totals.uploaded,
             downloaded=totals.downloaded,
             left=totals.left,
@@ -369,6 +383,10 @@ class TrackerAnnouncer:
             num_want=announce.num_want,
             tracker_id=announce.tracker_id,
         )
+
+
+NOBODY_LISTENS = 1
+"""The port that trackers are told when no peer can call us: many refuse 0."""
 
 
 def _refused(body: bytes, status: int) -> TrackerError:

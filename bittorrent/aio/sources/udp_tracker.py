@@ -10,9 +10,10 @@ from typing import Any, Generic, TypeVar, cast
 
 from bittorrent.dialling.targets import PRIVATE
 from bittorrent.errors import TrackerError
+from bittorrent.tracker.udp import UdpAnnounce
 from bittorrent.tracker.udp_exchange import ANSWER_FIRST_BYTES, Answered, UdpExchange
 from bittorrent.tracker.udp_questions import UdpQuestions
-from transfer.address import Address
+from transfer.address import Address, is_ip_address
 from transfer.aio.datagram_port import DatagramPort
 from transfer.aio.datagrams import BatchProtocol
 from transfer.aio.resolver import resolve
@@ -30,9 +31,11 @@ class UdpTrackers:
 
     Args:
         ports: they stay the caller's, and are left with `close`.
+        only_ports: no other socket is opened, and no name looked up here: the ports go through a proxy.
     """
 
-    def __init__(self, ports: Iterable[DatagramPort] = ()) -> None:
+    def __init__(self, ports: Iterable[DatagramPort] = (), *, only_ports: bool = False) -> None:
+        self._only_ports = only_ports
         self._shared = {port.address.is_ipv6: _SharedPort(port) for port in ports}
 
     async def ask(
@@ -54,6 +57,8 @@ class UdpTrackers:
 
         Cancellation: the exchange is dropped; the tracker may have counted us.
         """
+        if self._only_ports:
+            return await self._ask_through_proxy(host, port, make, public_only=public_only)
         targets: dict[int, str] = {}
         failure: TrackerError | OSError = TrackerError("its name has no address")
         for found, _, _, _, target in await resolve(host, port, purpose="trackers", kind=socket.SOCK_DGRAM):
@@ -72,6 +77,18 @@ class UdpTrackers:
         """Leaves the ports; what is asked there fails, what is asked elsewhere ends by itself."""
         for shared in self._shared.values():
             shared.close()
+
+    async def _ask_through_proxy(
+        self, host: str, port: int, make: Callable[[bool], UdpExchange[T]], *, public_only: bool
+    ) -> tuple[T, Reach]:
+        is_name = not is_ip_address(host)
+        if public_only and not is_name and not is_public(host):
+            raise TrackerError(PRIVATE)
+        for shared in self._shared.values():
+            if shared.is_open:
+                reach = Reach.INTERNET if is_name else reach_of(host)
+                return await shared.ask(make(":" in host), (host, port)), reach
+        raise TrackerError("the proxy carries no datagrams")
 
     async def _ask_at(self, core: UdpExchange[T], family: int, target: tuple[str, int]) -> T:
         is_ipv6 = Address.from_socket(target).is_ipv6
@@ -136,6 +153,7 @@ class _SharedPort(BatchProtocol):
         self._by_core: dict[UdpExchange[Any], _Question[Any]] = {}
         self._sending: _Question[Any] | None = None
         self._host = port.address.host
+        self._is_proxied = port.proxy is not None
         self._transport = port.join(self, DatagramClaim(first_bytes=ANSWER_FIRST_BYTES, accepts=self._is_answer))
 
     @property
@@ -162,6 +180,8 @@ class _SharedPort(BatchProtocol):
         for data, name in datagrams:
             core = self._questions.answered_by(data, Address.from_socket(name))
             if core is not None:  # it was when the datagram was sorted; the one before may have ended it
+                if self._is_proxied and isinstance(core, UdpAnnounce):
+                    core.ipv6 = ":" in name[0]  # the proxy chose the way there
                 self._by_core[core].receive(data)
 
     def error_received(self, exc: Exception) -> None:

@@ -15,7 +15,8 @@ from contextlib import aclosing, suppress
 import aiohttp
 
 from bittorrent.aio.peers.peer_connection import PeerConnection
-from bittorrent.aio.sources.guarded_http import GuardedHttp, RefusedError
+from bittorrent.aio.sources.guarded_http import GuardedHttp
+from bittorrent.aio.sources.http_proxy import RefusedError
 from bittorrent.errors import WebSeedError
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.origin import ServerUrl

@@ -57,6 +57,15 @@ class ProxyTransport:
         raise LocalProtocolError("through a proxy nobody can be listened to; listen on another transport")
 
 
+async def reach_proxy(proxy: Proxy, below: StreamTransport) -> tuple[asyncio.Transport, asyncio.Protocol]:
+    """A connection to the proxy itself, on which nothing has been said.
+
+    Raises:
+        ProxyError: it cannot be reached.
+    """
+    return await _To(proxy, below).connect(asyncio.Protocol, proxy.address)
+
+
 async def dial_through(
     proxy: Proxy,
     below: StreamTransport,

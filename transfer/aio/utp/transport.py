@@ -42,11 +42,19 @@ class UtpTransport:
 
     Args:
         ports: bound; they belong to the caller, and outlive this.
+        only_ports: never a socket of its own: what no port reaches cannot be dialled or listened on.
         config: bounds and times.
         rng: connection ids, sequence numbers and the secret of the listener.
     """
 
-    def __init__(self, *ports: DatagramPort, config: UtpConfig | None = None, rng: random.Random | None = None) -> None:
+    def __init__(
+        self,
+        *ports: DatagramPort,
+        only_ports: bool = False,
+        config: UtpConfig | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        self._only_ports = only_ports
         self.config = config or UtpConfig()
         self._ports = ports
         self._rng = rng or random.Random()  # the system seeds it; ids are 16 bits in any case
@@ -123,8 +131,9 @@ class UtpTransport:
     async def _hub_to(self, name: tuple[Any, ...]) -> UtpHub:
         """Where a connection to an address is dialled from."""
         for port in self._ports:
-            if port.address.is_ipv6 is (":" in name[0]) and not port.is_closing:
+            if port.reaches(ipv6=":" in name[0]) and not port.is_closing:
                 return self._hub_of(port)
+        self._check_own_socket()
         hub = self._new_hub(is_private=True)
         try:
             await _connect_datagrams(hub, name)
@@ -140,6 +149,7 @@ class UtpTransport:
                 hub = self._hub_of(port)
                 break
         else:
+            self._check_own_socket()
             known = next((each for each in self._hubs if _name(each) == address), None)
             if known is not None and known.is_leaving:
                 await known.wait_gone()
@@ -157,6 +167,10 @@ class UtpTransport:
         if hub.is_listening:
             raise OSError(errno.EADDRINUSE, f"{os.strerror(errno.EADDRINUSE)}: {address} over uTP")
         return hub
+
+    def _check_own_socket(self) -> None:
+        if self._only_ports:
+            raise OSError(errno.EADDRNOTAVAIL, "no UDP port leads there, and none may be opened")
 
     def _hub_of(self, port: DatagramPort) -> UtpHub:
         hub = self._port_hubs.get(port)
