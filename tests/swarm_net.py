@@ -10,16 +10,32 @@ from functools import partial
 from random import Random
 
 from bittorrent.identity.torrent_id import TorrentId
+from bittorrent.merkle.proof import TreeRows
+from bittorrent.merkle.shape import TreeShape
+from bittorrent.merkle.tree import leaves_of
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
 from bittorrent.peer.events import HandshakeReceived
 from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.block import Block
 from bittorrent.pieces.geometry import Geometry
 from bittorrent.pieces.unfinished import UnfinishedPiece
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.core import SwarmCore
-from bittorrent.swarm.events import MetadataCompleted, PeerBanned, PeersNamed, PieceCompleted
+from bittorrent.swarm.events import (
+    HashesWanted,
+    LayersCompleted,
+    LeavesArrived,
+    MetadataCompleted,
+    PeerBanned,
+    PeersNamed,
+    PieceCompleted,
+)
+from bittorrent.swarm.hashes.places import TreePlaces
+from bittorrent.swarm.hashes.work import HashWork
 from bittorrent.wire.handshake import Handshake
+from bittorrent.wire.hashes import Hashes
+from bittorrent.wire.messages import decode_message, encode_message
 from transfer.address import Address
 
 
@@ -31,6 +47,7 @@ class SwarmNet:
         total_bytes, piece_length: of the content, which is random.
         delay_s: of each wire.
         rate_bytes_per_s: of what each side puts on a wire, unless a host has a rate of its own.
+        has_trees: the content is one file of a torrent of version 2.
     """
 
     def __init__(
@@ -41,13 +58,17 @@ class SwarmNet:
         piece_length: int = 1 << 16,
         delay_s: float = 0.02,
         rate_bytes_per_s: float = 2e6,
+        has_trees: bool = False,
     ) -> None:
+        self.tree: ContentTree | None = None
         self.rng = rng
         self.now = 0.0
         self.geometry = Geometry(total_bytes, piece_length)
         self.content = rng.randbytes(total_bytes)
         self.info_bytes = rng.randbytes(40_000)  # three pieces of metadata; what is inside does not matter here
         self.info_hash = hashlib.sha1(self.info_bytes).digest()
+        if has_trees:
+            self.tree = ContentTree(self.content, piece_length)
         self.hosts: list[Host] = []
         self.delay_s = delay_s
         self.is_private = False
@@ -135,6 +156,12 @@ class Host:
         self.address = Address(f"10.0.{number + 1}.1", 6881)
         self.peer_id = b"-TEST00-" + number.to_bytes(12, "big")
         self.core = SwarmCore(torrent_id=TorrentId(net.info_hash), rng=Random(net.rng.random()), config=config)
+        if net.tree is not None:
+            self.core.hashes.learn(TorrentId(None, net.info_hash + bytes(12)), now=net.now)
+        self.layers: dict[bytes, bytes] | None = None  # what it knows of them; all unless it came with a magnet link
+        self.spoils: Callable[[bytes], bytes] | None = None  # what it makes of hashes that it sends
+        self.bad_blocks: list[tuple[Block, Address]] = []
+        self.works = 0
         self.banned: list[Address] = []
         self.ends: dict[int, End] = {}
         self.corrupts = corrupts or (lambda piece, begin: False)
@@ -156,8 +183,16 @@ class Host:
             private=self.net.is_private,
             super_seed=super_seed,
             unfinished=unfinished,
+            trees=self.places(),
             now=self.net.now,
         )
+
+    def places(self) -> TreePlaces | None:
+        tree = self.net.tree
+        if tree is None:
+            return None
+        layers = tree.layers if self.layers is None else self.layers
+        return TreePlaces({tree.root: tree.shape}, layers, [(0, tree.root)])
 
     def knows(self, address: Address) -> bool:
         return address == self.address or any(end.other.host.address == address for end in self.ends.values())
@@ -186,7 +221,21 @@ class Host:
                     self._store(event)
                 case MetadataCompleted(info_bytes):
                     assert info_bytes == self.net.info_bytes
+                    if self.net.tree is None:
+                        self.begin(Bitfield(self.net.geometry.piece_count))
+                    else:
+                        tree = {self.net.tree.root: self.net.tree.shape}
+                        self.core.hashes.want_layers(tree, now=self.net.now)
+                case LayersCompleted(layers):
+                    self.layers = dict(layers)
+                    assert self.net.tree is not None
+                    assert self.layers == self.net.tree.layers
                     self.begin(Bitfield(self.net.geometry.piece_count))
+                case LeavesArrived(completed, leaves):
+                    self._judge(completed, leaves)
+                case HashesWanted(work):
+                    self.works += 1
+                    self.net.at(self.net.now + self.disk_delay_s, partial(self._prepare, work))
                 case PeerBanned(address):
                     assert isinstance(address, Address)
                     self.banned.append(address)
@@ -206,6 +255,23 @@ class Host:
         else:
             self.core.piece_failed(piece, now=self.net.now)
 
+    def _judge(self, completed: PieceCompleted, leaves: bytes) -> None:
+        """As `MerkleHasher.bad_blocks`, written out."""
+        found = leaves_of(completed.buffer)
+        bad = sum(1 << at // 32 for at in range(0, len(found), 32) if found[at : at + 32] != leaves[at : at + 32])
+        for block, sender in self.core.blocks_judged(completed, bad, now=self.net.now).items():
+            assert isinstance(sender.address, Address)
+            self.bad_blocks.append((block, sender.address))
+
+    def _prepare(self, work: HashWork) -> None:
+        def read(index: int, size: int) -> bytes:
+            assert self.core.picker is not None
+            assert index in self.core.picker.have
+            return self.net.content[self.net.geometry.offset_of(index) :][:size]
+
+        self.core.hashes.prepared(work, work.run(read))
+        self.pump()
+
     def _store_late(self, piece: PieceCompleted) -> None:
         self._store(piece)
         self.pump()
@@ -219,6 +285,16 @@ class Host:
             if self.corrupts(block.piece, block.begin):
                 data = bytes([data[0] ^ 1]) + data[1:]
             self.core.send_block(number, block, data, now=self.net.now)
+
+
+class ContentTree:
+    """The tree over the content, as its only file has it."""
+
+    def __init__(self, content: bytes, piece_length: int) -> None:
+        self.shape = TreeShape(len(content), piece_length)
+        rows = TreeRows(self.shape, leaves_of(content), 0)
+        self.root = rows.root
+        self.layers = {self.root: rows.row(self.shape.piece_height)} if self.shape.needs_layer else {}
 
 
 class End:
@@ -239,6 +315,8 @@ class End:
     def pump(self) -> None:
         net = self.host.net
         data = self.core.data_to_send()
+        if self.host.spoils is not None and data:
+            data = _with_spoilt_hashes(data, self.host.spoils)
         if data and not self.is_gone:
             self._free_at = max(self._free_at, net.now) + len(data) / self.host.rate_bytes_per_s
             net.at(self._free_at + net.delay_s, lambda: self.other.receive(data))
@@ -290,3 +368,19 @@ class End:
                 self.core, listen_port=6881, dht_port=None, is_dialled=self.is_dialler, now=now
             )
             self.host.ends[self.number] = self
+
+
+def _with_spoilt_hashes(data: bytes, spoil: Callable[[bytes], bytes]) -> bytes:
+    """What a host says, but for the hashes in it. A handshake in front is left alone."""
+    at = 68 if data[:1] == b"\x13" else 0
+    said = data[:at]
+    while at < len(data):
+        end = at + 4 + int.from_bytes(data[at : at + 4], "big")
+        message = decode_message(data[at + 4 : end])
+        if isinstance(message, Hashes):
+            message = Hashes(message.range, spoil(message.hashes))
+            said += encode_message(message)
+        else:
+            said += data[at:end]
+        at = end
+    return said

@@ -265,6 +265,7 @@ class TorrentLife:
             self.parts.registry.learn(torrent_id)
             self.torrent_id = self.on_disk.torrent_id = torrent_id
             self.swarm.learn(torrent_id)
+            self.core.hashes.learn(torrent_id, now=self._loop.time())
             self.sources.discovery.learn(torrent_id)
 
     def become_private(self) -> None:

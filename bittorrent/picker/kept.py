@@ -12,7 +12,7 @@ class KeptPieces:
     """Takes up what was kept, and takes it back when it was of no use.
 
     A piece that fails its hash with kept blocks in it says nothing about the peers that sent the others: it loses the
-    kept ones, is not on parole, and goes on.
+    kept ones, is not on parole, and goes on. So does one whose bad blocks are known.
     """
 
     __slots__ = ("_pieces", "_policy")
@@ -33,11 +33,11 @@ class KeptPieces:
         return self._policy.has_room and self._pieces.take_up(index, blocks) is not PieceState.MISSING
 
     def take_back(self, index: int, blocks: int) -> None:
-        """A COMPLETE piece has a wrong hash, and these blocks of it were kept: they are to be fetched.
+        """A COMPLETE piece has a wrong hash, and these blocks of it are doubtful or bad: they are to be fetched.
 
         Raises:
             LocalProtocolError: the piece is not COMPLETE, or there are no such blocks.
         """
         if not blocks:
-            raise LocalProtocolError(f"no block of piece {index} was kept")
+            raise LocalProtocolError(f"no block of piece {index} is named")
         self._pieces.take_back(index, blocks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from bittorrent.peer.pipeline import PipelineConfig
+from bittorrent.swarm.hashes.config import HashConfig
 from bittorrent.swarm.peer_exchange import PeerExchangeConfig
 from bittorrent.swarm.uploading.choker import ChokerConfig
 from bittorrent.swarm.uploading.super_seeding import SuperSeedingConfig
@@ -39,6 +40,7 @@ class SwarmConfig:
     choker: ChokerConfig = field(default_factory=ChokerConfig)
     peer_exchange: PeerExchangeConfig = field(default_factory=PeerExchangeConfig)
     super_seeding: SuperSeedingConfig = field(default_factory=SuperSeedingConfig)
+    hashes: HashConfig = field(default_factory=HashConfig)
 
     def __post_init__(self) -> None:
         numbers = (self.max_unverified_bytes, self.max_buffered_bytes, self.metadata_sources, self.max_contributions)

@@ -13,15 +13,7 @@ from random import Random
 from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.origin import Origin
 from bittorrent.peer.core import PeerCore
-from bittorrent.peer.events import (
-    DhtPortReceived,
-    ExtensionsReceived,
-    InterestChanged,
-    MetadataArrived,
-    PeerEvent,
-    PexReceived,
-    RequestRejected,
-)
+from bittorrent.peer.events import ExtensionsReceived, InterestChanged, PeerEvent
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import BLOCK_SIZE, Block
@@ -31,15 +23,16 @@ from bittorrent.rate_limits import SwarmLimits
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.downloading.contributions import Contribution
 from bittorrent.swarm.downloading.downloads import SwarmDownloads
-from bittorrent.swarm.events import DhtNodeFound, PieceCompleted, SeenAs, SwarmEvent
+from bittorrent.swarm.events import PieceCompleted, SwarmEvent
 from bittorrent.swarm.exchange import SwarmExchange
+from bittorrent.swarm.hashes.exchange import SwarmHashes
+from bittorrent.swarm.hashes.places import TreePlaces
 from bittorrent.swarm.metadata import SwarmMetadata
 from bittorrent.swarm.metadata_exchange import MetadataExchange
 from bittorrent.swarm.peer import Sender, SwarmPeer
+from bittorrent.swarm.peer_events import PeerEvents
 from bittorrent.swarm.transfers import SwarmTransfers
 from bittorrent.swarm.uploading.uploads import SwarmUploads
-from bittorrent.wire.extended import unpacked_ip
-from transfer.address import Address
 
 
 class SwarmCore:
@@ -71,6 +64,9 @@ class SwarmCore:
         self._metadata = SwarmMetadata(self.peers, self._touch, self._events, torrent_id=torrent_id, config=config)
         self._touched: dict[int, None] = {}
         self._exchange = SwarmExchange(self.peers, self._touch, self._events, config=config)
+        self.hashes = SwarmHashes(self.peers, self._touch, self._events, config=config.hashes)
+        self.hashes.learn(torrent_id, now=0.0)
+        self._peer_events = PeerEvents(self._events, self._metadata, self._exchange, self.hashes)
         self._numbers = 0
         self._now = 0.0
         self._next_tick = 0.0
@@ -115,6 +111,7 @@ class SwarmCore:
         core.introduce(have=have, listen_port=listen_port, dht_port=dht_port)
         if self._transfers is not None:
             self._transfers.include(peer)
+        self.hashes.add_peer(peer, now=now)
         self._drain(peer)
         return number
 
@@ -133,6 +130,7 @@ class SwarmCore:
         self._touched.pop(number, None)
         self._metadata.remove_peer(number)
         self._exchange.remove_peer(number)
+        self.hashes.remove_peer(number, now=now)
         if self._transfers is not None:
             self._transfers.exclude(peer)
             self._rechoke_soon()
@@ -152,6 +150,7 @@ class SwarmCore:
                 self._transfers.downloads.release_all(peer)
             self._touch(peer)
         self._metadata.handle_timer(now=now)
+        self.hashes.handle_timer(now=now)
         if self._transfers is not None:
             self._transfers.downloads.measure()
             self._rechoke()
@@ -175,6 +174,7 @@ class SwarmCore:
         private: bool = False,
         super_seed: bool = False,
         unfinished: Iterable[UnfinishedPiece] = (),
+        trees: TreePlaces | None = None,
         now: float,
     ) -> None:
         """The torrent is known and what is on disk is verified: the exchange starts.
@@ -185,6 +185,7 @@ class SwarmCore:
             private: peers are not told about each other, nor believed when they do (BEP 27).
             super_seed: send each piece once before any twice (BEP 16); without effect unless everything is here.
             unfinished: blocks that were kept when an earlier run ended.
+            trees: of a torrent of version 2, for peers that ask for hashes, and to find the bad blocks of a piece.
         """
         self._metadata.info_bytes = info_bytes
         downloads = SwarmDownloads(
@@ -199,6 +200,10 @@ class SwarmCore:
         )
         downloads.picker.is_sequential = is_sequential
         downloads.take_up(unfinished)
+        if trees is not None:
+            self.hashes.begin(
+                trees, downloads.picker.have, on_given_up=lambda piece: self._begun(now=self._now).piece_failed(piece)
+            )
         self._uploads.begin(geometry, downloads.picker.have, super_seed=super_seed)
         self._transfers = SwarmTransfers(self.peers, self._touch, downloads=downloads, uploads=self._uploads)
         self._at(now=now)
@@ -233,8 +238,17 @@ class SwarmCore:
         self._begun(now=now).piece_verified(completed)
 
     def piece_failed(self, completed: PieceCompleted, *, now: float) -> None:
-        """The piece has another hash: it is fetched again, and each peer that must have lied is dropped."""
-        self._begun(now=now).piece_failed(completed)
+        """The piece has another hash: it, or what is bad of it, is fetched again; each peer that lied is dropped."""
+        transfers = self._begun(now=now)
+        if not self.hashes.doubt(completed, lambda number: transfers.picker.peer_has(number, completed.index), now=now):
+            transfers.piece_failed(completed)
+
+    def blocks_judged(self, completed: PieceCompleted, bad: int | None, *, now: float) -> dict[Block, Sender]:
+        """Which blocks of a piece that failed are bad (`PieceHasher.bad_blocks`): they alone are fetched again.
+
+        Returns: these blocks, with the peers that sent them, which are dropped; nothing when it is not known.
+        """
+        return self._begun(now=now).blocks_judged(completed, bad)
 
     def piece_found(self, index: int, *, now: float) -> None:
         """A piece that was missing is on disk all the same; nothing if it is being fetched."""
@@ -301,8 +315,13 @@ class SwarmCore:
         return self._transfers.picker if self._transfers is not None else None
 
     @property
+    def downloads(self) -> SwarmDownloads | None:
+        """The taking side. None before `begin`."""
+        return self._transfers.downloads if self._transfers is not None else None
+
+    @property
     def downloaded_bytes(self) -> int:
-        return self._transfers.downloads.downloaded_bytes if self._transfers is not None else 0
+        return self.downloads.downloaded_bytes if self.downloads else 0
 
     @property
     def uploaded_bytes(self) -> int:
@@ -354,16 +373,6 @@ class SwarmCore:
         picker, peer = self.picker, self.peers[number]
         return bool(peer.core.extensions.upload_only) or (picker is not None and picker.is_seed(number))
 
-    def was_held_back(self, *, now: float) -> bool:
-        """Whether the disk has lately been too slow to ask for more."""
-        held_back_at = self._transfers.downloads.held_back_at if self._transfers is not None else None
-        return held_back_at is not None and now - held_back_at <= LATELY_S
-
-    def was_rate_limited(self, *, now: float) -> bool:
-        """Whether a rate limit has lately kept back what could have been asked for."""
-        limited_at = self._transfers.downloads.limited_at if self._transfers is not None else None
-        return limited_at is not None and now - limited_at <= LATELY_S
-
     def download_rate_bytes_per_s(self, *, now: float) -> float:
         return sum(peer.download.rate_bytes_per_s(now=now) for peer in self.peers.values())
 
@@ -379,7 +388,8 @@ class SwarmCore:
         if self._transfers is not None:
             self._transfers.picker.check_invariants()
             self._uploads.check_invariants()
-            assert self._transfers.downloads.unverified_bytes >= 0
+            assert self._transfers.downloads.unverified_bytes >= self.hashes.doubtful_bytes
+        self.hashes.check_invariants()
 
     # What peers say
 
@@ -392,31 +402,12 @@ class SwarmCore:
         self._touch(peer)
 
     def _handle(self, peer: SwarmPeer, event: PeerEvent) -> None:
-        match event:
-            case InterestChanged():
-                self._uploads.interest_changed(peer)
-                self._rechoke_soon()
-            case ExtensionsReceived():
-                peer.extensions_changed()
-                self._note_seen(peer)
-                if self._transfers is not None:
-                    self._transfers.drop_if_useless(peer)
-                self._metadata.extensions_changed(peer, now=self._now)
-            case MetadataArrived(message):
-                self._metadata.receive(peer, message, now=self._now)
-            case DhtPortReceived(port):
-                if isinstance(peer.core.address, Address):
-                    self._events.append(DhtNodeFound(Address(peer.core.address.host, port)))
-            case PexReceived(message):
-                self._exchange.receive(peer, message, now=self._now)
-            case RequestRejected():
-                peer.core.count_nuisance()
-
-    def _note_seen(self, peer: SwarmPeer) -> None:
-        host, address = peer.core.extensions.your_ip, peer.core.address
-        if host is not None and not peer.has_voted and isinstance(address, Address):
-            peer.has_voted = True
-            self._events.append(SeenAs(address, unpacked_ip(host)))
+        self._peer_events.receive(peer, event, now=self._now)
+        if isinstance(event, InterestChanged):
+            self._uploads.interest_changed(peer)
+            self._rechoke_soon()
+        elif isinstance(event, ExtensionsReceived) and self._transfers is not None:
+            self._transfers.drop_if_useless(peer)
 
     def _rechoke_soon(self) -> None:
         """A peer became interested or left: a free slot is given away at once, not at the end of the round."""
@@ -445,4 +436,3 @@ def _drop_blocks(blocks: Sequence[tuple[Block, memoryview]]) -> None:
 
 
 TICK_S = 1.0
-LATELY_S = 2.0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from bittorrent.origin import Origin, ServerUrl
+from bittorrent.swarm.hashes.work import HashWork
 from bittorrent.swarm.peer import Sender
 from bittorrent.wire.pex import PexFlags
 from transfer.address import Address
@@ -25,6 +27,28 @@ class PieceCompleted:
     index: int
     buffer: bytearray
     senders: dict[int, Sender]
+
+
+@dataclass(frozen=True, slots=True)
+class LayersCompleted:
+    """All piece layers that were wanted are here, by the roots of their trees; each leads to its root (BEP 52)."""
+
+    layers: Mapping[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class LeavesArrived:
+    """The leaves of a piece that failed: find out which blocks are bad, and say `blocks_judged`."""
+
+    completed: PieceCompleted
+    leaves: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HashesWanted:
+    """A peer asks for hashes that have to be made first: do the work in a thread, and say `hashes_prepared`."""
+
+    work: HashWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +95,5 @@ class SeenAs:
 
 SwarmEvent: TypeAlias = (
     MetadataCompleted | PieceCompleted | PiecesUnfinished | PeerBanned | ServerLied | DhtNodeFound | PeersNamed | SeenAs
-)
+    | LayersCompleted | LeavesArrived | HashesWanted
+)  # fmt: skip

@@ -113,11 +113,11 @@ def _reason(
         return SlowReason.CHECKING
     if core.is_finished:
         return SlowReason.FINISHED
-    if core.was_held_back(now=now):
+    if core.downloads is not None and core.downloads.was_held_back(now=now):
         return SlowReason.DISK_LIMITED
     if not peers:
         return SlowReason.NO_PEERS
-    if core.was_rate_limited(now=now):
+    if core.downloads is not None and core.downloads.was_rate_limited(now=now):
         return SlowReason.RATE_LIMITED
     # The peers that send anything decide; of those that do not, the ones that are nearest to it.
     sending = [reason for reason in _SENDING if peers[reason]]

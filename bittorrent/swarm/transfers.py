@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 from bittorrent.peer.events import ChokeChanged, FastAllowed, PeerEvent, PeerHas, PeerHasMany, PeerLost, RequestRejected
 from bittorrent.picker.config import PieceState
 from bittorrent.picker.picker import PiecePicker
+from bittorrent.pieces.block import Block
 from bittorrent.swarm.downloading.downloads import SwarmDownloads
 from bittorrent.swarm.events import PieceCompleted
-from bittorrent.swarm.peer import SwarmPeer
+from bittorrent.swarm.peer import Sender, SwarmPeer
 from bittorrent.swarm.uploading.uploads import SwarmUploads
 
 
@@ -126,6 +127,12 @@ class SwarmTransfers:
         """The piece has another hash: it is fetched again, and each peer that must have lied is dropped."""
         self.downloads.piece_failed(completed)
         self.downloads.request_from_all()
+
+    def blocks_judged(self, completed: PieceCompleted, bad: int | None) -> dict[Block, Sender]:
+        """Which blocks of a piece that failed are bad: they alone are fetched again; returns them and their senders."""
+        found = self.downloads.blocks_judged(completed, bad)
+        self.downloads.request_from_all()
+        return found
 
     def note_finished(self) -> None:
         """If nothing is wanted any more, each peer hears of it, and those that want nothing either may go."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from random import Random
 
 from bittorrent.origin import ServerUrl
@@ -251,7 +251,7 @@ class SwarmDownloads:
         self._change_unverified(-len(completed.buffer))
         kept = [begin for begin, sender in completed.senders.items() if sender is NOBODY]
         if kept:
-            self._drop_kept(completed, kept)
+            self._go_on_without(completed, kept)
             return
         self.failed_pieces += 1
         self.wasted_bytes += len(completed.buffer)
@@ -260,6 +260,38 @@ class SwarmDownloads:
         for liar in self._blame.piece_failed(completed.index, completed.buffer, completed.senders, geometry):
             self._punish(liar, completed.index)
         self._assembly.recycle(completed.buffer)
+
+    def blocks_judged(self, completed: PieceCompleted, bad: int | None) -> dict[Block, Sender]:
+        """The piece has another hash because of these blocks (a set of numbers): it goes on without them.
+
+        Returns: the bad blocks and their senders; those that were kept from an earlier run are nobody's lie. Nothing
+        when no block is known to be bad: then all of the piece is fetched again.
+        """
+        geometry = self.picker.geometry
+        numbers = geometry.needed_blocks(completed.index) & bad if bad is not None else 0
+        if not numbers:
+            self.piece_failed(completed)
+            return {}
+        self._change_unverified(-len(completed.buffer))
+        self.failed_pieces += 1
+        found: dict[Block, Sender] = {}
+        for block in geometry.blocks(completed.index):
+            if numbers >> block.begin // BLOCK_SIZE & 1:
+                found[block] = completed.senders[block.begin]
+        self._go_on_without(completed, [block.begin for block in found])
+        liars = {sender.number: sender for sender in found.values() if sender is not NOBODY}
+        self.wasted_bytes += sum(block.length for block, sender in found.items() if sender is not NOBODY)
+        for liar in liars.values():
+            self._punish(liar, completed.index)
+        return found
+
+    def was_held_back(self, *, now: float) -> bool:
+        """Whether the disk has lately been too slow to ask for more."""
+        return self.held_back_at is not None and now - self.held_back_at <= LATELY_S
+
+    def was_rate_limited(self, *, now: float) -> bool:
+        """Whether a rate limit has lately kept back what could have been asked for."""
+        return self.limited_at is not None and now - self.limited_at <= LATELY_S
 
     @property
     def buffered_bytes(self) -> int:
@@ -321,16 +353,16 @@ class SwarmDownloads:
         self._change_unverified(len(buffer))
         self._events.append(PieceCompleted(index, buffer, senders))
 
-    def _drop_kept(self, completed: PieceCompleted, kept: Iterable[int]) -> None:
+    def _go_on_without(self, completed: PieceCompleted, dropped: Collection[int]) -> None:
         """The piece goes on without the blocks at these offsets."""
         index = completed.index
-        self.picker.kept.take_back(index, sum(1 << begin // BLOCK_SIZE for begin in kept))
-        sent = {begin: sender for begin, sender in completed.senders.items() if sender is not NOBODY}
+        self.picker.kept.take_back(index, sum(1 << begin // BLOCK_SIZE for begin in dropped))
+        rest = {begin: sender for begin, sender in completed.senders.items() if begin not in dropped}
         if self.picker.state(index) is PieceState.PARTIAL:
-            self._assembly.adopt(index, completed.buffer, sent)
+            self._assembly.adopt(index, completed.buffer, rest)
         else:
             self._assembly.recycle(completed.buffer)
-            self.wasted_bytes += _size_of(completed, sent)
+            self.wasted_bytes += _size_of(completed, [begin for begin in rest if rest[begin] is not NOBODY])
 
     def _tell_unfinished(self) -> None:
         self._is_told, self._told_at_bytes = True, self.downloaded_bytes
@@ -391,6 +423,7 @@ def _record(peer: SwarmPeer) -> tuple[bool, bool, int]:
     return peer.pipeline.is_snubbed, peer.refusals > 0, -peer.downloaded_bytes
 
 
+LATELY_S = 2.0
 MIN_REQUESTS = 4
 RESUME_SHARE = 0.75  # of the bound: with so little waiting for the disk everybody is asked again
 NEARLY_HERE = 2  # requests of each peer that stand although something else is needed at once

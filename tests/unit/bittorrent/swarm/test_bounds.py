@@ -115,4 +115,5 @@ def test_a_limit_counts_as_a_limit_when_it_keeps_back_what_could_be_asked_for() 
         peer.hear(wire.HaveAll(), wire.Unchoke())
         swarm.later(1.0)
         assert requests(peer)
-        assert swarm.core.was_rate_limited(now=swarm.now) is is_limited
+        assert swarm.core.downloads is not None
+        assert swarm.core.downloads.was_rate_limited(now=swarm.now) is is_limited

@@ -174,7 +174,8 @@ def test_a_slow_disk_slows_the_network_down_instead_of_filling_the_memory() -> N
     net.connect_all()
     net.run_until(lambda: net.now > 30)
     assert max(stuck) <= (1 << 18) + 2 * net.geometry.piece_length
-    assert leech.core.was_held_back(now=net.now)
+    assert leech.core.downloads is not None
+    assert leech.core.downloads.was_held_back(now=net.now)
     leech.pump = keep  # type: ignore[method-assign]
     net.run_until(lambda: leech.core.is_complete)
 
