@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bittorrent.aio.stream import FileStream
     from bittorrent.aio.torrent import Torrent
     from bittorrent.config import SessionConfig
+    from bittorrent.creating.content import TorrentFormat
     from bittorrent.creating.create import MIN_PIECE_LENGTH, create_metainfo
     from bittorrent.dialling.encryption import Encryption
     from bittorrent.dialling.ip_filter import IpFilter, IpFilterError
@@ -171,6 +172,7 @@ __all__ = [
     "SwarmConfig",
     "Torrent",
     "TorrentCollisionError",
+    "TorrentFormat",
     "TorrentId",
     "TorrentState",
     "TorrentStats",
@@ -270,6 +272,7 @@ _MODULES = {
     "Torrent": "bittorrent.aio.torrent",
     "TorrentCollisionError": "bittorrent.errors",
     "TorrentId": "bittorrent.identity.torrent_id",
+    "TorrentFormat": "bittorrent.creating.content",
     "TorrentState": "bittorrent.stats",
     "TorrentStats": "bittorrent.stats",
     "TorrentStopped": "bittorrent.events",

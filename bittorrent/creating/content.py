@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from bittorrent.creating.padding import pad_all, pad_between
 from bittorrent.errors import MetainfoError
@@ -23,8 +24,13 @@ if TYPE_CHECKING:
 
     from transfer.wire.bencode import Encodable
 
-TorrentFormat: TypeAlias = Literal["v1", "v2", "hybrid"]
-FORMATS: tuple[str, ...] = get_args(TorrentFormat)
+
+class TorrentFormat(StrEnum):
+    """Which versions of BitTorrent a torrent is of."""
+
+    V1 = "v1"  # BEP 3: what every program reads
+    V2 = "v2"  # BEP 52: a tree of SHA-256 for each file, so that blocks can be verified and equal files be known
+    HYBRID = "hybrid"  # both in one
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +62,12 @@ def read_files(
         StorageError: a file cannot be read, or is not as it was when it was found.
         MetainfoError: there are more folders in each other than a torrent of version 2 can have.
     """
-    if form == "v1":
+    if form is TorrentFormat.V1:
         return _read_v1(pad_between(files, piece_length) if align else files, piece_length, executor, progress)
     check_depth(files)
     padded = pad_all(files, piece_length)
     forest = Forest.of(((file.length, None) for file in files if file.length), piece_length)
-    if form == "v2":
+    if form is TorrentFormat.V2:
         nodes = hash_pieces(
             padded, piece_length, MerkleHasher(forest), without_padding=True, executor=executor, progress=progress
         )

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from bittorrent.creating.content import FORMATS, TorrentFormat, read_files
+from bittorrent.creating.content import TorrentFormat, read_files
 from bittorrent.creating.padding import padding_bytes
 from bittorrent.errors import MetainfoError, StorageError
 from bittorrent.files.names import is_state_folder
@@ -34,7 +34,7 @@ TARGET_PIECES = 2000  # the automatic piece length gives about 1000 to 2000 piec
 def create_metainfo(
     path: str | os.PathLike[str],
     *,
-    format: TorrentFormat = "v1",
+    format: str = TorrentFormat.V1,
     piece_length: int | None = None,
     trackers: Iterable[str | Sequence[str]] = (),
     private: bool = False,
@@ -57,8 +57,9 @@ def create_metainfo(
     UTF-8 or not; what others cannot store under its name (`FileEntry.original`) they store under another.
 
     Args:
-        format: "v1" is what every program reads. "v2" has a tree of SHA-256 for each file, so that single blocks can be
-            verified and equal files are known to be equal; many programs do not read it. "hybrid" is both in one.
+        format: a `TorrentFormat`, or its text: "v1" is what every program reads; "v2" has a tree of SHA-256 for each
+            file, so that single blocks can be verified and equal files are known to be equal, and is not read by many
+            programs; "hybrid" is both in one.
         piece_length: a power of two from 16 KiB on; chosen by `choose_piece_length` when not given.
         trackers: a string is a tier of its own, a sequence of strings is one tier (BEP 12).
         private: peers come from the trackers only (BEP 27).
@@ -80,8 +81,7 @@ def create_metainfo(
             length that cannot be used, too many files or too deep folders, this library's own folder, a node that is
             none, or nodes for a private torrent.
     """
-    if format not in FORMATS:
-        raise MetainfoError(f"the format of a torrent is one of {', '.join(FORMATS)}, not {shorten(str(format))}")
+    form = _parse_format(format)
     root = os.path.abspath(path)
     name = os.path.basename(root)
     if not name:
@@ -95,18 +95,18 @@ def create_metainfo(
     total_bytes = sum(file.length for file in files)
     if total_bytes == 0:
         raise StorageError(f"cannot share {root}: it holds no data", path=root)
-    if format == "v2" and len(files) == len(files[0].path) == 1:
+    if form is TorrentFormat.V2 and len(files) == len(files[0].path) == 1:
         raise MetainfoError(
             f"cannot share {root}: a torrent of version 2 cannot tell a folder of one file from that file; share"
             f" {files[0].location} itself, or choose the format v1 or hybrid"
         )
     if piece_length is None:
         piece_length = choose_piece_length(total_bytes)
-        if format == "hybrid":
+        if form is TorrentFormat.HYBRID:
             piece_length = _shorten_for_padding(piece_length, files)
-    _check_piece_length(piece_length, files, format)
+    _check_piece_length(piece_length, files, form)
     content = read_files(
-        files, os.fsencode(name), piece_length, format, align=align, executor=executor, progress=progress
+        files, os.fsencode(name), piece_length, form, align=align, executor=executor, progress=progress
     )
     info = {b"name": os.fsencode(name), b"piece length": piece_length, **content.info}
     if private:
@@ -131,6 +131,14 @@ def choose_piece_length(total_bytes: int) -> int:
     while piece_length < MAX_AUTOMATIC_PIECE_LENGTH and piece_length * TARGET_PIECES < total_bytes:
         piece_length *= 2
     return piece_length
+
+
+def _parse_format(text: str) -> TorrentFormat:
+    try:
+        return TorrentFormat(text)
+    except ValueError:
+        formats = ", ".join(TorrentFormat)
+        raise MetainfoError(f"the format of a torrent is one of {formats}, not {shorten(str(text))}") from None
 
 
 def _check_web_seeds(web_seeds: Iterable[str]) -> tuple[str, ...]:
@@ -177,11 +185,11 @@ def _check_piece_length(piece_length: int, files: Sequence[SourceFile], form: To
         raise MetainfoError(f"the piece length must be a power of two from {MIN_PIECE_LENGTH} on, not {piece_length}")
     if piece_length > DEFAULT_LIMITS.piece_length_bytes:
         raise MetainfoError(f"the piece length must be at most {DEFAULT_LIMITS.piece_length_bytes}, not {piece_length}")
-    if form == "v1":
+    if form is TorrentFormat.V1:
         hashes_size = -(-sum(file.length for file in files) // piece_length) * SHA1_SIZE
     else:
         piece_count = sum(-(-file.length // piece_length) for file in files)
-        hashes_size = piece_count * (HASH_SIZE + SHA1_SIZE * (form == "hybrid"))
+        hashes_size = piece_count * (HASH_SIZE + SHA1_SIZE * (form is TorrentFormat.HYBRID))
     if hashes_size > DEFAULT_LIMITS.size_bytes // 2:
         raise MetainfoError(
             f"pieces of {piece_length} bytes would make a torrent of {hashes_size} bytes; use larger ones,"

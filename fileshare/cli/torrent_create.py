@@ -18,6 +18,7 @@ from bittorrent import (
     MetainfoLimits,
     SourceFile,
     StorageError,
+    TorrentFormat,
     create_metainfo,
     safe_name,
     scan_files,
@@ -30,7 +31,7 @@ from fileshare.cli.units import count_text, parse_size
 from fileshare.cli.views import ByteCount
 from fileshare.text import one_line
 
-EXAMPLE = "Example: kad torrent create holiday/ --tracker http://tracker.example/announce --exclude '*.tmp'"
+EXAMPLE = "Example: kad torrent create holiday/ --format hybrid --tracker udp://tracker.example:6969 --exclude '*.tmp'"
 
 
 @exits
@@ -45,6 +46,14 @@ def create(
             help="The .torrent file to write. Default: NAME.torrent, here or in that folder.",
         ),
     ] = None,
+    form: Annotated[
+        TorrentFormat,
+        typer.Option(
+            "--format",
+            help="v1: every program reads it; v2: single blocks are verified, but many programs do not read it;"
+            " hybrid: both in one.",
+        ),
+    ] = TorrentFormat.V1,
     piece_size: Annotated[
         str | None,
         typer.Option(
@@ -81,7 +90,10 @@ def create(
     ] = None,
     private: Annotated[bool, typer.Option("--private", help="Peers come from the trackers only (BEP 27).")] = False,
     align: Annotated[
-        bool, typer.Option("--align", help="Let each file begin with a piece of its own (BEP 47 padding).")
+        bool,
+        typer.Option(
+            "--align", help="Let each file begin with a piece of its own (BEP 47 padding); v2 and hybrid always do."
+        ),
     ] = False,
     attributes: Annotated[
         bool, typer.Option("--attributes", help="Keep executable and hidden files and symbolic links (BEP 47).")
@@ -111,6 +123,7 @@ def create(
     with ByteCount(output, "hashing") as count, ThreadPoolExecutor(os.cpu_count()) as executor:
         metainfo = create_metainfo(
             path,
+            format=form,
             piece_length=piece_length,
             trackers=tracker or (),
             web_seeds=web_seed or (),

@@ -11,8 +11,7 @@ from typing import Any
 import libtorrent as lt
 import pytest
 
-from bittorrent import FileStorage, Metainfo, create_metainfo, verify_pieces
-from bittorrent.creating.content import TorrentFormat
+from bittorrent import FileStorage, Metainfo, TorrentFormat, create_metainfo, verify_pieces
 from tests.interop.libtorrent_peer import LibtorrentPeer
 
 pytestmark = [
@@ -21,7 +20,7 @@ pytestmark = [
 ]
 
 KIB = 1024
-FORMS: list[TorrentFormat] = ["v2", "hybrid"]
+FORMS = [TorrentFormat.V2, TorrentFormat.HYBRID]
 NAMES = ["a", "b", "c/x", "c/y", "d/e/f", "d/g", "zz", "é", "B", "run.sh", "Ω/1"]
 SIZES = [0, 1, 16383, 16384, 16385, 32768, 40_000, 65535, 65536, 65537, 131_072, 200_000, 16384 * 7]
 
@@ -40,7 +39,7 @@ def draw_folder(rng: random.Random, folder: Path) -> Path:
 
 
 def theirs(path: Path, piece_length: int, form: TorrentFormat) -> Any:
-    flags = lt.create_torrent.v2_only if form == "v2" else 0
+    flags = lt.create_torrent.v2_only if form is TorrentFormat.V2 else 0
     creator = lt.create_torrent(lt.list_files(str(path)), piece_length, flags)
     lt.set_piece_hashes(creator, str(path.parent))
     return creator.generate()
@@ -89,7 +88,7 @@ def test_a_hybrid_whose_names_libtorrent_puts_in_an_order_that_it_refuses(tmp_pa
         (tmp_path / "album" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "album" / name).write_bytes(os.urandom(20_000))
     with pytest.raises(RuntimeError, match="v1 and v2 file metadata does not match"):
-        lt.torrent_info(lt.bencode(theirs(tmp_path / "album", 16 * KIB, "hybrid")))
+        lt.torrent_info(lt.bencode(theirs(tmp_path / "album", 16 * KIB, TorrentFormat.HYBRID)))
     ours = create_metainfo(tmp_path / "album", format="hybrid", piece_length=16 * KIB)
     loaded = lt.torrent_info(ours.to_bytes())
     assert loaded.info_hashes().v2.to_bytes() == ours.torrent_id.v2

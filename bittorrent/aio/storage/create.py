@@ -16,7 +16,7 @@ from bittorrent.metainfo.torrent import Metainfo
 async def create_torrent(
     path: str | os.PathLike[str],
     *,
-    format: TorrentFormat = "v1",
+    format: str = TorrentFormat.V1,
     piece_length: int | None = None,
     trackers: Iterable[str | Sequence[str]] = (),
     private: bool = False,

@@ -54,6 +54,39 @@ def torrent(folder: Path, tmp_path: Path) -> Path:
     return target
 
 
+@pytest.mark.parametrize(
+    ("form", "has_v1", "has_v2"), [("v1", True, False), ("v2", False, True), ("hybrid", True, True)]
+)
+def test_create_makes_the_format_that_is_asked_for(
+    folder: Path, tmp_path: Path, form: str, has_v1: bool, has_v2: bool
+) -> None:
+    target = tmp_path / "new.torrent"
+    result = kad("torrent", "create", folder, "-o", target, "--format", form, "--piece-size", PIECE)
+    assert result.exit_code == 0, result.stderr
+    metainfo = Metainfo.from_file(target)
+    assert (metainfo.torrent_id.v1 is not None, metainfo.torrent_id.v2 is not None) == (has_v1, has_v2)
+    assert metainfo.has_layers
+    assert len(metainfo.layers) == has_v2  # of a.bin; b.bin is a piece of its own
+    shown = kad("torrent", "show", target)
+    assert shown.exit_code == 0, shown.stderr
+
+
+def test_create_knows_three_formats(folder: Path) -> None:
+    result = kad("torrent", "create", folder, "--format", "v3")
+    assert result.exit_code == 2
+    assert "v1" in result.stderr
+    assert "hybrid" in result.stderr
+
+
+def test_create_says_what_version_2_cannot_express(tmp_path: Path) -> None:
+    (tmp_path / "film").mkdir()
+    (tmp_path / "film" / "film.mkv").write_bytes(b"x")
+    result = kad("torrent", "create", tmp_path / "film", "--format", "v2", "-o", tmp_path / "x.torrent")
+    assert result.exit_code == 1
+    assert "film.mkv itself, or choose the format v1 or hybrid" in result.stderr
+    assert not (tmp_path / "x.torrent").exists()
+
+
 def test_create_writes_a_torrent_and_says_what_is_in_it(folder: Path, tmp_path: Path) -> None:
     target = tmp_path / "new.torrent"
     result = kad("torrent", "create", folder, "-o", target, "--private", "--piece-size", 2 * PIECE)

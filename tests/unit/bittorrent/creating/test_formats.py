@@ -24,7 +24,7 @@ from tests.version2 import build
 from transfer.wire import bencode
 
 KIB, MIB = 1 << 10, 1 << 20
-FORMS: list[TorrentFormat] = ["v2", "hybrid"]
+FORMS = [TorrentFormat.V2, TorrentFormat.HYBRID]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such files")
 
 
@@ -207,7 +207,7 @@ def test_padding_of_a_hybrid_is_no_more_than_its_content(tmp_path: Path) -> None
     assert many == {"v2": 16 * KIB, "hybrid": 16 * KIB}
 
 
-@pytest.mark.parametrize(("form", "total"), [("v2", 3 * MIB + 8), ("hybrid", 4 * MIB)])
+@pytest.mark.parametrize(("form", "total"), [(TorrentFormat.V2, 3 * MIB + 8), (TorrentFormat.HYBRID, 4 * MIB)])
 def test_progress_counts_what_is_hashed(tmp_path: Path, form: TorrentFormat, total: int) -> None:
     folder = write(tmp_path / "d", {"a": bytes(3 * MIB + 5), "b": bytes(3)})
     seen: list[tuple[int, int]] = []
