@@ -115,7 +115,7 @@ async def fetch(count: int, making_s: float) -> None:
             async with Session(folder, host="127.0.0.1") as session:
                 delays.start()
                 started_at = time.monotonic()
-                torrent = await session.add(Magnet(info_hash=bytes.fromhex(info_hash)), peers=[("127.0.0.1", port)])
+                torrent = await session.add(Magnet(v1=bytes.fromhex(info_hash)), peers=[("127.0.0.1", port)])
                 await torrent.wait_metadata()
                 known_after_s = time.monotonic() - started_at
                 await asyncio.sleep(making_s)

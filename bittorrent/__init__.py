@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from bittorrent.identity.torrent_id import TorrentId
     from bittorrent.lifecycle.seed_goal import SeedGoal
     from bittorrent.metainfo.content import MetainfoLimits
-    from bittorrent.metainfo.magnet import Magnet, parse_info_hash
+    from bittorrent.metainfo.magnet import Magnet, parse_info_hash, parse_torrent_id
     from bittorrent.metainfo.selection import FileName, Selection
     from bittorrent.metainfo.torrent import Metainfo
     from bittorrent.origin import ServerUrl
@@ -192,6 +192,7 @@ __all__ = [
     "explain_absence",
     "judge_files",
     "parse_info_hash",
+    "parse_torrent_id",
     "read_body",
     "safe_name",
     "scan_files",
@@ -291,6 +292,7 @@ _MODULES = {
     "explain_absence": "bittorrent.storage.whereabouts",
     "judge_files": "bittorrent.storage.ownership",
     "parse_info_hash": "bittorrent.metainfo.magnet",
+    "parse_torrent_id": "bittorrent.metainfo.magnet",
     "read_body": "bittorrent.aio.sources.guarded_http",
     "safe_name": "bittorrent.files.names",
     "scan_files": "bittorrent.storage.scan",

@@ -52,6 +52,7 @@ class TorrentStats:
     """One moment of a torrent. Sizes of what is not known yet (a magnet link) are 0.
 
     Attributes:
+        info_hash_v2: the 32 bytes of version 2; None when the torrent has none, or it is not known yet.
         checked_pieces: how far the check of what was on disk has come.
         done_bytes: verified and on disk of what is wanted; what the check found included.
         done_pieces: see `done_bytes`.
@@ -96,6 +97,7 @@ class TorrentStats:
     sources: tuple[SourceStats, ...]
     lookup: LookupSummary | None
     is_paused: bool
+    info_hash_v2: bytes | None = None
 
 
 class TrackerState(Enum):

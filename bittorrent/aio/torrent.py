@@ -268,7 +268,7 @@ class Torrent:
         return torrent_statistics(
             self._life.core,
             state=self._life.lifecycle.state,
-            info_hash=self._life.info_hash,
+            torrent_id=self._life.torrent_id,
             name=self.name,
             metainfo=self._life.metainfo,
             checked_pieces=self._life.checked_pieces,

@@ -1,4 +1,4 @@
-"""Magnet links: an info-hash and hints where to find peers (BEP 9), and which files are wanted (BEP 53)."""
+"""Magnet links: info-hashes (BEP 9, 52) and hints where to find peers, and which files are wanted (BEP 53)."""
 
 from __future__ import annotations
 
@@ -25,10 +25,13 @@ MAX_EXACT_LENGTH = 2**63 - 1
 class Magnet:
     """What a magnet link says. `name` is for people only, until the metadata is here; `peers` may be host names.
 
-    `selected` are the numbers of the files that are wanted (`Metainfo.files` counts the same way); nothing means all.
+    `v1` (20 bytes) and `v2` (32 bytes) are the info-hashes of both versions: one of them at least is there, and a link
+    to a hybrid torrent should have both. `selected` are the numbers of the files that are wanted (`Metainfo.files`
+    counts the same way); nothing means all.
     """
 
-    info_hash: bytes
+    v1: bytes | None = None
+    v2: bytes | None = None
     name: str | None = None
     trackers: tuple[str, ...] = ()
     peers: tuple[Address, ...] = ()
@@ -37,20 +40,27 @@ class Magnet:
     selected: tuple[range, ...] = ()
 
     def __post_init__(self) -> None:
-        if len(self.info_hash) != 20:
-            raise MagnetError(f"an info-hash has 20 bytes, not {len(self.info_hash)}")
+        try:
+            TorrentId(self.v1, self.v2)
+        except ValueError as error:
+            raise MagnetError(str(error)) from None
 
     @property
     def torrent_id(self) -> TorrentId:
         """What is known of the hashes of the torrent."""
-        return TorrentId(self.info_hash)
+        return TorrentId(self.v1, self.v2)
+
+    @property
+    def info_hash(self) -> bytes:
+        """The 20 bytes that it is known by everywhere; see `TorrentId.info_hash`."""
+        return self.torrent_id.info_hash
 
     @classmethod
     def parse(cls, text: str) -> Magnet:
-        """Reads `magnet:?xt=urn:btih:…`. Unknown parameters and broken hints are ignored.
+        """Reads `magnet:?xt=urn:btih:…` and `magnet:?xt=urn:btmh:…`. Unknown parameters and broken hints are ignored.
 
         Raises:
-            MagnetError: not a magnet link, without a usable info-hash, or with two different ones.
+            MagnetError: not a magnet link, without a usable info-hash, or with two different ones of one version.
         """
         text = text.strip()
         if len(text) > MAX_LINK_CHARACTERS:
@@ -81,8 +91,10 @@ class Magnet:
                 exact_length = _length(value)
             elif key == "so" and not selected:
                 selected = _selection(value)
+        known = _torrent_id_of(topics)
         return cls(
-            info_hash=_info_hash_of(topics),
+            v1=known.v1,
+            v2=known.v2,
             name=name,
             trackers=tuple(trackers),
             peers=tuple(peers),
@@ -92,7 +104,9 @@ class Magnet:
         )
 
     def __str__(self) -> str:
-        parts = [f"xt=urn:btih:{self.info_hash.hex()}"]
+        parts = [f"xt=urn:btih:{self.v1.hex()}"] if self.v1 is not None else []
+        if self.v2 is not None:
+            parts.append(f"xt=urn:btmh:{_SHA256_PREFIX}{self.v2.hex()}")
         if self.name is not None:
             parts.append(f"dn={quote(self.name, safe='')}")
         if self.exact_length is not None:
@@ -123,15 +137,38 @@ def parse_info_hash(text: str) -> bytes:
     raise MagnetError(f"{shorten(text)} is not an info-hash: it needs 40 hexadecimal or 32 base32 characters")
 
 
-def _info_hash_of(topics: list[str]) -> bytes:
-    found = {parse_info_hash(topic[9:]) for topic in topics if topic[:9].lower() == "urn:btih:"}
-    if len(found) == 1:
-        return found.pop()
-    if found:
+def parse_torrent_id(text: str) -> TorrentId:
+    """What a bare info-hash says: as `parse_info_hash`, or one of version 2 of 64 hexadecimal digits.
+
+    The latter may have the prefix 1220 of a multihash, as in a magnet link.
+
+    Raises:
+        MagnetError: anything else.
+    """
+    if found := _V2_HASH.fullmatch(text):
+        return TorrentId(v2=bytes.fromhex(found[1]))
+    return TorrentId(parse_info_hash(text))
+
+
+def _torrent_id_of(topics: list[str]) -> TorrentId:
+    v1 = {parse_info_hash(topic[9:]) for topic in topics if topic[:9].lower() == "urn:btih:"}
+    tagged = [topic[9:] for topic in topics if topic[:9].lower() == "urn:btmh:"]
+    # A multihash says itself of what kind it is: others than SHA-256 are not for us.
+    v2 = {_parse_multihash(text) for text in tagged if text[:4] == _SHA256_PREFIX}
+    if len(v1) > 1 or len(v2) > 1:
         raise MagnetError("the magnet link names two different torrents; use one link for each")
-    if any(topic[:9].lower() == "urn:btmh:" for topic in topics):
-        raise MagnetError("not supported yet: BitTorrent v2 (this magnet link has no version 1 info-hash)")
-    raise MagnetError("the magnet link has no info-hash (xt=urn:btih:…)")
+    if v1 or v2:
+        return TorrentId(next(iter(v1), None), next(iter(v2), None))
+    if tagged:
+        raise MagnetError(f"{shorten(tagged[0])} is not an info-hash: version 2 has 1220 and 64 hexadecimal digits")
+    raise MagnetError("the magnet link has no info-hash (xt=urn:btih:… or xt=urn:btmh:…)")
+
+
+def _parse_multihash(text: str) -> bytes:
+    found = _V2_HASH.fullmatch(text)
+    if found is None:
+        raise MagnetError(f"{shorten(text)} is not an info-hash: version 2 has 1220 and 64 hexadecimal digits")
+    return bytes.fromhex(found[1])
 
 
 def _is_url(value: str) -> bool:
@@ -168,6 +205,8 @@ def _selected_text(numbers: range) -> str:
     return f"{numbers[0]}" if len(numbers) == 1 else f"{numbers[0]}-{numbers[-1]}"
 
 
+_SHA256_PREFIX = "1220"  # of a multihash: SHA-256, 32 bytes
+_V2_HASH = re.compile(r"(?:1220)?([0-9A-Fa-f]{64})")
 _NUMBERS = re.compile(r"([0-9]{1,9})(?:-([0-9]{1,9}))?")
 _NUMBERED = re.compile(r"\.[0-9]+\Z")  # tr.1, tr.2: the numbering of some clients
 _DECIMAL = re.compile(r"[0-9]{1,19}")

@@ -286,7 +286,8 @@ class Metainfo:
     def magnet(self) -> Magnet:
         """What identifies this torrent and where to ask for it, without the metadata."""
         return Magnet(
-            info_hash=self.info_hash,
+            v1=self.torrent_id.v1,
+            v2=self.torrent_id.v2,
             name=self.name,
             trackers=tuple(tracker for tier in self.trackers for tracker in tier),
             web_seeds=self.web_seeds,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bittorrent.files.paths import without_unsafe_characters
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.pieces.bitfield import Bitfield
@@ -19,7 +20,7 @@ def torrent_statistics(
     core: SwarmCore,
     *,
     state: TorrentState,
-    info_hash: bytes,
+    torrent_id: TorrentId,
     name: str,
     metainfo: Metainfo | None,
     checked_pieces: int,
@@ -44,7 +45,8 @@ def torrent_statistics(
     ]
     return TorrentStats(
         state=state,
-        info_hash=info_hash,
+        info_hash=torrent_id.info_hash,
+        info_hash_v2=torrent_id.v2,
         name=name,
         total_bytes=total,
         done_bytes=wanted - needed,

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from bittorrent import Metainfo, create_metainfo
+from bittorrent import Magnet, Metainfo, create_metainfo
 from fileshare.cli.demo_children import Child, Children
 from fileshare.cli.demo_views import Result, SwarmView, count_sources, result_table
 from fileshare.cli.errors import CommandError, InterruptedByUserError, exits
@@ -67,7 +67,7 @@ async def _play(output: Output, folder: Path, size_bytes: int) -> None:
         await bootstrap.wait_event("progress", field="stored_peers", at_least=1)
         output.say(f"the seeder listens on {seeder_address} and has announced itself in the DHT;")
         output.say("it serves one downloader at a time, so the others have to get their pieces from their fellows")
-        magnet = f"magnet:?xt=urn:btih:{metainfo.info_hash.hex()}"
+        magnet = str(Magnet(v1=metainfo.torrent_id.v1, v2=metainfo.torrent_id.v2))
         output.say(f"three downloaders know {entry} and {magnet}")
         output.event("started", bootstrap=entry, seeder=seeder_address, magnet=magnet, bytes=size_bytes)
         downloaders = [

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bittorrent import Magnet, MagnetError, parse_info_hash
+from bittorrent import Magnet, MagnetError, parse_torrent_id
 from fileshare.cli.options import parse_bootstrap, parse_listen
 from fileshare.cli.output import Output
 from fileshare.service.network import default_host, open_node
@@ -49,12 +49,12 @@ async def asking_node(
 
 
 def parse_target(text: str, *, hint: str) -> bytes:
-    """An info-hash, a node id or the target of an item, as people write it.
+    """An info-hash, a node id or the target of an item, as people write it; of version 2 the first 20 bytes.
 
     Raises:
         typer.BadParameter: it is none.
     """
     try:
-        return Magnet.parse(text).info_hash if is_magnet(text) else parse_info_hash(text.strip())
+        return Magnet.parse(text).info_hash if is_magnet(text) else parse_torrent_id(text.strip()).info_hash
     except MagnetError as error:
         raise typer.BadParameter(str(error), param_hint=hint) from None

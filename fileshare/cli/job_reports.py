@@ -20,6 +20,7 @@ def report_done(output: Output, job: JobSnapshot) -> None:
     output.event(
         "done",
         info_hash=stats.info_hash,
+        info_hash_v2=stats.info_hash_v2,
         name=stats.name,
         path=job.path,
         bytes=stats.total_bytes,

@@ -109,4 +109,11 @@ class Seeding:
         else:
             self._output.say(f"seeding {job.name} on {self._address}; stop with Ctrl-C")
             self._output.say(f"magnet link: {magnet}")
-        self._output.event("seeding", info_hash=job.info_hash, name=job.name, address=self._address, magnet=magnet)
+        self._output.event(
+            "seeding",
+            info_hash=job.info_hash,
+            info_hash_v2=job.stats.info_hash_v2,
+            name=job.name,
+            address=self._address,
+            magnet=magnet,
+        )

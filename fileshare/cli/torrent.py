@@ -106,7 +106,8 @@ def verify(
     output.event(
         "done",
         ok=not bad,
-        info_hash=metainfo.info_hash,
+        info_hash=metainfo.torrent_id.v1,
+        info_hash_v2=metainfo.torrent_id.v2,
         name=metainfo.name,
         pieces=metainfo.piece_count,
         bad_pieces=bad,

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bittorrent import Magnet, Metainfo
+from bittorrent import Magnet, Metainfo, TorrentId
 from fileshare.cli.output import Output
 from fileshare.cli.renamed import called, quoted, readable
 from fileshare.cli.units import count_text, size_text
@@ -22,17 +22,19 @@ def show_metainfo(output: Output, metainfo: Metainfo, *, file: Path | None = Non
     """
     trackers = [url for tier in metainfo.trackers for url in tier]
     listed = [(number, entry) for number, entry in enumerate(metainfo.files) if not entry.is_padding]
-    padding = sum(entry.length for entry in metainfo.files if entry.is_padding)
+    is_padded = metainfo.torrent_id.v1 is not None  # what is between the files of version 2 alone is not there at all
+    padding = sum(entry.length for entry in metainfo.files if entry.is_padding and is_padded)
     magnet = metainfo.magnet_link()
     other_name = metainfo.original_name
     fields: list[tuple[str, Sequence[object]]] = [
         ("written", [printable(str(file))] if file is not None else []),
         ("name", [metainfo.name]),
         ("", [f"(the torrent calls it {quoted(other_name)})"] if other_name is not None else []),
-        ("info-hash", [metainfo.info_hash.hex()]),
+        *_hash_lines(metainfo.torrent_id),
         ("size", [f"{size_text(metainfo.total_bytes)} ({metainfo.total_bytes} bytes)"]),
         ("padding", [f"{size_text(padding)} between the files"] if padding else []),
         ("pieces", [f"{metainfo.piece_count} of {size_text(metainfo.piece_length)}"]),
+        ("layers", [] if metainfo.has_layers else ["some are missing: `kad get` asks peers for them"]),
         ("private", ["yes, peers come from trackers only" if metainfo.private else "no"]),
         ("tracker", trackers),
         ("web seed", metainfo.web_seeds),
@@ -56,7 +58,10 @@ def show_metainfo(output: Output, metainfo: Metainfo, *, file: Path | None = Non
     output.event(
         "done",
         **({"file": file} if file is not None else {}),
-        info_hash=metainfo.info_hash,
+        info_hash=metainfo.torrent_id.v1,
+        info_hash_v2=metainfo.torrent_id.v2,
+        format=_format_of(metainfo.torrent_id),
+        has_layers=metainfo.has_layers,
         name=metainfo.name,
         original_name=readable(other_name) if other_name is not None else None,
         bytes=metainfo.total_bytes,
@@ -77,6 +82,7 @@ def show_metainfo(output: Output, metainfo: Metainfo, *, file: Path | None = Non
                 "path": str(entry),
                 "bytes": entry.length,
                 **({"original": list(map(readable, entry.original))} if entry.original else {}),
+                **({"pieces_root": entry.pieces_root} if entry.pieces_root is not None else {}),
                 **({"link_to": "/".join(entry.link_to)} if entry.link_to else {}),
             }
             for number, entry in listed
@@ -89,7 +95,9 @@ def show_metainfo(output: Output, metainfo: Metainfo, *, file: Path | None = Non
 def show_magnet(output: Output, magnet: Magnet) -> None:
     """All that a magnet link says."""
     output.say(f"name       {magnet.name or '(the link gives none)'}")
-    output.say(f"info-hash  {magnet.info_hash.hex()}")
+    for name, values in _hash_lines(magnet.torrent_id):
+        for value in values:
+            output.say(f"{name:<10} {value}")
     if magnet.exact_length is not None:
         output.say(f"size       {size_text(magnet.exact_length)} ({magnet.exact_length} bytes)")
     for url in magnet.trackers:
@@ -101,7 +109,8 @@ def show_magnet(output: Output, magnet: Magnet) -> None:
     output.say("files and piece size are known to peers only: `kad get` asks them")
     output.event(
         "done",
-        info_hash=magnet.info_hash,
+        info_hash=magnet.v1,
+        info_hash_v2=magnet.v2,
         name=magnet.name,
         bytes=magnet.exact_length,
         trackers=magnet.trackers,
@@ -109,6 +118,18 @@ def show_magnet(output: Output, magnet: Magnet) -> None:
         peers=magnet.peers,
         magnet=str(magnet),
     )
+
+
+def _hash_lines(torrent_id: TorrentId) -> list[tuple[str, Sequence[object]]]:
+    return [
+        ("info-hash", [torrent_id.v1.hex()] if torrent_id.v1 is not None else []),
+        ("v2 hash", [torrent_id.v2.hex()] if torrent_id.v2 is not None else []),
+    ]
+
+
+def _format_of(torrent_id: TorrentId) -> str:
+    """As `kad torrent create --format` takes it."""
+    return "hybrid" if torrent_id.is_hybrid else "v1" if torrent_id.v1 is not None else "v2"
 
 
 def date_text(seconds: int) -> str:

@@ -82,6 +82,7 @@ class _Report:
             self._output.event(
                 "metadata",
                 info_hash=stats.info_hash,
+                info_hash_v2=stats.info_hash_v2,
                 name=stats.name,
                 bytes=stats.total_bytes,
                 pieces=stats.piece_count,

@@ -6,7 +6,7 @@ import os
 import re
 from pathlib import Path
 
-from bittorrent import Magnet, MagnetError, Metainfo, ResumeStore, parse_info_hash
+from bittorrent import Magnet, Metainfo, ResumeStore, parse_torrent_id
 from fileshare.service.errors import NotKeptError, ServiceError
 from fileshare.text import one_line
 from kademlia_core import PointerLink
@@ -43,9 +43,10 @@ def parse_link(text: str) -> Magnet | PointerLink | None:
     word = text.strip()
     if os.path.lexists(text):
         return None
-    if _V2_INFO_HASH.fullmatch(word):
-        raise MagnetError("not supported yet: BitTorrent v2 (an info-hash of version 1 has 40 digits)")
-    return Magnet(info_hash=parse_info_hash(word)) if _INFO_HASH.fullmatch(word) else None
+    if not _INFO_HASH.fullmatch(word):
+        return None
+    known = parse_torrent_id(word)
+    return Magnet(v1=known.v1, v2=known.v2)
 
 
 def kept_torrent(magnet: Magnet, directory: Path, *, state_dir: Path | None = None) -> Metainfo:
@@ -83,5 +84,4 @@ _URL = re.compile(r"\s*https?://", re.IGNORECASE)
 _CHANGES = re.compile(r"[?&]xs(?:\.[0-9]+)?=urn(?::|%3a)btpk(?::|%3a)", re.IGNORECASE)
 _NAMES = re.compile(r"[?&]xt(?:\.[0-9]+)?=urn(?::|%3a)bt(?:ih|mh)(?::|%3a)", re.IGNORECASE)
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_INFO_HASH = re.compile(r"[0-9A-Fa-f]{40}|[A-Za-z2-7]{32}")
-_V2_INFO_HASH = re.compile(r"(?:1220)?[0-9A-Fa-f]{64}")  # with the prefix of a multihash, as in urn:btmh
+_INFO_HASH = re.compile(r"[0-9A-Fa-f]{40}|[A-Za-z2-7]{32}|(?:1220)?[0-9A-Fa-f]{64}")  # version 2 as in urn:btmh

@@ -129,7 +129,7 @@ class Versions:
                     version.replaces = paths_of(old.torrent.metainfo, directory)
                 version.replaces |= before.replaces
                 await self._keeper.end(old, EndReason.REPLACED)
-        torrent = Magnet(info_hash=version.info_hash)
+        torrent = Magnet(v1=version.info_hash)
         overwrite = options.overwrite or version.replaces
         await self._keeper.add(
             replace(source, torrent=torrent, directory=directory), replace(options, overwrite=overwrite, follow=False)

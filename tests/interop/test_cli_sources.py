@@ -99,10 +99,3 @@ async def test_a_link_that_was_never_downloaded_cannot_be_shared(metainfo: Metai
     assert finished.exit_code == 1
     assert len(finished.stderr.splitlines()) == 1
     assert "holds no download of this magnet link; name the directory that does with -d" in finished.stderr
-
-
-async def test_an_info_hash_of_version_2_is_one_line(tmp_path: Path) -> None:
-    finished = await run("get", 32 * "ab", "-o", tmp_path / "copy", "--listen", ANY, "--no-dht")
-    assert finished.exit_code == 1
-    assert finished.stderr == ("kad: not supported yet: BitTorrent v2 (an info-hash of version 1 has 40 digits)\n")
-    assert not (tmp_path / "copy").exists()

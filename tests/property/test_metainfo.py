@@ -80,7 +80,9 @@ def test_a_torrent_survives_the_way_through_bytes(
 
 
 @given(
-    info_hash=st.binary(min_size=20, max_size=20),
+    hashes=st.tuples(
+        st.none() | st.binary(min_size=20, max_size=20), st.none() | st.binary(min_size=32, max_size=32)
+    ).filter(any),
     name=st.none() | clean_texts,
     trackers=st.lists(urls, max_size=4, unique=True).map(tuple),
     peers=st.lists(addresses, max_size=4, unique=True).map(tuple),
@@ -88,7 +90,7 @@ def test_a_torrent_survives_the_way_through_bytes(
     exact_length=st.none() | st.integers(0, 2**63 - 1),
 )
 def test_a_magnet_link_survives_the_way_through_text(
-    info_hash: bytes,
+    hashes: tuple[bytes | None, bytes | None],
     name: str | None,
     trackers: tuple[str, ...],
     peers: tuple[Address, ...],
@@ -96,7 +98,8 @@ def test_a_magnet_link_survives_the_way_through_text(
     exact_length: int | None,
 ) -> None:
     magnet = Magnet(
-        info_hash=info_hash,
+        v1=hashes[0],
+        v2=hashes[1],
         name=name,
         trackers=trackers,
         peers=peers,

@@ -117,7 +117,7 @@ async def withstand(simulation: Simulation, attack: Attack, *, most_s: float = 4
     content = SharedContent.make(SIZE, PIECE, simulation.rng)
     peer = PeerConfig(max_early_haves=10_000)
     async with session_on(simulation, US, content, peer=peer) as session:
-        source: Any = content.metainfo if attack.knows else Magnet(info_hash=content.metainfo.info_hash)
+        source: Any = content.metainfo if attack.knows else Magnet(v1=content.metainfo.info_hash)
         torrent = await add(simulation, US, session, source)
         await asyncio.sleep(1)
         reasons: list[str] = []

@@ -100,7 +100,7 @@ async def interrupt_metadata(simulation: Simulation, way: str, *, metadata_bytes
     content = SharedContent.make(1 << 16, 1 << 15, simulation.rng, padding=metadata_bytes)
     with tempfile.TemporaryDirectory() as tmp:
         victim = Victim(simulation, content, Path(tmp))
-        victim.source = Magnet(info_hash=content.metainfo.info_hash)
+        victim.source = Magnet(v1=content.metainfo.info_hash)
         async with session_on(simulation, SEEDER, content, complete=True, up_bytes_per_s=rate_bytes_per_s) as seeder:
             await (await add(simulation, SEEDER, seeder, content.metainfo, seed_only=True)).wait_complete()
             interruptions = 0

@@ -53,7 +53,7 @@ async def among(simulation: Simulation, ways: tuple[Metadata, ...], *, alone_s: 
         for peer in odd:
             await stack.enter_async_context(peer)
         session = await stack.enter_async_context(session_on(simulation, US, content))
-        magnet = Magnet(info_hash=content.metainfo.info_hash)
+        magnet = Magnet(v1=content.metainfo.info_hash)
         torrent = await add(simulation, US, session, magnet, peers=[(peer.host, PORT) for peer in odd])
         while simulation.now < alone_s and torrent.metainfo is None:
             await asyncio.sleep(1.0)

@@ -71,11 +71,11 @@ def _named(
         case "tracker":
             return replace(metainfo, trackers=((f"http://{tracker}/announce",),)), {}
         case "tracker of a magnet link":
-            return Magnet(info_hash=metainfo.info_hash, trackers=urls), {}
+            return Magnet(v1=metainfo.info_hash, trackers=urls), {}
         case "tracker of a torrent":
             return replace(metainfo, trackers=(urls,)), {}
         case "magnet link":
-            return Magnet(info_hash=metainfo.info_hash, peers=tuple(addresses)), {}
+            return Magnet(v1=metainfo.info_hash, peers=tuple(addresses)), {}
         case "web seed of a torrent":
             return replace(metainfo, web_seeds=urls), {}
         case "web seed":

@@ -17,7 +17,6 @@ from typer.testing import CliRunner, Result
 from bittorrent.creating.create import create_metainfo
 from bittorrent.metainfo.selection import Selection
 from bittorrent.metainfo.torrent import Metainfo
-from bittorrent.pieces.geometry import Geometry
 from bittorrent.storage.resume import ResumeStore
 from fileshare.cli.app import app
 from transfer.wire import bencode
@@ -207,7 +206,7 @@ def test_what_show_numbers_is_what_select_takes(folder: Path, tmp_path: Path) ->
     assert event["padding_bytes"] == PIECE // 2
     shown = kad("torrent", "show", tmp_path / "x.torrent").stdout
     assert "\n     2    16.0 KiB  shared/b.bin\n" in shown
-    selection = Selection(metainfo.files, Geometry(metainfo.total_bytes, metainfo.piece_length))
+    selection = Selection(metainfo.files, metainfo.geometry)
     assert selection.numbers_of([file["number"] for file in event["files"]]) == {0, 2}
     refused = kad("get", tmp_path / "x.torrent", "-o", tmp_path / "copy", "--select", "1", "--no-dht", "--no-local")
     assert refused.exit_code == 1

@@ -7,10 +7,12 @@ import base64
 import pytest
 
 from bittorrent.errors import MagnetError
-from bittorrent.metainfo.magnet import Magnet, parse_info_hash
+from bittorrent.identity.torrent_id import TorrentId
+from bittorrent.metainfo.magnet import Magnet, parse_info_hash, parse_torrent_id
 from transfer.address import Address
 
 HASH = bytes.fromhex("d2474e86c95b19b8bcfdb92bc12c9d44667cfa36")
+V2 = bytes(range(32))
 HEX, BASE32 = HASH.hex(), base64.b32encode(HASH).decode()
 
 
@@ -26,13 +28,38 @@ HEX, BASE32 = HASH.hex(), base64.b32encode(HASH).decode()
         f"magnet:?xt=urn%3Abtih%3A{HEX}",
         f"magnet:?xt.1=urn:btih:{HEX}",
         f"magnet:?xt=urn:ed2k:354B15E68FB8F36D7CD88FF94116CDC1&xt=urn:btih:{HEX}",
-        f"magnet:?xt=urn:btmh:1220{'ab' * 32}&xt=urn:btih:{HEX}",
+        f"magnet:?xt=urn:btmh:1114{'ab' * 20}&xt=urn:btih:{HEX}",
         f"magnet:?xt=urn:btih:{HEX}&xt=urn:btih:{BASE32}",
         f"magnet:?&&xt=urn:btih:{HEX}&so=x&unknown&=&x.pe=nonsense&tr=&ws=x&xl=-1&dn=",
     ],
 )
 def test_the_info_hash_is_found(text: str) -> None:
-    assert Magnet.parse(text) == Magnet(info_hash=HASH)
+    assert Magnet.parse(text) == Magnet(v1=HASH)
+
+
+@pytest.mark.parametrize(
+    ("text", "v1", "v2"),
+    [
+        (f"magnet:?xt=urn:btmh:1220{V2.hex()}", None, V2),
+        (f"magnet:?XT=URN:BTMH:1220{V2.hex().upper()}", None, V2),
+        (f"magnet:?xt=urn:btmh:1220{V2.hex()}&xt=urn:btih:{HEX}", HASH, V2),
+        (f"magnet:?xt.1=urn:btih:{BASE32}&xt.2=urn%3Abtmh%3A1220{V2.hex()}", HASH, V2),
+        (f"magnet:?xt=urn:btmh:1220{V2.hex()}&xt=urn:btmh:1220{V2.hex().upper()}", None, V2),
+        (f"magnet:?xt=urn:btmh:1114{HEX}&xt=urn:btmh:1220{V2.hex()}", None, V2),
+    ],
+)
+def test_hashes_of_version_2(text: str, v1: bytes | None, v2: bytes) -> None:
+    magnet = Magnet.parse(text)
+    assert magnet == Magnet(v1=v1, v2=v2)
+    assert magnet.torrent_id == TorrentId(v1, v2)
+    assert magnet.info_hash == (v1 or v2[:20])
+    assert Magnet.parse(str(magnet)) == magnet
+
+
+def test_links_are_written_as_libtorrent_writes_them() -> None:
+    """Source: `make_magnet_uri` of libtorrent 2.1.1; `tests/interop` asks it itself."""
+    assert str(Magnet(v1=HASH, v2=V2)) == f"magnet:?xt=urn:btih:{HEX}&xt=urn:btmh:1220{V2.hex()}"
+    assert str(Magnet(v2=V2)) == f"magnet:?xt=urn:btmh:1220{V2.hex()}"
 
 
 def test_every_hint() -> None:
@@ -43,7 +70,7 @@ def test_every_hint() -> None:
         "&ws=http%3A%2F%2Fw%2Fa%2520b"
     )
     assert magnet == Magnet(
-        info_hash=HASH,
+        v1=HASH,
         name="Leaves of Grass",
         trackers=("udp://tracker.example:80", "http://b/announce?key=1"),
         peers=(Address("127.0.0.1", 6881), Address("::1", 6882), Address("host.example", 1)),
@@ -69,7 +96,13 @@ def test_every_hint() -> None:
         (f"magnet:?xt=urn:btih:{' ' * 20}{HEX[:20]}x", "not an info-hash"),
         (f"magnet:?xt=urn:btih:{BASE32[:-1]}1", "not an info-hash"),
         (f"magnet:?xt=urn:btih:{'٣' * 40}", "not an info-hash"),
-        (f"magnet:?xt=urn:btmh:1220{'ab' * 32}", "not supported yet: BitTorrent v2"),
+        (f"magnet:?xt=urn:btmh:{'ab' * 32}", "not an info-hash: version 2"),
+        (f"magnet:?xt=urn:btmh:1114{'ab' * 20}", "not an info-hash: version 2"),
+        (f"magnet:?xt=urn:btmh:1220{'ab' * 31}", "not an info-hash: version 2"),
+        (f"magnet:?xt=urn:btmh:1220{'ag' * 32}", "not an info-hash: version 2"),
+        (f"magnet:?xt=urn:btmh:1220{'ab' * 33}&xt=urn:btih:{HEX}", "not an info-hash: version 2"),
+        (f"magnet:?xt=urn:btmh:1220{'ab' * 32}&xt=urn:btih:x", "not an info-hash: it needs"),
+        (f"magnet:?xt=urn:btmh:1220{'ab' * 32}&xt=urn:btmh:1220{'cd' * 32}", "two different torrents"),
         (f"magnet:?xt=urn:btih:{HEX}&xt=urn:btih:{'00' * 20}", "two different torrents"),
         (f"magnet:?xt=urn:btih:{HEX}&dn={'a' * 70000}", "longer than"),
     ],
@@ -96,8 +129,17 @@ def test_an_info_hash_alone() -> None:
     assert parse_info_hash(HEX) == parse_info_hash(BASE32) == HASH
     with pytest.raises(MagnetError):
         parse_info_hash("a" * 20)
+    assert parse_torrent_id(HEX) == parse_torrent_id(BASE32) == TorrentId(HASH)
+    assert parse_torrent_id(V2.hex()) == parse_torrent_id(f"1220{V2.hex().upper()}") == TorrentId(v2=V2)
+    for wrong in (V2.hex()[1:], f"1221{V2.hex()}", f" {V2.hex()}", "٣" * 64, ""):
+        with pytest.raises(MagnetError):
+            parse_torrent_id(wrong)
     with pytest.raises(MagnetError, match="20 bytes"):
-        Magnet(info_hash=b"short")
+        Magnet(v1=b"short")
+    with pytest.raises(MagnetError, match="32 bytes"):
+        Magnet(v1=HASH, v2=HASH)
+    with pytest.raises(MagnetError, match="one hash"):
+        Magnet(name="nothing")
 
 
 @pytest.mark.parametrize(

@@ -129,7 +129,7 @@ async def test_a_server_that_does_not_speak_tls_is_an_error_and_no_traceback(sit
 
 async def test_a_redirect_to_a_magnet_link_is_that_link(site: str) -> None:
     """Indexers do so."""
-    assert await fetch_torrent(f"{site}/magnet") == Magnet(info_hash=bytes.fromhex(40 * "a"), name="a b")
+    assert await fetch_torrent(f"{site}/magnet") == Magnet(v1=bytes.fromhex(40 * "a"), name="a b")
     with pytest.raises(ServiceError, match="/badmagnet: the magnet link has no info-hash"):
         await fetch_torrent(f"{site}/badmagnet")
     with pytest.raises(ServiceError, match="/ftp: ftp is not HTTP"):

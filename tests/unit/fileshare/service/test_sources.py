@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bittorrent.creating.create import create_metainfo
-from bittorrent.errors import MagnetError, StorageError
+from bittorrent.errors import StorageError
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.resume import ResumeStore
@@ -39,13 +39,12 @@ def metainfo(tmp_path: Path) -> Metainfo:
     ],
 )
 def test_an_info_hash_is_as_good_as_a_magnet_link(text: str) -> None:
-    assert read_source(text) == Magnet(info_hash=INFO_HASH)
+    assert read_source(text) == Magnet(v1=INFO_HASH)
 
 
 @pytest.mark.parametrize("text", [64 * "a", "1220" + 64 * "A"])
-def test_an_info_hash_of_version_2_is_named_as_what_it_is(text: str) -> None:
-    with pytest.raises(MagnetError, match="not supported yet: BitTorrent v2"):
-        read_source(text)
+def test_an_info_hash_of_version_2_has_64_digits(text: str) -> None:
+    assert read_source(text) == read_source(f"magnet:?xt=urn:btmh:1220{64 * 'a'}") == Magnet(v2=32 * b"\xaa")
 
 
 @pytest.mark.parametrize("text", [39 * "a", 41 * "a", 40 * "g", 32 * "1", 63 * "a", "film.torrent"])
@@ -83,14 +82,14 @@ def test_a_kept_torrent_is_found_beside_the_content_and_in_the_state_folder(
         ResumeStore(tmp_path).save(metainfo)
     if where != "beside":
         ResumeStore(tmp_path, state_dir=tmp_path / "state").save(metainfo)
-    magnet = Magnet(info_hash=metainfo.info_hash)
+    magnet = Magnet(v1=metainfo.info_hash)
     assert kept_torrent(magnet, tmp_path, state_dir=tmp_path / "state") == metainfo
     assert ResumeStore(tmp_path, state_dir=tmp_path / "state").load(metainfo.torrent_id, Metainfo.from_file) == metainfo
     assert (ResumeStore(tmp_path).load(metainfo.torrent_id, Metainfo.from_file) is None) == (where == "state")
 
 
 def test_what_was_never_downloaded_there_is_named_with_what_to_do(tmp_path: Path) -> None:
-    link = Magnet(info_hash=INFO_HASH, name="film")
+    link = Magnet(v1=INFO_HASH, name="film")
     with pytest.raises(NotKeptError, match=r"film: .* holds no download of this magnet link") as caught:
         kept_torrent(link, tmp_path)
     assert "of this magnet link; name the directory" in error_text(caught.value)
