@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from bittorrent.pieces.geometry import Geometry
     from bittorrent.pieces.hasher import PieceHasher
     from bittorrent.rate_limits import RateLimits
+    from bittorrent.reachability import ReachabilityStats
     from bittorrent.stats import (
         FileStats,
         LookupSummary,
@@ -151,6 +152,7 @@ __all__ = [
     "PiecePicker",
     "PieceVerified",
     "RateLimits",
+    "ReachabilityStats",
     "ReadAheadConfig",
     "RefusedError",
     "ResumeError",
@@ -201,7 +203,6 @@ __all__ = [
 ]
 
 _MODULES = {
-    "MIN_PIECE_LENGTH": "bittorrent.creating.create",
     "BitTorrentError": "bittorrent.errors",
     "Bitfield": "bittorrent.pieces.bitfield",
     "Block": "bittorrent.pieces.block",
@@ -228,6 +229,7 @@ _MODULES = {
     "IpFilter": "bittorrent.dialling.ip_filter",
     "IpFilterError": "bittorrent.dialling.ip_filter",
     "LookupSummary": "bittorrent.stats",
+    "MIN_PIECE_LENGTH": "bittorrent.creating.create",
     "Magnet": "bittorrent.metainfo.magnet",
     "MagnetError": "bittorrent.errors",
     "MemoryStorage": "bittorrent.storage.memory",
@@ -251,6 +253,7 @@ _MODULES = {
     "PiecePicker": "bittorrent.picker.picker",
     "PieceVerified": "bittorrent.events",
     "RateLimits": "bittorrent.rate_limits",
+    "ReachabilityStats": "bittorrent.reachability",
     "ReadAheadConfig": "bittorrent.picker.read_ahead",
     "RefusedError": "bittorrent.aio.sources.http_proxy",
     "ResumeError": "bittorrent.errors",

@@ -16,6 +16,7 @@ from bittorrent.web_seed.core import WebSeedConfig
 from transfer.external_address import ExternalAddressConfig
 from transfer.limits.admission_config import AdmissionConfig
 from transfer.limits.shares import LOOPBACK, Networks
+from transfer.portmap.config import PortMapConfig
 from transfer.proxy.proxy import Proxy
 from transfer.utp.config import UtpConfig
 
@@ -63,6 +64,10 @@ class SessionConfig:
         paths: by which ways peers are called; each plain one also under the covers that `encryption` has. uTP is left
             out where the session has no UDP port for it.
         utp: how uTP is spoken (BEP 29), on the UDP ports of the session; None: it is neither spoken nor answered.
+        port_mapping: how the gateway of the local network is asked to let peers in (PCP, NAT-PMP, UPnP); None: not at
+            all, as it changes what a router does.
+        uses_local_network: False forbids all that is said to the local network alone, whatever else asks for it: the
+            gateway is asked for nothing, and no peers are called for by multicast. So it is with `proxy_only`.
         encryption: how much is hidden that the peers speak BitTorrent.
         proxy: what calls to peers, trackers and web seeds go through; names are looked up by it.
         proxy_only: with a proxy, nothing goes around it: nobody listens, there is no local discovery, and the DHT, uTP
@@ -104,6 +109,8 @@ class SessionConfig:
     utp: UtpConfig | None = field(default_factory=UtpConfig)
     turnover: TurnoverConfig = field(default_factory=TurnoverConfig)
     web_seed: WebSeedConfig = field(default_factory=WebSeedConfig)
+    port_mapping: PortMapConfig | None = None
+    uses_local_network: bool = True
     encryption: Encryption = Encryption.PLAINTEXT
     proxy: Proxy | None = None
     proxy_only: bool = True
@@ -122,6 +129,11 @@ class SessionConfig:
     def only_proxy(self) -> Proxy | None:
         """The proxy that everything goes through; None: there is none, or not everything does."""
         return self.proxy if self.proxy_only else None
+
+    @property
+    def speaks_locally(self) -> bool:
+        """Whether the local network may hear of us: its gateway, and neighbours by multicast."""
+        return self.uses_local_network and self.only_proxy is None
 
     @property
     def dialling(self) -> DiallingConfig:

@@ -66,6 +66,7 @@ def decode_announcement(data: bytes) -> Announcement:
 
 
 GROUP = Address("239.192.152.143", 6771)
+GROUP_IPV6 = Address("ff15::efc0:988f", 6771)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,10 @@ class LocalDiscoveryConfig:
         burst: see `rate_per_s`.
         host_rate_per_s: of them, from one host: one that shouts must not keep us from hearing the others.
         host_burst: see `host_rate_per_s`.
-        group: where to call.
+        group: where to call over IPv4.
+        group_ipv6: the same over IPv6, on each interface.
+        repeat_s: the same peer with the same torrent, heard again within so long, is not told of again. Several of our
+            interfaces may lead into one network.
     """
 
     interval_s: float = 300.0
@@ -89,11 +93,15 @@ class LocalDiscoveryConfig:
     host_rate_per_s: float = 10.0
     host_burst: float = 50.0
     group: Address = GROUP
+    group_ipv6: Address = GROUP_IPV6
+    repeat_s: float = 5.0
 
     def __post_init__(self) -> None:
         rates = (self.rate_per_s, self.burst, self.host_rate_per_s, self.host_burst)
-        if not 0 < self.min_interval_s <= self.interval_s or min(rates) <= 0:
+        if not 0 < self.min_interval_s <= self.interval_s or min(rates) <= 0 or self.repeat_s < 0:
             raise ValueError("0 < min_interval_s <= interval_s must hold, and the rates must be positive")
+        if self.group.is_ipv6 or not self.group_ipv6.is_ipv6:
+            raise ValueError("group must be of IPv4, group_ipv6 of IPv6")
 
 
 class LocalDiscoveryCore:
@@ -104,6 +112,7 @@ class LocalDiscoveryCore:
 
     Invariants:
         no torrent is announced twice within min_interval_s, not even when it was removed and added again
+        no peer is reported twice with the same torrent within repeat_s
     """
 
     def __init__(self, *, port: int, cookie: str, config: LocalDiscoveryConfig, now: float) -> None:
@@ -112,6 +121,7 @@ class LocalDiscoveryCore:
         self._config = config
         self._due: dict[bytes, float] = {}
         self._announced: OrderedDict[bytes, float] = OrderedDict()
+        self._reported: OrderedDict[tuple[bytes, Address], float] = OrderedDict()
         limits = RateLimitConfig(
             per_host_per_s=config.host_rate_per_s,
             per_host_burst=max(1.0, config.host_burst),
@@ -137,7 +147,7 @@ class LocalDiscoveryCore:
         known = [info_hash for info_hash in heard.info_hashes if info_hash in self._due]
         for info_hash in known:  # a newcomer, perhaps: it shall hear of us soon
             self._due[info_hash] = min(self._due[info_hash], self._earliest(info_hash, now=now))
-        return [(info_hash, peer) for info_hash in known]
+        return [(info_hash, peer) for info_hash in known if self._is_news(info_hash, peer, now=now)]
 
     # Commands
 
@@ -167,6 +177,17 @@ class LocalDiscoveryCore:
         """When something is due; None without any torrent."""
         return min(self._due.values(), default=None)
 
+    def _is_news(self, info_hash: bytes, peer: Address, *, now: float) -> bool:
+        reported = self._reported
+        while reported and next(iter(reported.values())) <= now - self._config.repeat_s:
+            reported.popitem(last=False)
+        if (info_hash, peer) in reported:
+            return False
+        if len(reported) >= MAX_REPORTED:
+            reported.popitem(last=False)
+        reported[info_hash, peer] = now
+        return True
+
     def _earliest(self, info_hash: bytes, *, now: float) -> float:
         announced_at = self._announced.get(info_hash)
         return now if announced_at is None else max(now, announced_at + self._config.min_interval_s)
@@ -184,3 +205,4 @@ MAX_COOKIE_CHARS = 64
 _PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
 _INFO_HASH = re.compile(r"[0-9a-fA-F]{40}", re.ASCII)
 MAX_HOSTS = 1024  # whose rate is known
+MAX_REPORTED = 4096  # peers with a torrent each, told of lately

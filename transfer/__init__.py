@@ -85,6 +85,7 @@ if TYPE_CHECKING:
     )
     from transfer.proxy.proxy import Proxy, ProxyKind
     from transfer.proxy.relay import ProxyConfig
+    from transfer.reach import Reach, reach_of
     from transfer.subnet import subnet_of, subscriber_of
     from transfer.utp.config import UtpConfig
     from transfer.utp.values import UtpStats
@@ -173,6 +174,7 @@ __all__ = [
     "RateLimiter",
     "RateSample",
     "RateSampler",
+    "Reach",
     "Refusal",
     "RefusalJournal",
     "RefusalSummary",
@@ -213,6 +215,7 @@ __all__ = [
     "open_proxy_port",
     "open_stream",
     "packed_host",
+    "reach_of",
     "read_file",
     "register_controller",
     "register_in_aioquic",
@@ -303,6 +306,7 @@ _MODULES = {
     "RateLimiter": "transfer.limits.rate_limiter",
     "RateSample": "transfer.congestion.controller",
     "RateSampler": "transfer.congestion.rate_sample",
+    "Reach": "transfer.reach",
     "Refusal": "transfer.limits.refusal",
     "RefusalJournal": "transfer.limits.journal",
     "RefusalSummary": "transfer.limits.journal",
@@ -343,6 +347,7 @@ _MODULES = {
     "open_proxy_port": "transfer.aio.proxy.datagrams",
     "open_stream": "transfer.aio.reader_writer",
     "packed_host": "transfer.address",
+    "reach_of": "transfer.reach",
     "read_file": "transfer.plain_file",
     "register_controller": "transfer.congestion.registry",
     "register_in_aioquic": "transfer.aio.aioquic_congestion",

@@ -88,6 +88,11 @@ class ExternalAddress:
         self._votes[network] = (seen.host, now + self._config.vote_lifetime_s)
         return self._count(seen.host)
 
+    def votes(self, *, now: float) -> dict[str, int]:
+        """How many networks name which address at the moment."""
+        self._expire(now=now)
+        return dict(Counter(host for host, _ in self._votes.values()))
+
     def check_invariants(self) -> None:
         """Asserts what the class promises."""
         assert len(self._votes) <= self._config.max_votes

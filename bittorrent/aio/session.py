@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Self
 from bittorrent.aio.peers.encryption import new_gate, possible_encryption
 from bittorrent.aio.peers.private_calls import PrivateCalls
 from bittorrent.aio.peers.reception import Reception
+from bittorrent.aio.reachability import Reachability
 from bittorrent.aio.session_sockets import SessionSockets
 from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig
-from bittorrent.aio.sources.local_discovery import LocalDiscovery
+from bittorrent.aio.sources.session_discovery import SessionDiscovery
 from bittorrent.aio.sources.tracker import TrackerClient, TrackerConfig
 from bittorrent.aio.storage.disk import DiskJobs
 from bittorrent.aio.storage.planned_places import PlannedPlaces
@@ -28,7 +29,6 @@ from bittorrent.aio.way_out import WayOut
 from bittorrent.config import LIMIT_ADVICE, SessionConfig
 from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.paths import TCP, UTP
-from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.dialling.targets import TargetRule
 from bittorrent.errors import JobInterruptedError
 from bittorrent.identity.registry import TorrentRegistry
@@ -36,17 +36,18 @@ from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.selection import FileName
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.rate_limits import RateLimits, SwarmLimits
+from bittorrent.reachability import ReachabilityStats
 from bittorrent.stats import SessionStats, TorrentState
 from bittorrent.storage.claims import PathClaims, Places
 from bittorrent.storage.files import FileStorage
 from bittorrent.storage.ports import OpenStorage
-from transfer.address import Address, is_ip_address
+from transfer.address import Address
 from transfer.aio.datagram_port import DatagramPort
 from transfer.aio.limits import Limits
 from transfer.aio.tcp import TcpConfig, TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
 from transfer.errors import LocalProtocolError
-from transfer.external_address import ExternalAddress
+from transfer.portmap.values import PortMapStatus
 
 if TYPE_CHECKING:
     from kademlia_core import MainlineNode
@@ -72,7 +73,7 @@ class Session:
         state_dir: where is kept what was verified of each torrent, so that the next start need not hash what has not
             changed. Without it, that is kept beside the files, and only while a download is unfinished.
         ip_filter: hosts to have nothing to do with.
-        local_discovery: call for peers in the local network, and answer theirs (BEP 14, IPv4). Private torrents are
+        local_discovery: call for peers in the local network, and answer theirs (BEP 14). Private torrents are
             not spoken of. A machine without multicast goes without: `local_discovery_error` says why.
 
     Attributes:
@@ -135,14 +136,14 @@ class Session:
         self._rates = SwarmLimits()
         self._wants_local = local_discovery
         self.local_discovery_error: str | None = None
-        self._external = ExternalAddress(self._config.external_address, is_ipv6=False)
         self._peer_id = PEER_ID_PREFIX + self._rng.randbytes(12)
         self._listener: Listener | None = None
         self._executor: ThreadPoolExecutor | None = None
         self._own_jobs: DiskJobs | None = None
         self._trackers: TrackerClient | None = None
         self._http: GuardedHttp | None = None
-        self._local: LocalDiscovery | None = None
+        self._local: SessionDiscovery | None = None
+        self._reach: Reachability | None = None
         self._reception: Reception | None = None
         self._closing: asyncio.Task[None] | None = None
 
@@ -154,7 +155,9 @@ class Session:
             raise ValueError(f"no transport for the path {', '.join(unknown)} of SessionConfig.paths")
         self._config = replace(self._config, encryption=possible_encryption(self._config.encryption))
         gate = new_gate(self.torrents, self._config.encryption)
-        self._reception = Reception(self.limits, torrents=self.torrents, config=self._config.peer, gate=gate)
+        self._reception = Reception(
+            self.limits, torrents=self.torrents, config=self._config.peer, gate=gate, on_caller=self._note_caller
+        )
         self.limits.open()
         address = Address(self._host, self._port)
         await self._sockets.open(self._reception.new_connection, address, door=self.limits)
@@ -166,11 +169,22 @@ class Session:
             max(self._config.disk_threads, os.cpu_count() or 1), thread_name_prefix="disk"
         )
         self._own_jobs = DiskJobs(self._executor)
-        self._trackers = TrackerClient(config=TrackerConfig.of(self._config), datagrams=self._sockets.datagrams)
-        http = HttpConfig(allow_private=self._config.allow_private, proxy=self._config.proxy)
-        self._http = GuardedHttp(http)
-        if self._wants_local and not self._way_out.is_sealed:
-            await self._open_local()
+        self._reach = Reachability(
+            self.address,
+            uses_udp=bool(self._sockets.datagrams),
+            dht=self._dht,
+            config=self._config,
+            on_move=self._readdress,
+            rng=Random(self._rng.getrandbits(64)),
+        )
+        self._trackers = TrackerClient(
+            config=TrackerConfig.of(self._config), datagrams=self._sockets.datagrams, on_seen=self._reach.receive_vote
+        )
+        self._http = GuardedHttp(HttpConfig(allow_private=self._config.allow_private, proxy=self._config.proxy))
+        if self._wants_local and self._config.speaks_locally:
+            self._local = SessionDiscovery(self.torrents, self._sockets.listener, self._config.local_discovery)
+            self.local_discovery_error = await self._local.open(cookie=self._rng.randbytes(8).hex())
+        await self._reach.open()
         return self
 
     async def __aexit__(
@@ -314,6 +328,14 @@ class Session:
         if delete_files:
             await torrent.delete_files()
 
+    def reachability(self) -> ReachabilityStats:
+        """Where others reach this session, and what shows that they can: a snapshot."""
+        return self._need_reach().statistics()
+
+    async def wait_port_mapping(self, known: PortMapStatus | None = None) -> PortMapStatus:
+        """What became of the mapping at the gateway, once that is something else than `known`; never without one."""
+        return await self._need_reach().wait_mapping(known)
+
     def statistics(self) -> SessionStats:
         """A snapshot."""
         each = [torrent.statistics() for torrent in self.torrents.values()]
@@ -347,7 +369,9 @@ class Session:
         if self._local is not None:
             await self._local.aclose()
         torrents = list(self.torrents.values())
-        ended = await asyncio.gather(*(torrent.aclose() for torrent in torrents), return_exceptions=True)
+        assert self._reach is not None
+        closers = [self._reach.aclose(), *(torrent.aclose() for torrent in torrents)]
+        ended = await asyncio.gather(*closers, return_exceptions=True)
         await self._trackers.aclose()
         await self._http.aclose()
         self._jobs.interrupt()
@@ -359,25 +383,18 @@ class Session:
             if error is not None:
                 raise error
 
-    async def _open_local(self) -> None:
-        host = self._host if is_ip_address(self._host) and ":" not in self._host else "0.0.0.0"
-        cookie = self._rng.randbytes(8).hex()
-        local = LocalDiscovery(
-            interface=host,
-            port=self.address.port,
-            cookie=cookie,
-            on_peer=self._local_peer,
-            config=self._config.local_discovery,
-        )
-        try:
-            self._local = await local.__aenter__()
-        except OSError as error:
-            self.local_discovery_error = f"no peers are looked for in the local network: {error.strerror or error}"
+    def _need_reach(self) -> Reachability:
+        if self._reach is None or self._closing is not None:
+            raise LocalProtocolError(NOT_OPEN)
+        return self._reach
 
-    def _local_peer(self, info_hash: bytes, peer: Address) -> None:
-        torrent = self.torrents.get(info_hash)
-        if torrent is not None:
-            torrent.swarm.add_addresses([peer], PeerSource.LOCAL, info_hash=info_hash)
+    def _note_caller(self, caller: Address) -> None:
+        if self._reach is not None:
+            self._reach.core.receive_caller(caller)
+
+    def _readdress(self, port: int) -> None:
+        for torrent in self.torrents.values():
+            torrent.readdress(port)
 
     def _parts(self) -> SessionParts:
         assert self._executor is not None
@@ -385,7 +402,6 @@ class Session:
         assert self._http is not None
         return SessionParts(
             peer_id=self._peer_id,
-            listen_port=self.address.port,
             dht=self._dht,
             trackers=self._trackers,
             http=self._http,
@@ -395,9 +411,9 @@ class Session:
             claims=self._claims,
             admission=self.limits.core,
             ip_filter=self._ip_filter,
-            external=self._external,
+            reach=self._need_reach(),
             limits=self._rates,
-            local=self._local,
+            local=self._local.discovery if self._local is not None else None,
             registry=self.torrents,
             calls=PrivateCalls(self._targets, own_host=self.address.host, asks_system=not self._way_out.is_sealed),
             config=self._config,

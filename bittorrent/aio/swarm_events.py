@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -62,7 +61,7 @@ class SwarmEvents:
                         life.dht.add_node(address)
 
     def _note_seen(self, voter: Address, host: str) -> None:
-        external, port = self._life.parts.external, self._life.parts.listen_port
-        external.on_vote(voter, Address(host, port), now=asyncio.get_running_loop().time())
-        if external.agreed is not None:
-            self._life.swarm.peers.set_external(Address(external.agreed, port))
+        reach = self._life.parts.reach
+        reach.receive_vote(voter, host)
+        if reach.external_host is not None:
+            self._life.swarm.peers.set_external(Address(reach.external_host, reach.port))

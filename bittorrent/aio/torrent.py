@@ -255,6 +255,11 @@ class Torrent:
         """A snapshot of the trackers, tier after tier, those of a tier in the order in which they are tried."""
         return self._life.sources.discovery.trackers()
 
+    def readdress(self, port: int) -> None:
+        """Peers reach the session at another port from now on: trackers, the DHT and connected peers are told."""
+        self._life.swarm.readdress(port)
+        self._life.sources.discovery.readdress()
+
     def reannounce(self) -> None:
         """Trackers are asked for peers again as soon as they allow it (`min interval`, at least a minute)."""
         self._life.sources.discovery.reannounce()

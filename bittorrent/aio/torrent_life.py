@@ -127,7 +127,7 @@ class TorrentLife:
             tasks=self._tasks,
         )
         self.swarm.peers.set_filter(parts.ip_filter)
-        self.swarm.listen_port = parts.listen_port
+        self.swarm.listen_port = parts.reach.port
         self.swarm.dht_port = self.dht.address.port or None if self.dht is not None else None
         self.sources = Sources(
             source,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bittorrent.aio.peers.private_calls import PrivateCalls
+from bittorrent.aio.reachability import Reachability
 from bittorrent.aio.sources.guarded_http import GuardedHttp
 from bittorrent.aio.sources.local_discovery import LocalDiscovery
 from bittorrent.aio.sources.tracker import TrackerClient
@@ -22,7 +23,6 @@ from bittorrent.rate_limits import SwarmLimits
 from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.ports import OpenStorage
 from transfer.aio.transports import StreamTransport
-from transfer.external_address import ExternalAddress
 from transfer.limits.admission import AdmissionCore
 
 if TYPE_CHECKING:
@@ -62,13 +62,12 @@ class SessionParts:
 
     Attributes:
         peer_id: ours.
-        listen_port: where we accept peers.
         executor: runs what blocks.
         transports: dial, one for each path by which peers are called.
         claims: which torrent uses which place on disk.
         admission: the connections of all torrents.
         ip_filter: hosts to have nothing to do with, from the start.
-        external: at which address peers see us.
+        reach: at which address and port peers reach us.
         limits: how fast all torrents together may be.
         local: calls into the local network for peers, if that is wanted.
         registry: all torrents of the session, by their hashes.
@@ -76,7 +75,6 @@ class SessionParts:
     """
 
     peer_id: bytes
-    listen_port: int
     dht: MainlineNode | None
     trackers: TrackerClient
     http: GuardedHttp
@@ -86,7 +84,7 @@ class SessionParts:
     claims: PathClaims
     admission: AdmissionCore
     ip_filter: IpFilter
-    external: ExternalAddress
+    reach: Reachability
     limits: SwarmLimits
     local: LocalDiscovery | None
     registry: TorrentRegistry[Any]

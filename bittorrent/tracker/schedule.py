@@ -106,8 +106,9 @@ class AnnounceSchedule:
         interval_s = max(response.interval_s, response.min_interval_s or 0.0, self._config.min_interval_s)
         tier.next_at = now + min(interval_s, self._config.max_interval_s)
         tier.may_hurry_at = now + max(response.min_interval_s or 0.0, self._config.min_interval_s)
-        if tier.is_completion_due:
+        if tier.is_completion_due or tier.is_moved:
             tier.next_at = now
+        tier.is_moved = False
 
     def failed(self, announce: Announce, *, now: float, error: str = "it failed") -> None:
         """An announcement that `due` gave came to nothing: the next tracker of the tier is due at once."""
@@ -130,6 +131,14 @@ class AnnounceSchedule:
         for tier in self._tiers:
             tier.is_completion_due = True
             if tier.started and not tier.failures:
+                tier.next_at = min(tier.next_at, now)
+
+    def readdressed(self, *, now: float) -> None:
+        """We are at another port: the trackers that were told the old one shall hear the new one."""
+        for tier in self._tiers:
+            if tier.asked is not None:
+                tier.is_moved = True
+            elif tier.started and not tier.failures:
                 tier.next_at = min(tier.next_at, now)
 
     def hurry(self, *, now: float) -> None:
@@ -184,6 +193,7 @@ class _Tier:
         "asked",
         "failures",
         "is_completion_due",
+        "is_moved",
         "may_hurry_at",
         "next_at",
         "position",
@@ -202,6 +212,7 @@ class _Tier:
         self.failures = 0
         self.asked: str | None = None
         self.is_completion_due = False
+        self.is_moved = False
         self.started: dict[str, None] = {}
         self.tracker_ids: dict[str, bytes] = {}
 

@@ -71,6 +71,14 @@ UtpOption = Annotated[
         " default.",
     ),
 ]
+PortMappingOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--port-mapping/--no-port-mapping",
+        help="Ask the router to let peers in (PCP, NAT-PMP or UPnP) as long as this runs. Default: yes, unless --listen"
+        " names an address of this machine alone.",
+    ),
+]
 AllowPrivateOption = Annotated[
     bool,
     typer.Option(
@@ -111,6 +119,7 @@ def parse_network_options(
     limit_up: str | None = None,
     ip_filter: Path | None = None,
     local: bool | None = None,
+    port_mapping: bool | None = None,
     allow_private: bool = False,
     encryption: Encryption = Encryption.PLAINTEXT,
     tcp_congestion: str | None = None,
@@ -135,6 +144,7 @@ def parse_network_options(
         ip_filter=read_ip_filter(ip_filter) if ip_filter is not None else None,
         ip_filter_file=ip_filter,
         local=local,
+        port_mapping=port_mapping,
         allow_private=allow_private,
         encryption=encryption,
         tcp_congestion=_checked_congestion(tcp_congestion),

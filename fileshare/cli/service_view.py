@@ -8,6 +8,7 @@ from contextlib import ExitStack
 from bittorrent import EventsLost, IpFilter
 from fileshare.cli.errors import error_text
 from fileshare.cli.limits import report_refusals
+from fileshare.cli.mapping import report_mapping
 from fileshare.cli.output import Output
 from fileshare.cli.transfers import TransferView
 from fileshare.cli.units import count_text
@@ -18,6 +19,7 @@ from fileshare.service.events import (
     FetchStarted,
     FolderEmpty,
     FolderUnreadable,
+    PortMappingChanged,
     ServiceClosing,
     ServiceEvent,
     ServiceOpened,
@@ -65,6 +67,8 @@ class ServiceView:
                 output.say(f"fetching {printable(url)}")
             case ServiceOpened():
                 self._show_opened(event)
+            case PortMappingChanged():
+                report_mapping(output, event)
             case DhtUnreachable(error=error):
                 text = f"{error}; going on without the DHT, which is tried again"
                 output.complain(text)

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from bittorrent import EventsLost, IpFilter
 from fileshare.service.snapshots import JobSnapshot
 from kademlia_core import BootstrapError, PointerError
-from transfer import Address, RefusalSummary
+from transfer import Address, PortMapStatus, RefusalSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +34,18 @@ class ServiceOpened:
     ip_filter: IpFilter | None
     ip_filter_file: Path | None
     local_error: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortMappingChanged:
+    """The router lets others in, or does so no longer, or elsewhere; told first when it is known whether it does.
+
+    Attributes:
+        port: what others are told from now on.
+    """
+
+    mapping: PortMapStatus
+    port: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +176,7 @@ class ServiceClosing:
 ServiceEvent: TypeAlias = (
     FetchStarted
     | ServiceOpened
+    | PortMappingChanged
     | DhtUnreachable
     | TorrentAdded
     | MetadataKnown

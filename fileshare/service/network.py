@@ -80,7 +80,7 @@ async def open_session(
             config=config,
             state_dir=state_dir,
             ip_filter=ip_filter,
-            local_discovery=local_discovery and not address.is_ipv6,  # it names IPv4 addresses only
+            local_discovery=local_discovery,
         )
         return await stack.enter_async_context(session), node
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bittorrent import Encryption, IpFilter, IpFilterError, RateLimits, SessionConfig
 from fileshare.service.errors import ServiceError
 from fileshare.service.network import open_session
-from transfer import Address, read_file
+from transfer import Address, PortMapConfig, Reach, reach_of, read_file
 
 if TYPE_CHECKING:
     from bittorrent import Session
@@ -29,6 +29,9 @@ class NetworkOptions:
         limits: of everything together, peers of the local network and on this machine included.
         ip_filter: hosts to have nothing to do with; `ip_filter_file` is where they were read from.
         local: look for peers in the local network; None: where that works.
+        port_mapping: ask the router to let others in; None: unless we listen for this machine alone.
+        uses_local_network: False forbids that, and looking for peers in the local network, whatever else asks for it:
+            all that would be said beside a proxy.
         encryption: how much is hidden from networks that the peers speak BitTorrent.
         tcp_congestion: which of the kernel's congestion controllers sends over TCP; None leaves the system's choice.
         utp: speak uTP beside TCP, on the same port.
@@ -45,6 +48,8 @@ class NetworkOptions:
     ip_filter_file: Path | None = None
     local: bool | None = None
     allow_private: bool = False
+    port_mapping: bool | None = False
+    uses_local_network: bool = True
     encryption: Encryption = Encryption.PLAINTEXT
     tcp_congestion: str | None = None
     utp: bool = True
@@ -69,10 +74,18 @@ class NetworkOptions:
             config=self._applied_to(config),
             state_dir=state_dir,
             ip_filter=self.ip_filter,
-            local_discovery=self.local is not False,
+            local_discovery=self.local is not False and self.uses_local_network,
         ) as (session, node):
             session.set_rate_limits(self.limits, counts_local=True)
             yield session, node
+
+    @property
+    def wants_mapping(self) -> bool:
+        """Whether the router is to be asked to let others in."""
+        if not self.uses_local_network or self.port_mapping is not None:
+            return self.uses_local_network and bool(self.port_mapping)
+        is_everywhere = self.listen is None or self.listen.host in ("0.0.0.0", "::")
+        return is_everywhere or (self.listen is not None and reach_of(self.listen.host) is not Reach.MACHINE)
 
     def _applied_to(self, config: SessionConfig) -> SessionConfig:
         config = replace(
@@ -81,6 +94,8 @@ class NetworkOptions:
             encryption=self.encryption,
             tcp_congestion=self.tcp_congestion,
             utp=config.utp if self.utp else None,
+            port_mapping=(config.port_mapping or PortMapConfig()) if self.wants_mapping else None,
+            uses_local_network=self.uses_local_network,
         )
         if self.exempt is not None:
             config = replace(config, exempt_networks=self.exempt)

@@ -24,6 +24,7 @@ from fileshare.service.events import (
 from fileshare.service.folder import TorrentFolder
 from fileshare.service.folder_watch import FolderWatch
 from fileshare.service.limit_watch import watch_limits
+from fileshare.service.mapping_watch import watch_mapping
 from fileshare.service.network_options import NetworkOptions
 from fileshare.service.options import JobOptions
 from fileshare.service.resolve import OnDisk, Source
@@ -115,6 +116,8 @@ class Service:
         )
         self._tasks.start(self._following.run(), name="follow torrents")
         self._tasks.start(watch_limits(session.limits.explain, self._tell, self._config), name="watch limits")
+        if network.wants_mapping:
+            self._tasks.start(watch_mapping(session, self._tell), name="watch the port mapping")
         if node is not None:
             watch = watch_limits(node.explain_limits, self._tell, self._config)
             self._tasks.start(watch, name="watch limits of the DHT")

@@ -10,6 +10,7 @@ from kademlia_core.datagram.amplification import AmplificationBudget
 from kademlia_core.datagram.config import NodeConfig
 from kademlia_core.datagram.families import AddressPolicy, Families
 from kademlia_core.datagram.messages import ErrorReply, Message, MessageError, Query, Response
+from kademlia_core.datagram.newcomers import Newcomers
 from kademlia_core.datagram.refusals import NodeRefusals
 from kademlia_core.datagram.snapshot import MAX_CONTACTS, NetworkSnapshot
 from kademlia_core.datagram.stats import NodeCounters, NodeStats
@@ -78,6 +79,7 @@ class NodeCore:
         self.families = Families(self.table, is_ipv6=is_ipv6)
         self._answer_contacts = min(config.routing_table.bucket_size, dialect.max_answer_contacts)
         self._outbox: deque[tuple[bytes, Address]] = deque()
+        self._newcomers = Newcomers()
         self._count = NodeCounters()
 
     def receive_datagram(self, data: bytes, source: Address, *, now: float) -> None:
@@ -94,7 +96,7 @@ class NodeCore:
         quick = self._dialect.quick_answer(data, source, self, now=now)
         if quick is not None and self._budget.is_free(answer_bytes=len(quick[1]), query_bytes=len(data)):
             if not is_awaited or self._admit(source, now=now):
-                count.queries_received += 1
+                self._note_query(source, now=now)
                 self.engine.receive_query(Contact(quick[0], source), now=now)
                 self._send_data(quick[1], source)
             return
@@ -197,6 +199,8 @@ class NodeCore:
         transaction = self._transactions.open(endpoint, request, asker, contact=contact, now=now)
         if transaction is not None:
             self._count.queries_sent += 1
+            if not self._newcomers.is_done:
+                self._newcomers.note_sent(endpoint, now=now)
             query = self._dialect.query(transaction.transaction_id, request, self)
             transaction.sent_bytes = self._send(query, endpoint)
         else:
@@ -215,8 +219,13 @@ class NodeCore:
         self._refusals.flood(self._limiter, source.host, now=now)
         return False
 
-    def _receive_query(self, query: Query, source: Address, size_bytes: int, *, now: float) -> None:
+    def _note_query(self, source: Address, *, now: float) -> None:
         self._count.queries_received += 1
+        if not self._newcomers.is_done:
+            self._count.queries_unsolicited += self._newcomers.note_query(source, now=now)
+
+    def _receive_query(self, query: Query, source: Address, size_bytes: int, *, now: float) -> None:
+        self._note_query(source, now=now)
         if self._dialect.is_contact(query):
             self.engine.receive_query(Contact(query.sender, source), now=now)
         reply = self._dialect.answer(query, source, self, now=now)

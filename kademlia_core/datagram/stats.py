@@ -15,7 +15,8 @@ class NodeStats:
 
     `dropped_garbage` were no valid messages, `dropped_unexpected` answered nothing we asked, `dropped_limit` came
     too fast or would have been answered with more than an unproven source may get, `dropped_foreign` came from the
-    other address family or an unusable address or were over-long.
+    other address family or an unusable address or were over-long. `queries_unsolicited` came from where nothing was
+    sent to before, which shows that others can reach the node; not counted beyond the first few.
     """
 
     nodes: int
@@ -28,6 +29,7 @@ class NodeStats:
     received_bytes: int
     sent_bytes: int
     queries_received: int
+    queries_unsolicited: int
     queries_sent: int
     responses_received: int
     errors_received: int
@@ -53,6 +55,7 @@ class NodeCounters:
     received_bytes: int = 0
     sent_bytes: int = 0
     queries_received: int = 0
+    queries_unsolicited: int = 0
     queries_sent: int = 0
     responses_received: int = 0
     errors_received: int = 0

@@ -62,6 +62,10 @@ class MainlineCore(NodeCore):
         """The IP address that the network sees this node at; None until enough nodes agree."""
         return self._mainline.external.agreed
 
+    def seen_as(self, *, now: float) -> dict[str, int]:
+        """The IP addresses at which nodes say they see this one, each with how many networks say so."""
+        return self._mainline.external.votes(now=now)
+
     def find_peers(
         self, info_hash: Key, *, announcement: Announcement | None = None, no_seeds: bool = False, now: float
     ) -> EngineLookup:

@@ -6,7 +6,7 @@ Which of them may wait, and for how long, the `Limits` of the session decide.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from bittorrent.aio.peers.peer_connection import PeerConnection
@@ -28,16 +28,24 @@ class Reception:
         limits: the door through which they came.
         torrents: that may be asked for, by each of their hashes: live.
         config: of the peers.
+        on_caller: called with the endpoint of a connection that is handed over.
         gate: tells apart connections with encryption from those without; None where all must come without.
     """
 
     def __init__(
-        self, limits: Limits, *, torrents: Mapping[bytes, Torrent], config: PeerConfig, gate: Gate | None = None
+        self,
+        limits: Limits,
+        *,
+        torrents: Mapping[bytes, Torrent],
+        config: PeerConfig,
+        gate: Gate | None = None,
+        on_caller: Callable[[Address], None] = lambda caller: None,
     ) -> None:
         self._limits = limits
         self._torrents = torrents
         self._config = config
         self._gate = gate
+        self._on_caller = on_caller
         self._loop = asyncio.get_running_loop()
         self._open: dict[PeerConnection | Layer, None] = {}
         self._all_gone = asyncio.Event()
@@ -92,6 +100,8 @@ class Reception:
             connection.abort()
             return
         self._forget(connection)
+        assert isinstance(core.address, Address)
+        self._on_caller(core.address)
         torrent.swarm.adopt(connection)
 
     def connection_writable(self, connection: PeerConnection) -> None:

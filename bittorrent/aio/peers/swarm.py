@@ -118,6 +118,13 @@ class Swarm:
         """The endpoints that are known."""
         return self.dialling.peers
 
+    def readdress(self, port: int) -> None:
+        """Peers reach us at another port from now on: those that are here hear it, too."""
+        self.listen_port = port
+        for peer in self.core.peers.values():
+            peer.core.announce_extensions(listen_port=port)
+            self._connections[peer.number].flush()
+
     def start(self) -> None:
         """Starts the clock, and dials the peers that the list names."""
         self.is_started = True

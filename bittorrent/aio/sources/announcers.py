@@ -54,6 +54,11 @@ class Announcers:
         for announcer in self._each.values():
             announcer.completed()
 
+    def readdress(self) -> None:
+        """We accept peers at another port now: tell the trackers that know the old one."""
+        for announcer in self._each.values():
+            announcer.readdress()
+
     def hurry(self) -> None:
         """Ask again as soon as the trackers allow it: more peers are wanted."""
         for announcer in self._each.values():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bittorrent.aio.reachability import Reachability
 from bittorrent.aio.sources.announcers import Announcers
 from bittorrent.aio.sources.local_discovery import LocalDiscovery
 from bittorrent.aio.sources.torrent_nodes import TorrentNodes
@@ -29,7 +30,7 @@ class Discovery:
 
     Args:
         torrent_id: the torrent is looked for, and announced, under each of its short hashes.
-        port: where we accept peers.
+        reach: where we accept peers.
         dht: None for a private torrent, or when the session has no node.
         nodes: DHT nodes that the torrent names, if it does.
         local: None for a private torrent, or when the session does not call into the local network.
@@ -44,7 +45,7 @@ class Discovery:
         self,
         *,
         torrent_id: TorrentId,
-        port: int,
+        reach: Reachability,
         dht: MainlineNode | None,
         nodes: TorrentNodes | None,
         local: LocalDiscovery | None,
@@ -58,7 +59,7 @@ class Discovery:
         self.lookup: LookupSummary | None = None
         self.is_started = False
         self._torrent_id = torrent_id
-        self._port = port
+        self._reach = reach
         self._dht = dht
         self._nodes = nodes
         self._local = local
@@ -133,6 +134,12 @@ class Discovery:
         """Trackers are asked again as soon as they allow it."""
         if self._announcer is not None:
             self._announcer.hurry()
+
+    def readdress(self) -> None:
+        """Peers reach us at another port from now on: trackers hear it at once, the DHT within a minute."""
+        self._is_dht_due = True
+        if self._announcer is not None:
+            self._announcer.readdress()
 
     async def wait_announced(self) -> None:
         """Returns once a tracker has accepted an announcement; without one, never."""
@@ -229,9 +236,10 @@ class Discovery:
         try:
             for info_hash in self._torrent_id.short:
                 await self._find_peers(dht, info_hash)
-                if not self._port:
+                reach = self._reach
+                if not reach.port:
                     continue  # there is nothing to announce: nobody can call us
-                report = await dht.announce(info_hash, port=self._port)
+                report = await dht.announce(info_hash, port=reach.port, implied_port=reach.implies_port)
                 self._on_addresses(report.peers, info_hash)
                 is_known |= bool(report.accepted_by)
         except BootstrapError as error:

@@ -22,7 +22,7 @@ from bittorrent.aio.sources.http_proxy import (
 )
 from bittorrent.dialling.targets import PRIVATE
 from bittorrent.urls import escaped_url
-from transfer.address import is_ip_address
+from transfer.address import Address, is_ip_address
 from transfer.aio.resolver import resolve
 from transfer.proxy.proxy import Proxy
 from transfer.reach import Reach, is_public, reach_of
@@ -156,6 +156,12 @@ class GuardedHttp:
         host = url.host or ""
         return reach_of(host) if is_ip_address(host) else self._anywhere.reaches.get(host, Reach.INTERNET)
 
+    def address_of(self, url: URL) -> Address | None:
+        """Where the server of an answer is, if that is remembered."""
+        host = url.host or ""
+        known = host if is_ip_address(host) else self._anywhere.hosts.get(host) or self._public.hosts.get(host)
+        return Address(known, url.port or 80) if known is not None else None
+
     def _session(self, public_only: bool) -> aiohttp.ClientSession:
         session = self._sessions.get(public_only)
         if session is None:
@@ -208,6 +214,7 @@ class _Resolver(AbstractResolver):
 
     def __init__(self, *, public_only: bool) -> None:
         self.reaches: dict[str, Reach] = {}  # of the farthest address of each host
+        self.hosts: dict[str, str] = {}  # the first address of each
         self._public_only = public_only
 
     async def resolve(
@@ -217,6 +224,10 @@ class _Resolver(AbstractResolver):
         addresses = [(kind, protocol, str(name[0]).partition("%")[0]) for kind, _, protocol, _, name in found]
         if len(self.reaches) >= MAX_REMEMBERED_HOSTS:
             self.reaches.pop(next(iter(self.reaches)))
+        if len(self.hosts) >= MAX_REMEMBERED_HOSTS:
+            self.hosts.pop(next(iter(self.hosts)))
+        if addresses:
+            self.hosts[host] = addresses[0][2]
         self.reaches[host] = max((reach_of(address) for _, _, address in addresses), default=Reach.INTERNET)
         if self._public_only:
             addresses = [entry for entry in addresses if is_public(entry[2])]

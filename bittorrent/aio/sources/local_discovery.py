@@ -1,27 +1,28 @@
-"""Calls into the local network for peers, and listens for those that call (BEP 14)."""
+"""Calls into the local network for peers, and listens for those that call (BEP 14), over IPv4 and IPv6."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
-import sys
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, cast
 
+from bittorrent.aio.sources.multicast import ipv4_socket, ipv6_interfaces, ipv6_socket
 from bittorrent.local_discovery import LocalDiscoveryConfig, LocalDiscoveryCore, encode_announcement
 from transfer.address import Address
 
 
 class LocalDiscovery:
-    """One socket for all torrents of a session.
+    """One for all torrents of a session: a socket over IPv4, and one for each interface over IPv6.
 
     Args:
-        interface: the IPv4 address of the network to call into: a multicast goes where one interface leads.
+        interface: the addresses that we accept peers at, one of each family at most: an announcement names no host, so
+            that peers call where it came from. One of IPv4 says which network to call into; "::" stands for all.
         port: where we accept peers.
         cookie: tells our announcements from those of others.
-        on_peer: called with the info-hash of a torrent of ours and the endpoint of a peer that shares it.
+        on_peer: called with the info-hash of a torrent of ours and the endpoint of a peer that shares it. Over IPv6
+            that may be a link-local one, with the interface behind a percent sign.
 
     Raises:
         OSError: on entry, when the machine has no multicast there.
@@ -30,27 +31,32 @@ class LocalDiscovery:
     def __init__(
         self,
         *,
-        interface: str,
+        interface: str | tuple[str, ...],
         port: int,
         cookie: str,
         on_peer: Callable[[bytes, Address], None],
         config: LocalDiscoveryConfig | None = None,
     ) -> None:
-        self._interface = interface
+        self._interfaces = (interface,) if isinstance(interface, str) else interface
         self._on_peer = on_peer
         self._config = config or LocalDiscoveryConfig()
         self._loop = asyncio.get_running_loop()
         self._core = LocalDiscoveryCore(port=port, cookie=cookie, config=self._config, now=self._loop.time())
-        self._transport: asyncio.DatagramTransport | None = None
+        self._channels: list[_Channel] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._closed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
-        heard = _multicast_socket(self._config.group, self._interface)
+        failure: OSError | None = None
         try:
-            self._transport, _ = await self._loop.create_datagram_endpoint(lambda: _MulticastProtocol(self), sock=heard)
+            for interface in self._interfaces:
+                try:
+                    await self._open(interface)
+                except OSError as error:
+                    failure = error
+            if not self._channels:
+                raise failure or OSError("no interface has multicast")
         except BaseException:
-            heard.close()
+            await self.aclose()
             raise
         self._tick()
         return self
@@ -70,14 +76,15 @@ class LocalDiscovery:
         self._core.remove(info_hash)
 
     async def aclose(self) -> None:
-        """Closes the socket. May be called twice."""
+        """Closes the sockets. May be called twice."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            transport.close()
-            await self._closed.wait()
+        channels, self._channels = self._channels, []
+        for channel in channels:
+            channel.transport.close()
+        for channel in channels:
+            await channel.closed
 
     def receive(self, data: bytes, source: Address) -> None:
         """A datagram came."""
@@ -85,15 +92,36 @@ class LocalDiscovery:
             self._on_peer(info_hash, peer)
         self._arm()
 
-    def closed(self) -> None:
-        """The socket is closed."""
-        self._closed.set()
+    async def _open(self, interface: str) -> None:
+        if ":" not in interface:
+            await self._listen(self._config.group, partial(ipv4_socket, self._config.group, interface))
+            return
+        failure: OSError | None = None
+        opened = len(self._channels)
+        for index in ipv6_interfaces(interface):
+            try:
+                await self._listen(self._config.group_ipv6, partial(ipv6_socket, self._config.group_ipv6, index))
+            except OSError as error:  # this one has no IPv6, or no multicast
+                failure = error
+        if len(self._channels) == opened:
+            raise failure or OSError("no interface has IPv6")
+
+    async def _listen(self, group: Address, make_socket: Callable[[], Any]) -> None:
+        heard = make_socket()
+        channel = _Channel(self, group)
+        try:
+            await self._loop.create_datagram_endpoint(lambda: channel, sock=heard)
+        except BaseException:
+            heard.close()
+            raise
+        self._channels.append(channel)
 
     def _tick(self) -> None:
         self._timer = None
-        if self._transport is not None:
+        if self._channels:
             for announcement in self._core.announcements_to_send(now=self._loop.time()):
-                self._transport.sendto(encode_announcement(announcement, self._config.group), self._config.group)
+                for channel in self._channels:
+                    channel.send(encode_announcement(announcement, channel.group))
         self._arm()
 
     def _arm(self) -> None:
@@ -101,40 +129,35 @@ class LocalDiscovery:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if due is not None and self._transport is not None:
+        if due is not None and self._channels:
             self._timer = self._loop.call_at(due, self._tick)
 
 
-class _MulticastProtocol(asyncio.DatagramProtocol):
-    def __init__(self, owner: LocalDiscovery) -> None:
+class _Channel(asyncio.DatagramProtocol):
+    """One socket, in one group."""
+
+    transport: asyncio.DatagramTransport
+
+    def __init__(self, owner: LocalDiscovery, group: Address) -> None:
+        self.group = group
+        self.closed = asyncio.get_running_loop().create_future()
         self._owner = owner
 
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self._owner.receive(data, Address.from_socket(addr))
+    def send(self, data: bytes) -> None:
+        self.transport.sendto(data, tuple(self.group))
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast("asyncio.DatagramTransport", transport)  # by contract; its class may be unrelated
+
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        host = str(addr[0])
+        if host.startswith("fe80:") and len(addr) > 3:  # of use only together with its interface
+            self._owner.receive(data, Address(f"{host.partition('%')[0]}%{addr[3]}", addr[1]))
+        else:
+            self._owner.receive(data, Address.from_socket((host, addr[1])))
 
     def error_received(self, exc: Exception) -> None:
         """The network is down, say: the next announcement may get through."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._owner.closed()
-
-
-def _multicast_socket(group: Address, interface: str) -> socket.socket:
-    """Hears what is sent to the group on one interface, together with others on this machine, and sends there."""
-    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_UDP)
-    try:
-        made.setblocking(False)
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if hasattr(socket, "SO_REUSEPORT"):
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        # Windows cannot bind to a group; elsewhere nothing but what is sent to the group shall come in.
-        made.bind(("" if sys.platform == "win32" else group.host, group.port))
-        membership = struct.pack("4s4s", socket.inet_aton(group.host), socket.inet_aton(interface))
-        made.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, membership)
-        made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(interface))
-        made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
-        made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
-    except BaseException:
-        made.close()
-        raise
-    return made
+        self.closed.set_result(None)

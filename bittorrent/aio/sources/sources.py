@@ -77,7 +77,7 @@ class Sources:
             swarm.hold()
         self.discovery = Discovery(
             torrent_id=source.torrent_id,
-            port=parts.listen_port,
+            reach=parts.reach,
             dht=dht,
             nodes=self._torrent_nodes(dht),
             local=None if isinstance(source, Metainfo) and source.private else parts.local,
@@ -180,7 +180,7 @@ class Sources:
             self._parts.trackers,
             info_hash=info_hash,
             peer_id=self._parts.peer_id,
-            port=self._parts.listen_port,
+            port=lambda: self._parts.reach.port,
             named_by=NamedBy.TORRENT if isinstance(self._source, Metainfo) else NamedBy.STRANGER,
             totals=lambda: TransferTotals(core.uploaded_bytes, core.downloaded_bytes, self._left_bytes()),
             on_peers=lambda found: add_addresses(found, PeerSource.TRACKER, info_hash=info_hash),

@@ -92,6 +92,7 @@ class TrackerClient:
         config: bounds and times.
         rng: where transaction ids come from; the operating system's when not given.
         datagrams: UDP ports to ask from, at most one of each address family; they stay the caller's.
+        on_seen: called with an HTTP tracker's endpoint and the address at which it says it sees us (BEP 24).
     """
 
     def __init__(
@@ -100,12 +101,14 @@ class TrackerClient:
         config: TrackerConfig | None = None,
         rng: random.Random | None = None,
         datagrams: Iterable[DatagramPort] = (),
+        on_seen: Callable[[Address, str], object] = lambda voter, host: None,
     ) -> None:
         self._config = config or TrackerConfig()
         self._rng = rng or random.SystemRandom()
         self._http: GuardedHttp | None = None
         is_sealed = self._config.proxy is not None and self._config.proxy_only
         self._udp = UdpTrackers(datagrams, only_ports=is_sealed)
+        self._on_seen = on_seen
         self._udp_rooms: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
         self._closed = False
 
@@ -230,7 +233,10 @@ class TrackerClient:
             body = await read_body(response, max_bytes=MAX_RESPONSE_BYTES)
         if response.status != 200:
             raise _refused(body, response.status)
-        return parse(body), self._http.reach_of(response.url)
+        answer, server = parse(body), self._http.address_of(response.url)
+        if isinstance(answer, AnnounceResponse) and answer.external_ip is not None and server is not None:
+            self._on_seen(server, answer.external_ip)
+        return answer, self._http.reach_of(response.url)
 
 
 class TransferTotals(NamedTuple):
@@ -252,7 +258,7 @@ class TrackerAnnouncer:
         on_peers: called with the endpoints that a tracker named.
         on_names: called with those of them whose host is a name.
         on_warning: called with the URL and the text of a tracker that warns, unless it said so the last time, too.
-        port: where we accept peers.
+        port: where we accept peers, or what says so for each announcement.
         stop_timeout_s: how long `aclose` waits for trackers to hear that we leave.
     """
 
@@ -263,7 +269,7 @@ class TrackerAnnouncer:
         *,
         info_hash: bytes,
         peer_id: bytes,
-        port: int,
+        port: int | Callable[[], int],
         named_by: NamedBy = NamedBy.TORRENT,
         totals: Callable[[], TransferTotals],
         on_peers: Callable[[Sequence[Address]], object],
@@ -301,6 +307,11 @@ class TrackerAnnouncer:
     def completed(self) -> None:
         """The download is complete: tell the trackers soon."""
         self._schedule.completed(now=self._loop.time())
+        self._changed.set()
+
+    def readdress(self) -> None:
+        """We accept peers at another port now: tell the trackers that know the old one."""
+        self._schedule.readdressed(now=self._loop.time())
         self._changed.set()
 
     def hurry(self) -> None:
@@ -374,7 +385,7 @@ class TrackerAnnouncer:
         return AnnounceRequest(
             info_hash=self._info_hash,
             peer_id=self._peer_id,
-            port=self._port or NOBODY_LISTENS,
+            port=(self._port if isinstance(self._port, int) else self._port()) or NOBODY_LISTENS,
             uploaded=totals.uploaded,
             downloaded=totals.downloaded,
             left=totals.left,

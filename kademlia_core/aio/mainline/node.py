@@ -301,6 +301,28 @@ class MainlineNode(Node[MainlineCore]):
         """
         return MainlineStats.summed(driver.core.stats(now=driver.now) for driver in self._networks.open_drivers)
 
+    @property
+    def external_hosts(self) -> tuple[str, ...]:
+        """The IP addresses at which enough nodes agree to see this one, at most one of each family.
+
+        Raises:
+            NodeClosedError: the node is not open.
+        """
+        hosts = (driver.core.external_host for driver in self._networks.open_drivers)
+        return tuple(host for host in hosts if host is not None)
+
+    def seen_as(self) -> dict[str, int]:
+        """The IP addresses at which nodes say they see this one, each with how many networks say so.
+
+        Raises:
+            NodeClosedError: the node is not open.
+        """
+        return {
+            host: count
+            for driver in self._networks.open_drivers
+            for host, count in driver.core.seen_as(now=driver.now).items()
+        }
+
     def _make_core(self, local: Address, node_id: Key | None) -> MainlineCore:
         return MainlineCore(
             rng=self._rng,

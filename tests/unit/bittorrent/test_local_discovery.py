@@ -136,7 +136,7 @@ def test_a_torrent_that_comes_and_goes_is_announced_once_a_minute() -> None:
 def test_a_shouting_network_costs_no_more_than_it_may() -> None:
     machine = core(rate_per_s=10, burst=20)
     machine.add(ONE, now=0.0)
-    found = [machine.receive_datagram(heard(ONE), FELLOW, now=1.0) for _ in range(100)]
+    found = [machine.receive_datagram(heard(ONE, port=port), FELLOW, now=1.0) for port in range(1, 101)]
     assert sum(map(len, found)) == 20
     assert machine.receive_datagram(heard(ONE), FELLOW, now=2.0)
 
@@ -144,7 +144,10 @@ def test_a_shouting_network_costs_no_more_than_it_may() -> None:
 def test_who_shouts_does_not_drown_the_others() -> None:
     machine = core(rate_per_s=10, burst=20, host_rate_per_s=2, host_burst=5)
     machine.add(ONE, now=0.0)
-    shouted = [machine.receive_datagram(heard(ONE), Address("192.168.0.66", port), now=1.0) for port in range(1, 1000)]
+    shouted = [
+        machine.receive_datagram(heard(ONE, port=port), Address("192.168.0.66", port), now=1.0)
+        for port in range(1, 1000)
+    ]
     assert sum(map(len, shouted)) == 5
     assert machine.receive_datagram(heard(ONE), FELLOW, now=1.0)
 
@@ -155,3 +158,17 @@ def test_who_shouts_does_not_drown_the_others() -> None:
 def test_configs_that_make_no_sense(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must"):
         LocalDiscoveryConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_peer_that_is_heard_over_several_interfaces_is_told_of_once() -> None:
+    ours = core()
+    ours.add(bytes(20), now=0.0)
+    data = encode_announcement(Announcement(port=6881, info_hashes=(bytes(20),), cookie="them"), GROUP6)
+    assert b"Host: [ff15::efc0:988f]:6771\r\n" in data
+    source = Address("2001:db8::5", 6771)
+    expected = [(bytes(20), Address("2001:db8::5", 6881))]
+    assert ours.receive_datagram(data, source, now=1.0) == expected
+    assert ours.receive_datagram(data, source, now=1.1) == []
+    over_link = Address("fe80::5%2", 6771)
+    assert ours.receive_datagram(data, over_link, now=1.2) == [(bytes(20), Address("fe80::5%2", 6881))]
+    assert ours.receive_datagram(data, source, now=7.0) == expected

@@ -46,7 +46,9 @@ async def shown(
 
 
 def test_nothing_said_is_the_usual() -> None:
-    assert parse_network_options(listen=None, bootstrap=None, no_dht=False) == NetworkOptions(bootstrap=PUBLIC_ROUTERS)
+    assert parse_network_options(listen=None, bootstrap=None, no_dht=False) == NetworkOptions(
+        bootstrap=PUBLIC_ROUTERS, port_mapping=None
+    )
 
 
 def test_everything_said() -> None:
@@ -63,6 +65,7 @@ def test_everything_said() -> None:
         utp=False,
     )
     assert options == NetworkOptions(
+        port_mapping=None,
         listen=Address("127.0.0.1", 0),
         bootstrap=None,
         peers=(Address("192.0.2.1", 1), Address("peer.example", 2)),
@@ -196,3 +199,32 @@ async def test_a_dht_that_cannot_be_joined_is_a_warning(capsys: pytest.CaptureFi
     assert "no bootstrap node answered" in told.err
     assert "going on without the DHT" in told.err
     assert json.loads(told.out)["event"] == "warning"
+
+
+@pytest.mark.parametrize(
+    ("listen", "wished", "wanted"),
+    [
+        (None, None, True),
+        ("0.0.0.0:6881", None, True),
+        ("[::]:6881", None, True),
+        ("192.168.1.2:6881", None, True),
+        ("127.0.0.1:6881", None, False),
+        ("[::1]:6881", None, False),
+        (None, False, False),
+        ("127.0.0.1:6881", True, True),
+    ],
+)
+def test_the_router_is_asked_unless_only_this_machine_can_reach_us(
+    listen: str | None, wished: bool | None, wanted: bool
+) -> None:
+    options = parse_network_options(listen=listen, bootstrap=None, no_dht=True, port_mapping=wished)
+    assert options.wants_mapping is wanted
+    assert (options._applied_to(SessionConfig()).port_mapping is not None) is wanted
+
+
+def test_what_is_said_to_the_local_network_can_be_forbidden() -> None:
+    options = NetworkOptions(port_mapping=True, local=True, uses_local_network=False)
+    config = options._applied_to(SessionConfig())
+    assert config.port_mapping is None
+    assert not config.uses_local_network
+    assert not NetworkOptions().wants_mapping  # a program that does not ask changes no router

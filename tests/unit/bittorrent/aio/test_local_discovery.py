@@ -19,7 +19,8 @@ HOST = "127.0.0.1"
 
 def config() -> LocalDiscoveryConfig:
     """On a port of its own, so that tests that run at the same time do not hear each other."""
-    return LocalDiscoveryConfig(group=Address("239.192.152.143", random.SystemRandom().randrange(20_000, 60_000)))
+    port = random.SystemRandom().randrange(20_000, 60_000)
+    return LocalDiscoveryConfig(group=Address("239.192.152.143", port), group_ipv6=Address("ff15::efc0:988f", port))
 
 
 def make_shared(where: Path, *, name: str = "file.bin", private: bool = False) -> Metainfo:

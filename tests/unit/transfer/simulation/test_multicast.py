@@ -167,7 +167,10 @@ def test_faults_links_and_firewalls_hold_for_groups() -> None:
     assert run(scenario) == report
 
 
-def test_local_discovery_finds_peers_of_the_same_network() -> None:
+@pytest.mark.parametrize(
+    "hosts", [("10.0.0.1", "10.0.0.2", "10.0.5.1"), ("2001:db8:1::1", "2001:db8:1::2", "2001:db8:2::1")]
+)
+def test_local_discovery_finds_peers_of_the_same_network(hosts: tuple[str, ...]) -> None:
     """BEP 14, with the sockets that the product uses."""
 
     async def scenario(simulation: Simulation) -> list[tuple[str, str]]:
@@ -177,9 +180,10 @@ def test_local_discovery_finds_peers_of_the_same_network() -> None:
         def note(host: str, info_hash: bytes, peer: Address) -> None:
             found.append((host, str(peer)))
 
-        for host in ("10.0.0.1", "10.0.0.2", "10.0.5.1"):
+        for host in hosts:
             with simulation.host(host):
-                discovery = LocalDiscovery(interface="0.0.0.0", port=6881, cookie=host, on_peer=partial(note, host))
+                place = host if ":" in host else "0.0.0.0"
+                discovery = LocalDiscovery(interface=place, port=6881, cookie=host, on_peer=partial(note, host))
                 services.append(await discovery.__aenter__())
         for service in services:
             service.add(bytes(20))
@@ -188,4 +192,8 @@ def test_local_discovery_finds_peers_of_the_same_network() -> None:
             await service.aclose()
         return sorted(set(found))
 
-    assert run(scenario).result == [("10.0.0.1", "10.0.0.2:6881"), ("10.0.0.2", "10.0.0.1:6881")]
+    first, second, _ = hosts
+    assert run(scenario).result == [
+        (first, str(Address(second, 6881))),
+        (second, str(Address(first, 6881))),
+    ]
