@@ -70,6 +70,8 @@ class TorrentStats:
         sources: the peers and servers that gave verified pieces, most first.
         lookup: None until the DHT named a peer.
         is_paused: nothing is moved until it is resumed.
+        layer_hashes: of version 2, while they are fetched: how many hashes of piece layers are here, of how many.
+        wanted_layer_hashes: see `layer_hashes`.
     """
 
     state: TorrentState
@@ -98,6 +100,8 @@ class TorrentStats:
     lookup: LookupSummary | None
     is_paused: bool
     info_hash_v2: bytes | None = None
+    layer_hashes: int = 0
+    wanted_layer_hashes: int = 0
 
 
 class TrackerState(Enum):

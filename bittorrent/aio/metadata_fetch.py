@@ -45,7 +45,7 @@ class MetadataFetch:
         self._is_asking = False
 
     async def run(self, ask_peers: Callable[[], None]) -> Metainfo:
-        """Returns when it is here and stored.
+        """Returns when it is here and stored; its piece layers (BEP 52) need not be.
 
         Args:
             ask_peers: called when there is none on disk.
@@ -58,6 +58,10 @@ class MetadataFetch:
         stored = await self._jobs.run_long(
             lambda pause: self._store.load(wanted, partial(Metainfo.from_file, pause=pause))
         )
+        source = self._source
+        if isinstance(source, Metainfo):  # a torrent file without piece layers
+            known = stored.layers if stored is not None else {}
+            return await self._jobs.run_long(lambda pause: source.with_layers(known, pause=pause))
         if stored is not None:
             return stored
         self._is_asking = True

@@ -9,6 +9,7 @@ from bittorrent.dialling.paths import UTP
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.swarm.events import (
     DhtNodeFound,
+    LayersCompleted,
     MetadataCompleted,
     PeerBanned,
     PeersNamed,
@@ -42,6 +43,8 @@ class SwarmEvents:
                 life.need_store().look()
             case MetadataCompleted(info_bytes):
                 life.metadata.receive(info_bytes)
+            case LayersCompleted(layers):
+                life.layers.receive(layers)
             case PeerBanned(address):
                 life.swarm.ban(address)
             case ServerLied(server, index):

@@ -8,6 +8,7 @@ from random import Random
 from typing import assert_never
 
 from bittorrent.aio.event_stream import EventSource
+from bittorrent.aio.layers_fetch import LayersFetch
 from bittorrent.aio.metadata_fetch import MetadataFetch
 from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.peers.arrivals import Arrivals
@@ -46,6 +47,7 @@ from bittorrent.pieces.geometry import Geometry
 from bittorrent.rate_limits import SwarmLimits
 from bittorrent.swarm.core import SwarmCore
 from bittorrent.swarm.events import PieceCompleted
+from bittorrent.swarm.hashes.places import TreePlaces
 from bittorrent.swarm.peer import NOBODY
 from bittorrent.wire.handshake import Handshake
 from transfer.aio.tasks import TaskSet
@@ -63,7 +65,7 @@ class TorrentLife:
         config = parts.config
         self.torrent_id = source.torrent_id
         self.info_hash = source.info_hash
-        self.metainfo = source if isinstance(source, Metainfo) else None
+        self.metainfo = source if isinstance(source, Metainfo) and source.is_verifiable else None
         self.source = source
         self.options = options
         self.parts = parts
@@ -88,13 +90,14 @@ class TorrentLife:
         self.checked_pieces = 0
         self.on_disk = TorrentFiles(self.torrent_id, options, parts, self.jobs)
         self._store: PieceStore | None = None
+        self._layers: dict[bytes, bytes] = {}  # that peers may have of us
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
         self._tasks = TaskSet(self.stop)
         self.core = SwarmCore(
             torrent_id=self.torrent_id, rng=rng, config=config.swarm, limits=SwarmLimits(parts.limits)
         )
-        self.dht = None if self.metainfo is not None and self.metainfo.private else parts.dht
+        self.dht = None if isinstance(source, Metainfo) and source.private else parts.dht
         self.swarm = Swarm(
             core=self.core,
             dialling=DiallingCore(
@@ -126,6 +129,7 @@ class TorrentLife:
             jobs=self.jobs,
             tasks=self._tasks,
         )
+        self.layers = LayersFetch(self.core, self.on_disk.resume, pump=self.swarm.pump, jobs=self.jobs)
         self.swarm.peers.set_filter(parts.ip_filter)
         self.swarm.listen_port = parts.reach.port
         self.swarm.dht_port = self.dht.address.port or None if self.dht is not None else None
@@ -268,6 +272,24 @@ class TorrentLife:
             self.core.hashes.learn(torrent_id, now=self._loop.time())
             self.sources.discovery.learn(torrent_id)
 
+    def trees_of(self, metainfo: Metainfo) -> TreePlaces | None:
+        """What peers may ask hashes of; nothing in a torrent of version 1. The layers may come later. Once."""
+        if not metainfo.trees:
+            return None
+        self._layers = dict(metainfo.layers)
+        files = [(entry.offset, entry.pieces_root) for entry in metainfo.files if entry.pieces_root is not None]
+        places = ((offset // metainfo.piece_length, root) for offset, root in files)
+        return TreePlaces(metainfo.trees, self._layers, places)
+
+    def complete(self, metainfo: Metainfo) -> None:
+        """Gets the layers of a hybrid torrent, beside the exchange, which its SHA-1 hashes are enough for."""
+        self._tasks.start(self._complete(metainfo), name=f"layers of {self.info_hash.hex()}")
+
+    async def _complete(self, metainfo: Metainfo) -> None:
+        self.metainfo = complete = await self.layers.run(metainfo)
+        self._layers.update(complete.layers)
+        self.need_content("complete").disk.verify_by(complete)
+
     def become_private(self) -> None:
         """Only trackers are asked for peers (BEP 27), as the metadata of a magnet link may say only later."""
         self.dht = None
@@ -385,6 +407,7 @@ class TorrentLife:
         await self._tasks.aclose()  # first: a dial that has just succeeded is a connection to be closed
         await self.swarm.aclose()
         await self.metadata.save()
+        await self.layers.save()
         if self._store is not None:
             await self._store.finish()
         await self.on_disk.remember(self.core, is_last=True)

@@ -54,6 +54,9 @@ class TorrentWork:
         if metainfo.private:
             life.become_private()  # before anybody hears of another hash
         life.learn(metainfo.torrent_id)
+        if not metainfo.is_verifiable:
+            life.sources.start()
+            metainfo = await life.layers.run(metainfo)
         life.metainfo = metainfo
         life.do(life.lifecycle.metadata_completed())
 
@@ -90,8 +93,11 @@ class TorrentWork:
             private=metainfo.private,
             super_seed=life.options.super_seed,
             unfinished=unfinished,
+            trees=life.trees_of(metainfo),
             now=asyncio.get_running_loop().time(),
         )
+        if not metainfo.has_layers:
+            life.complete(metainfo)
 
     async def _settle(self) -> None:
         life, content = self._life, self._life.content

@@ -267,6 +267,11 @@ class Metainfo:
         return not lacks_layers(self.trees, self.layers)
 
     @property
+    def is_verifiable(self) -> bool:
+        """Whether each piece can be told from a wrong one: by its SHA-1, or because no layer is missing."""
+        return bool(self.piece_hashes) or self.has_layers
+
+    @property
     def piece_count(self) -> int:
         return self.geometry.piece_count
 

@@ -22,6 +22,7 @@ class SlowReason(Enum):
     FINISHED = "finished"  # nothing is wanted any more
     NO_PEERS = "no peers"  # nobody is connected
     NO_METADATA = "no metadata"  # nobody has sent what a magnet link stands for, so far
+    NO_LAYERS = "no layers"  # the metadata is here, and not all hashes that the pieces are verified with
     DISK_LIMITED = "disk limited"  # so much waits to be written that nothing more is asked for
     RATE_LIMITED = "rate limited"  # a limit that was set is used up
 
@@ -69,11 +70,20 @@ def explain(
     count = sum(peers.values())
     whom = "1 peer" if count == 1 else f"{count} peers"
     text = loneliness if reason is SlowReason.NO_PEERS else _TEXTS[reason].format(whom=whom, count=peers[reason])
+    if reason is SlowReason.NO_LAYERS:
+        text = text.format(layers=layers_text(core))
     if servers and reason in (SlowReason.NOTHING_NEEDED, *_SENDING_NOTHING):
         text = f"{text}; {servers}"
     return Explanation(
         reason=reason, text=text, rate_bytes_per_s=core.download_rate_bytes_per_s(now=now), peers=dict(peers)
     )
+
+
+def layers_text(core: SwarmCore) -> str:
+    """How far the piece layers of a version 2 torrent are."""
+    fetch, asked = core.hashes.layers, core.hashes.speaker_count
+    peers = "1 peer" if asked == 1 else f"{asked} peers"
+    return f"layers: {fetch.hashes_found} of {fetch.hashes_wanted} from {peers}"
 
 
 def held_up_by(peer: SwarmPeer, picker: PiecePicker | None, *, now: float) -> SlowReason:
@@ -113,6 +123,8 @@ def _reason(
         return SlowReason.CHECKING
     if core.is_finished:
         return SlowReason.FINISHED
+    if core.picker is None and core.hashes.is_fetching and peers:
+        return SlowReason.NO_LAYERS
     if core.downloads is not None and core.downloads.was_held_back(now=now):
         return SlowReason.DISK_LIMITED
     if not peers:
@@ -143,6 +155,7 @@ _TEXTS = {
     SlowReason.CHECKING: "what is on disk is being checked first",
     SlowReason.FINISHED: "everything that is wanted is here",
     SlowReason.NO_METADATA: "{whom} connected, but none has sent the metadata of this magnet link so far",
+    SlowReason.NO_LAYERS: "the hashes of the pieces are fetched first ({{layers}})",
     SlowReason.DISK_LIMITED: "the disk is slower than the network; nothing more is asked for until it has caught up",
     SlowReason.RATE_LIMITED: "the rate limit that was set is used up",
     SlowReason.NOTHING_NEEDED: "{whom} connected, but none has anything that is missing here; wait for others",

@@ -70,6 +70,8 @@ def torrent_statistics(
         sources=tuple(sorted(sources, key=lambda source: -source.size_bytes)),
         lookup=lookup,
         is_paused=is_paused,
+        layer_hashes=core.hashes.layers.hashes_found if core.hashes.is_fetching else 0,
+        wanted_layer_hashes=core.hashes.layers.hashes_wanted if core.hashes.is_fetching else 0,
     )
 
 

@@ -109,6 +109,8 @@ def status_text(stats: TorrentStats, explanation: Explanation | None) -> str:
             return duration_text(stats.eta_s)
         return str(reason.value)
     if stats.state is TorrentState.METADATA:
+        if stats.wanted_layer_hashes:
+            return f"hashes {stats.layer_hashes}/{stats.wanted_layer_hashes}"
         return "metadata" if stats.peers else "finding peers"
     return str(stats.state.value)
 

@@ -120,6 +120,13 @@ def _show_bar(bar: Bar, stats: TorrentStats) -> None:
     match stats.state:
         case TorrentState.METADATA if stats.piece_count:
             pass  # a .torrent file, whose check begins right away
+        case TorrentState.METADATA if stats.wanted_layer_hashes:
+            bar.show(
+                f"{stats.name}: fetching the hashes of the pieces",
+                done=stats.layer_hashes,
+                total=stats.wanted_layer_hashes,
+                tail=f"layers: {stats.layer_hashes} of {stats.wanted_layer_hashes} from {peers}",
+            )
         case TorrentState.METADATA:
             what = "asking for metadata" if stats.peers else "looking for peers"
             bar.show(f"{stats.name}: {what}", tail=f"{peers} of {stats.known_peers} known")

@@ -134,6 +134,10 @@ class Disk:
             return Bitfield(self._torrent.geometry.piece_count)
         return await self.verify(range(self._torrent.geometry.piece_count), on_piece)
 
+    def verify_by(self, torrent: FileSet) -> None:
+        """From now on pieces are verified by the same torrent, of which more is known now."""
+        self._torrent = torrent
+
     async def verify(self, pieces: Sequence[int], on_piece: Callable[[int], None] | None = None) -> Bitfield:
         """Hashes some pieces, in all threads at once; returns those that are right.
 

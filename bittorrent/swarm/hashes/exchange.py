@@ -50,7 +50,7 @@ class SwarmHashes:
         self._v2_hash: bytes | None = None  # the short one
         self._config = config
         self._on_given_up: Callable[[PieceCompleted], None] = _ignore
-        self._is_fetching = False
+        self.is_fetching = False
         self._speakers: dict[int, SwarmPeer] = {}
         self._doubtful: dict[int, PieceCompleted] = {}
 
@@ -103,7 +103,7 @@ class SwarmHashes:
 
     def want_layers(self, trees: Mapping[bytes, TreeShape], *, now: float) -> None:
         """The piece layers of these trees are wanted, as far as they have any: `LayersCompleted` follows."""
-        self._is_fetching = True
+        self.is_fetching = True
         self.layers.want(trees)
         self._note_layers()
         for peer in list(self._speakers.values()):
@@ -148,6 +148,11 @@ class SwarmHashes:
         self._report_work()
 
     # Views
+
+    @property
+    def speaker_count(self) -> int:
+        """How many peers can be asked."""
+        return len(self._speakers)
 
     @property
     def doubtful_bytes(self) -> int:
@@ -195,12 +200,12 @@ class SwarmHashes:
             self._touch(peer)
 
     def _note_layers(self) -> None:
-        if self._is_fetching and self.layers.is_complete:
-            self._is_fetching = False
+        if self.is_fetching and self.layers.is_complete:
+            self.is_fetching = False
             self._events.append(LayersCompleted(self.layers.found))
 
     def _ask_all(self, *, now: float) -> None:
-        if self._is_fetching:
+        if self.is_fetching:
             for peer in list(self._speakers.values()):
                 self._ask(peer, now=now)
         self._ask_all_leaves(now=now)

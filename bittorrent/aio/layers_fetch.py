@@ -1,0 +1,60 @@
+"""The piece layers of a version 2 torrent, which a magnet link does not bring: from peers (BEP 52)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from bittorrent.aio.storage.disk import DiskJobs
+from bittorrent.errors import StorageError
+from bittorrent.metainfo.torrent import Metainfo
+from bittorrent.storage.resume import ResumeStore
+from bittorrent.swarm.core import SwarmCore
+
+
+class LayersFetch:
+    """Makes a torrent complete, and keeps what has come of its layers.
+
+    Args:
+        core: asks peers.
+        store: takes the complete torrent, or what there is of it when the torrent ends before.
+        pump: sends what the core has to say.
+    """
+
+    def __init__(self, core: SwarmCore, store: ResumeStore, *, pump: Callable[[], None], jobs: DiskJobs) -> None:
+        self._core = core
+        self._store = store
+        self._pump = pump
+        self._jobs = jobs
+        self._loop = asyncio.get_running_loop()
+        self._found: asyncio.Future[Mapping[bytes, bytes]] = self._loop.create_future()
+        self._incomplete: Metainfo | None = None
+
+    async def run(self, metainfo: Metainfo) -> Metainfo:
+        """Returns the torrent with all of its layers, which is stored then. Once.
+
+        Raises:
+            StorageError: it cannot be stored.
+        """
+        self._incomplete = metainfo
+        missing = {root: shape for root, shape in metainfo.trees.items() if root not in metainfo.layers}
+        self._core.hashes.want_layers(missing, now=self._loop.time())
+        self._pump()
+        layers = await self._found
+        complete = await self._jobs.run_long(lambda pause: metainfo.with_layers(layers, pause=pause))
+        self._incomplete = None
+        await self._jobs.run(lambda: self._store.save(complete))
+        return complete
+
+    def receive(self, layers: Mapping[bytes, bytes]) -> None:
+        """The last of them has come."""
+        if not self._found.done():
+            self._found.set_result(layers)
+
+    async def save(self) -> None:
+        """Stores the layers that have come, at the end of the torrent: the next start asks for the others."""
+        metainfo, found = self._incomplete, dict(self._core.hashes.layers.found)
+        if metainfo is not None and found:
+            with suppress(StorageError):
+                await self._jobs.run(lambda: self._store.save(metainfo.with_layers(found)))
