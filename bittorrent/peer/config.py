@@ -28,6 +28,7 @@ class PeerConfig:
         max_pex_peers: endpoints read from one message that names other peers.
         first_hash_requests: requests for nodes of trees that a peer may make before it is known how many there are.
         max_hash_requests: ours to one peer that it may still answer.
+        prefers_encryption: tell others that we would rather be called with encryption.
         max_fast_pieces: pieces remembered that the peer suggests, or lets us fetch while choked (it names about ten).
     """
 
@@ -49,11 +50,12 @@ class PeerConfig:
     first_hash_requests: int = 64
     max_hash_requests: int = 512
     max_fast_pieces: int = 64
+    prefers_encryption: bool = False
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            if not isinstance(value, str) and value <= 0:
+            if not isinstance(value, str | bool) and value <= 0:
                 raise ValueError(f"{name} must be positive")
         if self.max_frame_bytes < self.max_block_bytes + 9 or self.max_block_bytes < 16384:
             raise ValueError("a frame must hold a block, and a block at least 16 KiB")

@@ -25,7 +25,6 @@ from bittorrent.wire.frames import FrameBuffer
 from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake, is_handshake_prefix
 from bittorrent.wire.hashes import Hashes, HashReject, HashRequest
 from bittorrent.wire.metadata import MetadataRequest
-from bittorrent.wire.pex import PexMessage
 from bittorrent.wire.scatter import BlockPlaces, BlockScatter, ScatterScratch
 from transfer.errors import LocalProtocolError
 from transfer.limits.token_bucket import TokenBucket
@@ -241,9 +240,9 @@ class PeerCore:
         for message in self.extended.metadata_requests(requests):
             self._send(message)
 
-    def send_pex(self, message: PexMessage) -> None:
-        """Names others to the peer, unless it does not want to hear of them (BEP 11)."""
-        self._send_if(self.extended.pex(message))
+    def send_extended(self, message: wire.Extended | None) -> None:
+        """What `extended` made for the peer; nothing if the peer does not know what that is."""
+        self._send_if(message)
 
     def announce_lost(self, index: int) -> None:
         """Takes a `have` back; peers that do not understand that will be refused the piece (BEP 54)."""

@@ -10,6 +10,7 @@ from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import Block
 from bittorrent.wire.handshake import Handshake
 from bittorrent.wire.hashes import Hashes, HashReject
+from bittorrent.wire.holepunch import PunchMessage
 from bittorrent.wire.metadata import MetadataData, MetadataReject
 from bittorrent.wire.pex import PexMessage
 
@@ -120,8 +121,15 @@ class HashesArrived:
     message: Hashes | HashReject
 
 
+@dataclass(frozen=True, slots=True)
+class PunchReceived:
+    """The peer asks to be introduced to another one, introduces one, or will not (BEP 55)."""
+
+    message: PunchMessage
+
+
 PeerEvent: TypeAlias = (
     HandshakeReceived | ExtensionsReceived | ChokeChanged | InterestChanged | PeerHas | PeerHasMany | PeerLost
     | RequestRejected | FastAllowed | PieceSuggested | DhtPortReceived | MetadataArrived | PexReceived
-    | HashesRequested | HashesArrived
+    | HashesRequested | HashesArrived | PunchReceived
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The extension protocol of one connection: our numbers and theirs, and what they stand for (BEP 9, 10, 11, 21, 54)."""
+"""The extension protocol of one connection: our numbers and theirs, and what they mean (BEP 9, 10, 11, 21, 54, 55)."""
 
 from __future__ import annotations
 
@@ -8,18 +8,27 @@ from typing import NamedTuple
 from bittorrent.errors import WireError
 from bittorrent.origin import Origin
 from bittorrent.peer.config import PeerConfig
-from bittorrent.peer.events import ExtensionsReceived, MetadataArrived, PeerEvent, PeerLost, PexReceived
+from bittorrent.peer.events import (
+    ExtensionsReceived,
+    MetadataArrived,
+    PeerEvent,
+    PeerLost,
+    PexReceived,
+    PunchReceived,
+)
 from bittorrent.peer.remote import RemotePeer
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import (
     EXTENDED_HANDSHAKE,
     LT_DONTHAVE,
     UPLOAD_ONLY,
+    UT_HOLEPUNCH,
     UT_METADATA,
     UT_PEX,
     ExtendedHandshake,
     packed_ip,
 )
+from bittorrent.wire.holepunch import PunchMessage, decode_holepunch, encode_holepunch
 from bittorrent.wire.metadata import (
     METADATA_PIECE_SIZE,
     MetadataData,
@@ -56,10 +65,14 @@ class PeerExtensions:
         config: bounds.
     """
 
-    __slots__ = ("_config", "_owed", "_remote_peer", "_served", "allows_pex", "info_bytes", "is_upload_only")
+    __slots__ = (
+        *("_config", "_owed", "_remote_peer", "_served"),
+        *("allows_pex", "info_bytes", "is_upload_only", "offers_holepunch"),
+    )
 
     def __init__(self, remote_peer: RemotePeer, config: PeerConfig) -> None:
         self.allows_pex = False  # whether the peer may name others to us
+        self.offers_holepunch = False  # whether we bring peers together, and let ourselves be brought together
         self.info_bytes: bytes | None = None  # what metadata requests are answered from
         self.is_upload_only = False  # we want nothing, whichever peer has it
         self._remote_peer = remote_peer
@@ -88,6 +101,9 @@ class PeerExtensions:
                 return self._receive_metadata(payload, is_read)
             case _ if number == OURS[UT_PEX] and self.allows_pex:
                 return Received((PexReceived(decode_pex(payload, max_peers=self._config.max_pex_peers)),))
+            case _ if number == OURS[UT_HOLEPUNCH] and self.offers_holepunch:
+                punch = decode_holepunch(payload)
+                return Received((PunchReceived(punch),) if punch is not None else ())
             case _ if number == OURS[LT_DONTHAVE]:
                 return self._receive_dont_have(payload)
             case _ if number == OURS[UPLOAD_ONLY]:
@@ -101,13 +117,18 @@ class PeerExtensions:
     def handshake(self, address: Origin, *, listen_port: int | None) -> wire.Extended:
         """Ours, for the peer at `address`; again whenever there is news."""
         ours = ExtendedHandshake(
-            extensions={**OURS, UT_PEX: OURS[UT_PEX] if self.allows_pex else 0},
+            extensions={
+                **OURS,
+                UT_PEX: OURS[UT_PEX] if self.allows_pex else 0,
+                UT_HOLEPUNCH: OURS[UT_HOLEPUNCH] if self.offers_holepunch else 0,
+            },
             client=self._config.client,
             request_queue=self._config.request_queue,
             metadata_size=len(self.info_bytes) if self.info_bytes else None,
             listen_port=listen_port,
             your_ip=packed_ip(address.host),
             upload_only=True if self.is_upload_only else None,
+            prefers_encryption=True if self._config.prefers_encryption else None,
         )
         return wire.Extended(EXTENDED_HANDSHAKE, ours.to_bytes())
 
@@ -121,6 +142,10 @@ class PeerExtensions:
     def pex(self, message: PexMessage) -> wire.Extended | None:
         """Names others to the peer, unless it does not want that."""
         return self._extended(UT_PEX, encode_pex(message))
+
+    def holepunch(self, message: PunchMessage) -> wire.Extended | None:
+        """Asks the peer to introduce us to somebody, introduces somebody to it, or declines, if it knows that."""
+        return self._extended(UT_HOLEPUNCH, encode_holepunch(message))
 
     def dont_have(self, index: int) -> wire.Extended | None:
         """Takes a `have` back, if the peer understands that (BEP 54)."""
@@ -137,6 +162,11 @@ class PeerExtensions:
     def takes_pex(self) -> bool:
         """Whether the peer wants to hear of others."""
         return self._remote_peer.extensions.extensions.get(UT_PEX, 0) > 0
+
+    @property
+    def takes_holepunch(self) -> bool:
+        """Whether the peer knows hole punching."""
+        return self._remote_peer.extensions.extensions.get(UT_HOLEPUNCH, 0) > 0
 
     def _extended(self, name: bytes, payload: bytes) -> wire.Extended | None:
         number = self._remote_peer.extensions.extensions.get(name, 0)
@@ -171,4 +201,10 @@ class PeerExtensions:
         return Received((PeerLost(index),) if self._remote_peer.pieces.receive_dont_have(index) else ())
 
 
-OURS = {UT_METADATA: 1, UT_PEX: 2, LT_DONTHAVE: 3, UPLOAD_ONLY: 4}  # the numbers under which we want to receive
+OURS = {
+    UT_METADATA: 1,
+    UT_PEX: 2,
+    LT_DONTHAVE: 3,
+    UPLOAD_ONLY: 4,
+    UT_HOLEPUNCH: 5,
+}  # the numbers under which we want to receive

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from bittorrent.peer.pipeline import PipelineConfig
 from bittorrent.swarm.hashes.config import HashConfig
 from bittorrent.swarm.peer_exchange import PeerExchangeConfig
+from bittorrent.swarm.punching.config import PunchingConfig
 from bittorrent.swarm.uploading.choker import ChokerConfig
 from bittorrent.swarm.uploading.super_seeding import SuperSeedingConfig
 
@@ -39,6 +40,7 @@ class SwarmConfig:
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
     choker: ChokerConfig = field(default_factory=ChokerConfig)
     peer_exchange: PeerExchangeConfig = field(default_factory=PeerExchangeConfig)
+    punching: PunchingConfig = field(default_factory=PunchingConfig)
     super_seeding: SuperSeedingConfig = field(default_factory=SuperSeedingConfig)
     hashes: HashConfig = field(default_factory=HashConfig)
 

@@ -47,6 +47,9 @@ class SwarmCore:
         config: bounds and times.
         limits: how fast it may be.
 
+    Attributes:
+        exchange: what peers tell one another of other peers.
+
     Invariants:
         the picker knows exactly the peers in `peers` once `begin` was called
     """
@@ -63,10 +66,10 @@ class SwarmCore:
         self._events: deque[SwarmEvent] = deque()
         self._metadata = SwarmMetadata(self.peers, self._touch, self._events, torrent_id=torrent_id, config=config)
         self._touched: dict[int, None] = {}
-        self._exchange = SwarmExchange(self.peers, self._touch, self._events, config=config)
+        self.exchange = SwarmExchange(self.peers, self._touch, self._events, config=config)
         self.hashes = SwarmHashes(self.peers, self._touch, self._events, config=config.hashes)
         self.hashes.learn(torrent_id, now=0.0)
-        self._peer_events = PeerEvents(self._events, self._metadata, self._exchange, self.hashes)
+        self._peer_events = PeerEvents(self._events, self._metadata, self.exchange, self.hashes)
         self._numbers = 0
         self._now = 0.0
         self._next_tick = 0.0
@@ -82,6 +85,7 @@ class SwarmCore:
         dht_port: int | None,
         is_dialled: bool = False,
         transport: str = "tcp",
+        is_encrypted: bool = False,
         now: float,
     ) -> int:
         """A connection whose handshakes are done; returns its number. It is introduced at once.
@@ -89,6 +93,7 @@ class SwarmCore:
         Args:
             is_dialled: we opened it.
             transport: what carries it, as `DialPath` has it.
+            is_encrypted: nobody on the way can read it.
         """
         self._at(now=now)
         self._numbers += 1
@@ -98,13 +103,13 @@ class SwarmCore:
             core=core,
             is_dialled=is_dialled,
             transport=transport,
+            is_encrypted=is_encrypted,
             config=self._config,
             limits=self.limits,
             now=now,
         )
         self.peers[number] = peer
-        self._exchange.add_peer(peer, now=now)
-        core.extended.allows_pex = not self._exchange.is_private
+        self.exchange.add_peer(peer, now=now)
         core.extended.is_upload_only = self.is_finished and not self._uploads.is_super_seeding
         core.extended.info_bytes = self._metadata.info_bytes
         have = self._uploads.shown if self._transfers is not None else None
@@ -129,7 +134,7 @@ class SwarmCore:
         peer.core.block_sink = _drop_blocks
         self._touched.pop(number, None)
         self._metadata.remove_peer(number)
-        self._exchange.remove_peer(number)
+        self.exchange.remove_peer(number)
         self.hashes.remove_peer(number, now=now)
         if self._transfers is not None:
             self._transfers.exclude(peer)
@@ -155,7 +160,7 @@ class SwarmCore:
             self._transfers.downloads.measure()
             self._rechoke()
             self._transfers.downloads.tick()
-            self._exchange.handle_timer(now=now, is_seed=self._transfers.picker.is_seed)
+            self.exchange.handle_timer(now=now, is_seed=self._transfers.picker.is_seed)
 
     def next_timer(self) -> float:
         """When `handle_timer` wants to be called."""
@@ -207,11 +212,10 @@ class SwarmCore:
         self._uploads.begin(geometry, downloads.picker.have, super_seed=super_seed)
         self._transfers = SwarmTransfers(self.peers, self._touch, downloads=downloads, uploads=self._uploads)
         self._at(now=now)
-        self._exchange.begin(private=private)
+        self.exchange.begin(private=private)
         shown = list(self._uploads.shown) if self.peers else []
         for peer in list(self.peers.values()):
             peer.core.extended.info_bytes = info_bytes
-            peer.core.extended.allows_pex = not private
             peer.core.announce_extensions(listen_port=None)
             self._transfers.include(peer)
             peer.core.announce_many(shown)  # what it turns out to have it will not hear of
@@ -381,6 +385,7 @@ class SwarmCore:
 
     def check_invariants(self) -> None:
         """Asserts what the class docstring promises, and what the parts promise."""
+        self.exchange.punching.check_invariants()
         for peer in self.peers.values():
             peer.core.check_invariants()
             if self._transfers is not None:

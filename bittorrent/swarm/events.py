@@ -93,7 +93,29 @@ class SeenAs:
     host: str
 
 
+@dataclass(frozen=True, slots=True)
+class PunchWanted:
+    """Call this endpoint over uTP, now: the peer there does the same (BEP 55).
+
+    Attributes:
+        relay: who says so.
+        asked: the endpoint that we have asked it for, if we have; the other one is where that peer is.
+    """
+
+    address: Address
+    relay: Address
+    asked: Address | None
+
+
+@dataclass(frozen=True, slots=True)
+class PunchFailed:
+    """Who was asked to introduce us to this endpoint does not; 0 if it is gone."""
+
+    address: Address
+    reason: int
+
+
 SwarmEvent: TypeAlias = (
     MetadataCompleted | PieceCompleted | PiecesUnfinished | PeerBanned | ServerLied | DhtNodeFound | PeersNamed | SeenAs
-    | LayersCompleted | LeavesArrived | HashesWanted
+    | LayersCompleted | LeavesArrived | HashesWanted | PunchWanted | PunchFailed
 )  # fmt: skip

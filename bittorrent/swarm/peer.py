@@ -12,6 +12,7 @@ from bittorrent.rate_limits import SwarmLimits
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.rolling_rate import RollingRate
 from bittorrent.swarm.uploading.slot_use import SlotUse
+from bittorrent.wire.pex import PexFlags
 from transfer.address import Address
 
 
@@ -38,7 +39,9 @@ class SwarmPeer:
         "download_limiter",
         "downloaded_bytes",
         "has_voted",
+        "introduced_by",
         "is_dialled",
+        "is_encrypted",
         "is_refusing",
         "number",
         "pipeline",
@@ -61,6 +64,7 @@ class SwarmPeer:
         core: PeerCore,
         is_dialled: bool,
         transport: str,
+        is_encrypted: bool,
         config: SwarmConfig,
         limits: SwarmLimits,
         now: float,
@@ -69,6 +73,8 @@ class SwarmPeer:
         self.core = core
         self.is_dialled = is_dialled  # we called it, so it can be called
         self.transport = transport
+        self.is_encrypted = is_encrypted
+        self.introduced_by: Address | None = None  # who brought us together, by hole punching
         self.connected_at = now
         self.pipeline = RequestPipeline(config=config.pipeline, now=now)
         self.download = RateMeter()
@@ -124,14 +130,31 @@ class SwarmPeer:
 
     @property
     def reachable_at(self) -> Address | None:
-        """Where others can connect to it; None when it did not say."""
-        address = self.core.address if self.is_dialled else self.sender.listen_address
+        """Where others can connect to it; None when it did not say.
+
+        A peer that came over uTP and knows hole punching is where it came from: behind a NAT box its datagrams leave
+        from another port than it listens at, and only there it can be reached, once it calls itself (BEP 55).
+        """
+        address = self.core.address
         if not isinstance(address, Address):
             return None
         if self.is_dialled:
             return address
-        port = self.core.extensions.listen_port
-        return address if port and port >= FIRST_UNPRIVILEGED_PORT else None
+        if not self.core.extensions.listen_port:
+            return None
+        if self.transport != "utp" or not self.core.extended.takes_holepunch:
+            address = Address(address.host, self.core.extensions.listen_port)
+        return address if address.port >= FIRST_UNPRIVILEGED_PORT else None
+
+    @property
+    def flags(self) -> PexFlags:
+        """What others are told of it, except whether it has everything (BEP 11)."""
+        flags = PexFlags.UTP if self.transport == "utp" else PexFlags(0)
+        if self.is_encrypted or self.core.extensions.prefers_encryption:
+            flags |= PexFlags.PREFERS_ENCRYPTION
+        if self.core.extended.takes_holepunch:
+            flags |= PexFlags.HOLEPUNCH
+        return flags | (PexFlags.REACHABLE if self.is_dialled else PexFlags(0))
 
     @property
     def was_useful(self) -> bool:

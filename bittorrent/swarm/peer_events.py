@@ -12,6 +12,7 @@ from bittorrent.peer.events import (
     MetadataArrived,
     PeerEvent,
     PexReceived,
+    PunchReceived,
     RequestRejected,
 )
 from bittorrent.swarm.events import DhtNodeFound, SeenAs, SwarmEvent
@@ -50,8 +51,8 @@ class PeerEvents:
             case DhtPortReceived(port):
                 if isinstance(peer.core.address, Address):
                     self._events.append(DhtNodeFound(Address(peer.core.address.host, port)))
-            case PexReceived(message):
-                self._exchange.receive(peer, message, now=now)
+            case PexReceived() | PunchReceived():
+                self._exchange.receive(peer, event, now=now)
             case HashesRequested() | HashesArrived():
                 self._hashes.receive(peer, event, now=now)
             case RequestRejected():

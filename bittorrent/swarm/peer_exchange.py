@@ -19,16 +19,18 @@ class PeerExchangeConfig:
         interval_s: between two messages, sent or accepted (BEP 11: a minute).
         max_told: endpoints added, and as many dropped, in a message of ours (BEP 11: 50).
         tolerance: messages that may come at once; the peer's minute is not ours.
+        max_introduced: endpoints remembered of each peer to which it can introduce us (BEP 55).
         allow_private: believe peers anywhere that name others in private networks and on this machine.
     """
 
     interval_s: float = 60.0
     max_told: int = 50
     tolerance: int = 3
+    max_introduced: int = 200
     allow_private: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.interval_s, self.max_told, self.tolerance) <= 0:
+        if min(self.interval_s, self.max_told, self.tolerance, self.max_introduced) <= 0:
             raise ValueError("the bounds of the exchange of peers must be positive")
 
 
@@ -43,11 +45,13 @@ class PeerExchange:
 
     Invariants:
         `told` is what the peer believes: everything added and not dropped since
+        `introduces` are endpoints that it named, said to know hole punching, and has not dropped since: the latest ones
     """
 
-    __slots__ = ("_config", "_heard", "_next_at", "_remote", "_told")
+    __slots__ = ("_config", "_heard", "_next_at", "_remote", "_told", "introduces")
 
     def __init__(self, remote: Address, *, now: float, config: PeerExchangeConfig = DEFAULT_CONFIG) -> None:
+        self.introduces: dict[Address, None] = {}
         self._remote = remote
         self._config = config
         self._told: dict[Address, None] = {}
@@ -85,8 +89,14 @@ class PeerExchange:
         """The endpoints worth knowing in a message; None when it came too soon, and is to be ignored."""
         if not self._heard.spend(now=now):
             return None
-        return [
+        named = [
             (address, flags)
             for address, flags in message.added
             if is_usable_peer(address) and (self._config.allow_private or is_plausible_from(address, self._remote))
         ]
+        for address in (*message.dropped, *(address for address, _ in named)):
+            self.introduces.pop(address, None)
+        self.introduces |= dict.fromkeys(address for address, flags in named if PexFlags.HOLEPUNCH in flags)
+        while len(self.introduces) > self._config.max_introduced:
+            del self.introduces[next(iter(self.introduces))]
+        return named

@@ -19,6 +19,7 @@ UT_METADATA = b"ut_metadata"  # BEP 9
 UT_PEX = b"ut_pex"  # BEP 11
 UPLOAD_ONLY = b"upload_only"  # BEP 21
 LT_DONTHAVE = b"lt_donthave"  # BEP 54
+UT_HOLEPUNCH = b"ut_holepunch"  # BEP 55
 MAX_EXTENSIONS = 256  # as many as there are numbers for them
 MAX_NAME_BYTES = 64  # names are remembered; those in use have 20 bytes at most
 
@@ -36,6 +37,8 @@ class ExtendedHandshake:
         listen_port: the sender's TCP port.
         your_ip: the receiver's address as the sender sees it, 4 or 16 bytes.
         upload_only: the sender wants nothing: it has all, or all that it wants (BEP 21); None without a word.
+        prefers_encryption: the sender would rather be called with encryption (`e`, which many clients send; no BEP has
+            it); None without a word.
     """
 
     extensions: dict[bytes, int] = field(default_factory=dict)
@@ -45,6 +48,7 @@ class ExtendedHandshake:
     listen_port: int | None = None
     your_ip: bytes | None = None
     upload_only: bool | None = None
+    prefers_encryption: bool | None = None
 
     def to_bytes(self) -> bytes:
         value: dict[str, bencode.Encodable] = {"m": self.extensions}
@@ -60,6 +64,8 @@ class ExtendedHandshake:
             value["yourip"] = self.your_ip
         if self.upload_only is not None:
             value["upload_only"] = int(self.upload_only)
+        if self.prefers_encryption is not None:
+            value["e"] = int(self.prefers_encryption)
         return bencode.encode(value)
 
     def updated(self, news: ExtendedHandshake) -> ExtendedHandshake:
@@ -72,6 +78,9 @@ class ExtendedHandshake:
             listen_port=news.listen_port or self.listen_port,
             your_ip=news.your_ip or self.your_ip,
             upload_only=self.upload_only if news.upload_only is None else news.upload_only,
+            prefers_encryption=(
+                self.prefers_encryption if news.prefers_encryption is None else news.prefers_encryption
+            ),
         )
 
     @classmethod
@@ -90,7 +99,7 @@ class ExtendedHandshake:
         names = value.get(b"m")
         client = value.get(b"v")
         your_ip = value.get(b"yourip")
-        upload_only = value.get(b"upload_only")
+        upload_only, encryption = value.get(b"upload_only"), value.get(b"e")
         return cls(
             extensions={
                 name: number
@@ -103,6 +112,7 @@ class ExtendedHandshake:
             listen_port=_positive(value.get(b"p"), 65535),
             your_ip=your_ip if isinstance(your_ip, bytes) and len(your_ip) in (4, 16) else None,
             upload_only=upload_only != 0 if isinstance(upload_only, int) else None,
+            prefers_encryption=encryption != 0 if isinstance(encryption, int) else None,
         )
 
 

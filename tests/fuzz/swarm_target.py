@@ -18,7 +18,15 @@ from bittorrent.swarm.core import SwarmCore
 from bittorrent.swarm.events import MetadataCompleted, PeerBanned, PieceCompleted
 from bittorrent.swarm.uploading.choker import ChokerConfig
 from bittorrent.wire import messages as wire
-from bittorrent.wire.extended import LT_DONTHAVE, UPLOAD_ONLY, UT_METADATA, UT_PEX, ExtendedHandshake
+from bittorrent.wire.extended import LT_DONTHAVE, UPLOAD_ONLY, UT_HOLEPUNCH, UT_METADATA, UT_PEX, ExtendedHandshake
+from bittorrent.wire.holepunch import (
+    PunchConnect,
+    PunchMessage,
+    PunchRefused,
+    Rendezvous,
+    decode_holepunch,
+    encode_holepunch,
+)
 from bittorrent.wire.metadata import MetadataData, MetadataReject, MetadataRequest, encode_metadata
 from bittorrent.wire.pex import PexFlags, PexMessage, encode_pex
 from tests.peer_pair import LEFT_ID, handshake
@@ -28,6 +36,7 @@ INFO = b"d4:name1:xe"
 GEOMETRY = Geometry(7 * BLOCK_SIZE + 5, 2 * BLOCK_SIZE)
 CONTENT = Random(1).randbytes(GEOMETRY.total_bytes)
 MAX_PEERS = 5
+PUNCHED = 9  # under which peers want to hear of hole punching
 MAX_STEPS = 100
 CHECK_EVERY = 20
 PEER = PeerConfig(control_burst=40, request_queue=6, max_early_haves=10, max_fast_pieces=2, metadata_copies=1)
@@ -48,6 +57,7 @@ class Stage:
     def __init__(self, *, magnet: bool, have: int) -> None:
         self.now = 100.0
         self.core = SwarmCore(torrent_id=TorrentId.of(INFO), rng=Random(1), config=SWARM)
+        self.core.exchange.punching.is_offered = True
         self.wires: dict[int, PeerCore] = {}
         self.asked: dict[int, list[Block]] = {}
         self.completed: list[PieceCompleted] = []
@@ -118,6 +128,8 @@ class Stage:
 
     def command(self, option: int) -> None:
         picker = self.core.picker
+        if option & 128:
+            self.core.exchange.punching.ask(Address(f"9.9.{option & 7}.1", 7000), now=self.now)
         if picker is None:
             return
         if option & 1:
@@ -165,6 +177,10 @@ class Stage:
                 self.asked[number].append(message.block)
             elif isinstance(message, wire.Cancel) and message.block in self.asked[number]:
                 self.asked[number].remove(message.block)
+            elif isinstance(message, wire.Extended) and message.extension == PUNCHED:
+                punch = decode_holepunch(message.payload)
+                if isinstance(punch, PunchConnect):
+                    assert punch.address.host in {core.address.host for core in self.wires.values()}, "a third party"
 
 
 def run_swarm(data: bytes) -> str:
@@ -212,7 +228,7 @@ def run_swarm(data: bytes) -> str:
 
 
 def _extended(name: bytes, payload: bytes) -> wire.Extended:
-    return wire.Extended({UT_METADATA: 1, UT_PEX: 2, LT_DONTHAVE: 3, UPLOAD_ONLY: 4}[name], payload)
+    return wire.Extended({UT_METADATA: 1, UT_PEX: 2, LT_DONTHAVE: 3, UPLOAD_ONLY: 4, UT_HOLEPUNCH: 5}[name], payload)
 
 
 def _wrong_metadata(option: int) -> wire.Message:
@@ -220,14 +236,26 @@ def _wrong_metadata(option: int) -> wire.Message:
 
 
 def _introduction(option: int) -> wire.Message:
-    names = {UT_METADATA: 1 + option % 5, UT_PEX: option % 3, LT_DONTHAVE: 3, UPLOAD_ONLY: 4}
+    names = {UT_METADATA: 1 + option % 5, UT_PEX: option % 3, LT_DONTHAVE: 3, UPLOAD_ONLY: 4, UT_HOLEPUNCH: PUNCHED}
     offers = len(INFO) if option & 1 else 5
     return wire.Extended(0, ExtendedHandshake(extensions=names, metadata_size=offers, listen_port=7000).to_bytes())
 
 
 def _names(option: int) -> wire.Message:
-    added = tuple((Address(f"9.9.{number}.1", 7000), PexFlags(0)) for number in range(option))
+    added = tuple((Address(f"9.9.{number}.1", 7000), PexFlags(option & 8)) for number in range(option))
     return _extended(UT_PEX, encode_pex(PexMessage(added, ())))
+
+
+def _punch(option: int) -> wire.Message:
+    host = f"10.{option >> 2 & 7}.0.1" if option & 2 else f"9.9.{option >> 2}.1"
+    address = Address(host, 6881 if option & 2 else 7000)
+    message: PunchMessage = PunchRefused(address, 2) if option & 1 else Rendezvous(address)
+    return _extended(UT_HOLEPUNCH, encode_holepunch(message))
+
+
+def _punched(option: int) -> wire.Message:
+    address = Address(f"9.9.{option >> 1}.1" if option & 1 else f"192.168.{option}.1", 7000)
+    return _extended(UT_HOLEPUNCH, encode_holepunch(PunchConnect(address)))
 
 
 def _block(option: int) -> Block:
@@ -258,6 +286,8 @@ SAYINGS: list[Callable[[int], wire.Message]] = [
     _introduction,
     _names,
     _wrong_metadata,
+    _punch,
+    _punched,
 ]
 LIES = (_wrong_metadata, _introduction)
 
@@ -270,5 +300,12 @@ def swarm_seeds() -> list[bytes]:
     arrive = bytes((join, 0, 8, join, 0, 9, say, 0, have_all, say, 1, have_all, say, 0, unchoke, say, 1, unchoke))
     lies = b"".join(bytes((answer, who, how, disk, 0, 0, wait, 0, 8)) for who, how in ((0, 15), (1, 7), (0, 7), (1, 1)))
     upload = bytes((join, 0, 8, say, 0, interested, wait, 0, 50)) + bytes((say, 0, request, serve, 0, 0)) * 4
+    punch = bytes((join, 0, 8, join, 0, 9, say, 0, introduce, say, 1, introduce, say, 8 * 14, 23, say, 8 * 3, 24))
     learn = bytes((join, 0, 8, say, 8, introduce, say, 0, metadata, say, 0, have_all, say, 0, unchoke))
-    return [b"\0" + arrive + fetch, b"\0" + arrive + lies * 3, b"\x0f" + upload, b"\xd0" + learn + fetch]
+    return [
+        b"\0" + arrive + fetch,
+        b"\0" + arrive + lies * 3,
+        b"\x0f" + upload,
+        b"\xd0" + learn + fetch,
+        b"\0" + punch + fetch,
+    ]

@@ -24,6 +24,7 @@ from bittorrent.tracker.udp import Answered, ExchangeFailed, UdpAnnounce
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import UT_METADATA, ExtendedHandshake
 from bittorrent.wire.hashes import Hashes, HashReject, HashRequest
+from bittorrent.wire.holepunch import PunchConnect, PunchRefused, Rendezvous, decode_holepunch, encode_holepunch
 from bittorrent.wire.metadata import MetadataRequest, decode_metadata, encode_metadata
 from bittorrent.wire.pex import PexFlags, PexMessage, decode_pex, encode_pex
 from kademlia_core import Contact, Key
@@ -338,6 +339,14 @@ TARGETS = {
         lambda: [
             encode_pex(PexMessage(((Address("9.9.9.9", 80), PexFlags.SEED),), (Address("2001:db8::1", 7),))),
             b"d5:added6:\x01\x02\x03\x04\x05\x067:added.f1:\x00e",
+        ],
+    ),
+    "ut_holepunch": Target(
+        decoder(decode_holepunch, WireError, lambda value: encode_holepunch(value) if value is not None else b"\3\0"),
+        lambda: [
+            encode_holepunch(Rendezvous(Address("9.9.9.9", 6881))),
+            encode_holepunch(PunchConnect(Address("2001:db8::1", 7))),
+            encode_holepunch(PunchRefused(Address("9.9.9.9", 6881), 2)) + b"\0",
         ],
     ),
     "udp_tracker": Target(run_udp_tracker, udp_tracker_seeds),

@@ -29,6 +29,7 @@ from bittorrent.wire.extended import (
     EXTENDED_HANDSHAKE,
     LT_DONTHAVE,
     UPLOAD_ONLY,
+    UT_HOLEPUNCH,
     UT_METADATA,
     UT_PEX,
     ExtendedHandshake,
@@ -709,7 +710,7 @@ def test_introductions_tell_what_the_other_needs() -> None:
     pair.run()
     assert pair.right.events == [ExtensionsReceived()]  # and no port: the right side did not offer a DHT
     assert pair.right.core.extensions == ExtendedHandshake(
-        extensions={**OURS, UT_PEX: 0},
+        extensions={**OURS, UT_PEX: 0, UT_HOLEPUNCH: 0},
         client="Test 1",
         request_queue=77,
         metadata_size=1234,
