@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from bittorrent.dialling.config import DiallingConfig
 from bittorrent.dialling.encryption import Encryption
-from bittorrent.dialling.paths import TCP, UTP, PathConfig
+from bittorrent.dialling.paths import PUNCH, TCP, UTP, PathConfig
 from bittorrent.dialling.turnover import TurnoverConfig
 from bittorrent.local_discovery import LocalDiscoveryConfig
 from bittorrent.peer.config import PeerConfig
@@ -61,8 +61,9 @@ class SessionConfig:
         tcp_congestion: which of the kernel's congestion controllers sends over the TCP transport that a session makes
             itself ("cubic", "bbr"); None leaves the system's choice.
         disk_threads: worker threads for hashing and files, at least one for each core.
-        paths: by which ways peers are called; each plain one also under the covers that `encryption` has. uTP is left
-            out where the session has no UDP port for it.
+        paths: by which ways peers are called; each plain one also under the covers that `encryption` has. uTP, and with
+            it hole punching, is left out where the session has no UDP port for it. A session in a private network tries
+            uTP first with peers in the internet: only these can bring it together with others that none can call.
         utp: how uTP is spoken (BEP 29), on the UDP ports of the session; None: it is neither spoken nor answered.
         port_mapping: how the gateway of the local network is asked to let peers in (PCP, NAT-PMP, UPnP); None: not at
             all, as it changes what a router does.
@@ -105,7 +106,7 @@ class SessionConfig:
     peer: PeerConfig = field(default_factory=PeerConfig)
     swarm: SwarmConfig = field(default_factory=SwarmConfig)
     local_discovery: LocalDiscoveryConfig = field(default_factory=LocalDiscoveryConfig)
-    paths: PathConfig = field(default_factory=lambda: PathConfig(paths=(TCP, UTP)))
+    paths: PathConfig = field(default_factory=lambda: PathConfig(paths=(TCP, UTP, PUNCH)))
     utp: UtpConfig | None = field(default_factory=UtpConfig)
     turnover: TurnoverConfig = field(default_factory=TurnoverConfig)
     web_seed: WebSeedConfig = field(default_factory=WebSeedConfig)

@@ -166,6 +166,7 @@ class PeerStats:
         transport: what carries the bytes: "tcp", "utp", or "http" for a web seed.
         path: window, round-trip time and delivery rate of what we send it, as the carrier of the connection sees them;
             None where it does not tell (web seeds, systems other than Linux).
+        introduced_by: the peer that brought us together, by hole punching; None for all that could simply be called.
     """
 
     address: Origin
@@ -187,6 +188,7 @@ class PeerStats:
     held_up_by: str
     transport: str = "tcp"
     path: PathStats | None = None
+    introduced_by: Origin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -67,7 +67,8 @@ class BareShell:
         calls: not accepted or refused yet, by number.
         standing: whom there is a connection with, by number; None before it was met.
         leaving: of them, those that were told to end, with the reason.
-        given_up: calls that ended because another one to the same peer was accepted.
+        given_up: calls that ended because another one to the same peer took their place.
+        introducible: endpoints to which somebody can introduce us.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class BareShell:
         **config: Any,
     ) -> None:
         self.now = 0.0
+        self.introducible: set[Address] = set()
         self.admission = admission or admission_of()
         self.core = DiallingCore(
             torrent_id or TorrentId(bytes(20)),
@@ -88,6 +90,7 @@ class BareShell:
             targets=TargetRule(),
             rng=Random(seed),
             config=DiallingConfig(**config),
+            introduces=lambda address: address in self.introducible,
         )
         self.calls: dict[int, Call] = {}
         self.standing: dict[int, ToyPeer | None] = {}
@@ -98,6 +101,8 @@ class BareShell:
 
     def dial(self, *, wants_seeds: bool = True) -> list[Call]:
         made = self.core.calls_to_make(wants_seeds=wants_seeds, now=self.now)
+        for number in self.core.calls_to_give_up():
+            self.given_up.append(self.calls.pop(number))
         for call in made:
             self.calls[call.number] = call
             self.addresses[call.number] = call.address

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from bittorrent.aio.peers.encryption import new_gate, possible_encryption
-from bittorrent.aio.peers.private_calls import PrivateCalls
+from bittorrent.aio.peers.private_calls import PrivateCalls, is_behind_nat
 from bittorrent.aio.peers.reception import Reception
 from bittorrent.aio.reachability import Reachability
 from bittorrent.aio.session_sockets import SessionSockets
@@ -27,8 +27,9 @@ from bittorrent.aio.torrent import Torrent
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions, replaceable
 from bittorrent.aio.way_out import WayOut
 from bittorrent.config import LIMIT_ADVICE, SessionConfig
+from bittorrent.dialling.encryption import MSE_COVER
 from bittorrent.dialling.ip_filter import IpFilter
-from bittorrent.dialling.paths import TCP, UTP
+from bittorrent.dialling.paths import PUNCH, TCP, UTP
 from bittorrent.dialling.targets import TargetRule
 from bittorrent.errors import JobInterruptedError
 from bittorrent.identity.registry import TorrentRegistry
@@ -109,7 +110,7 @@ class Session:
         self._host = host
         self._port = port
         self._dht = dht
-        self._config = _with_private_allowed(config or SessionConfig())
+        self._config = _for_parts(config or SessionConfig())
         self._rng = rng or Random(SystemRandom().getrandbits(128))
         self._open_storage = open_storage
         self._transport = transport or TcpTransport(TcpConfig(congestion=self._config.tcp_congestion))
@@ -122,7 +123,7 @@ class Session:
             given=given,
             dht=dht,
             utp=self._config.utp,
-            needs_utp=self._config.paths.paths == (UTP,),
+            needs_utp={path.transport for path in self._config.paths.paths} == {UTP.transport},
             way_out=self._way_out,
             rng=self._rng,
         )
@@ -134,6 +135,7 @@ class Session:
         self._ip_filter = ip_filter or IpFilter()
         self.limits.core.blocks = self._ip_filter.blocks
         self._rates = SwarmLimits()
+        self._is_behind_nat = False
         self._wants_local = local_discovery
         self.local_discovery_error: str | None = None
         self._peer_id = PEER_ID_PREFIX + self._rng.randbytes(12)
@@ -150,7 +152,7 @@ class Session:
     async def __aenter__(self) -> Self:
         if self._listener is not None:
             raise LocalProtocolError("a session can be entered only once; make a new one")
-        unknown = [str(path) for path in self._config.paths.paths if path not in {*self._transports, UTP}]
+        unknown = [str(path) for path in self._config.paths.paths if path not in {*self._transports, UTP, PUNCH}]
         if unknown:
             raise ValueError(f"no transport for the path {', '.join(unknown)} of SessionConfig.paths")
         self._config = replace(self._config, encryption=possible_encryption(self._config.encryption))
@@ -163,6 +165,8 @@ class Session:
         await self._sockets.open(self._reception.new_connection, address, door=self.limits)
         if self._sockets.utp is not None:
             self._transports.setdefault(UTP, self._sockets.utp)
+            self._transports.setdefault(PUNCH, self._transports[UTP])  # with an introduction first, from each torrent
+        self._is_behind_nat = not self._way_out.is_sealed and await is_behind_nat(self._host)
         self._config = replace(self._config, paths=self._config.paths.among(self._transports))
         self._listener = self._sockets.listener
         self._executor = ThreadPoolExecutor(
@@ -416,6 +420,7 @@ class Session:
             local=self._local.discovery if self._local is not None else None,
             registry=self.torrents,
             calls=PrivateCalls(self._targets, own_host=self.address.host, asks_system=not self._way_out.is_sealed),
+            is_behind_nat=self._is_behind_nat,
             config=self._config,
         )
 
@@ -438,12 +443,13 @@ class Session:
             raise LocalProtocolError(NOT_OPEN) from None
 
 
-def _with_private_allowed(config: SessionConfig) -> SessionConfig:
-    """What `allow_private` means for the parts."""
-    if not config.allow_private:
-        return config
-    exchange = replace(config.swarm.peer_exchange, allow_private=True)
-    return replace(config, swarm=replace(config.swarm, peer_exchange=exchange))
+def _for_parts(config: SessionConfig) -> SessionConfig:
+    """What `allow_private` and `encryption` mean for the parts."""
+    peer, swarm = replace(config.peer, prefers_encryption=config.encryption.covers[0] == MSE_COVER), config.swarm
+    if config.allow_private:
+        exchange = replace(swarm.peer_exchange, allow_private=True)
+        swarm = replace(swarm, peer_exchange=exchange, punching=replace(swarm.punching, allow_private=True))
+    return replace(config, peer=peer, swarm=swarm)
 
 
 NOT_OPEN = "the session is not open: use `async with`"

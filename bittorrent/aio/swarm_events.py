@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from bittorrent.dialling.encryption import MSE_COVER
 from bittorrent.dialling.paths import UTP
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.swarm.events import (
@@ -15,6 +16,8 @@ from bittorrent.swarm.events import (
     PeersNamed,
     PieceCompleted,
     PiecesUnfinished,
+    PunchFailed,
+    PunchWanted,
     SeenAs,
     ServerLied,
     SwarmEvent,
@@ -51,11 +54,17 @@ class SwarmEvents:
                 if life.sources.web_seeds is not None:
                     life.sources.web_seeds.spoilt(server.url, index)
             case PeersNamed(peers):
-                for address in (address for address, flags in peers if PexFlags.UTP in flags):
-                    life.swarm.dialling.speaks(address, UTP.transport)  # before it is called
+                paths = life.swarm.dialling.paths
+                for address, flags in peers:  # before it is called
+                    if PexFlags.UTP in flags:
+                        paths.speaks(address, UTP.transport)
+                    if PexFlags.PREFERS_ENCRYPTION in flags:
+                        paths.wears(address, MSE_COVER)
                 life.swarm.add_addresses([address for address, _ in peers], PeerSource.PEX)
                 for address, flags in peers:
                     life.swarm.peers.note_seed(address, PexFlags.SEED in flags)
+            case PunchWanted() | PunchFailed():
+                life.punching.receive(event)
             case SeenAs(voter, host):
                 self._note_seen(voter, host)
             case DhtNodeFound(address):

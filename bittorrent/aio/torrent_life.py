@@ -13,6 +13,7 @@ from bittorrent.aio.metadata_fetch import MetadataFetch
 from bittorrent.aio.milestone import Milestone
 from bittorrent.aio.peers.arrivals import Arrivals
 from bittorrent.aio.peers.encryption import CoveredTransports
+from bittorrent.aio.peers.punching import PunchingTransport
 from bittorrent.aio.peers.swarm import Swarm
 from bittorrent.aio.sources.sources import Sources
 from bittorrent.aio.storage.content import Content
@@ -25,6 +26,7 @@ from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
 from bittorrent.aio.torrent_work import TorrentWork
 from bittorrent.aio.wanted import Wanted
 from bittorrent.dialling.core import DiallingCore
+from bittorrent.dialling.paths import PUNCH, UTP
 from bittorrent.errors import FilesChangedError, StorageError, TorrentStoppedError
 from bittorrent.events import (
     FileCompleted,
@@ -97,6 +99,13 @@ class TorrentLife:
         self.core = SwarmCore(
             torrent_id=self.torrent_id, rng=rng, config=config.swarm, limits=SwarmLimits(parts.limits)
         )
+        self.punching = PunchingTransport(
+            self.core.exchange.punching,
+            parts.transports.get(PUNCH),
+            pump=lambda: self.swarm.pump(),
+            invite=lambda address: self.swarm.invite(address),
+            answer_s=config.swarm.punching.answer_s,
+        )
         self.dht = None if isinstance(source, Metainfo) and source.private else parts.dht
         self.swarm = Swarm(
             core=self.core,
@@ -109,6 +118,7 @@ class TorrentLife:
                 rng=rng,
                 config=config.dialling,
                 name=source.name or self.info_hash.hex(),
+                introduces=self.core.exchange.punching.has_introducer,
             ),
             handshake=Handshake(
                 info_hash=self.info_hash, peer_id=parts.peer_id, supports_dht=self.dht is not None, supports_fast=True
@@ -118,9 +128,11 @@ class TorrentLife:
             on_event=SwarmEvents(self).receive,
             on_peer=self._note_peer,
             reads=self,
-            transports=CoveredTransports(parts.transports, config.encryption),
+            transports=CoveredTransports(self.punching.among(parts.transports), config.encryption),
             tasks=self._tasks,
         )
+        if parts.is_behind_nat:  # who brings us together with others must know the port that our datagrams leave from
+            self.swarm.dialling.paths.preferred = UTP.transport
         self.metadata = MetadataFetch(
             source,
             self.core,

@@ -72,6 +72,7 @@ class SessionParts:
         local: calls into the local network for peers, if that is wanted.
         registry: all torrents of the session, by their hashes.
         calls: says which peers in private networks may be called.
+        is_behind_nat: what leaves for the internet gets another address on the way.
     """
 
     peer_id: bytes
@@ -89,6 +90,7 @@ class SessionParts:
     local: LocalDiscovery | None
     registry: TorrentRegistry[Any]
     calls: PrivateCalls
+    is_behind_nat: bool
     config: SessionConfig
 
 

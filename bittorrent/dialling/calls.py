@@ -26,7 +26,11 @@ class Calls:
         torrent_id: what is known of the hashes of the torrent.
         own_host: where we listen.
         targets: what others may make us call.
+        introduces: whether somebody can introduce us to an endpoint, now.
         rng: chooses among equals.
+
+    Attributes:
+        paths: what is known of the ways to each peer.
 
     Invariants:
         a peer that could not be met is called over the next path that is left, before any other; if none is left, it is
@@ -34,7 +38,14 @@ class Calls:
     """
 
     def __init__(
-        self, torrent_id: TorrentId, *, own_host: str, targets: TargetRule, rng: Random, config: DiallingConfig
+        self,
+        torrent_id: TorrentId,
+        *,
+        own_host: str,
+        targets: TargetRule,
+        introduces: Callable[[Address], bool],
+        rng: Random,
+        config: DiallingConfig,
     ) -> None:
         self.peers = PeerList(rng=rng, config=config.peers)
         self.greetings = GreetingBook(torrent_id, max_remembered=config.paths.max_remembered)
@@ -43,7 +54,8 @@ class Calls:
         self._own_host = own_host
         self._targets = targets
         self._config = config
-        self._paths = PathBook(config.paths)
+        self._introduces = introduces
+        self.paths = PathBook(config.paths)
         self._next_paths: dict[Address, Order] = {}  # of peers whose path has failed: the oldest first
 
     def next(
@@ -58,7 +70,7 @@ class Calls:
         """Up to `count` endpoints to call now.
 
         Args:
-            callers: where those listen that are connected.
+            callers: where those are that are connected, and where they listen.
             is_called: whether a connection that we made to an endpoint is still there.
             wants_seeds: whether those that have everything are of use.
         """
@@ -81,8 +93,15 @@ class Calls:
             if address in connected:  # from another port
                 self.peers.disconnected(address, now=now)
             elif not is_called(address):  # or else it was forgotten and named again meanwhile
-                chosen.append((address, self._paths.order_for(address)))
+                chosen.append((address, self._possible(address, self.paths.order_for(address))))
         return chosen
+
+    def introduced(self, address: Address) -> Order:
+        """The order in which an endpoint is called that calls us now; what was left to be tried comes last."""
+        self.peers.call_now(address)
+        left = self._next_paths.pop(address, ())
+        paths = tuple(path for path in self.paths.order_for(address) if path.is_introduced)
+        return paths + tuple(path for path in left if not path.is_introduced) if paths else ()
 
     def needs_route(self, address: Address) -> bool:
         """Whether it depends on the way there whether an endpoint may be called."""
@@ -106,7 +125,7 @@ class Calls:
 
     def met(self, address: Address, order: Order, *, is_kept: bool) -> None:
         """The handshake came."""
-        self._paths.worked(address, order[0])
+        self.paths.worked(address, order[0])
         if is_kept:
             self.peers.connected(address)
             self.turned_away_by.pop(address, None)
@@ -119,20 +138,17 @@ class Calls:
         Args:
             rival: another call to the same peer, on which it then depends what becomes of the peer.
         """
-        self._paths.failed(address, order[0])
+        self.paths.failed(address, order[0])
         if failure is PathFailure.TURNED_AWAY:
             self.note_turned_away(address)
-        left = self._greeted_anew(address, order, failure) + paths_left(order, failure)
+        left = self._greeted_anew(address, order, failure)
+        left += self._possible(address, paths_left(order, failure))
         if rival is not None:
             rival.order += left
         elif left:
             self._next_paths[address] = left
         else:
             self.peers.failed(address, now=now)
-
-    def speaks(self, address: Address, transport: str) -> None:
-        """Somebody says that this peer is reached over this transport."""
-        self._paths.speaks(address, transport)
 
     def note_turned_away(self, address: Address) -> None:
         """The peer hung up on our handshake, whatever it was covered with."""
@@ -150,12 +166,12 @@ class Calls:
         It hears the next greeting then, before other transports are tried. Strangers hear it when they have their turn
         again: who is full hangs up, too, and is not to be called again and again.
         """
-        transport = order[0].transport
-        if failure is not PathFailure.TURNED_AWAY or any(path.transport == transport for path in order[1:]):
+        way = order[0].way
+        if failure is not PathFailure.TURNED_AWAY or any(path.way == way for path in order[1:]):
             return ()
         if not self.greetings.turned_away(address) or PeerSource.MANUAL not in self.peers.sources(address):
             return ()
-        return tuple(path for path in self._paths.order_for(address) if path.transport == transport)
+        return tuple(path for path in self.paths.order_for(address) if path.way == way)
 
     # Views
 
@@ -167,11 +183,17 @@ class Calls:
     def check_invariants(self) -> None:
         """Asserts the bounds."""
         self.peers.check_invariants()
-        self._paths.check_invariants()
+        self.paths.check_invariants()
         self.greetings.check_invariants()
         assert max(len(self.private), len(self.turned_away_by)) <= self._config.max_named
         assert len(self._next_paths) <= self._config.max_connections
         assert all(self._next_paths.values())
+
+    def _possible(self, address: Address, order: Order) -> Order:
+        """The order without introductions, if it is their turn and nobody makes one."""
+        if order and order[0].is_introduced and not self._introduces(address):
+            return tuple(path for path in order if not path.is_introduced)
+        return order
 
 
 NEIGHBOURLY_SOURCES = PeerSource.MANUAL | PeerSource.LOCAL  # the user or a neighbour wants them to be called

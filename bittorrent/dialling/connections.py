@@ -68,7 +68,7 @@ class Connections:
     """Keeps the connections by number, and gives their places back.
 
     Invariants:
-        no endpoint is called twice over one transport at a time, nor at all once one of the calls was accepted
+        no endpoint is called twice by one way at a time, nor more than twice, nor at all once a call was accepted
         a connection that was told to end has no place any more
     """
 
@@ -152,6 +152,15 @@ class Connections:
         calls = self._called.get(connection.address, ())
         return next((one for one in calls if one is not connection and one.stage is Stage.CALLING), None)
 
+    def endpoints(self) -> set[Origin]:
+        """Where those are that take part, and where they say that they listen."""
+        found = {peer.listen_address for peer in self.met.values()}
+        return found | {peer.address for peer in self.met.values()}
+
+    def calls_to(self, address: Address) -> tuple[Connection, ...]:
+        """The connections that we made, or are making, to an endpoint."""
+        return tuple(self._called.get(address, ()))
+
     def number_of(self, peer: ConnectedPeer) -> int:
         """The number of a peer that takes part. Cost: O(met)."""
         return next(number for number, other in self.met.items() if other is peer)
@@ -175,7 +184,7 @@ class Connections:
         assert {id(one) for one in called} == {id(one) for calls in self._called.values() for one in calls}
         for address, calls in self._called.items():
             assert all(one.address == address for one in calls)
-            assert len({one.order[0].transport for one in calls}) == len(calls) > 0
+            assert len({one.order[0].way for one in calls}) == len(calls) in (1, 2)
             assert len(calls) == 1 or all(one.stage is Stage.CALLING for one in calls)
             assert len({path for one in calls for path in one.order}) == sum(len(one.order) for one in calls)
         staying = (connection for connection in self._all.values() if not connection.is_leaving)

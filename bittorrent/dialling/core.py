@@ -15,11 +15,14 @@ end. A connection is a number, from the call or from the moment it is let in:
 
 A peer that is not quick to accept is called over another transport as well. Each of the two calls has its own paths to
 try; the first that is opened inherits what the other has left, and the other is given up (`calls_to_give_up`).
+
+A peer that calls us now because another one told both (`invite`) is called at once, out of its turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from random import Random
 
 from bittorrent.dialling.calls import Calls
@@ -27,9 +30,11 @@ from bittorrent.dialling.config import DiallingConfig
 from bittorrent.dialling.connected_peer import ConnectedPeer
 from bittorrent.dialling.connections import Connection, Connections, Stage
 from bittorrent.dialling.decisions import Admission, Call, Eviction, Meeting
+from bittorrent.dialling.invitations import Invitations
 from bittorrent.dialling.ip_filter import IpFilter
-from bittorrent.dialling.paths import DialPath, PathFailure, split_for_race
+from bittorrent.dialling.paths import DialPath, PathFailure
 from bittorrent.dialling.peer_list import PeerSource
+from bittorrent.dialling.races import Races
 from bittorrent.dialling.room import Room
 from bittorrent.dialling.targets import TargetRule
 from bittorrent.dialling.turnover import Turnover
@@ -52,9 +57,11 @@ class DiallingCore:
         name: of the torrent, for refusals.
         targets: what others may make us call.
         rng: chooses among equals.
+        introduces: whether a connected peer can introduce us to an endpoint.
 
     Attributes:
         peers: the endpoints that are known.
+        paths: what is known of the ways to each.
         greetings: by which hash each of them is called.
         last_met_at: when a peer was met that was news.
 
@@ -80,10 +87,12 @@ class DiallingCore:
         rng: Random,
         config: DiallingConfig,
         name: str = "the torrent",
+        introduces: Callable[[Address], bool] = lambda address: False,
     ) -> None:
-        self._calls = Calls(torrent_id, own_host=own_host, targets=targets, rng=rng, config=config)
-        self.peers = self._calls.peers
-        self.greetings = self._calls.greetings
+        self._calls = Calls(
+            torrent_id, own_host=own_host, targets=targets, introduces=introduces, rng=rng, config=config
+        )
+        self.peers, self.paths, self.greetings = self._calls.peers, self._calls.paths, self._calls.greetings
         self.last_met_at: float | None = None
         self._own_id = own_id
         self._admission = admission
@@ -92,8 +101,8 @@ class DiallingCore:
         self._connections = Connections(admission)
         self._turnover = Turnover(self._connections.met, rank=self.peers.rank, config=config.turnover)
         self._room = Room(self._connections, admission, self._group, self._turnover, config)
-        self._races: dict[int, float] = {}  # calls that have other transports left, and when to try one of these too
-        self._given_up: list[int] = []
+        self._races = Races(self._connections, self.peers)
+        self._invitations = Invitations(self._calls, self._connections)
         self._is_held = False
         self._is_closed = False
 
@@ -115,9 +124,13 @@ class DiallingCore:
             self._remove(number)
         self._admission.part(self._group)
 
-    def speaks(self, address: Address, transport: str) -> None:
-        """Somebody says that this peer is reached over this transport: it is tried first, unless another one worked."""
-        self._calls.speaks(address, transport)
+    def invite(self, address: Address, *, now: float) -> bool:
+        """The peer at this endpoint calls us now, as another one says (BEP 55): it is called at once, if there is room.
+
+        Returns:
+            Whether there will be a call when `calls_to_make` is asked.
+        """
+        return self.takes_connections and self._invitations.add(address, now=now)
 
     def ban(self, address: Origin) -> tuple[Eviction, ...]:
         """Has nothing to do with a host any more."""
@@ -146,28 +159,29 @@ class DiallingCore:
             wants_seeds: whether those that have everything are of use.
         """
         room = self._room_to_call(now=now)
-        calls = self._rivals(room, now=now)
+        call = partial(self._call, now=now)
+        calls = self._invitations.calls(room, call=call, give_up=self._give_up)
+        calls += self._races.calls(room - len(calls), call=call, put_off_to=now + self._config.tick_s, now=now)
         if room <= len(calls):
             return calls
         chosen = self._calls.next(
             room - len(calls),
-            callers=lambda: {peer.listen_address for peer in self._connections.met.values()},
+            callers=self._connections.endpoints,
             is_called=self._connections.has_call_to,
             wants_seeds=wants_seeds,
             now=now,
         )
         for address, order in chosen:
-            call = self._call(address, order, now=now)
-            if call is None:  # its host or network has all that it may have: later
+            made = call(address, order)
+            if made is None:  # its host or network has all that it may have: later
                 self.peers.disconnected(address, now=now)
             else:
-                calls.append(call)
+                calls.append(made)
         return calls
 
     def calls_to_give_up(self) -> list[int]:
-        """Calls whose rival was accepted, since this was asked last: they are over, and need not be reported."""
-        given_up, self._given_up = self._given_up, []
-        return given_up
+        """Calls that others have replaced since this was asked last: they are over, and need not be reported."""
+        return self._races.take_given_up()
 
     def allows(self, number: int, *, own: str | None, now: float) -> bool:
         """Whether a call may go on that needs a route; otherwise it is over.
@@ -190,12 +204,11 @@ class DiallingCore:
         if connection is None:
             return False  # it was given up
         self._connections.open(number, now=now)
-        self._races.pop(number, None)
+        self._races.forget(number)
         rival = self._connections.rival_of(connection)
         if rival is not None:
             connection.order += rival.order
-            self._remove(rival.number)
-            self._given_up.append(rival.number)
+            self._give_up(rival.number)
         is_wanted = self.takes_connections and not self.peers.is_banned(self._connections[number].address)
         if not is_wanted:
             self._connections.leave(number)
@@ -208,7 +221,7 @@ class DiallingCore:
             rival = self._connections.rival_of(connection)
             self._calls.missed(connection.address, connection.order, failure, rival=rival, now=now)
             if rival is not None:
-                self._plan_race(rival, due=now)
+                self._races.plan(rival, due=now)
 
     def dropped(self, number: int) -> None:
         """A call was given up by us; nothing if it was reported before."""
@@ -324,8 +337,8 @@ class DiallingCore:
     def next_timer(self, *, now: float) -> float:
         """When to look after the calls that are under way, and for the next one. Cost: O(known)."""
         soon, late = now + self._config.tick_s, now + self._config.idle_tick_s
-        if self._races:
-            soon = min(soon, max(now, min(self._races.values())))
+        if self.race_at is not None:
+            soon = min(soon, max(now, self.race_at))
         if self._calls.is_path_waiting or any(True for _ in self._connections.begun()):
             return soon
         dial_at = self.peers.next_timer()
@@ -335,12 +348,13 @@ class DiallingCore:
 
     def is_path_due(self, *, now: float) -> bool:
         """Whether a peer is to be called over another path, at once."""
-        return self._calls.is_path_waiting and self._room_to_call(now=now) > 0
+        is_due = self._calls.is_path_waiting or self._invitations.is_waiting
+        return is_due and self._room_to_call(now=now) > 0
 
     @property
     def race_at(self) -> float | None:
         """When a peer is to be called over another transport as well; it may have passed."""
-        return min(self._races.values()) if self._races else None
+        return self._races.next_at
 
     @property
     def takes_connections(self) -> bool:
@@ -376,42 +390,25 @@ class DiallingCore:
         self._connections.check_invariants()
         self._turnover.check_invariants()
         assert self._connections.half_open <= 2 * self._config.max_dialling
-        calling = {one.number for one in self._connections if one.stage is Stage.CALLING}
-        assert self._races.keys() <= calling
-        assert len(self._given_up) <= self._config.max_connections
+        self._races.check_invariants(most=self._config.max_connections)
+        self._invitations.check_invariants()
 
     def _call(self, address: Address, order: tuple[DialPath, ...], *, now: float) -> Call | None:
         seat = self._admission.call(address.host, group=self._group, now=now)
         if isinstance(seat, Refusal):
             return None
         made = self._connections.add(address, Stage.CALLING, seat, order=order, since=now)
-        self._plan_race(made, due=now + self._config.paths.race_delay_s)
+        self._races.plan(made, due=now + self._config.paths.race_delay_s)
         greeting = self.greetings.greeting_for(address)
         return Call(made.number, address, order[0], self._calls.needs_route(address), greeting)
 
-    def _plan_race(self, connection: Connection, *, due: float) -> None:
-        if split_for_race(connection.order)[1]:
-            self._races[connection.number] = due
-
-    def _rivals(self, room: int, *, now: float) -> list[Call]:
-        """Calls over another transport to peers that have not accepted yet; what there is no room for waits."""
-        calls: list[Call] = []
-        for number in [number for number, due in self._races.items() if due <= now]:
-            connection = self._connections[number]
-            if len(calls) >= room:
-                self._races[number] = now + self._config.tick_s
-                continue
-            del self._races[number]
-            if self.peers.is_dialling(connection.address):  # or else it was banned or forgotten meanwhile
-                own, others = split_for_race(connection.order)
-                call = self._call(connection.address, others, now=now)
-                if call is not None:
-                    connection.order = own
-                    calls.append(call)
-        return calls
+    def _give_up(self, number: int) -> None:
+        """Another call has taken the place of this one."""
+        self._remove(number)
+        self._races.give_up(number)
 
     def _remove(self, number: int) -> Connection | None:
-        self._races.pop(number, None)
+        self._races.forget(number)
         return self._connections.remove(number)
 
     def _room_to_call(self, *, now: float) -> int:

@@ -201,6 +201,13 @@ class PeerList:
             self._failing.pop(address, None)
         return chosen
 
+    def call_now(self, address: Address) -> None:
+        """An endpoint is called out of its turn: if it is known, it is DIALLING until the outcome is reported."""
+        peer = self._peers.get(address)
+        if peer is not None and peer.state is _State.IDLE:
+            peer.state = _State.DIALLING
+            self._failing.pop(address, None)
+
     def connected(self, address: Address) -> None:
         """A connection stands, whichever side made it. An unknown endpoint (a caller's outgoing port) is not learnt."""
         peer = self._peers.get(address)
@@ -273,6 +280,10 @@ class PeerList:
         """Where we heard of an endpoint; the empty flag for an unknown one."""
         peer = self._peers.get(address)
         return peer.sources if peer is not None else PeerSource(0)
+
+    def is_own(self, address: Address) -> bool:
+        """Whether an endpoint is ourselves, as far as is known."""
+        return address in self._own
 
     def is_dialling(self, address: Address) -> bool:
         """Whether an endpoint was handed out to be called, and no outcome was reported."""

@@ -11,6 +11,7 @@ from bittorrent.picker.picker import PiecePicker
 from bittorrent.stats import TorrentState
 from bittorrent.swarm.core import SwarmCore
 from bittorrent.swarm.peer import SwarmPeer
+from transfer.address import Address
 
 
 class SlowReason(Enum):
@@ -74,6 +75,9 @@ def explain(
         text = text.format(layers=layers_text(core))
     if servers and reason in (SlowReason.NOTHING_NEEDED, *_SENDING_NOTHING):
         text = f"{text}; {servers}"
+    introduced = [peer.introduced_by for peer in core.peers.values() if peer.introduced_by and not peer.core.is_closed]
+    if introduced and reason not in (SlowReason.STOPPED, SlowReason.PAUSED):
+        text = f"{text} ({len(introduced)} by hole punching through {_names(introduced)})"
     return Explanation(
         reason=reason, text=text, rate_bytes_per_s=core.download_rate_bytes_per_s(now=now), peers=dict(peers)
     )
@@ -105,6 +109,12 @@ def held_up_by(peer: SwarmPeer, picker: PiecePicker | None, *, now: float) -> Sl
     if outstanding * 4 >= limit * 3 and peer.pipeline.target > limit:
         return SlowReason.QUEUE_LIMITED
     return SlowReason.REMOTE_SLOW
+
+
+def _names(relays: list[Address]) -> str:
+    """Of a few of them."""
+    names = list(dict.fromkeys(map(str, relays)))
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} others" if len(names) > 3 else "")
 
 
 def _reason(

@@ -120,4 +120,5 @@ def _peer(
         held_up_by=held_up_by(peer, picker, now=now).value,
         transport=peer.transport,
         path=path,
+        introduced_by=peer.introduced_by,
     )

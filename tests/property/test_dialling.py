@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -17,14 +18,17 @@ from hypothesis.stateful import (
 
 from bittorrent.dialling.decisions import Call
 from bittorrent.dialling.ip_filter import IpFilter
-from bittorrent.dialling.paths import DialPath, PathConfig, PathFailure
+from bittorrent.dialling.paths import PUNCH, DialPath, PathConfig, PathFailure
 from bittorrent.dialling.peer_list import PeerListConfig, PeerSource
 from bittorrent.dialling.turnover import TurnoverConfig
 from tests.dialling_shell import OWN_ID, BareShell, ToyPeer, admission_of
 from transfer.address import Address
 from transfer.limits.shares import share_of
 
-PATHS = tuple(DialPath(transport=transport, cover=cover) for transport in ("utp", "tcp") for cover in ("mse", "plain"))
+PATHS = (
+    *(DialPath(transport=transport, cover=cover) for transport in ("utp", "tcp") for cover in ("mse", "plain")),
+    *(replace(PUNCH, cover=cover) for cover in ("mse", "plain")),
+)
 PRIVATE_HOST = "192.168.1.7"
 HOSTS = ["8.8.0.1", "8.8.0.2", "8.8.0.3", "2001:db8::1", PRIVATE_HOST]
 UNIVERSE = [Address(host, port) for host in HOSTS for port in (1, 2)]
@@ -97,18 +101,41 @@ class DiallingSteps(RuleBasedStateMachine):
     def see_external(self, which: int, address: Address) -> None:
         self.shells[which].core.peers.set_external(address)
 
+    # Introductions
+
+    @rule(which=which, address=addresses, is_introducible=st.booleans())
+    def introduce(self, which: int, address: Address, is_introducible: bool) -> None:
+        if is_introducible:
+            self.shells[which].introducible.add(address)
+        else:
+            self.shells[which].introducible.discard(address)
+
+    @rule(which=which, invited=st.lists(addresses, min_size=1, max_size=3))
+    def invite(self, which: int, invited: list[Address]) -> None:
+        """Whoever is invited is called at once, in the place of another call to it if there is one, or not at all."""
+        core = self.shells[which].core
+        for address in invited:
+            is_taken = core.invite(address, now=self.now)
+            assert core.takes_connections or not is_taken
+            assert not is_taken or not (self.is_host_shut_out(which, address.host) or address in self.own[which])
+        self.dial(which=which, wants_seeds=True, invited=frozenset(invited))
+
     # Calls
 
     @rule(which=which, wants_seeds=st.booleans())
-    def dial(self, which: int, wants_seeds: bool) -> None:
+    def dial(self, which: int, wants_seeds: bool, invited: frozenset[Address] = frozenset()) -> None:
         shell = self.shells[which]
         before = {shell.addresses[number] for number in shell.standing if shell.core.is_called(number)}
         rivals = {call.address: call for call in shell.calls.values()}
         connected = self.connected(which)
         takes = shell.core.takes_connections
         made = shell.dial(wants_seeds=wants_seeds)
+        for late in shell.given_up:
+            assert late.address in invited
+            self.began_at.pop((which, late.number))
+        shell.given_up.clear()
         for call in made:
-            self.check_call(which, call)
+            self.check_call(which, call, is_invited=call.address in invited)
             self.began_at[which, call.number] = self.now
         called = [call.address for call in made]
         assert takes or not made
@@ -118,8 +145,8 @@ class DiallingSteps(RuleBasedStateMachine):
         for call in made:
             rival = rivals.get(call.address)
             if rival is not None:
-                assert rival.path.transport != call.path.transport
-                assert sum(other.address == call.address for other in shell.calls.values()) == 2
+                same = [other.path.way for other in shell.calls.values() if other.address == call.address]
+                assert len(same) == len(set(same)) == 2 or (call.address in invited and len(same) == 1)
         if made:
             assert shell.core.connection_count <= MAX_CONNECTIONS
             assert self.in_use() <= LIMIT
@@ -127,9 +154,11 @@ class DiallingSteps(RuleBasedStateMachine):
             fresh, slow = self.begun(which)
             assert fresh + slow <= MAX_DIALLING + min(slow, MAX_DIALLING)
 
-    def check_call(self, which: int, call: Call) -> None:
+    def check_call(self, which: int, call: Call, *, is_invited: bool) -> None:
         core = self.shells[which].core
-        assert call.address in core.peers
+        assert call.address in core.peers or is_invited  # a full list knows it not
+        if call.path.is_introduced:
+            assert is_invited or call.address in self.shells[which].introducible
         assert call.path in PATHS
         assert call.address not in self.own[which]
         assert not self.is_host_shut_out(which, call.address.host)
@@ -280,7 +309,7 @@ class DiallingSteps(RuleBasedStateMachine):
                 for call in list(shell.calls.values()):
                     shell.refuse(call)
                 for call in shell.dial():
-                    self.check_call(which, call)
+                    self.check_call(which, call, is_invited=False)
                     tried[call.address].add(call.path.transport)
                 shell.now += 1.0
             is_given_up = {address: address not in shell.core.peers for address in tried}

@@ -13,7 +13,7 @@ from bittorrent.aio.session import Session
 from bittorrent.aio.torrent import Torrent
 from bittorrent.config import SessionConfig
 from tests.simulation.shared_content import SharedContent
-from transfer.simulation import Simulation
+from transfer.simulation import Host, Nat, Simulation
 
 PORT = 6881
 
@@ -27,19 +27,23 @@ async def session_on(
     complete: bool = False,
     lies: bool = False,
     up_bytes_per_s: float | None = None,
+    behind: Nat | None = None,
     **config: Any,
 ) -> AsyncIterator[Session]:
     """A session whose storage is the host's disk; `config` are fields of `SessionConfig`.
 
     Peers are met over TCP only, unless it says otherwise: on full lines a race to uTP would be won now and then, and
     which transport carries what is not what most scenarios look at.
+
+    Args:
+        behind: the box that the host is behind.
     """
     rng = random.Random(simulation.rng.getrandbits(64))
     kept = tempfile.TemporaryDirectory()  # what is kept of a magnet link must not meet the next run
-    with simulation.host(host):
+    with simulation.host(host, behind=behind) as machine:
         if up_bytes_per_s is not None:
-            simulation.set_access(host, up_bytes_per_s=up_bytes_per_s)
-        storage = content.on(simulation.disk(host), complete=complete, lies=lies)
+            simulation.set_access(machine, up_bytes_per_s=up_bytes_per_s)
+        storage = content.on(simulation.disk(machine), complete=complete, lies=lies)
         settings = SessionConfig(**{"utp": None, **config})
         session = Session(kept.name, host=host, port=PORT, rng=rng, open_storage=storage, config=settings)
         await session.__aenter__()
@@ -50,7 +54,7 @@ async def session_on(
         kept.cleanup()
 
 
-async def add(simulation: Simulation, host: str, session: Session, source: Any, **options: Any) -> Torrent:
+async def add(simulation: Simulation, host: str | Host, session: Session, source: Any, **options: Any) -> Torrent:
     """`Session.add`, on its host."""
     with simulation.host(host):
         return await session.add(source, **options)

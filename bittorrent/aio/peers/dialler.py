@@ -57,9 +57,10 @@ class Dialler:
             if task is not None:
                 self._running[call.number] = task
                 task.add_done_callback(partial(self._forget, call.number))
+        self.give_up()
 
     def give_up(self) -> None:
-        """Ends the calls whose rival was accepted."""
+        """Ends the calls whose place others have taken."""
         for number in self._core.calls_to_give_up():
             task = self._running.get(number)
             if task is not None:

@@ -7,7 +7,7 @@ import socket
 
 from bittorrent.dialling.targets import TargetRule
 from transfer.address import Address
-from transfer.reach import Reach
+from transfer.reach import Reach, reach_of
 
 
 class PrivateCalls:
@@ -54,6 +54,16 @@ async def own_address_towards(address: Address) -> str | None:
     return str(name[0]) if name else None
 
 
+async def is_behind_nat(host: str) -> bool:
+    """Whether what leaves for the internet from where we listen has a private address: then a box changes it.
+
+    Args:
+        host: where we listen; `0.0.0.0` or nothing is wherever the way to the internet begins. IPv6 has no such boxes.
+    """
+    own = await own_address_towards(SOMEWHERE) if host in ("", "0.0.0.0") else host
+    return own is not None and ":" not in own and reach_of(own) is Reach.NETWORK
+
+
 class _Probe(asyncio.DatagramProtocol):
     """A connected socket that nothing is sent on."""
 
@@ -63,3 +73,6 @@ class _Probe(asyncio.DatagramProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.closed.done():
             self.closed.set_result(None)
+
+
+SOMEWHERE = Address("192.0.2.1", 9)  # where nobody is (RFC 5737); no packet is sent

@@ -181,6 +181,13 @@ class Swarm:
             if not self._closed:
                 self._arm()
 
+    def invite(self, address: Address) -> bool:
+        """The peer at this endpoint calls us now, and is called at once; False if it is not to be called."""
+        if not self.is_started or self._closed or not self.dialling.invite(address, now=self._loop.time()):
+            return False
+        self._loop.call_soon(self._dial)
+        return True
+
     def new_connection(self, server: ServerUrl) -> PeerConnection:
         """Our end of a connection that the caller makes, to a peer in this process that stands for a server.
 
@@ -333,6 +340,7 @@ class Swarm:
                     dht_port=self.dht_port,
                     is_dialled=self.dialling.is_called(connection.ticket),
                     transport=connection.carrier,
+                    is_encrypted=connection.encryption == "rc4",
                     now=now,
                 )
                 self._connections[number] = connection

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from bittorrent import RateLimits, Session, SessionConfig, Torrent
-from bittorrent.dialling.paths import TCP, UTP, PathConfig
+from bittorrent.dialling.paths import PUNCH, TCP, UTP, PathConfig
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.peer_exchange import PeerExchangeConfig
 from tests.simulation.content_sessions import PORT, add, session_on, until
@@ -89,7 +89,7 @@ async def test_two_sessions_on_one_port_leave_utp_to_the_first(tmp_path: Path) -
         Session(tmp_path, host="127.0.0.1", datagrams=port) as first,
         Session(tmp_path, host="127.0.0.1", datagrams=port) as second,
     ):
-        assert first._config.paths.paths == (TCP, UTP)
+        assert first._config.paths.paths == (TCP, UTP, PUNCH)
         assert second._config.paths.paths == (TCP,)
 
 

@@ -285,9 +285,10 @@ def test_a_transport_that_is_out_of_the_race_is_followed_by_a_third() -> None:
     second = the_call(bare)
     assert second.path == UTP
     bare.now += 0.25
+    assert bare.dial() == [], "two at a time"
+    bare.refuse(second)
     third = the_call(bare)
     assert third.path == RELAY
-    bare.refuse(second)
     assert bare.dial() == []
     bare.lose(bare.accept(slow), was_turned_away=True)
     assert bare.given_up == [third]
@@ -351,15 +352,15 @@ def test_no_way_to_a_private_network_ends_one_call_after_the_other() -> None:
 
 def test_a_transport_that_the_peer_is_said_to_speak_goes_first_until_it_fails_or_another_one_works() -> None:
     bare = shell(TCP, TCP_MSE, UTP, UTP_MSE)
-    bare.core.speaks(PEER, "utp")
-    bare.core.speaks(PEER, "carrier pigeon")
+    bare.core.paths.speaks(PEER, "utp")
+    bare.core.paths.speaks(PEER, "carrier pigeon")
     first = the_call(bare)
     assert first.path == UTP
     bare.refuse(first)
     second = the_call(bare)
     assert second.path == TCP
     number = bare.accept(second)
-    bare.core.speaks(PEER, "utp")
+    bare.core.paths.speaks(PEER, "utp")
     peer = bare.greet(number, b"x" * 20)
     assert peer is not None
     peer.downloaded_bytes = 1
