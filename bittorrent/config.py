@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bittorrent.dialling.config import DiallingConfig
-from bittorrent.dialling.encryption import Encryption
+from bittorrent.dialling.encryption import MSE_COVER, Encryption
 from bittorrent.dialling.paths import PUNCH, TCP, UTP, PathConfig
 from bittorrent.dialling.turnover import TurnoverConfig
 from bittorrent.local_discovery import LocalDiscoveryConfig
@@ -146,6 +146,14 @@ class SessionConfig:
             paths=self.paths.under(self.encryption.covers),
             turnover=self.turnover,
         )
+
+    def for_parts(self) -> SessionConfig:
+        """This one, with what `allow_private` and `encryption` mean for the parts."""
+        peer, swarm = replace(self.peer, prefers_encryption=self.encryption.covers[0] == MSE_COVER), self.swarm
+        if self.allow_private:
+            exchange = replace(swarm.peer_exchange, allow_private=True)
+            swarm = replace(swarm, peer_exchange=exchange, punching=replace(swarm.punching, allow_private=True))
+        return replace(self, peer=peer, swarm=swarm)
 
     @property
     def admission(self) -> AdmissionConfig:

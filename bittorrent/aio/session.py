@@ -27,7 +27,6 @@ from bittorrent.aio.torrent import Torrent
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions, replaceable
 from bittorrent.aio.way_out import WayOut
 from bittorrent.config import LIMIT_ADVICE, SessionConfig
-from bittorrent.dialling.encryption import MSE_COVER
 from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.paths import PUNCH, TCP, UTP
 from bittorrent.dialling.targets import TargetRule
@@ -110,7 +109,7 @@ class Session:
         self._host = host
         self._port = port
         self._dht = dht
-        self._config = _for_parts(config or SessionConfig())
+        self._config = (config or SessionConfig()).for_parts()
         self._rng = rng or Random(SystemRandom().getrandbits(128))
         self._open_storage = open_storage
         self._transport = transport or TcpTransport(TcpConfig(congestion=self._config.tcp_congestion))
@@ -441,15 +440,6 @@ class Session:
             return await self._jobs.run_long(lambda pause: Metainfo.from_file(source, pause=pause))
         except JobInterruptedError:
             raise LocalProtocolError(NOT_OPEN) from None
-
-
-def _for_parts(config: SessionConfig) -> SessionConfig:
-    """What `allow_private` and `encryption` mean for the parts."""
-    peer, swarm = replace(config.peer, prefers_encryption=config.encryption.covers[0] == MSE_COVER), config.swarm
-    if config.allow_private:
-        exchange = replace(swarm.peer_exchange, allow_private=True)
-        swarm = replace(swarm, peer_exchange=exchange, punching=replace(swarm.punching, allow_private=True))
-    return replace(config, peer=peer, swarm=swarm)
 
 
 NOT_OPEN = "the session is not open: use `async with`"
