@@ -12,7 +12,7 @@ from transfer.public import public_names
 
 if TYPE_CHECKING:
     from transfer import simulation as simulation
-    from transfer.address import Address, AddressError, packed_host
+    from transfer.address import Address, AddressError, is_ip_address, packed_host
     from transfer.aio.aioquic_congestion import register_in_aioquic
     from transfer.aio.datagram_port import DatagramPort, PortTransport
     from transfer.aio.datagrams import BatchProtocol, RunProtocol
@@ -210,6 +210,7 @@ __all__ = [
     "bencode",
     "check_congestion_control",
     "controller_names",
+    "is_ip_address",
     "listen_streams",
     "make_controller",
     "open_proxy_port",
@@ -342,6 +343,7 @@ _MODULES = {
     "bencode": "transfer.wire.bencode",
     "check_congestion_control": "transfer.aio.kernel_congestion",
     "controller_names": "transfer.congestion.registry",
+    "is_ip_address": "transfer.address",
     "listen_streams": "transfer.aio.reader_writer",
     "make_controller": "transfer.congestion.registry",
     "open_proxy_port": "transfer.aio.proxy.datagrams",

@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 
 from fileshare.cli import dht_items, dht_nodes, dht_survey
-from fileshare.cli.dht_ask import AskFromOption, InfoHashArgument, asking_node, parse_target
+from fileshare.cli.dht_ask import AskFromOption, Entrance, InfoHashArgument, asking_node, parse_target
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, parse_bootstrap, parse_listen
 from fileshare.cli.output import Output
+from fileshare.cli.proxy_options import ProxyOption
 from fileshare.cli.runtime import run
 from fileshare.cli.units import count_text, size_text
 from fileshare.service.network import open_node
@@ -69,11 +70,12 @@ def find_peers(
     info_hash: InfoHashArgument,
     bootstrap: BootstrapOption = None,
     listen: AskFromOption = None,
+    proxy: ProxyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask the DHT who shares a torrent, and print each peer as it is found. Exit code 1 when nobody does."""
     output = Output(as_json=as_json)
-    run(_ask(output, parse_target(info_hash, hint="INFO_HASH"), bootstrap, listen))
+    run(_ask(output, parse_target(info_hash, hint="INFO_HASH"), Entrance(bootstrap, listen, proxy)))
 
 
 async def _serve(
@@ -130,10 +132,10 @@ async def _report(output: Output, node: MainlineNode) -> None:
             shown = line
 
 
-async def _ask(output: Output, target: bytes, bootstrap: list[str] | None, listen: str | None) -> None:
+async def _ask(output: Output, target: bytes, entrance: Entrance) -> None:
     started_at = time.monotonic()
     found = 0
-    async with asking_node(output, bootstrap, listen) as node, node.find_peers(target) as lookup:
+    async with asking_node(output, entrance) as node, node.find_peers(target) as lookup:
         async for peer in lookup:
             found += 1
             output.say(str(peer))

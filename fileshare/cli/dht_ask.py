@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from bittorrent import Magnet, MagnetError, parse_torrent_id
 from fileshare.cli.options import parse_bootstrap, parse_listen
 from fileshare.cli.output import Output
+from fileshare.cli.proxy_options import parse_proxy
 from fileshare.service.network import default_host, open_node
 from fileshare.service.sources import is_magnet
 from kademlia_core import MainlineConfig, MainlineNode
@@ -25,23 +27,39 @@ InfoHashArgument = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """How the DHT is entered to ask it, as it was typed."""
+
+    bootstrap: list[str] | None
+    listen: str | None
+    proxy: str | None
+
+    def to_nobody(self) -> Entrance:
+        """Only the node that is named is asked."""
+        return replace(self, bootstrap=["none"])
+
+
 @asynccontextmanager
-async def asking_node(
-    output: Output, bootstrap: list[str] | None, listen: str | None, *, must_join: bool = True
-) -> AsyncIterator[MainlineNode]:
+async def asking_node(output: Output, entrance: Entrance, *, must_join: bool = True) -> AsyncIterator[MainlineNode]:
     """A node that asks, but does not answer and enters no table (BEP 43): it is gone in a moment.
 
     Raises:
         typer.BadParameter: the options make no sense.
         CommandError: its address cannot be bound.
+        ProxyError: the proxy cannot be reached, refuses us, or carries no datagrams.
         BootstrapError: no node answered.
     """
-    entries = parse_bootstrap(bootstrap)
+    entries = parse_bootstrap(entrance.bootstrap)
+    proxy = parse_proxy(entrance.proxy)
+    if proxy is not None and entrance.listen is not None:
+        raise typer.BadParameter("behind a proxy there is no address of ours to ask from", param_hint="--listen")
     assert entries is not None
     if not entries and must_join:
         raise typer.BadParameter("a network of one's own has nobody to ask; name a node", param_hint="--bootstrap")
-    address = parse_listen(listen) or Address(default_host(entries), 0)
-    async with open_node(listen=address, bootstrap=entries, config=MainlineConfig(is_read_only=True)) as node:
+    address = parse_listen(entrance.listen) or Address(default_host(entries), 0)
+    config = MainlineConfig(is_read_only=True)
+    async with open_node(listen=address, bootstrap=entries, config=config, proxy=proxy) as node:
         output.event("listening", address=node.address, node_id=node.node_id.hex())
         if must_join:
             await node.wait_joined()

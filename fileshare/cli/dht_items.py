@@ -9,10 +9,11 @@ from typing import Annotated
 
 import typer
 
-from fileshare.cli.dht_ask import AskFromOption, asking_node, parse_target
+from fileshare.cli.dht_ask import AskFromOption, Entrance, asking_node, parse_target
 from fileshare.cli.errors import CommandError, exits
 from fileshare.cli.options import BootstrapOption, JsonOption
 from fileshare.cli.output import Output
+from fileshare.cli.proxy_options import ProxyOption
 from fileshare.cli.runtime import run
 from fileshare.cli.units import count_text
 from fileshare.text import one_line
@@ -51,13 +52,14 @@ def get(
     salt: SaltOption = "",
     bootstrap: BootstrapOption = None,
     listen: AskFromOption = None,
+    proxy: ProxyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fetch a value that the DHT keeps, checked against its hash or its owner's signature.
 
     Exit code 1 when there is none.
     """
-    run(_get(Output(as_json=as_json), target, salt, bootstrap, listen))
+    run(_get(Output(as_json=as_json), target, salt, Entrance(bootstrap, listen, proxy)))
 
 
 @exits
@@ -78,6 +80,7 @@ def put(
     ] = False,
     bootstrap: BootstrapOption = None,
     listen: AskFromOption = None,
+    proxy: ProxyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Store a value in the DHT.
@@ -87,7 +90,7 @@ def put(
     """
     if secret is None and (salt or torrent):
         raise typer.BadParameter("a value with an owner needs a key", param_hint="--secret")
-    run(_put(Output(as_json=as_json), value, secret, salt, torrent, bootstrap, listen))
+    run(_put(Output(as_json=as_json), value, secret, salt, torrent, Entrance(bootstrap, listen, proxy)))
 
 
 @exits
@@ -99,22 +102,23 @@ def follow(
     ] = False,
     bootstrap: BootstrapOption = None,
     listen: AskFromOption = None,
+    proxy: ProxyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the newest version of a value, and each newer one as it appears, until interrupted."""
     link = _parse_owner(public_key, salt)
     if link is None:
         raise typer.BadParameter("64 hexadecimal characters, or a btpk magnet link", param_hint="PUBLIC_KEY")
-    run(_follow(Output(as_json=as_json), link, republish, bootstrap, listen))
+    run(_follow(Output(as_json=as_json), link, republish, Entrance(bootstrap, listen, proxy)))
 
 
-async def _get(output: Output, target: str, salt: str, bootstrap: list[str] | None, listen: str | None) -> None:
+async def _get(output: Output, target: str, salt: str, entrance: Entrance) -> None:
     link = _parse_owner(target, salt)
     if link is None and salt:
         raise typer.BadParameter("only values with an owner have one", param_hint="--salt")
     key = parse_target(target, hint="TARGET") if link is None else b""
     item: ImmutableItem | MutableItem | None
-    async with asking_node(output, bootstrap, listen) as node:
+    async with asking_node(output, entrance) as node:
         if link is None:
             item = await node.get_immutable(key)
         else:
@@ -130,12 +134,11 @@ async def _put(
     secret: Path | None,
     salt: str,
     torrent: bool,
-    bootstrap: list[str] | None,
-    listen: str | None,
+    entrance: Entrance,
 ) -> None:
     content = pointer_to(_key_of(value)) if torrent else value
     report: PutReport[ImmutableItem] | PutReport[MutableItem]
-    async with asking_node(output, bootstrap, listen) as node:
+    async with asking_node(output, entrance) as node:
         if secret is None:
             report = await node.put_immutable(content)
         else:
@@ -154,11 +157,9 @@ async def _put(
         output.say(f"kad dht get {item.target.hex()}")
 
 
-async def _follow(
-    output: Output, link: PointerLink, republish: bool, bootstrap: list[str] | None, listen: str | None
-) -> None:
+async def _follow(output: Output, link: PointerLink, republish: bool, entrance: Entrance) -> None:
     async with (
-        asking_node(output, bootstrap, listen) as node,
+        asking_node(output, entrance) as node,
         node.follow(link.public_key, link.salt, republish=republish) as versions,
     ):
         async for item in versions:

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
-from fileshare.cli.dht_ask import AskFromOption, InfoHashArgument, asking_node, parse_target
+from fileshare.cli.dht_ask import AskFromOption, Entrance, InfoHashArgument, asking_node, parse_target
 from fileshare.cli.errors import CommandError, exits
 from fileshare.cli.options import BootstrapOption, JsonOption, parse_endpoint
 from fileshare.cli.output import Output
+from fileshare.cli.proxy_options import ProxyOption
 from fileshare.cli.runtime import run
 from fileshare.cli.units import count_text
 from kademlia_core import AnnounceReport
@@ -25,11 +26,12 @@ def ping(
     address: Annotated[str, typer.Argument(metavar="HOST:PORT", help="Where the node is said to be.")],
     count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="How often.")] = 1,
     listen: AskFromOption = None,
+    proxy: ProxyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Ask a node who it is, and how far away. Exit code 1 when it never answers."""
     output = Output(as_json=as_json)
-    run(_ping(output, parse_endpoint(address, option="HOST:PORT"), count, listen))
+    run(_ping(output, parse_endpoint(address, option="HOST:PORT"), count, Entrance(None, listen, proxy)))
 
 
 @exits
@@ -37,11 +39,12 @@ def find_node(
     target: Annotated[str, typer.Argument(metavar="ID", help="40 hexadecimal characters: a node id or any key.")],
     bootstrap: BootstrapOption = None,
     listen: AskFromOption = None,
+    proxy: ProxyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print the nodes whose ids are closest to a key, closest first."""
     output = Output(as_json=as_json)
-    run(_find_node(output, parse_target(target, hint="ID"), bootstrap, listen))
+    run(_find_node(output, parse_target(target, hint="ID"), Entrance(bootstrap, listen, proxy)))
 
 
 @exits
@@ -54,15 +57,20 @@ def announce(
     ] = False,
     bootstrap: BootstrapOption = None,
     listen: AskFromOption = None,
+    proxy: ProxyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Tell the DHT that this machine shares a torrent. Exit code 1 when no node keeps it."""
     output = Output(as_json=as_json)
-    run(_announce(output, parse_target(info_hash, hint="INFO_HASH"), port, seed, keep, bootstrap, listen))
+    run(
+        _announce(
+            output, parse_target(info_hash, hint="INFO_HASH"), port, seed, keep, Entrance(bootstrap, listen, proxy)
+        )
+    )
 
 
-async def _ping(output: Output, address: Address, count: int, listen: str | None) -> None:
-    async with asking_node(output, ["none"], listen, must_join=False) as node:
+async def _ping(output: Output, address: Address, count: int, entrance: Entrance) -> None:
+    async with asking_node(output, entrance.to_nobody(), must_join=False) as node:
         for number in range(count):
             if number:
                 await asyncio.sleep(PING_INTERVAL_S)
@@ -73,9 +81,9 @@ async def _ping(output: Output, address: Address, count: int, listen: str | None
             output.event("answered", node_id=contact.key.hex(), address=contact.address, seconds=rtt_s)
 
 
-async def _find_node(output: Output, target: bytes, bootstrap: list[str] | None, listen: str | None) -> None:
+async def _find_node(output: Output, target: bytes, entrance: Entrance) -> None:
     started_at = time.monotonic()
-    async with asking_node(output, bootstrap, listen) as node:
+    async with asking_node(output, entrance) as node:
         contacts = await node.find_node(target)
     for contact in contacts:
         output.say(f"{contact.key.hex()}  {contact.address}")
@@ -87,10 +95,8 @@ async def _find_node(output: Output, target: bytes, bootstrap: list[str] | None,
     output.say(f"{count_text(len(contacts), 'node')} in {seconds:.1f} s")
 
 
-async def _announce(
-    output: Output, info_hash: bytes, port: int, seed: bool, keep: bool, bootstrap: list[str] | None, listen: str | None
-) -> None:
-    async with asking_node(output, bootstrap, listen) as node:
+async def _announce(output: Output, info_hash: bytes, port: int, seed: bool, keep: bool, entrance: Entrance) -> None:
+    async with asking_node(output, entrance) as node:
         if not keep:
             _tell(output, info_hash, port, await node.announce(info_hash, port=port, seed=seed))
             return

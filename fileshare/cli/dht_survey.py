@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
-from fileshare.cli.dht_ask import AskFromOption, InfoHashArgument, asking_node, parse_target
+from fileshare.cli.dht_ask import AskFromOption, Entrance, InfoHashArgument, asking_node, parse_target
 from fileshare.cli.errors import CommandError, exits
 from fileshare.cli.options import BootstrapOption, JsonOption, parse_endpoint
 from fileshare.cli.output import Output
+from fileshare.cli.proxy_options import ProxyOption
 from fileshare.cli.runtime import run
 from fileshare.cli.units import count_text
 from kademlia_core import InfoHashSample
@@ -22,10 +23,11 @@ def scrape(
     info_hash: InfoHashArgument,
     bootstrap: BootstrapOption = None,
     listen: AskFromOption = None,
+    proxy: ProxyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Estimate how many share a torrent, without meeting them. Exit code 1 when no node knows the torrent."""
-    run(_scrape(Output(as_json=as_json), parse_target(info_hash, hint="INFO_HASH"), bootstrap, listen))
+    run(_scrape(Output(as_json=as_json), parse_target(info_hash, hint="INFO_HASH"), Entrance(bootstrap, listen, proxy)))
 
 
 @exits
@@ -36,16 +38,17 @@ def sample(
     limit: Annotated[int, typer.Option("--limit", min=1, metavar="N", help="Stop after so many info-hashes.")] = 100,
     bootstrap: BootstrapOption = None,
     listen: AskFromOption = None,
+    proxy: ProxyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Print info-hashes that nodes keep peers of, at a pace that burdens nobody."""
     address = parse_endpoint(node, option="HOST:PORT") if node is not None else None
-    run(_sample(Output(as_json=as_json), address, limit, bootstrap, listen))
+    run(_sample(Output(as_json=as_json), address, limit, Entrance(bootstrap, listen, proxy)))
 
 
-async def _scrape(output: Output, info_hash: bytes, bootstrap: list[str] | None, listen: str | None) -> None:
+async def _scrape(output: Output, info_hash: bytes, entrance: Entrance) -> None:
     started_at = time.monotonic()
-    async with asking_node(output, bootstrap, listen) as node:
+    async with asking_node(output, entrance) as node:
         report = await node.scrape(info_hash)
     output.event(
         "done",
@@ -63,18 +66,16 @@ async def _scrape(output: Output, info_hash: bytes, bootstrap: list[str] | None,
     )
 
 
-async def _sample(
-    output: Output, address: Address | None, limit: int, bootstrap: list[str] | None, listen: str | None
-) -> None:
+async def _sample(output: Output, address: Address | None, limit: int, entrance: Entrance) -> None:
     printed: dict[str, None] = {}
     if address is not None:
-        async with asking_node(output, ["none"], listen, must_join=False) as node:
+        async with asking_node(output, entrance.to_nobody(), must_join=False) as node:
             answer = await node.sample(address)
         if answer is None:
             raise CommandError(f"{address} does not tell which torrents it knows; ask another node")
         _print_new(output, address, answer, printed, limit)
     else:
-        async with asking_node(output, bootstrap, listen) as node, node.walk_samples() as walk:
+        async with asking_node(output, entrance) as node, node.walk_samples() as walk:
             async for found in walk:
                 _print_new(output, found.node.address, found.sample, printed, limit)
                 if len(printed) >= limit:

@@ -20,6 +20,7 @@ from fileshare.cli.network_options import (
     MaxConnectionsOption,
     PeerOption,
     PortMappingOption,
+    ProxyOnlyOption,
     TcpCongestionOption,
     UtpOption,
     WebSeedOption,
@@ -34,6 +35,7 @@ from fileshare.cli.options import (
     parse_selection,
 )
 from fileshare.cli.output import Output
+from fileshare.cli.proxy_options import ProxyOption, ProxyPasswordFileOption
 from fileshare.cli.runtime import run
 from fileshare.cli.seed_options import RatioOption, SeedTimeOption, parse_goal
 
@@ -95,6 +97,9 @@ def get(
     utp: UtpOption = True,
     max_connections: MaxConnectionsOption = None,
     exempt: ExemptOption = None,
+    proxy: ProxyOption = None,
+    proxy_password_file: ProxyPasswordFileOption = None,
+    proxy_only: ProxyOnlyOption = True,
     listen: ListenOption = None,
     wait: Annotated[
         bool,
@@ -143,6 +148,9 @@ def get(
             utp=utp,
             max_connections=max_connections,
             exempt=exempt,
+            proxy=proxy,
+            proxy_password_file=proxy_password_file,
+            proxy_only=proxy_only,
         ),
         select=parse_selection(select),
         sequential=sequential,

@@ -10,10 +10,11 @@ import typer
 
 from bittorrent import Encryption, RateLimits
 from fileshare.cli.options import parse_bootstrap, parse_endpoint, parse_listen
+from fileshare.cli.proxy_options import parse_proxy
 from fileshare.cli.units import parse_rate
 from fileshare.service import NetworkOptions
 from fileshare.service.network_options import read_ip_filter
-from transfer import LOOPBACK, CongestionControlError, Networks, check_congestion_control
+from transfer import LOOPBACK, Address, CongestionControlError, Networks, check_congestion_control, is_ip_address
 
 PeerOption = Annotated[
     list[str] | None,
@@ -109,6 +110,17 @@ ExemptOption = Annotated[
 ]
 
 
+ProxyOnlyOption = Annotated[
+    bool,
+    typer.Option(
+        "--proxy-only/--no-proxy-only",
+        help="With --proxy, let nothing around it, which is the default: do not listen, do without the local network,"
+        " and without the DHT, uTP and UDP trackers where the proxy cannot carry them. --no-proxy-only: only calls to"
+        " peers over TCP, HTTP trackers and web seeds go through it.",
+    ),
+]
+
+
 def parse_network_options(
     *,
     listen: str | None,
@@ -126,6 +138,9 @@ def parse_network_options(
     utp: bool = True,
     max_connections: int | None = None,
     exempt: Sequence[str] | None = None,
+    proxy: str | None = None,
+    proxy_password_file: Path | None = None,
+    proxy_only: bool = True,
 ) -> NetworkOptions:
     """The options as they were typed.
 
@@ -133,10 +148,14 @@ def parse_network_options(
         typer.BadParameter: one of them makes no sense.
         ServiceError, OSError: the list of addresses is none, or cannot be read.
     """
+    peers = tuple(parse_endpoint(text, option="--peer") for text in peer or ())
+    chosen = parse_proxy(proxy, proxy_password_file)
+    if chosen is not None and proxy_only:
+        _check_sealed(listen, peers, asks_locally=bool(local) or bool(port_mapping))
     return NetworkOptions(
         listen=parse_listen(listen),
         bootstrap=parse_bootstrap(bootstrap, no_dht=no_dht),
-        peers=tuple(parse_endpoint(text, option="--peer") for text in peer or ()),
+        peers=peers,
         limits=RateLimits(
             download_bytes_per_s=parse_figure(parse_rate, limit_down, option="--limit-down"),
             upload_bytes_per_s=parse_figure(parse_rate, limit_up, option="--limit-up"),
@@ -151,7 +170,29 @@ def parse_network_options(
         utp=utp,
         max_connections=max_connections,
         exempt=parse_exempt(exempt),
+        proxy=chosen,
+        proxy_only=proxy_only,
     )
+
+
+def _check_sealed(listen: str | None, peers: Sequence[Address], *, asks_locally: bool) -> None:
+    """What cannot be had when nothing goes around the proxy.
+
+    Raises:
+        typer.BadParameter: one of the options asks for it.
+    """
+    if listen is not None:
+        raise typer.BadParameter(f"nobody can call through a proxy; {_GO_AROUND}", param_hint="--listen")
+    if asks_locally:
+        text = f"the local network and its router are not behind the proxy; {_GO_AROUND}"
+        raise typer.BadParameter(text, param_hint="--local and --port-mapping")
+    for peer in peers:
+        if not is_ip_address(peer.host):
+            text = f"{peer.host} would have to be looked up beside the proxy; write its IP address"
+            raise typer.BadParameter(text, param_hint="--peer")
+
+
+_GO_AROUND = "--no-proxy-only allows to go around it"
 
 
 def _checked_congestion(name: str | None) -> str | None:

@@ -19,12 +19,14 @@ from fileshare.cli.network_options import (
     LocalOption,
     MaxConnectionsOption,
     PortMappingOption,
+    ProxyOnlyOption,
     TcpCongestionOption,
     UtpOption,
     parse_network_options,
 )
 from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption
 from fileshare.cli.output import Output
+from fileshare.cli.proxy_options import ProxyOption, ProxyPasswordFileOption
 from fileshare.cli.runtime import run
 from fileshare.cli.seed_options import RatioOption, SeedTimeOption, parse_goal
 
@@ -100,6 +102,9 @@ def seed(
     utp: UtpOption = True,
     max_connections: MaxConnectionsOption = None,
     exempt: ExemptOption = None,
+    proxy: ProxyOption = None,
+    proxy_password_file: ProxyPasswordFileOption = None,
+    proxy_only: ProxyOnlyOption = True,
     listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -132,6 +137,9 @@ def seed(
             utp=utp,
             max_connections=max_connections,
             exempt=exempt,
+            proxy=proxy,
+            proxy_password_file=proxy_password_file,
+            proxy_only=proxy_only,
         ),
         super_seed=super_seed,
         goal=parse_goal(ratio, seed_time),

@@ -123,6 +123,11 @@ class ServiceView:
 
     def _show_opened(self, event: ServiceOpened) -> None:
         output, blocked = self._output, event.ip_filter
+        if event.proxy is not None:
+            output.say(f"everything goes through the proxy {event.proxy}; nobody can call us")
+        if event.proxy_error is not None:
+            output.complain(event.proxy_error)
+            output.event("warning", tracker=None, message=event.proxy_error)
         if event.local_error is not None:
             output.complain(event.local_error)
         if blocked is not None:

@@ -20,6 +20,7 @@ from fileshare.cli.network_options import (
     MaxConnectionsOption,
     PeerOption,
     PortMappingOption,
+    ProxyOnlyOption,
     TcpCongestionOption,
     UtpOption,
     WebSeedOption,
@@ -27,6 +28,7 @@ from fileshare.cli.network_options import (
 )
 from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption, OverwriteOption, parse_listen
 from fileshare.cli.output import Output
+from fileshare.cli.proxy_options import ProxyOption, ProxyPasswordFileOption
 from fileshare.cli.runtime import run
 
 EXAMPLE = "Example: kad stream film.torrent --file film.mkv -o ~/Downloads"
@@ -67,6 +69,9 @@ def stream(
     utp: UtpOption = True,
     max_connections: MaxConnectionsOption = None,
     exempt: ExemptOption = None,
+    proxy: ProxyOption = None,
+    proxy_password_file: ProxyPasswordFileOption = None,
+    proxy_only: ProxyOnlyOption = True,
     listen: ListenOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -99,6 +104,9 @@ def stream(
             utp=utp,
             max_connections=max_connections,
             exempt=exempt,
+            proxy=proxy,
+            proxy_password_file=proxy_password_file,
+            proxy_only=proxy_only,
         ),
         file=file,
         directory=directory,

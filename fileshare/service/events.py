@@ -9,7 +9,7 @@ from typing import TypeAlias
 from bittorrent import EventsLost, IpFilter
 from fileshare.service.snapshots import JobSnapshot
 from kademlia_core import BootstrapError, PointerError
-from transfer import Address, PortMapStatus, RefusalSummary
+from transfer import Address, PortMapStatus, Proxy, RefusalSummary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +27,8 @@ class ServiceOpened:
         dht_address: None without the DHT.
         ip_filter: hosts to have nothing to do with, and the file they were read from; None where none were named.
         local_error: why no peers are found in the local network, where they were asked for.
+        proxy: what everything goes through, so that nobody can call; None: nobody is kept from calling.
+        proxy_error: why it carries no datagrams.
     """
 
     address: Address
@@ -34,6 +36,8 @@ class ServiceOpened:
     ip_filter: IpFilter | None
     ip_filter_file: Path | None
     local_error: str | None
+    proxy: Proxy | None = None
+    proxy_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from bittorrent import Magnet, MagnetError, Metainfo, MetainfoError, MetainfoLimits
 from fileshare.service.errors import ServiceError
 from fileshare.service.sources import is_magnet
+from transfer import Proxy
 
 
 async def fetch_torrent(
@@ -18,6 +19,7 @@ async def fetch_torrent(
     timeout_s: float | None = None,
     limits: MetainfoLimits | None = None,
     allow_private: bool = False,
+    proxy: Proxy | None = None,
 ) -> Metainfo | Magnet:
     """The torrent at an http(s) URL, behind redirects; or the magnet link to which it redirects.
 
@@ -26,6 +28,7 @@ async def fetch_torrent(
         timeout_s: for all of it; by default `FETCH_TIMEOUT_S`.
         limits: its size among them.
         allow_private: a server of the internet may redirect there, too.
+        proxy: what it is fetched through.
 
     Raises:
         ServiceError: there is none, or it did not come. The text begins with the URL.
@@ -37,7 +40,7 @@ async def fetch_torrent(
     url = url.strip()
     try:
         async with asyncio.timeout(timeout_s):
-            data = await _fetch(url, limits.size_bytes, allow_private=allow_private)
+            data = await _fetch(url, limits.size_bytes, allow_private=allow_private, proxy=proxy)
     except TimeoutError:
         raise ServiceError(f"{url}: the torrent did not come within {timeout_s:g} s; try again later") from None
     if isinstance(data, Magnet):
@@ -53,7 +56,7 @@ async def fetch_torrent(
 
 
 async def fetch_all(
-    urls: Sequence[str], *, allow_private: bool = False
+    urls: Sequence[str], *, allow_private: bool = False, proxy: Proxy | None = None
 ) -> list[tuple[str, Metainfo | Magnet | ServiceError]]:
     """The torrents at several URLs, at the same time, each beside its URL; or what `fetch_torrent` raises for it.
 
@@ -63,7 +66,7 @@ async def fetch_all(
     async def fetch(url: str) -> tuple[str, Metainfo | Magnet | ServiceError]:
         try:
             async with at_a_time:
-                return url, await fetch_torrent(url, allow_private=allow_private)
+                return url, await fetch_torrent(url, allow_private=allow_private, proxy=proxy)
         except ServiceError as error:
             return url, error
 
@@ -71,7 +74,7 @@ async def fetch_all(
     return await asyncio.gather(*map(fetch, urls))
 
 
-async def _fetch(url: str, max_bytes: int, *, allow_private: bool) -> bytes | Magnet:
+async def _fetch(url: str, max_bytes: int, *, allow_private: bool, proxy: Proxy | None) -> bytes | Magnet:
     import aiohttp  # here: commands that fetch nothing start faster without it
     from yarl import URL
 
@@ -79,7 +82,7 @@ async def _fetch(url: str, max_bytes: int, *, allow_private: bool) -> bytes | Ma
 
     if _NO_HOST.match(url):
         raise ServiceError(f"{url}: that URL names no server")
-    http = GuardedHttp(HttpConfig(allow_private=allow_private))
+    http = GuardedHttp(HttpConfig(allow_private=allow_private, proxy=proxy))
     try:
         async with http.get(str(URL(url)), headers={"Accept": "application/x-bittorrent, */*;q=0.5"}) as response:
             if response.status != 200:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bittorrent import IpFilter, SessionConfig
 from fileshare.service.errors import ListenError, NoFreePortError
 from kademlia_core import MainlineConfig, MainlineNode
-from transfer import Address, DatagramPort
+from transfer import Address, DatagramPort, Proxy, ProxyError, open_proxy_port
 
 if TYPE_CHECKING:
     from bittorrent import Session
@@ -29,12 +29,24 @@ async def open_node(
     bootstrap: tuple[Address, ...],
     config: MainlineConfig | None = None,
     state_file: Path | None = None,
+    proxy: Proxy | None = None,
 ) -> AsyncIterator[MainlineNode]:
     """A DHT node.
 
+    Args:
+        proxy: what all datagrams go through; it listens nowhere then.
+
     Raises:
         ListenError, NoFreePortError: its address cannot be bound.
+        ProxyError: the proxy cannot be reached, refuses us, or carries no datagrams.
     """
+    if proxy is not None:
+        async with AsyncExitStack() as stack:
+            port = await stack.enter_async_context(await open_proxy_port(proxy))
+            yield await stack.enter_async_context(
+                MainlineNode(datagrams=port, bootstrap=bootstrap, config=config, state_file=state_file)
+            )
+        return
 
     async def bind(stack: AsyncExitStack, address: Address) -> MainlineNode:
         node = MainlineNode(
@@ -62,8 +74,16 @@ async def open_session(
 
     Raises:
         ListenError, NoFreePortError: their address cannot be bound.
+        ProxyError: the proxy of `config` cannot be reached, or refuses us.
     """
     from bittorrent import Session
+
+    if config.only_proxy is not None:
+        async with AsyncExitStack() as stack:
+            node = await _open_proxied_node(stack, config.only_proxy, bootstrap, allow_private=config.allow_private)
+            session = Session(download_dir, dht=node, config=config, state_dir=state_dir, ip_filter=ip_filter)
+            yield await stack.enter_async_context(session), node
+        return
 
     async def bind(stack: AsyncExitStack, address: Address) -> tuple[Session, MainlineNode | None]:
         node = None
@@ -87,6 +107,20 @@ async def open_session(
     async with AsyncExitStack() as stack:
         host = default_host([*(bootstrap or ()), *peers])
         yield await _bind(stack, listen, host, (socket.SOCK_STREAM, socket.SOCK_DGRAM), bind)
+
+
+async def _open_proxied_node(
+    stack: AsyncExitStack, proxy: Proxy, bootstrap: tuple[Address, ...] | None, *, allow_private: bool
+) -> MainlineNode | None:
+    """None where the proxy carries no datagrams, or is not there: the session says so."""
+    if bootstrap is None or not proxy.carries_datagrams:
+        return None
+    try:
+        port = await stack.enter_async_context(await open_proxy_port(proxy))
+    except ProxyError:
+        return None
+    config = MainlineConfig(allow_private=allow_private, is_read_only=True)  # others may not be able to ask it
+    return await stack.enter_async_context(MainlineNode(datagrams=port, bootstrap=bootstrap, config=config))
 
 
 def default_host(others: Iterable[Address]) -> str:

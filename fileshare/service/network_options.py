@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bittorrent import Encryption, IpFilter, IpFilterError, RateLimits, SessionConfig
 from fileshare.service.errors import ServiceError
 from fileshare.service.network import open_session
-from transfer import Address, PortMapConfig, Reach, reach_of, read_file
+from transfer import Address, PortMapConfig, Proxy, Reach, reach_of, read_file
 
 if TYPE_CHECKING:
     from bittorrent import Session
@@ -37,6 +37,8 @@ class NetworkOptions:
         utp: speak uTP beside TCP, on the same port.
         allow_private: whatever others name may lie in a private network (`bittorrent.dialling.targets`).
         max_connections: with all peers together; None: what the session allows.
+        proxy: what calls to peers, trackers, web seeds and URLs of torrents go through.
+        proxy_only: nothing goes around it (`SessionConfig.proxy_only`).
         exempt: networks for which limits of hosts and networks do not hold; None: as the session has it, loopback.
     """
 
@@ -55,6 +57,8 @@ class NetworkOptions:
     utp: bool = True
     max_connections: int | None = None
     exempt: tuple[str, ...] | None = None
+    proxy: Proxy | None = None
+    proxy_only: bool = True
 
     @asynccontextmanager
     async def open(
@@ -64,6 +68,7 @@ class NetworkOptions:
 
         Raises:
             ListenError, NoFreePortError: its address cannot be bound.
+            ProxyError: the proxy cannot be reached, or refuses us.
             CongestionControlError: the system's TCP has no such controller.
         """
         async with open_session(
@@ -96,6 +101,8 @@ class NetworkOptions:
             utp=config.utp if self.utp else None,
             port_mapping=(config.port_mapping or PortMapConfig()) if self.wants_mapping else None,
             uses_local_network=self.uses_local_network,
+            proxy=self.proxy,
+            proxy_only=self.proxy_only,
         )
         if self.exempt is not None:
             config = replace(config, exempt_networks=self.exempt)

@@ -13,7 +13,7 @@ from fileshare.service.fetch import fetch_all
 from fileshare.service.sources import is_url, kept_torrent, parse_link, read_source
 from fileshare.text import one_line
 from kademlia_core import PointerLink
-from transfer import TransferError
+from transfer import Proxy, TransferError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,11 @@ class OnDisk:
 
 
 async def resolve(
-    labels: Sequence[str], *, on_disk: OnDisk | None = None, allow_private: bool = False
+    labels: Sequence[str],
+    *,
+    on_disk: OnDisk | None = None,
+    allow_private: bool = False,
+    proxy: Proxy | None = None,
 ) -> AsyncIterator[Source | tuple[str, TransferError | OSError]]:
     """What each label stands for, or what is wrong with it; URLs come last, and are fetched at the same time.
 
@@ -60,6 +64,7 @@ async def resolve(
         labels: torrent files, their http(s) URLs, magnet links and info-hashes.
         on_disk: a link counts only when its torrent was kept.
         allow_private: a server of the internet may redirect into a private network.
+        proxy: what URLs are fetched through.
 
     Cancellation: connections are closed.
     """
@@ -69,7 +74,8 @@ async def resolve(
                 yield await _read(label, on_disk)
             except (TransferError, OSError) as error:
                 yield label, error
-    for url, found in await fetch_all([label for label in labels if is_url(label)], allow_private=allow_private):
+    urls = [label for label in labels if is_url(label)]
+    for url, found in await fetch_all(urls, allow_private=allow_private, proxy=proxy):
         try:
             if isinstance(found, TransferError):
                 raise found

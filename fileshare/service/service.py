@@ -112,6 +112,8 @@ class Service:
                 ip_filter=network.ip_filter,
                 ip_filter_file=network.ip_filter_file,
                 local_error=session.local_discovery_error if network.local else None,
+                proxy=network.proxy if network.proxy_only else None,
+                proxy_error=session.proxy_error,
             )
         )
         self._tasks.start(self._following.run(), name="follow torrents")

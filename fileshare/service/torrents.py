@@ -59,7 +59,9 @@ class Torrents:
         for part in ([label for label in labels if not is_url(label)], urls):
             for url in part if part is urls else ():
                 self._events.tell(FetchStarted(url=url))
-            async for result in resolve(part, on_disk=on_disk, allow_private=self._network.allow_private):
+            network = self._network
+            found_in = resolve(part, on_disk=on_disk, allow_private=network.allow_private, proxy=network.proxy)
+            async for result in found_in:
                 if isinstance(result, Source):
                     found.setdefault(result.key, result)
                 else:
