@@ -69,11 +69,24 @@ def read_files(
     forest = Forest.of(((file.length, None) for file in files if file.length), piece_length)
     if form is TorrentFormat.V2:
         nodes = hash_pieces(
-            padded, piece_length, MerkleHasher(forest), without_padding=True, executor=executor, progress=progress
+            padded,
+            piece_length,
+            MerkleHasher(forest),
+            without_padding=True,
+            read_bytes=_READ_BYTES,
+            executor=executor,
+            progress=progress,
         )
         info: dict[bytes, Encodable] = {}
     else:
-        found = hash_pieces(padded, piece_length, HybridHasher(b"", forest), executor=executor, progress=progress)
+        found = hash_pieces(
+            padded,
+            piece_length,
+            HybridHasher(b"", forest),
+            read_bytes=_READ_BYTES,
+            executor=executor,
+            progress=progress,
+        )
         size = SHA1_SIZE + HASH_SIZE
         info = _listing(padded)
         info[b"pieces"] = b"".join([found[at : at + SHA1_SIZE] for at in range(0, len(found), size)])
@@ -172,5 +185,7 @@ def _file_tree(files: Sequence[SourceFile], name: bytes, roots: Sequence[bytes |
     return tree
 
 
+# Measured: with less, threads spend more time on waiting for each other than a core saves by its cache.
+_READ_BYTES = 1 << 20
 # Around the folders: the torrent, its info dictionary, the tree, the file, what it says and the path of a link.
 MAX_PATH_ELEMENTS = MAX_DEPTH - 5
