@@ -1,0 +1,1 @@
+"""What a libp2p host decides and remembers, without any I/O."""
