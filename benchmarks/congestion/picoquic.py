@@ -29,7 +29,7 @@ BINARY = 1.024 * 1.024
 PACKETS = BulkConfig(
     payload_bytes=1402, header_bytes=38, ack_bytes=50, range_bytes=4, ack_delay_s=0.025, sack_ranges=16
 )
-SPARSE = replace(PACKETS, ack_every=8)
+SPARSE = replace(PACKETS, ack_every=8, ack_every_beyond=8)
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,8 +91,12 @@ class Loss:
 
     @property
     def flight(self) -> int:
-        """What was on its way: what has just been delivered beyond the hole is part of it (RFC 5681, FlightSize)."""
-        return max(self.prior_in_flight, self.in_flight + self.lost_bytes)
+        """What was too much: on its way when the loss was found, or when the lost packet was sent.
+
+        What has just been delivered beyond the hole is part of the former (RFC 5681, FlightSize). At the end of what
+        there is to be sent that says little; RFC 9438 (section 4.6) takes the window, if it grows only when it is used.
+        """
+        return max(self.prior_in_flight, self.in_flight + self.lost_bytes, self.sent_in_flight)
 
 
 class CongestionController(Protocol):

@@ -112,7 +112,7 @@ class Ledbat:
         queue_s = self._measure(ack, now=now)
         may_grow = ack.is_window_limited
         if ack.sent_at <= self._recovery_at:
-            may_grow = False
+            may_grow = may_grow and self._is_recovering  # not in the round trip behind a time-out
         else:
             self._is_recovering = False
             if ack.ce_bytes:
@@ -129,7 +129,8 @@ class Ledbat:
                 self._set(min(window + ack.acked_bytes, self._threshold))
                 self._is_starting = self._bytes < self._threshold
             return
-        share = ack.acked_bytes / window if ack.acked_bytes < window else 1.0
+        flight = max(window, ack.prior_in_flight)  # more than the window just after it was halved
+        share = ack.acked_bytes / flight if ack.acked_bytes < flight else 1.0
         change = self._gain_bytes * (1.0 - queue_s / target_s) * share
         if change < 0 or may_grow:
             self._set(max(window + change, self._least_bytes))

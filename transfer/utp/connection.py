@@ -136,13 +136,15 @@ class UtpConnection:
 
     # Inputs.
 
-    def receive(self, fields: Fields, data: bytes, start: int, end: int, sack: int, *, now: float, now_us: int) -> None:
+    def receive(
+        self, fields: Fields, data: bytes, start: int, end: int, sack: int, described: int, *, now: float, now_us: int
+    ) -> None:
         """One packet of this connection.
 
         Args:
             fields: its header.
             data, start, end: where its payload lies.
-            sack: of its selective acknowledgement; 0 without one.
+            sack, described: its selective acknowledgement, and of how many packets that tells; 0 without one.
             now_us: when it was received, as `timestamp_us` has it.
         """
         first, _, _, sent_us, difference, window, sequence, acked = fields
@@ -159,7 +161,7 @@ class UtpConnection:
             self.ignored += 1
             return
         self._difference_us = difference_us(now_us, sent_us)
-        if self._hear(acked, sack, window, difference, is_bare=kind == STATE, now=now) and kind != STATE:
+        if self._hear(acked, sack, described, window, difference, is_bare=kind == STATE, now=now) and kind != STATE:
             receiving = self.receiving
             sequence = unwrapped(sequence, receiving.expected)
             self._must_ack = True
@@ -182,7 +184,7 @@ class UtpConnection:
             return
         _, _, _, sent_us, difference, window, _, acked = HEADER.unpack_from(data, (count - 1) * segment_bytes)
         self._difference_us = difference_us(now_us, sent_us)
-        if self._hear(acked, 0, window, difference, is_bare=False, now=now):
+        if self._hear(acked, 0, 0, window, difference, is_bare=False, now=now):
             receiving = self.receiving
             self._must_ack = True
             sequence = unwrapped(fields[6], receiving.expected)
@@ -337,7 +339,9 @@ class UtpConnection:
         self._syn_due = False
         return True
 
-    def _hear(self, acked: int, sack: int, window: int, difference: int, *, is_bare: bool, now: float) -> bool:
+    def _hear(
+        self, acked: int, sack: int, described: int, window: int, difference: int, *, is_bare: bool, now: float
+    ) -> bool:
         """What a packet says of ours; False if it cannot be of this connection."""
         half = self.sender.half
         number = unwrapped(acked, half.base - 1)
@@ -346,7 +350,9 @@ class UtpConnection:
             return False
         self._heard_at = now
         if number >= half.base - 1:
-            self.sender.on_ack(number, sack, window=window, difference_us=difference, is_bare=is_bare, now=now)
+            self.sender.on_ack(
+                number, sack, described, window=window, difference_us=difference, is_bare=is_bare, now=now
+            )
         return True
 
     def _discard(self) -> None:

@@ -167,19 +167,19 @@ class UtpEndpoint:
             self._malformed += 1
             return
         fields: Fields = unpack_header(data, start)
-        body, sack = start + HEADER_BYTES, 0
+        body, sack, described = start + HEADER_BYTES, 0, 0
         if fields[1]:
             extensions = read_extensions(data, fields[1], body, end)
             if extensions is None:
                 self._malformed += 1
                 return
-            body, sack = extensions[0], extensions[1] or 0
+            body, sack, described = extensions[0], extensions[1] or 0, extensions[2]
         connection = self._connections.get((source, fields[2]))
         if connection is None or fields[0] >> 4 == SYN:
             connection = self._find(fields, source, now=now, now_us=now_us)
             if connection is None:
                 return
-        connection.receive(fields, data, body, end, sack, now=now, now_us=now_us)
+        connection.receive(fields, data, body, end, sack, described, now=now, now_us=now_us)
         self.touched[connection] = None
 
     def _find(self, fields: Fields, source: Hashable, *, now: float, now_us: int) -> UtpConnection | None:

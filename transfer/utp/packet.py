@@ -68,7 +68,7 @@ def decode(data: bytes) -> Packet | None:
     extensions = read_extensions(data, extension, HEADER_BYTES, len(data))
     if extensions is None:
         return None
-    start, sack, close_reason = extensions
+    start, sack, _, close_reason = extensions
     return Packet(
         kind=first >> 4,
         connection_id=connection_id,
@@ -83,13 +83,15 @@ def decode(data: bytes) -> Packet | None:
     )
 
 
-def read_extensions(data: Buffer, kind: int, start: int, end: int) -> tuple[int, int | None, int | None] | None:
+def read_extensions(data: Buffer, kind: int, start: int, end: int) -> tuple[int, int | None, int, int | None] | None:
     """The linked list of extensions behind a header; unknown ones are skipped.
 
     Returns:
-        where the payload begins, the selective acknowledgement, the close reason; None if it runs past the end.
+        where the payload begins, the selective acknowledgement, how many packets that describes, the close reason;
+        None if it runs past the end.
     """
     sack: int | None = None
+    described = 0
     close_reason: int | None = None
     while kind:
         if start + 2 > end:
@@ -100,11 +102,12 @@ def read_extensions(data: Buffer, kind: int, start: int, end: int) -> tuple[int,
             return None
         if kind == SACK_EXTENSION:
             sack = int.from_bytes(data[start : start + size], "little")
+            described = 8 * size
         elif kind == CLOSE_REASON_EXTENSION:
             close_reason = int.from_bytes(data[start : start + size], "big")
         start += size
         kind = following
-    return start, sack, close_reason
+    return start, sack, described, close_reason
 
 
 def sack_bytes(mask: int) -> bytes:

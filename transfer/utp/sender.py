@@ -38,6 +38,7 @@ class Sender:
 
     __slots__ = (
         "_config",
+        "_credit",
         "_delay",
         "_duplicates",
         "_ends",
@@ -73,6 +74,7 @@ class Sender:
         self._delay = OneWayDelay()
         self._ends = False
         self._duplicates = 0
+        self._credit = 0  # bytes that may be sent again beyond the window
         self._is_window_limited = self._is_app_limited = self._is_paced = False
         self._rto_at: float | None = None
         self._tail_at: float | None = None
@@ -98,12 +100,23 @@ class Sender:
 
     # Inputs.
 
-    def on_ack(self, acked: int, sack: int, *, window: int, difference_us: int, is_bare: bool, now: float) -> None:
+    def on_ack(
+        self,
+        acked: int,
+        sack: int,
+        described: int = 0,
+        *,
+        window: int,
+        difference_us: int,
+        is_bare: bool,
+        now: float,
+    ) -> None:
         """What a packet says of ours.
 
         Args:
             acked: unwrapped, from `half.base - 1` to `half.next - 1`.
             sack: bit i says that `acked + 2 + i` has arrived.
+            described: of how many packets it tells; 0 without one.
             difference_us: as the packet has it.
             is_bare: it has no payload, so it may be a duplicate that says that something is missing.
         """
@@ -125,11 +138,14 @@ class Sender:
         elif is_bare and acked == half.base - 1 and not sack:
             self._duplicates += 1
             if self._duplicates == half.duplicates_needed and half.span > self._duplicates:
-                lost = half.lose_oldest()
-                if lost is not None:
-                    if lost.probe_lost:
-                        self._mtu.on_lost(now=now)
-                    self._steering.on_lost(lost, now=now)
+                self._note_lost(half.lose_oldest(), now=now)
+        if described and not sack and half.base < half.next:
+            # Something has arrived, and the hole before it is longer than what is described.
+            slow_s = rtt.smoothed_s + 4 * rtt.variation_s + late_s
+            self._note_lost(half.lose_passed(acked + 2 + described, sent_until=now - slow_s), now=now)
+        # What arrives has left the network, and makes room for as much and one more (RFC 6937). The window alone would
+        # not do: what has arrived and is not described counts as on its way.
+        self._credit = self._mtu.datagram_bytes + (told.acked_bytes if told is not None else 0) if half.lost else 0
 
     def handle_timer(self, *, now: float) -> None:
         """Looks at what is due."""
@@ -138,7 +154,9 @@ class Sender:
         elif self._tail_at is not None and now >= self._tail_at:
             self._tail_at = None
             last = self.half.last_unacked()
-            if last is not None and not self.half.lost:
+            if self.half.lost:
+                self._credit = self._mtu.datagram_bytes
+            elif last is not None:
                 self.half.on_not_sent([last])  # sent again, it makes the other side say what is missing
         if self._persist_at is not None and now >= self._persist_at:
             self._persist_at = None
@@ -264,6 +282,7 @@ class Sender:
         half = self.half
         sequences = half.lost_sequences(MAX_RUN)
         size = len(half.payload(sequences[0]))
+        allowed = max(allowed, self._credit)
         if allowed < size:
             if half.in_flight:
                 self._is_window_limited = True
@@ -271,6 +290,7 @@ class Sender:
             allowed = size
         if size:
             del sequences[allowed // size :]
+            self._credit = max(self._credit - size * len(sequences), 0)
         payloads = [half.payload(sequence) for sequence in sequences]
         if half.probe in sequences:  # it may be fragmented now, so that its arrival says nothing
             half.probe = None
@@ -352,6 +372,13 @@ class Sender:
             self._rto_at = now + self._rto_s
             self._arm_tail(now=now)
 
+    def _note_lost(self, lost: Delivered | None, *, now: float) -> None:
+        """What was found to be lost though nothing new is acknowledged."""
+        if lost is not None:
+            if lost.probe_lost:
+                self._mtu.on_lost(now=now)
+            self._steering.on_lost(lost, now=now)
+
     def _time_out(self, *, now: float) -> None:
         self._check_progress(now=now)
         half = self.half
@@ -381,11 +408,17 @@ class Sender:
     def _arm_tail(self, *, now: float) -> None:
         """The last packets of all have none behind them that would tell that they are lost (RFC 8985, section 7)."""
         rtt = self._rtt
-        self._tail_at = now + max(2 * rtt.smoothed_s, LEAST_TAIL_S) if rtt.has_sample and not self.timeouts else None
+        if not rtt.has_sample or self.timeouts:
+            self._tail_at = None
+            return
+        held_s = LEAST_TAIL_S if self.half.span > AT_ONCE else MOST_HELD_S
+        self._tail_at = now + max(2 * rtt.smoothed_s, held_s)
 
 
 LEAST_LATE_S = 0.001
-LEAST_TAIL_S = 0.1  # others may hold an acknowledgement back for so long: libutp's 100 ms
+LEAST_TAIL_S = 0.01
+MOST_HELD_S = 0.1  # others may hold an acknowledgement back for so long: libutp's 100 ms …
+AT_ONCE = 2  # … but not when more packets than these have come
 MOST_DUPLICATES = 192  # three whole runs
 MAX_RUN_BYTES = 65_507  # what the kernel cuts at once
 BLACK_HOLE_TIMEOUTS = 3

@@ -177,12 +177,27 @@ class SendingHalf:
         """The oldest packet is lost: duplicates of one acknowledgement say so. None if it was sent again already."""
         if self.base == self.next or (self.lost | self.resent | self.acked) & 1:
             return None
-        told = self._delivered
-        told.acked_bytes = told.lost_bytes = told.lost_packets = told.late_packets = 0
-        told.lost_flight = None
-        told.probe_lost = told.probe_delivered = False
-        self._lose(told, 1)
-        return told
+        return self._lose_unheard(1)
+
+    def lose_passed(self, reach: int, *, sent_until: float) -> Delivered | None:
+        """Something has arrived that is not described, the packet `reach` or one behind it. None if that says nothing.
+
+        Lost is what enough packets lie behind, up to `reach`, and what was sent by `sent_until`, which is so long ago
+        that whatever arrived was sent later.
+        """
+        count = min(reach, self.next - 1) - self.duplicates_needed + 1 - self.base
+        holes = (1 << self.span) - 1 & ~(self.acked | self.lost)
+        once = holes & ~self.resent
+        missing = once & (1 << count) - 1 if count > 0 else 0
+        for flight in self._flights:
+            if flight.sent_at > sent_until:
+                break
+            missing |= once & (1 << flight.end - self.base) - 1
+        for sequence, repair in self._repairs.items():
+            if repair.sent_at > sent_until:
+                break
+            missing |= 1 << sequence - self.base
+        return self._lose_unheard(missing) if missing else None
 
     # Views.
 
@@ -319,6 +334,16 @@ class SendingHalf:
                 missing |= 1 << sequence - self.base
         if missing:
             self._lose(told, missing)
+
+    def _lose_unheard(self, missing: int) -> Delivered:
+        """These are lost, though nothing new is acknowledged."""
+        told = self._delivered
+        told.prior_in_flight = self.in_flight
+        told.acked_bytes = told.lost_bytes = told.lost_packets = told.late_packets = 0
+        told.lost_flight = None
+        told.probe_lost = told.probe_delivered = False
+        self._lose(told, missing)
+        return told
 
     def _lose(self, told: Delivered, missing: int) -> None:
         probe = self.probe

@@ -104,6 +104,7 @@ class Steering:
         loss, flight = self._loss, told.lost_flight
         loss.lost_bytes = told.lost_bytes
         loss.in_flight = half.in_flight
+        loss.prior_in_flight = told.prior_in_flight
         if flight is not None:
             loss.sent_at = flight.sent_at
             loss.sent_in_flight = flight.in_flight

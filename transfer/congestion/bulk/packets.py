@@ -66,9 +66,10 @@ class BulkPacket:
         is_again: the packet had been sent before.
         flight: what the rate sampler knew then; None without one.
         is_settled: delivered, lost or replaced: not in flight any more.
+        sent_in_flight: packets in flight when it and what left with it had been sent.
     """
 
-    __slots__ = ("flight", "is_again", "is_settled", "number", "order", "sent_at")
+    __slots__ = ("flight", "is_again", "is_settled", "number", "order", "sent_at", "sent_in_flight")
 
     def __init__(self, number: int, order: int, sent_at: float, is_again: bool, flight: Flight | None) -> None:
         self.number = number
@@ -77,6 +78,7 @@ class BulkPacket:
         self.is_again = is_again
         self.flight = flight
         self.is_settled = False
+        self.sent_in_flight = 0
 
 
 class BulkAck:

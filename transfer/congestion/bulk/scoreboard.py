@@ -173,6 +173,7 @@ class Scoreboard:
         self.in_order.extend(sent)
         for packet in sent:
             self._open[packet.number] = packet
+            packet.sent_in_flight = self.in_flight
 
 
 _MAX_ENDS = 1000

@@ -259,10 +259,10 @@ class BulkSender:
         newest, size = lost[-1], self._size
         loss = Loss(lost_bytes=len(lost) * size, in_flight=self._board.in_flight * size, sent_at=newest.sent_at)
         loss.prior_in_flight = self._prior_in_flight
+        loss.sent_in_flight = newest.sent_in_flight * size
         loss.ranges = 1 + sum(b.order != a.order + 1 for a, b in pairwise(lost))
         if self._sampler is not None and newest.flight is not None:
             self._sampler.on_lost(loss.lost_bytes)
-            loss.sent_in_flight = newest.flight.in_flight
             loss.lost_since_sent = self._sampler.lost_bytes - newest.flight.lost_bytes
             loss.is_app_limited = newest.flight.is_app_limited
         self.controller.on_loss(loss, now=now)

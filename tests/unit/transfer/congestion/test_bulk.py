@@ -265,3 +265,20 @@ def test_losses_that_time_gives_away_are_part_of_the_flight_as_well() -> None:
     sender.handle_timer(now=due)
     assert sender.stats.lost == 1
     assert sender.controller.window == 9 * 1448 // 2
+
+
+def test_a_loss_at_the_end_is_measured_by_what_was_on_its_way_with_it() -> None:
+    """What is left to be acknowledged when it is found says little of what was too much (RFC 9438, section 4.6)."""
+    sender, receiver = BulkSender(Reno(packet_bytes=1448), packets=10), BulkReceiver()
+    sent = sender.packets_to_send(now=0.0)
+    for place, packet in enumerate(sent):
+        if place != 7:
+            ack = receiver.receive_packet(packet, now=0.1 + place / 1000)
+            if ack is not None:
+                sender.receive_acknowledgement(ack, now=0.2 + place / 1000)
+    due = sender.next_timer()
+    assert due is not None
+    assert sender.in_flight == 1448
+    sender.handle_timer(now=due)
+    assert sender.stats.lost == 1
+    assert sender.controller.window == 10 * 1448 // 2, "not half of the one that was left"

@@ -112,6 +112,29 @@ def test_a_loss_halves_once_in_a_round_trip_and_in_a_tenth_of_a_second() -> None
         assert driver.ledbat.window == pytest.approx(packets * PACKET, rel=0.02)
 
 
+def test_it_grows_from_the_loss_on_by_its_gain_in_a_round_trip() -> None:
+    """RFC 6817, libutp and libtorrent know no recovery in which the window stands still, as TCP's does."""
+    driver = settled(64)
+    driver.now = 10.0
+    driver.ledbat.on_loss(Loss(lost_bytes=PACKET, in_flight=63 * PACKET, sent_at=9.95), now=10.0)
+    assert driver.ledbat.state == "recovery"
+    for _ in range(63):  # what was on its way when the window was halved: it is twice the window
+        driver.now += 0.05 / 63
+        told = Acknowledgement(
+            acked_bytes=PACKET,
+            in_flight=62 * PACKET,
+            prior_in_flight=63 * PACKET,
+            sent_at=9.99,
+            rtt_s=0.05,
+            smoothed_rtt_s=0.05,
+            min_rtt_s=0.05,
+            delay_s=0.025,
+            is_window_limited=True,
+        )
+        driver.ledbat.on_ack(told, now=driver.now)
+    assert driver.ledbat.window == pytest.approx(32 * PACKET + 3000, abs=10)
+
+
 @pytest.mark.parametrize(("config", "packets"), [(LedbatConfig(), 1), (LedbatConfig.of_rfc6817(), 2)])
 def test_the_window_has_a_floor(config: LedbatConfig, packets: int) -> None:
     driver = settled(10, config)

@@ -112,6 +112,36 @@ def test_a_repair_that_is_acknowledged_too_soon_was_needless() -> None:
     assert sent.ack(14, now=21.1, least_rtt_s=1.0).late_packets == 1
 
 
+def test_what_arrived_behind_what_is_described_shows_the_hole_before_it() -> None:
+    sent = Sent(20)
+    told = sent.half.lose_passed(10 + 9, sent_until=0.5)  # 19 has arrived, or one behind it
+    assert told is not None
+    assert (told.lost_packets, told.lost_bytes, told.prior_in_flight) == (7, 700, 2000)
+    assert sent.half.lost_sequences(99) == list(range(10, 17)), "17 and 18 are passed by too little"
+    assert sent.half.lose_passed(19, sent_until=0.5) is None, "that is known"
+    sent.half.check_invariants()
+
+
+def test_what_is_older_than_whatever_can_have_arrived_is_lost() -> None:
+    sent = Sent(5, 5, 5)  # at 1, 2 and 3
+    sent.ack(9, 0b111)  # 11 to 13 of 10 to 14: 10 is lost
+    sent.half.on_resent([10], now=4.0)
+    told = sent.half.lose_passed(11, sent_until=2.5)
+    assert told is not None
+    assert sent.half.lost_sequences(99) == [14, 15, 16, 17, 18, 19], "10 was sent again more lately"
+    assert sent.half.lose_passed(11, sent_until=4.0) is not None
+    assert sent.half.lost_sequences(99) == [10, *range(14, 25)]
+    sent.half.check_invariants()
+
+
+def test_nothing_beyond_what_was_sent_can_have_arrived() -> None:
+    sent = Sent(4)
+    told = sent.half.lose_passed(5000, sent_until=0.0)
+    assert told is not None
+    assert told.lost_packets == 1, "13 is the last one, and three behind 10"
+    sent.half.check_invariants()
+
+
 def test_an_acknowledgement_that_forgets_what_it_said_before_does_no_harm() -> None:
     sent = Sent(8)
     sent.ack(10, 0b111)
@@ -125,7 +155,7 @@ def test_any_acknowledgements_keep_the_books_right(data: st.DataObject) -> None:
     now = 0.0
     for _ in range(data.draw(st.integers(1, 25))):
         now += data.draw(st.sampled_from([0.0, 0.001, 1.0]))
-        match data.draw(st.integers(0, 3)):
+        match data.draw(st.integers(0, 4)):
             case 0:
                 count, last = data.draw(st.integers(1, 20)), data.draw(st.integers(1, 50))
                 payloads: list[Buffer] = [*[bytes(50)] * (count - 1), bytes(last)]
@@ -134,6 +164,8 @@ def test_any_acknowledgements_keep_the_books_right(data: st.DataObject) -> None:
                 half.on_resent(half.lost_sequences(data.draw(st.integers(1, 9))), now=now)
             case 2:
                 half.on_timeout()
+            case 3:
+                half.lose_passed(data.draw(st.integers(half.base, half.base + 99)), sent_until=now - 0.5)
             case _:
                 acked = data.draw(st.integers(half.base - 1, half.next - 1))
                 before = half.delivered_bytes
