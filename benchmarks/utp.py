@@ -22,7 +22,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.bittorrent.cases import fetch
-from benchmarks.bittorrent.content import MIB, is_same, make_content
+from benchmarks.bittorrent.content import MIB, is_same, make_content, warm_pages
 from benchmarks.bittorrent.programs import Libtorrent, Ours, Peer
 from bittorrent import Metainfo
 from tests.interop.udp_relay import UdpRelay
@@ -81,7 +81,8 @@ async def measure(options: argparse.Namespace) -> dict[str, dict[str, list[Sampl
             for line, loss in lines.items():
                 for pair in PAIRS:
                     target = folder / "target"
-                    sample = await transfer(pair, metainfo, folder / "source", target, loss=loss)
+                    async with warm_pages(folder, options.mib * MIB, target):
+                        sample = await transfer(pair, metainfo, folder / "source", target, loss=loss)
                     shutil.rmtree(target)
                     found[line][pair.name].append(sample)
                     print(f"  {line:<10} {pair.name:<26} {sample.mb_per_s:7.1f} MB/s", flush=True)

@@ -8,14 +8,18 @@ import json
 import tempfile
 from pathlib import Path
 
-from benchmarks.bittorrent.cases import CASES, Plan
+from benchmarks.bittorrent.cases import CASES as TRANSFERS
+from benchmarks.bittorrent.cases import Plan
+from benchmarks.bittorrent.encrypted import encrypted, first_mib
 from benchmarks.bittorrent.report import lines, summarise
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.bittorrent", description=__doc__)
     parser.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; without any, all")
-    parser.add_argument("--mib", type=int, help="size; by default 1024, and 64 in the swarm, where it moves 20 times")
+    parser.add_argument(
+        "--mib", type=int, help="size; by default 1024, 64 in the swarm, where it moves 20 times, and 1 in first-mib"
+    )
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="64 MiB, once: to see that everything works")
     parser.add_argument("--uvloop", action="store_true", help="ours on uvloop")
@@ -26,7 +30,7 @@ def main() -> None:
     if unknown := [name for name in options.cases if name not in CASES]:
         parser.error(f"no such case: {', '.join(unknown)}")
     for name in options.cases or CASES:
-        mib = options.mib or (64 if options.quick or name == "swarm" else 1024)
+        mib = options.mib or SIZES.get(name, 64 if options.quick else 1024)
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             plan = Plan(
                 folder=Path(folder),
@@ -41,6 +45,9 @@ def main() -> None:
             with options.json.open("a") as file:
                 file.write(json.dumps(summary) + "\n")
 
+
+CASES = {**TRANSFERS, "encrypted": encrypted, "first-mib": first_mib}
+SIZES = {"swarm": 64, "first-mib": 1}
 
 if __name__ == "__main__":
     main()

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.bittorrent.usage import cpu_s, peak_rss_bytes
-from bittorrent import DialPath, Metainfo, PathConfig, Session, SessionConfig, Torrent, TorrentState
+from bittorrent import DialPath, Encryption, Metainfo, PathConfig, Session, SessionConfig, Torrent, TorrentState
 from transfer import Layer, LayeredTransport, StreamTransport, TcpTransport, UtpConfig
 
 
@@ -94,6 +94,8 @@ async def main(settings: dict[str, Any]) -> None:
         config = replace(config, swarm=replace(config.swarm, choker=choker))
     if "path" in settings:
         config = replace(config, paths=PathConfig(paths=(DialPath(transport=settings["path"]),)))
+    if "encryption" in settings:
+        config = replace(config, encryption=Encryption(settings["encryption"]))
     if settings.get("congestion"):
         config = replace(config, utp=UtpConfig(congestion=settings["congestion"]))
     transport: StreamTransport = TcpTransport()

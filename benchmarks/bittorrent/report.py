@@ -81,5 +81,7 @@ GOALS: dict[str, tuple[Goal, ...]] = {
     "pair": (Goal("wall_s", "libtorrent", 1.2),),
     "many-peers": (Goal("wall_s", "libtorrent", 1.1),),
     "swarm": (Goal("wall_s", "libtorrent", 1.2),),
+    "encrypted": (Goal("wall_s", "libtorrent", 1.0),),
+    "first-mib": (Goal("wall_s", "libtorrent", 1.1),),
 }
 LATENCY_GOALS = (Goal("latency_p99_s", None, 0.020), Goal("latency_max_s", None, 0.100))
