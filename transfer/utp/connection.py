@@ -27,6 +27,7 @@ from transfer.utp.config import UtpConfig
 from transfer.utp.delay import difference_us, timestamp_us
 from transfer.utp.packet import (
     DATA_BYTE,
+    EXTENSION_BITS,
     FIN,
     FIN_BYTE,
     HEADER,
@@ -41,6 +42,7 @@ from transfer.utp.packet import (
     SYN_BYTE,
     Fields,
     RunHeaders,
+    padding,
     sack_bytes,
     unwrapped,
 )
@@ -420,7 +422,12 @@ class UtpConnection:
         buffers: list[Buffer] = [b""] * (2 * count)
         buffers[::2] = headers
         buffers[1::2] = payloads
-        return Run(buffers, len(payloads[0]) + HEADER_BYTES, count, burst.is_probe, burst.may_fragment)
+        size = len(payloads[0]) + HEADER_BYTES
+        if burst.padding:
+            filled = bytearray(headers[0])
+            filled[1] = EXTENSION_BITS
+            buffers[0] = filled + padding(burst.padding)
+        return Run(buffers, size + burst.padding, count, burst.padding > 0, burst.may_fragment)
 
     def _single(self, first: int, extension: int, body: bytes, *, now: float) -> Run:
         packet = self._header(first, extension, self.sender.half.next & 0xFFFF, now=now) + body

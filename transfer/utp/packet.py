@@ -19,7 +19,8 @@ unpack_header = HEADER.unpack_from
 Fields: TypeAlias = tuple[int, int, int, int, int, int, int, int]
 """The header as it stands: type and version, extension, id, timestamp, difference, window, sequence, acknowledged."""
 
-NO_EXTENSION, SACK_EXTENSION, CLOSE_REASON_EXTENSION = 0, 1, 3
+NO_EXTENSION, SACK_EXTENSION, EXTENSION_BITS, CLOSE_REASON_EXTENSION = range(4)
+FILLER = 0xFE  # no extension of anybody
 MAX_SACK_BYTES = 252  # the longest multiple of four that a length byte can say
 MAX_RUN = 64  # packets; what the kernel of Linux cuts in one call
 
@@ -122,6 +123,23 @@ def sack_bytes(mask: int) -> bytes:
     return mask.to_bytes(size, "little")
 
 
+def padding(size: int) -> bytes:
+    """Extensions that say nothing, to make a packet longer: `size` bytes, at least `MIN_PADDING_BYTES`.
+
+    The first one is of the kind EXTENSION_BITS: libutp takes no packet that begins with one it does not know.
+    """
+    parts: list[bytes] = []
+    rest = size - 10
+    while rest:
+        part = min(rest, 257)
+        part -= rest - part == 1  # the next one has two bytes at least
+        parts.append(bytes((FILLER, part - 2)) + bytes(part - 2))
+        rest -= part
+    if parts:
+        parts[-1] = bytes((NO_EXTENSION,)) + parts[-1][1:]
+    return bytes((FILLER if parts else NO_EXTENSION, 8)) + bytes(8) + b"".join(parts)
+
+
 class RunHeaders:
     """Room for the headers of a run. Each run is sent before the next is made, so many connections share one."""
 
@@ -173,6 +191,7 @@ def unwrapped(wire: int, near: int) -> int:
     return near + ((wire - near + 0x8000) & 0xFFFF) - 0x8000
 
 
+MIN_PADDING_BYTES = 12
 LONGEST_RUN = 65_536 // HEADER_BYTES
 DATA_COLUMN = bytes((DATA_BYTE,)) * LONGEST_RUN
 HIGH_BYTES = b"".join(bytes((number % 256,)) * 256 for number in range(256 + LONGEST_RUN // 256 + 1))

@@ -1,4 +1,4 @@
-"""How large datagrams may be on the way to the other side: found by probes that are packets of the stream."""
+"""How large datagrams may be on the way to the other side: found by probes, packets of the stream made longer."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from transfer.utp.config import MIN_DATAGRAM_BYTES, UtpConfig
 
 
 class PathMtu:
-    """The largest size that is known to arrive, and the next one to try (RFC 8899, whose probes are data here).
+    """The largest size that is known to arrive, and the next one to try (RFC 8899; its probes are padded data here).
 
     The largest size is tried first, since most paths take it; then the search halves what is in between, as that of
-    libtorrent does. A lost probe is no sign of congestion, and is sent again in fragments: a packet keeps its bytes.
+    libtorrent does. A lost probe is no sign of congestion, and is sent again without what made it longer: a packet
+    keeps its bytes, so those have to fit whatever the path turns out to take.
 
     Attributes:
         datagram_bytes: header and payload of a full packet.
@@ -98,4 +99,4 @@ class PathMtu:
 IPV6_EXTRA_BYTES = 20  # how much longer its header is
 LEAST_IPV6_BYTES = 1232  # RFC 8200: 1280, less 48 of headers
 BLACK_HOLE_S = 60.0  # it may as well have been mere loss
-CLOSE_BYTES = 16  # a search that has come so close ends: libtorrent's and libutp's do the same
+CLOSE_BYTES = 24  # a search that has come so close ends, as libtorrent's and libutp's do at 16; padding has 12 at least

@@ -10,7 +10,7 @@ from transfer.utp.config import UtpConfig
 from transfer.utp.delay import OneWayDelay
 from transfer.utp.flights import Delivered
 from transfer.utp.outgoing import Outgoing
-from transfer.utp.packet import HEADER_BYTES, MAX_RUN
+from transfer.utp.packet import HEADER_BYTES, MAX_RUN, MIN_PADDING_BYTES
 from transfer.utp.path_mtu import PathMtu
 from transfer.utp.sending import DUPLICATES, SendingHalf
 from transfer.utp.steering import Steering
@@ -292,7 +292,7 @@ class Sender:
             del sequences[allowed // size :]
             self._credit = max(self._credit - size * len(sequences), 0)
         payloads = [half.payload(sequence) for sequence in sequences]
-        if half.probe in sequences:  # it may be fragmented now, so that its arrival says nothing
+        if half.probe in sequences:  # it leaves without its padding now, so that its arrival says nothing
             half.probe = None
             self._mtu.on_lost(now=now)
         half.on_resent(sequences, now=now, tag=self._note_sent(sum(map(len, payloads)), now=now))
@@ -308,12 +308,12 @@ class Sender:
         half, outgoing = self.half, self._outgoing
         room = self.peer_window - half.in_flight
         size = self._mtu.datagram_bytes - HEADER_BYTES
-        probe = self._mtu.next_probe(now=now) - HEADER_BYTES
+        padding = self._mtu.next_probe(now=now) - HEADER_BYTES - size
         most = self._config.max_packets_in_flight - half.span
-        if 0 < probe <= min(room, outgoing.size) and allowed >= size and most > 0:  # once it may go beyond the window
-            self._mtu.on_sent(probe + HEADER_BYTES)
+        if padding >= MIN_PADDING_BYTES and size <= min(room, outgoing.size, allowed) and most > 0:
+            self._mtu.on_sent(HEADER_BYTES + size + padding)
             half.probe = half.next
-            return self._sent(outgoing.take(probe, 1), now=now, is_probe=True)
+            return self._sent(outgoing.take(size, 1), now=now, padding=padding)
         next_size = min(size, outgoing.size)
         count = min(min(allowed, room) // next_size, MAX_RUN, MAX_RUN_BYTES // (size + HEADER_BYTES), most)
         if count <= 0:
@@ -333,13 +333,13 @@ class Sender:
         self._persists = False
         return self._sent(outgoing.take(size, count), now=now)
 
-    def _sent(self, payloads: list[Buffer], *, now: float, is_fin: bool = False, is_probe: bool = False) -> Burst:
+    def _sent(self, payloads: list[Buffer], *, now: float, is_fin: bool = False, padding: int = 0) -> Burst:
         half = self.half
         if half.base == half.next:
             self._progress_at = now
         size = len(payloads[0]) * (len(payloads) - 1) + len(payloads[-1])
         flight = half.on_sent(payloads, size, now=now, tag=self._note_sent(size, now=now))
-        return Burst(payloads, flight.start, is_fin=is_fin, is_probe=is_probe)
+        return Burst(payloads, flight.start, is_fin=is_fin, padding=padding)
 
     def _note_sent(self, size: int, *, now: float) -> RateTag | None:
         """So many bytes are about to leave."""

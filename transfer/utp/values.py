@@ -33,7 +33,8 @@ class Burst:
         payloads: all of one size but the last.
         sequences: of each of them; None if they follow one another from `first_sequence` on.
         is_fin: it is the one packet that ends our direction.
-        is_probe: whether a datagram of its size arrives is the question: it must not be fragmented.
+        padding: bytes by which its one packet is made longer, whose payload is known to fit: whether a datagram of that
+            size arrives is the question, so it must not be fragmented.
         may_fragment: larger than what is known to arrive, and it has to.
     """
 
@@ -41,7 +42,7 @@ class Burst:
     first_sequence: int
     sequences: list[int] | None = None
     is_fin: bool = False
-    is_probe: bool = False
+    padding: int = 0
     may_fragment: bool = False
 
 
@@ -53,7 +54,8 @@ class Run:
         buffers: header, payload, header, payload, …; the headers' memory is used again for the next run.
         segment_bytes: the size of each datagram but the last.
         count: datagrams.
-        is_probe, may_fragment: as in a burst.
+        is_probe: it must not be fragmented.
+        may_fragment: as in a burst.
     """
 
     buffers: list[Buffer]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from tests.utp_pair import Way
 from transfer.congestion.reno import Reno
 from transfer.utp.flights import Delivered
@@ -134,3 +136,16 @@ def test_what_was_on_its_way_before_a_loss_is_told_to_the_controller() -> None:
 def test_how_many_packets_are_described_is_read() -> None:
     data = Packet(kind=STATE, connection_id=1, sequence=1, sack=0).to_bytes()
     assert read_extensions(data, data[1], 20, len(data)) == (26, 0, 32, None)
+
+
+@pytest.mark.parametrize("limit", [548, 1252, 1372])
+def test_a_path_that_drops_what_is_too_long_without_a_word_takes_every_byte(limit: int) -> None:
+    """No router there cuts anything, so what a probe carries has to fit without its padding."""
+    way = Way(fate=lambda data, rng: [] if len(data) > limit else [0.01])
+    ours, theirs = way.pair()
+    way.left.write(ours, CONTENT)
+    assert way.run(100, lambda: len(way.right.received[theirs]) == len(CONTENT))
+    assert bytes(way.right.received[theirs]) == CONTENT
+    stats = ours.stats()
+    assert max(548, limit - 24) <= stats.datagram_bytes <= limit
+    assert stats.timeouts == 0

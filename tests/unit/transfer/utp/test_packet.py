@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from transfer.utp.packet import (
     DATA,
+    EXTENSION_BITS,
     FIN,
+    MIN_PADDING_BYTES,
     RESET,
     STATE,
     SYN,
@@ -14,6 +18,8 @@ from transfer.utp.packet import (
     RunHeaders,
     decode,
     is_plain_run,
+    padding,
+    read_extensions,
     sack_bytes,
     unwrapped,
 )
@@ -115,3 +121,11 @@ def test_a_run_is_plain_when_all_packets_are_alike_and_in_a_row() -> None:
 )
 def test_numbers_that_wrap_are_taken_for_the_closest(wire: int, near: int, number: int) -> None:
     assert unwrapped(wire, near) == number
+
+
+@given(size=st.integers(MIN_PADDING_BYTES, 1500))
+def test_padding_is_extensions_of_any_length_that_say_nothing(size: int) -> None:
+    extensions = padding(size)
+    assert len(extensions) == size
+    assert read_extensions(extensions + b"payload", EXTENSION_BITS, 0, size + 7) == (size, None, 0, None)
+    assert extensions[1] == 8, "libutp takes eight bits' bytes, and nothing else"
