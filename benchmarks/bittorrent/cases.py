@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,20 @@ async def download(plan: Plan) -> dict[str, list[Used]]:
         if plan.with_aria2:
             entrants["aria2"] = with_aria2
         return await in_turn(plan, entrants)
+
+
+async def download_of(plan: Plan, *, kind: str) -> dict[str, list[Used]]:
+    """As `download`, of a torrent of version 2, or a hybrid one, which aria2 does not understand."""
+    metainfo = make_content(plan.source, plan.mib, PIECE_LENGTH, kind)
+    async with Libtorrent() as seed:
+        await seed.add(metainfo, plan.source, seed=True)
+        return await in_turn(
+            plan,
+            {
+                "ours": lambda target: fetch(plan.ours(), [seed], metainfo, target),
+                "libtorrent": lambda target: fetch(Libtorrent(), [seed], metainfo, target),
+            },
+        )
 
 
 async def upload(plan: Plan) -> dict[str, list[Used]]:
@@ -192,6 +207,8 @@ async def feed(seed: Peer, leech: Peer, metainfo: Metainfo, plan: Plan, target: 
 
 CASES: dict[str, Callable[[Plan], Coroutine[Any, Any, dict[str, list[Used]]]]] = {
     "download": download,
+    "download-v2": partial(download_of, kind="v2"),
+    "download-hybrid": partial(download_of, kind="hybrid"),
     "upload": upload,
     "pair": pair,
     "many-peers": many_peers,

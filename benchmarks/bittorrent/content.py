@@ -10,12 +10,17 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from bittorrent import Metainfo, create_metainfo
+from tests.interop.version2 import made_by_libtorrent
 
 MIB = 1 << 20
 
 
-def make_content(folder: Path, size_mib: int, piece_length: int) -> Metainfo:
-    """A random file of that size in `folder`, out of the way of later writes, and its torrent."""
+def make_content(folder: Path, size_mib: int, piece_length: int, kind: str = "v1") -> Metainfo:
+    """A random file of that size in `folder`, out of the way of later writes, and its torrent.
+
+    Args:
+        kind: "v1", or as libtorrent makes it "v2" or "hybrid".
+    """
     folder.mkdir(parents=True)
     rng = random.Random(1)
     path = folder / "content.bin"
@@ -24,6 +29,8 @@ def make_content(folder: Path, size_mib: int, piece_length: int) -> Metainfo:
             file.write(rng.randbytes(MIB))
         file.flush()
         os.fsync(file.fileno())
+    if kind != "v1":
+        return made_by_libtorrent(path, kind, piece_length=piece_length)
     return create_metainfo(path, piece_length=piece_length)
 
 

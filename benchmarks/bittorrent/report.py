@@ -77,6 +77,8 @@ GOALS: dict[str, tuple[Goal, ...]] = {
         Goal("wall_s", "aria2", 0.5),
         Goal("peak_rss_bytes", None, 150 * MIB),
     ),
+    "download-v2": (Goal("wall_s", "libtorrent", 1.0),),
+    "download-hybrid": (Goal("wall_s", "libtorrent", 1.0),),
     "upload": (Goal("wall_s", "libtorrent", 1.0),),
     "pair": (Goal("wall_s", "libtorrent", 1.2),),
     "many-peers": (Goal("wall_s", "libtorrent", 1.1),),
