@@ -273,7 +273,8 @@ class Torrent:
         return torrent_statistics(
             self._life.core,
             state=self._life.lifecycle.state,
-            torrent_id=self._life.torrent_id,
+            info_hash=self._life.info_hash,
+            info_hash_v2=self._life.torrent_id.v2,
             name=self.name,
             metainfo=self._life.metainfo,
             checked_pieces=self._life.checked_pieces,

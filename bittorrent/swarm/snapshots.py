@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from bittorrent.files.paths import without_unsafe_characters
-from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.picker.picker import PiecePicker
 from bittorrent.pieces.bitfield import Bitfield
@@ -20,7 +19,8 @@ def torrent_statistics(
     core: SwarmCore,
     *,
     state: TorrentState,
-    torrent_id: TorrentId,
+    info_hash: bytes,
+    info_hash_v2: bytes | None,
     name: str,
     metainfo: Metainfo | None,
     checked_pieces: int,
@@ -45,8 +45,8 @@ def torrent_statistics(
     ]
     return TorrentStats(
         state=state,
-        info_hash=torrent_id.info_hash,
-        info_hash_v2=torrent_id.v2,
+        info_hash=info_hash,
+        info_hash_v2=info_hash_v2,
         name=name,
         total_bytes=total,
         done_bytes=wanted - needed,

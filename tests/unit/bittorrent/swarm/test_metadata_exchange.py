@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hashlib import sha1
+from hashlib import sha1, sha256
 
 import pytest
 from hypothesis import given
@@ -333,3 +333,28 @@ def test_kept_pieces_that_fit_no_copy_are_refused() -> None:
     exchange = Exchange()
     exchange.machine.take_up(len(INFO), kept_pieces(INFO, *range(16)))
     assert exchange.machine.kept() is None, "a complete copy would have been the metadata"
+
+
+@pytest.mark.parametrize(
+    ("torrent_id", "is_taken"),
+    [
+        (TorrentId(HASH, sha256(INFO).digest()), True),
+        (TorrentId(v2=sha256(INFO).digest()), True),
+        (TorrentId(HASH, bytes(32)), False),
+        (TorrentId(bytes(20), sha256(INFO).digest()), False),
+        (TorrentId(v2=sha256(INFO).digest()[:20] + bytes(12)), False),
+    ],
+)
+def test_every_hash_that_is_known_counts_to_its_last_byte(torrent_id: TorrentId, is_taken: bool) -> None:
+    machine = MetadataExchange(torrent_id=torrent_id)
+    machine.offer(7, len(INFO))
+    for _ in range(15):
+        ((_, request),) = machine.requests_to_send(now=0.0)
+        assert machine.receive(7, answer_request(INFO, request.index), now=0.0) is None
+    ((_, request),) = machine.requests_to_send(now=0.0)
+    if is_taken:
+        found = machine.receive(7, answer_request(INFO, request.index), now=0.0)
+        assert found == INFO
+    else:
+        with pytest.raises(WireError, match="does not have the info-hash"):
+            machine.receive(7, answer_request(INFO, request.index), now=0.0)
