@@ -43,6 +43,8 @@ if TYPE_CHECKING:
         WireError,
     )
     from bittorrent.events import (
+        BadBlock,
+        BlocksFailed,
         EventsLost,
         FileCompleted,
         PauseChanged,
@@ -103,9 +105,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MIN_PIECE_LENGTH",
+    "BadBlock",
     "BitTorrentError",
     "Bitfield",
     "Block",
+    "BlocksFailed",
     "ChokerConfig",
     "DialPath",
     "Encryption",
@@ -203,6 +207,7 @@ __all__ = [
 ]
 
 _MODULES = {
+    "BadBlock": "bittorrent.events",
     "BitTorrentError": "bittorrent.errors",
     "Bitfield": "bittorrent.pieces.bitfield",
     "Block": "bittorrent.pieces.block",
@@ -214,6 +219,7 @@ _MODULES = {
     "EventsLost": "bittorrent.events",
     "Explanation": "bittorrent.swarm.explain",
     "FileBacked": "bittorrent.storage.ports",
+    "BlocksFailed": "bittorrent.events",
     "FileCompleted": "bittorrent.events",
     "FileEntry": "bittorrent.files.entry",
     "FileName": "bittorrent.metainfo.selection",

@@ -32,10 +32,34 @@ class PieceVerified:
 
 @dataclass(frozen=True, slots=True)
 class PieceFailed:
-    """A piece has another hash than it must have; it is fetched again. `senders` sent blocks of it."""
+    """A piece has another hash than it must have; it is fetched again. `senders` sent blocks of it.
+
+    In a torrent of version 2 `BlocksFailed` may follow, and only those blocks be fetched again.
+    """
 
     index: int
     senders: tuple[Origin, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BadBlock:
+    """`length` bytes at `begin` of piece `index` are not what they must be.
+
+    `sender` sent them, and is banned; None when they were kept from an earlier run.
+    """
+
+    index: int
+    begin: int
+    length: int
+    sender: Origin | None
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksFailed:
+    """These blocks are why a piece has failed: they alone are fetched again (BEP 52)."""
+
+    index: int
+    blocks: tuple[BadBlock, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +112,7 @@ TorrentEvent: TypeAlias = (
     | PauseChanged
     | PieceVerified
     | PieceFailed
+    | BlocksFailed
     | FileCompleted
     | PeerConnected
     | PeerDisconnected

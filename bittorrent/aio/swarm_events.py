@@ -10,7 +10,9 @@ from bittorrent.dialling.paths import UTP
 from bittorrent.dialling.peer_list import PeerSource
 from bittorrent.swarm.events import (
     DhtNodeFound,
+    HashesWanted,
     LayersCompleted,
+    LeavesArrived,
     MetadataCompleted,
     PeerBanned,
     PeersNamed,
@@ -48,6 +50,10 @@ class SwarmEvents:
                 life.metadata.receive(info_bytes)
             case LayersCompleted(layers):
                 life.layers.receive(layers)
+            case LeavesArrived():
+                life.hashes.judge(event)
+            case HashesWanted():
+                life.hashes.prepare(event)
             case PeerBanned(address):
                 life.swarm.ban(address)
             case ServerLied(server, index):

@@ -14,7 +14,7 @@ from bittorrent.aio.peers.swarm import Swarm
 from bittorrent.aio.stream import FileStream
 from bittorrent.aio.torrent_life import TorrentLife
 from bittorrent.aio.torrent_parts import SessionParts, TorrentOptions
-from bittorrent.events import TorrentEvent
+from bittorrent.events import BadBlock, TorrentEvent
 from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.metainfo.file_list import FileList
 from bittorrent.metainfo.magnet import Magnet
@@ -303,6 +303,10 @@ class Torrent:
         if metainfo is None or progress is None:
             return ()
         return FileList(metainfo.files, progress.visible, progress.done_bytes.copy(), self.priorities)
+
+    def bad_blocks(self) -> tuple[BadBlock, ...]:
+        """What peers sent that was not what it must be, the latest thousand blocks; only version 2 can tell blocks."""
+        return tuple(self._life.hashes.bad_blocks)
 
     def explain(self) -> Explanation:
         """Why the download is as slow as it is now."""

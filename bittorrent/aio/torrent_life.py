@@ -19,6 +19,7 @@ from bittorrent.aio.sources.sources import Sources
 from bittorrent.aio.storage.content import Content
 from bittorrent.aio.storage.disk import DiskJobs
 from bittorrent.aio.storage.file_guard import FileGuard
+from bittorrent.aio.storage.hash_desk import HashDesk
 from bittorrent.aio.storage.piece_store import PieceStore
 from bittorrent.aio.swarm_events import SwarmEvents
 from bittorrent.aio.torrent_files import TorrentFiles
@@ -142,6 +143,13 @@ class TorrentLife:
             tasks=self._tasks,
         )
         self.layers = LayersFetch(self.core, self.on_disk.resume, pump=self.swarm.pump, jobs=self.jobs)
+        self.hashes = HashDesk(
+            self.core,
+            need_disk=lambda: self.need_content("read").disk,
+            pump=self.swarm.pump,
+            on_bad=self.events.tell,
+            tasks=self._tasks,
+        )
         self.swarm.peers.set_filter(parts.ip_filter)
         self.swarm.listen_port = parts.reach.port
         self.swarm.dht_port = self.dht.address.port or None if self.dht is not None else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 
-from bittorrent import EventsLost, IpFilter
+from bittorrent import BadBlock, EventsLost, IpFilter
 from fileshare.cli.errors import error_text
 from fileshare.cli.limits import report_refusals
 from fileshare.cli.mapping import report_mapping
@@ -14,6 +14,7 @@ from fileshare.cli.transfers import TransferView
 from fileshare.cli.units import count_text
 from fileshare.service import JobSnapshot
 from fileshare.service.events import (
+    BlockFailed,
     ConnectionsRefused,
     DhtUnreachable,
     FetchStarted,
@@ -91,6 +92,8 @@ class ServiceView:
             case TorrentWarned():
                 output.complain(one_line(f"{event.name}: the tracker {event.tracker} warns: {event.message}"))
                 output.event("warning", info_hash=event.info_hash, tracker=event.tracker, message=event.message)
+            case BlockFailed(block=block):
+                self._show_bad_block(event.info_hash, event.name, block)
             case VersionFound():
                 output.say(f"version {event.number} of {one_line(event.label)} is {event.info_hash.hex()}")
                 output.event("version", source=event.label, number=event.number, info_hash=event.info_hash)
@@ -157,6 +160,19 @@ class ServiceView:
             reason=explanation.reason,
             text=text,
             peers={reason.value: count for reason, count in explanation.peers.items()},
+        )
+
+    def _show_bad_block(self, info_hash: bytes, name: str, block: BadBlock) -> None:
+        where = f"{count_text(block.length, 'byte')} at {block.begin} of piece {block.index}"
+        whence = "kept from an earlier run" if block.sender is None else f"from {block.sender}, which is left alone now"
+        self._output.complain(one_line(f"{name}: bad data is fetched again: {where} ({whence})"))
+        self._output.event(
+            "bad_block",
+            info_hash=info_hash,
+            piece=block.index,
+            begin=block.begin,
+            length=block.length,
+            peer=block.sender,
         )
 
     def _show_failure(self, job: JobSnapshot) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from bittorrent import EventsLost, IpFilter
+from bittorrent import BadBlock, EventsLost, IpFilter
 from fileshare.service.snapshots import JobSnapshot
 from kademlia_core import BootstrapError, PointerError
 from transfer import Address, PortMapStatus, Proxy, RefusalSummary
@@ -151,6 +151,15 @@ class TorrentWarned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BlockFailed:
+    """A block of a version 2 torrent was not what it must be; it is fetched again. Told once for each."""
+
+    info_hash: bytes
+    name: str
+    block: BadBlock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionsRefused:
     """A limit has refused connections often of late. Told once, and again as long as it goes on."""
 
@@ -192,6 +201,7 @@ ServiceEvent: TypeAlias = (
     | TorrentPaused
     | TorrentResumed
     | TorrentWarned
+    | BlockFailed
     | VersionFound
     | VersionUnusable
     | ConnectionsRefused

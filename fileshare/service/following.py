@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from bittorrent import EventSource, SeedGoal, TorrentState
+from fileshare.service.bad_blocks import BadBlocks
 from fileshare.service.config import ServiceConfig
 from fileshare.service.errors import SharingEndedError
 from fileshare.service.events import (
@@ -46,6 +47,7 @@ class Following:
         self._config = config
         self._end = end
         self._warnings = TrackerWarnings(max_warnings=config.max_warnings)
+        self._bad_blocks = BadBlocks()
         self._changed = asyncio.Event()
         self._has_begun = asyncio.Event()
 
@@ -99,6 +101,7 @@ class Following:
     def fail(self, entry: Entry, error: TransferError | OSError) -> None:
         """A torrent cannot go on."""
         entry.look()
+        self._tell_bad_blocks(entry)
         entry.job.fail(error, now=asyncio.get_running_loop().time())
         self._events.tell(TorrentFailed(job=entry.snapshot()))
         self._roster.prune()
@@ -129,6 +132,7 @@ class Following:
             return
         entry.following = None
         entry.look()
+        self._tell_bad_blocks(entry)
         assert entry.stats is not None
         if entry.job.complete(entry.stats.wanted_bytes, now=asyncio.get_running_loop().time()):
             self._events.tell(TorrentCompleted(job=entry.snapshot(explains=True)))
@@ -170,3 +174,9 @@ class Following:
                 self._events.tell(TorrentSlowed(job=moment))
             for warning in self._warnings.look(entry.torrent):
                 self._events.tell(warning)
+            self._tell_bad_blocks(entry)
+
+    def _tell_bad_blocks(self, entry: Entry) -> None:
+        if entry.torrent is not None and self._events.has_listeners:
+            for block in self._bad_blocks.look(entry.torrent):
+                self._events.tell(block)

@@ -13,7 +13,7 @@ from bittorrent.aio.session import Session
 from bittorrent.aio.torrent import Torrent
 from bittorrent.config import SessionConfig
 from tests.simulation.shared_content import SharedContent
-from transfer.simulation import Host, Nat, Simulation
+from transfer.simulation import DiskStorage, Host, Nat, Simulation
 
 PORT = 6881
 
@@ -26,6 +26,7 @@ async def session_on(
     *,
     complete: bool = False,
     lies: bool = False,
+    storage: type[DiskStorage] = DiskStorage,
     up_bytes_per_s: float | None = None,
     behind: Nat | None = None,
     **config: Any,
@@ -43,9 +44,9 @@ async def session_on(
     with simulation.host(host, behind=behind) as machine:
         if up_bytes_per_s is not None:
             simulation.set_access(machine, up_bytes_per_s=up_bytes_per_s)
-        storage = content.on(simulation.disk(machine), complete=complete, lies=lies)
+        opens = content.on(simulation.disk(machine), complete=complete, lies=lies, storage=storage)
         settings = SessionConfig(**{"utp": None, **config})
-        session = Session(kept.name, host=host, port=PORT, rng=rng, open_storage=storage, config=settings)
+        session = Session(kept.name, host=host, port=PORT, rng=rng, open_storage=opens, config=settings)
         await session.__aenter__()
     try:
         yield session

@@ -44,12 +44,14 @@ class SharedContent:
             info["private"] = 1
         return cls(Metainfo.from_info(bencode.encode(info)), data)
 
-    def on(self, disk: Disk, *, complete: bool = False, lies: bool = False) -> OpenStorage:
+    def on(
+        self, disk: Disk, *, complete: bool = False, lies: bool = False, storage: type[DiskStorage] = DiskStorage
+    ) -> OpenStorage:
         """What a `Session` opens its storage with; `complete` puts all of it on the disk first."""
         if complete:
             disk.write(NAME, 0, self.data)
             disk.sync(NAME)
-        kind = LyingStorage if lies else DiskStorage
+        kind = LyingStorage if lies else storage
 
         def open_storage(files: Sequence[FileEntry], root: str | os.PathLike[str], /, *, writable: bool) -> DiskStorage:
             total_bytes = sum(file.length for file in files)
@@ -68,8 +70,12 @@ class LyingStorage(DiskStorage):
     """Flips a bit in every block that is read to be sent; a check of what is there (`read_into`) sees the truth."""
 
     def read(self, offset: int, length: int) -> bytes:
-        data = super().read(offset, length)
+        data = self.truth(offset, length)
         return bytes([data[0] ^ 1]) + data[1:]
 
     def read_into(self, offset: int, buffer: bytearray | memoryview) -> None:
-        memoryview(buffer)[:] = super().read(offset, len(buffer))
+        memoryview(buffer)[:] = self.truth(offset, len(buffer))
+
+    def truth(self, offset: int, length: int) -> bytes:
+        """What is on the disk."""
+        return super().read(offset, length)

@@ -18,6 +18,7 @@ from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import Block
 from bittorrent.storage.check import verify_pieces
 from bittorrent.storage.ports import CachedReads, FileBacked, Interruptible, Storage
+from bittorrent.swarm.hashes.work import HashWork, Prepared
 
 T = TypeVar("T")
 
@@ -175,6 +176,19 @@ class Disk:
             StorageError: they cannot be read.
         """
         return await self.run(lambda: self._read(blocks))
+
+    async def prepare_hashes(self, work: HashWork) -> Prepared | None:
+        """Reads and hashes what a peer wants hashes of; None when what is there is not what it should be.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        offset_of, read = self._torrent.geometry.offset_of, self._storage.read
+        return await self.run(lambda: work.run(lambda index, size: read(offset_of(index), size)))
+
+    async def bad_blocks(self, index: int, buffer: bytearray, leaves: bytes) -> int | None:
+        """The blocks of a piece that are not what its leaves say: as `PieceHasher.bad_blocks`."""
+        return await self.run(lambda: self._torrent.hasher.bad_blocks(index, buffer, leaves))
 
     def read_cached(self, blocks: Sequence[Block]) -> list[memoryview] | None:
         """As `read`, at once, if the system has all of it in memory; None when it may have to wait for a disk."""
