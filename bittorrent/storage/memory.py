@@ -85,8 +85,9 @@ class MemoryStorage:
 
     def prepare(self) -> None:
         self._check(0, 0)
-        if self.total_bytes > self._max_bytes:
-            raise StorageError(f"the torrent has {self.total_bytes} bytes, more than the {self._max_bytes} for memory")
+        size = sum(entry.length for entry in self.files if not entry.is_padding)
+        if size > self._max_bytes:
+            raise StorageError(f"the torrent has {size} bytes, more than the {self._max_bytes} for memory")
 
     def exists_any(self) -> bool:
         return bool(self._buffers)

@@ -50,6 +50,7 @@ from tests.fuzz.test_metainfo_fuzz import TORRENTS
 from tests.fuzz.test_peer_fuzz import CONFIG, GEOMETRY, INFO
 from tests.fuzz.test_resume_fuzz import VALID as RESUME
 from tests.fuzz.utp_target import run_utp, utp_seeds
+from tests.fuzz.version2_target import run_version2, version2_seeds
 from tests.peer_pair import LEFT_ID, RIGHT_ID, handshake
 from transfer.address import Address
 from transfer.limits.source_limiter import RateLimitConfig
@@ -304,9 +305,13 @@ TARGETS = {
     ),
     "node": Target(run_node, node_seeds),
     "metainfo": Target(decoder(Metainfo.from_bytes, MetainfoError, None), lambda: TORRENTS),
+    "version2": Target(run_version2, version2_seeds),
     "magnet": Target(
         decoder(lambda data: Magnet.parse(data.decode("latin-1")), MagnetError, None),
-        lambda: [b"magnet:?xt=urn:btih:" + b"aB" * 20 + b"&dn=x&tr=udp://t:1&x.pe=1.2.3.4:5&so=0,2-4&ws=http://w/"],
+        lambda: [
+            b"magnet:?xt=urn:btih:" + b"aB" * 20 + b"&dn=x&tr=udp://t:1&x.pe=1.2.3.4:5&so=0,2-4&ws=http://w/",
+            b"magnet:?xt=urn:btmh:1220" + b"aB" * 32 + b"&xt=urn:btih:" + b"aB" * 20,
+        ],
     ),
     "resume": Target(
         decoder(lambda data: ResumeState.from_bytes(_checksum(data) + data), ResumeError, None),

@@ -14,6 +14,7 @@ from bittorrent.errors import MagnetError, MetainfoError
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.storage.files import FileStorage
+from tests.version2 import build
 from transfer.wire import bencode
 
 SINGLE: dict[str, Any] = {"name": "film.mkv", "length": 100, "piece length": 40, "pieces": bytes(range(60))}
@@ -45,6 +46,9 @@ TORRENTS = [
     )
     for info in (SINGLE, MULTI)
 ]
+TORRENTS += [
+    build({"a": b"a" * 40_000, "b": b"", "c/d": b"d" * 500}, 1 << 15, hybrid=hybrid).data for hybrid in (False, True)
+]
 
 # Pieces of bencode and of hostile names that a blind change would hardly ever put together.
 TOKENS = [
@@ -58,6 +62,7 @@ TOKENS = [
     b"1:/",
     b"0:",
     b"4:.kad",
+    b"d0:d6:lengthi5eee",
     b"1:\0",
     b"3:\xff\xfe\xfd",
 ]
@@ -177,10 +182,10 @@ def load(data: bytes) -> None:
         check_one_line(str(error))
         return
     assert metainfo.total_bytes > 0
-    assert len(metainfo.piece_hashes) == 20 * metainfo.piece_count
-    assert metainfo.geometry.piece_span(metainfo.piece_count - 1)[0] < metainfo.total_bytes
+    assert len(metainfo.piece_hashes) == (20 * metainfo.piece_count if metainfo.torrent_id.v1 else 0)
+    assert metainfo.geometry.piece_span(metainfo.piece_count - 1)[0] < metainfo.geometry.total_bytes
     assert Metainfo.from_bytes(metainfo.to_bytes()) == metainfo
-    if metainfo.total_bytes < 1000:
+    if metainfo.geometry.total_bytes < 1000:
         write_everything(metainfo)
 
 
@@ -191,7 +196,7 @@ def write_everything(metainfo: Metainfo) -> None:
         root.mkdir(parents=True)
         storage = FileStorage(metainfo.files, root)
         storage.prepare()
-        storage.write(0, os.urandom(metainfo.total_bytes))
+        storage.write(0, os.urandom(metainfo.geometry.total_bytes))
         storage.close()
         expected = {root.joinpath(*entry.path) for entry in metainfo.visible_files}
         assert {path for path in Path(folder).rglob("*") if not path.is_dir()} == expected
