@@ -83,7 +83,7 @@ class ConnectHandshake:
 
     def _refusal(self, code: int, reason: str) -> ProxyError:
         proxy, target, said = self._proxy, self._target, f"{code} {reason}".rstrip()
-        if code == 407:
+        if code in (401, 407):  # tinyproxy 1.11 says 401 of a wrong password, and 407 of none
             known = "does not know this user name and password: check them"
             unknown = "wants a user name and a password: try http://USER:PASSWORD@HOST:PORT"
             return ProxyError(f"the proxy {proxy} {unknown if proxy.username is None else known}")

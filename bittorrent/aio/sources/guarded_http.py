@@ -24,7 +24,7 @@ from bittorrent.dialling.targets import PRIVATE
 from bittorrent.urls import escaped_url
 from transfer.address import Address, is_ip_address
 from transfer.aio.resolver import resolve
-from transfer.proxy.proxy import Proxy
+from transfer.proxy.proxy import Proxy, ProxyKind
 from transfer.reach import Reach, is_public, reach_of
 
 
@@ -144,6 +144,9 @@ class GuardedHttp:
             ) as response:
                 if response.status == 407:
                     raise RefusedError(f"the proxy {proxy} wants another user name and password")
+                if response.status == 401 and proxy.username is not None and proxy.kind is ProxyKind.HTTP:
+                    # tinyproxy says so of a wrong password, as the server itself might
+                    raise RefusedError(f"it, or the proxy {proxy}, wants another user name and password")
                 yield response
 
     async def aclose(self) -> None:

@@ -49,6 +49,7 @@ def test_no_target_reaches_beyond_its_line(host: str) -> None:
         (PROXY, b"SSH-2.0-OpenSSH\r\n", ProxyError, "speaks no HTTP"),
         (PROXY, b"HTTP/1.1 20 OK\r\n\r\n", ProxyError, "answers in no HTTP"),
         (PROXY, b"HTTP/1.1 407 No\r\n\r\n", ProxyError, "wants a user name and a password: try http://USER:PASSWORD@"),
+        (KNOWN, b"HTTP/1.0 401 Unauthorized\r\n\r\n", ProxyError, "does not know this user name and password"),
         (KNOWN, b"HTTP/1.1 407 No\r\n\r\n", ProxyError, "does not know this user name and password"),
         (
             PROXY,
