@@ -1,0 +1,1 @@
+"""How two peers agree on what they speak on a connection or stream."""

@@ -1,0 +1,9 @@
+"""Why a Noise handshake, or a connection that it made, came to nothing."""
+
+from __future__ import annotations
+
+from transfer.errors import RemoteProtocolError
+
+
+class NoiseError(RemoteProtocolError):
+    """The other side does not speak Noise, has changed what it sent, or is not the peer that was meant."""
