@@ -16,6 +16,7 @@ from aiohttp import web
 from bittorrent.aio.session import Session
 from bittorrent.config import SessionConfig
 from bittorrent.dialling.paths import UTP, PathConfig
+from bittorrent.errors import NoPeersError
 from kademlia_core import MainlineConfig, MainlineNode
 from tests.proxy_server import ProxyServer, proxy_server
 from tests.simulation.content_sessions import PORT, session_on
@@ -52,6 +53,7 @@ class WentOut:
     proxy: ProxyServer | None = None
     announced_port: int | None = None
     error: str | None = None
+    said: str = ""
 
 
 async def download(simulation: Simulation, source: str, kind: ProxyKind, *, proxy_only: bool = True) -> WentOut:
@@ -80,13 +82,17 @@ async def download(simulation: Simulation, source: str, kind: ProxyKind, *, prox
                 case "web seed":
                     await stack.enter_async_context(serving(simulation, content, out))
                     web_seeds = ["http://files.example/content"]
+                case "node of the torrent":
+                    metainfo = replace(metainfo, nodes=(Address("router.example", PORT),))
+                case "named peer":
+                    peers = [("peer.example", PORT)]
                 case "peer" | "utp":
                     peers = [(SEED, PORT)]
             with simulation.host(ROUTER):
                 router = await stack.enter_async_context(
                     MainlineNode(port=PORT, bootstrap=(), rng=random.Random(1), config=MainlineConfig())
                 )
-            if source == "dht":
+            if "dht" in source or "node" in source:
                 with simulation.host(SEED):
                     other = await stack.enter_async_context(
                         MainlineNode(port=PORT + 1, bootstrap=[(ROUTER, PORT)], rng=random.Random(2))
@@ -101,8 +107,8 @@ async def download(simulation: Simulation, source: str, kind: ProxyKind, *, prox
                     async with asyncio.timeout(40):
                         await torrent.wait_complete()
                         out.is_complete = content.is_on(simulation.disk(US))
-                except TimeoutError:
-                    pass
+                except (TimeoutError, NoPeersError) as error:
+                    out.said = str(error)
     return out
 
 
@@ -112,16 +118,16 @@ async def our_session(
 ) -> AsyncIterator[Session]:
     rng = random.Random(simulation.rng.getrandbits(64))
     paths = PathConfig(paths=(UTP,)) if source == "utp" else SessionConfig().paths
-    config = SessionConfig(proxy=server.proxy, proxy_only=proxy_only, paths=paths)
+    config = SessionConfig(no_peers_timeout_s=30.0, proxy=server.proxy, proxy_only=proxy_only, paths=paths)
     async with AsyncExitStack() as stack:
         dht: MainlineNode | None = None
         ports: DatagramPort | tuple[DatagramPort, ...] | None = None
-        if source == "dht" and server.proxy.carries_datagrams:
+        if ("dht" in source or "node" in source) and server.proxy.carries_datagrams:
             ports = await stack.enter_async_context(await open_proxy_port(server.proxy, rng=rng))
             dht = await stack.enter_async_context(
                 MainlineNode(
                     datagrams=ports,
-                    bootstrap=[("router.example", PORT)],
+                    bootstrap=[("router.example" if source == "dht" else "nobody.example", PORT)],
                     config=MainlineConfig(is_read_only=True),
                     rng=rng,
                 )

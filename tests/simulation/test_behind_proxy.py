@@ -35,6 +35,18 @@ def test_through_http(source: str) -> None:
     assert out.error == f"the proxy http://{PROXY}:49152 carries no datagrams: no DHT, no uTP, and no UDP trackers"
 
 
+def test_a_node_of_the_torrent_is_looked_up_by_the_proxy() -> None:
+    out = run(lambda simulation: download(simulation, "node of the torrent", ProxyKind.SOCKS5)).result
+    assert out.is_complete
+    assert (out.to, out.names) == ({PROXY}, set())
+
+
+def test_a_peer_that_is_named_by_name_is_not_looked_up_and_the_error_says_so() -> None:
+    out = run(lambda simulation: download(simulation, "named peer", ProxyKind.SOCKS5)).result
+    assert "peer.example, which is not looked up beside the proxy, has no address" in out.said
+    assert (out.to, out.names) == ({PROXY}, set())
+
+
 def test_who_does_not_mind_is_not_held_to_it() -> None:
     """The same watch sees what goes around the proxy when that is allowed."""
     allowed = run(lambda simulation: download(simulation, "udp tracker", ProxyKind.SOCKS5, proxy_only=False)).result
