@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from bittorrent.aio.peers.encryption import new_gate, possible_encryption
 from bittorrent.aio.peers.private_calls import PrivateCalls, is_behind_nat
@@ -31,6 +31,7 @@ from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.paths import PUNCH, TCP, UTP
 from bittorrent.dialling.targets import TargetRule
 from bittorrent.errors import JobInterruptedError
+from bittorrent.files.same_files import SameFiles
 from bittorrent.identity.registry import TorrentRegistry
 from bittorrent.metainfo.magnet import Magnet
 from bittorrent.metainfo.selection import FileName
@@ -106,6 +107,7 @@ class Session:
     ) -> None:
         self.download_dir = Path(download_dir)
         self.torrents: TorrentRegistry[Torrent] = TorrentRegistry()
+        self._same_files: SameFiles[Any] = SameFiles()
         self._host = host
         self._port = port
         self._dht = dht
@@ -418,6 +420,7 @@ class Session:
             limits=self._rates,
             local=self._local.discovery if self._local is not None else None,
             registry=self.torrents,
+            same_files=self._same_files,
             calls=PrivateCalls(self._targets, own_host=self.address.host, asks_system=not self._way_out.is_sealed),
             is_behind_nat=self._is_behind_nat,
             config=self._config,

@@ -15,6 +15,7 @@ from bittorrent.aio.peers.arrivals import Arrivals
 from bittorrent.aio.peers.encryption import CoveredTransports
 from bittorrent.aio.peers.punching import PunchingTransport
 from bittorrent.aio.peers.swarm import Swarm
+from bittorrent.aio.same_files import Twins
 from bittorrent.aio.sources.sources import Sources
 from bittorrent.aio.storage.content import Content
 from bittorrent.aio.storage.disk import DiskJobs
@@ -97,6 +98,7 @@ class TorrentLife:
         self._loop = asyncio.get_running_loop()
         self._started_at = self._loop.time()
         self._tasks = TaskSet(self.stop)
+        self.twins = Twins(self, parts.same_files, self._tasks)
         self.core = SwarmCore(
             torrent_id=self.torrent_id, rng=rng, config=config.swarm, limits=SwarmLimits(parts.limits)
         )
@@ -319,12 +321,13 @@ class TorrentLife:
     def apply_priorities(self, priorities: bytes) -> None:
         """The priority of each piece is another one now."""
         self.core.set_priorities(priorities, now=self._loop.time())
-        self._note_pieces()
+        self.note_pieces()
         self.start_web_seeds()
         self.arrivals.reconsider()
         self.swarm.pump()
 
-    def _note_pieces(self) -> None:
+    def note_pieces(self) -> None:
+        """What is there and what is wanted may have become the same, or no longer be."""
         self.do(self.lifecycle.pieces_changed(is_finished=self.core.is_finished, is_complete=self.core.is_complete))
 
     def set_deadlines(self, reader: int, deadlines: Mapping[int, float], *, is_urgent: bool) -> None:
@@ -376,14 +379,13 @@ class TorrentLife:
             if is_right:
                 self.guard.note_stored(piece.index)
                 self.core.piece_verified(piece, now=self._loop.time())
-                self.arrivals.arrived(piece.index)
-                self._tell_verified(piece.index)
+                self.note_verified(piece.index)
             else:
                 self.core.piece_failed(piece, now=self._loop.time())
                 was_kept = NOBODY in piece.senders.values()  # and no peer need be the reason
                 senders = dict.fromkeys(sender.address for sender in piece.senders.values() if not was_kept)
                 self.events.tell(PieceFailed(piece.index, tuple(senders)))
-        self._note_pieces()
+        self.note_pieces()
         self.swarm.pump()
 
     def _refused(self, error: StorageError) -> None:
@@ -398,10 +400,13 @@ class TorrentLife:
         await self.guard.look(doubtful=[number])
         self.need_store().retry()
 
-    def _tell_verified(self, index: int) -> None:
+    def note_verified(self, index: int) -> None:
+        """A piece is right and on disk."""
         assert self.files is not None
         assert self.metainfo is not None
+        self.arrivals.arrived(index)
         self.events.tell(PieceVerified(index))
+        self.twins.verified(index)
         for number in self.files.verified(index):
             self.events.tell(FileCompleted(number, str(self.metainfo.files[number])))
 
@@ -422,6 +427,7 @@ class TorrentLife:
         self.checked_pieces = pieces
 
     async def _end(self) -> None:
+        self.twins.end()
         self.jobs.interrupt()
         goodbye = self._loop.create_task(self.sources.discovery.aclose(), name=f"leave {self.info_hash.hex()}")
         await self._tasks.aclose()  # first: a dial that has just succeeded is a connection to be closed

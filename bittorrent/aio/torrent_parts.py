@@ -17,6 +17,7 @@ from bittorrent.aio.sources.tracker import TrackerClient
 from bittorrent.config import SessionConfig
 from bittorrent.dialling.ip_filter import IpFilter
 from bittorrent.dialling.paths import DialPath
+from bittorrent.files.same_files import SameFiles
 from bittorrent.identity.registry import TorrentRegistry
 from bittorrent.metainfo.selection import FileName
 from bittorrent.rate_limits import SwarmLimits
@@ -71,6 +72,7 @@ class SessionParts:
         limits: how fast all torrents together may be.
         local: calls into the local network for peers, if that is wanted.
         registry: all torrents of the session, by their hashes.
+        same_files: which of them have which files, as far as that is known by roots (BEP 52).
         calls: says which peers in private networks may be called.
         is_behind_nat: what leaves for the internet gets another address on the way.
     """
@@ -89,6 +91,7 @@ class SessionParts:
     limits: SwarmLimits
     local: LocalDiscovery | None
     registry: TorrentRegistry[Any]
+    same_files: SameFiles[Any]
     calls: PrivateCalls
     is_behind_nat: bool
     config: SessionConfig

@@ -82,6 +82,7 @@ class TorrentWork:
         geometry = metainfo.geometry
         store = life.open_store(content, geometry)
         priorities = await life.jobs.compute(selection.pieces)
+        await life.twins.begin(metainfo, content, have, priorities)
         unfinished = await store.load(have, priorities)
         life.files = await life.jobs.compute(lambda: FileProgress(metainfo.files, geometry, have))
         life.core.begin(
@@ -96,6 +97,7 @@ class TorrentWork:
             trees=life.trees_of(metainfo),
             now=asyncio.get_running_loop().time(),
         )
+        life.twins.follow()
         if not metainfo.has_layers:
             life.complete(metainfo)
 

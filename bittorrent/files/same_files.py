@@ -1,0 +1,104 @@
+"""Files that are the same in several torrents, or several times in one: known by the roots of their trees (BEP 52)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Generic, TypeVar
+
+from bittorrent.files.entry import FileEntry
+from bittorrent.pieces.bitfield import Bitfield
+from bittorrent.pieces.block import Block
+from bittorrent.pieces.geometry import Geometry
+
+OwnerT = TypeVar("OwnerT")
+
+
+class SameFiles(Generic[OwnerT]):
+    """Which torrents have files with which content. All files of a torrent come and go with it.
+
+    Args:
+        most: how many others a file is said to have at once: a torrent may be nothing but a file many times over.
+
+    Invariant: no root without a file.
+    """
+
+    __slots__ = ("_most", "_owners", "_roots")
+
+    def __init__(self, *, most: int = 8) -> None:
+        self._most = most
+        self._owners: dict[bytes, list[tuple[OwnerT, FileEntry]]] = {}
+        self._roots: dict[OwnerT, set[bytes]] = {}
+
+    def add(self, owner: OwnerT, files: Iterable[FileEntry]) -> None:
+        """The files of a torrent; those without a root are left out."""
+        roots = self._roots.setdefault(owner, set())
+        for entry in files:
+            if entry.pieces_root is not None:
+                roots.add(entry.pieces_root)
+                self._owners.setdefault(entry.pieces_root, []).append((owner, entry))
+
+    def discard(self, owner: OwnerT) -> None:
+        """The torrent is gone, if it was here."""
+        for root in self._roots.pop(owner, ()):
+            left = [(other, entry) for other, entry in self._owners[root] if other is not owner]
+            if left:
+                self._owners[root] = left
+            else:
+                del self._owners[root]
+
+    def twins(self, owner: OwnerT, entry: FileEntry) -> list[tuple[OwnerT, FileEntry]]:
+        """Some of the other files with the content of one: of other torrents, or of the same. Those known first."""
+        if entry.pieces_root is None:
+            return []
+        known: Collection[tuple[OwnerT, FileEntry]] = self._owners.get(entry.pieces_root, ())
+        if len(known) < 2:
+            return []
+        others = ((other, twin) for other, twin in known if other is not owner or twin.offset != entry.offset)
+        return list(islice(others, self._most))
+
+    def __len__(self) -> int:
+        return len(self._owners)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is there of a torrent."""
+
+    geometry: Geometry
+    have: Bitfield
+
+
+@dataclass(frozen=True, slots=True)
+class PieceCopy:
+    """A piece that another torrent has the bytes of.
+
+    Attributes:
+        index: the piece that is missing.
+        blocks: where its bytes are in the other torrent, in order. What is missing behind them is padding.
+    """
+
+    index: int
+    blocks: Sequence[Block]
+
+
+def copies(
+    target: Held, wanted: FileEntry, source: Held, twin: FileEntry, *, offset: int, length: int
+) -> Iterator[PieceCopy]:
+    """The missing pieces of a file that reach into a range of it, and are there as a whole in a file that is the same.
+
+    Args:
+        wanted, twin: the file in the torrent that lacks it, and the same file in the one that may have it. Their pieces
+            may differ in length; both begin with a piece.
+        offset, length: the range, in the file.
+    """
+    geometry = target.geometry
+    for index in geometry.pieces_of(wanted.offset + offset, length):
+        if index in target.have:
+            continue
+        begin = geometry.offset_of(index) - wanted.offset
+        size = min(geometry.piece_length, wanted.length - begin)
+        place = twin.offset + begin
+        if all(piece in source.have for piece in source.geometry.pieces_of(place, size)):
+            yield PieceCopy(index, tuple(source.geometry.parts_of(place, size)))
