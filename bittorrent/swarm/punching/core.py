@@ -137,8 +137,13 @@ class SwarmPunching:
     def relay_of(self, address: Address, *, now: float) -> Address | None:
         """Who brought us together with an endpoint lately.
 
-        A peer behind a box that gives each target a port of its own comes from another port than its relay knows.
+        A peer behind a box that gives each target a port of its own comes from another port than its relay knows. And
+        one that was told first may be here before we were told.
         """
+        asked = self._asked.get(address)
+        if asked is not None and now < asked.until:
+            relay = self._peers[asked.relay].address
+            return relay if isinstance(relay, Address) else None
         found = self._relays.get(address)
         if found is None and reach_of(address.host) is not Reach.MACHINE:  # there one host is a whole swarm
             found = next((each for other, each in self._relays.items() if other.host == address.host), None)

@@ -252,6 +252,15 @@ def test_who_named_a_peer_is_asked_and_its_answer_is_ours() -> None:
     assert victim.core.peers[peer.number].introduced_by == Address(ASKER, 6881)
 
 
+def test_a_peer_that_was_told_first_is_here_before_we_are_told() -> None:
+    victim = swarm()
+    relay = join(victim, ASKER)
+    named(victim, relay, STRANGER)
+    victim.core.exchange.punching.ask(STRANGER, now=victim.now)
+    peer = join(victim, STRANGER.host)
+    assert victim.core.peers[peer.number].introduced_by == Address(ASKER, 6881)
+
+
 def test_a_relay_may_know_the_port_better_but_not_the_host() -> None:
     victim = swarm()
     relay = join(victim, ASKER)
