@@ -147,7 +147,14 @@ class Child:
     def do_peers(self, info_hash: str) -> dict[str, Any]:
         return {
             "peers": [
-                {"port": peer.ip[1], "down": peer.total_download, "up": peer.total_upload}
+                {
+                    "host": peer.ip[0],
+                    "port": peer.ip[1],
+                    "down": peer.total_download,
+                    "up": peer.total_upload,
+                    "is_punched": bool(peer.flags & lt.peer_info.holepunched),
+                    "is_connecting": bool(peer.flags & (lt.peer_info.connecting | lt.peer_info.handshake)),
+                }
                 for peer in self.handles[info_hash].get_peer_info()
             ]
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +20,7 @@ class LibtorrentPeer(JsonChild):
     Args:
         dht: switch its DHT node on, perhaps with an entry point; `add_dht_node` gives it more.
         settings: libtorrent settings that override the quiet local defaults of `libtorrent_child`.
+        inside: the beginning of the command that runs it, as `NatLab` has it.
     """
 
     def __init__(
@@ -28,6 +30,7 @@ class LibtorrentPeer(JsonChild):
         dht: bool | Address = False,
         local_discovery: bool = False,
         settings: dict[str, Any] | None = None,
+        inside: Sequence[str] = (),
     ) -> None:
         self.address = Address(host, free_port())
         options = {
@@ -37,7 +40,8 @@ class LibtorrentPeer(JsonChild):
             "enable_lsd": local_discovery,
             **(settings or {}),
         }
-        super().__init__([str(CHILD)], options)
+        command = (*inside, sys.executable, str(CHILD))
+        super().__init__(command[1:], options, program=command[0])
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
