@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bittorrent import ReachabilityStats, SessionConfig
+from fileshare.cli.errors import exits
 from fileshare.cli.mapping import mapping_fields, mapping_text
 from fileshare.cli.network_options import PortMappingOption, parse_network_options
 from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 EXAMPLE = "Example: kad net reach --listen 0.0.0.0:6881 --wait 120"
 
 
+@exits
 def reach(
     listen: ListenOption = None,
     bootstrap: BootstrapOption = None,
