@@ -65,6 +65,8 @@ class SessionConfig:
             it hole punching, is left out where the session has no UDP port for it. A session in a private network tries
             uTP first with peers in the internet: only these can bring it together with others that none can call.
         utp: how uTP is spoken (BEP 29), on the UDP ports of the session; None: it is neither spoken nor answered.
+        tracker_preferences: whether name servers are asked which ports a tracker prefers (BEP 34), where the `dns`
+            extra is installed, and there is no proxy.
         port_mapping: how the gateway of the local network is asked to let peers in (PCP, NAT-PMP, UPnP); None: not at
             all, as it changes what a router does.
         uses_local_network: False forbids all that is said to the local network alone, whatever else asks for it: the
@@ -110,6 +112,7 @@ class SessionConfig:
     utp: UtpConfig | None = field(default_factory=UtpConfig)
     turnover: TurnoverConfig = field(default_factory=TurnoverConfig)
     web_seed: WebSeedConfig = field(default_factory=WebSeedConfig)
+    tracker_preferences: bool = True
     port_mapping: PortMapConfig | None = None
     uses_local_network: bool = True
     encryption: Encryption = Encryption.PLAINTEXT

@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 import aiohttp
 
 from bittorrent.aio.sources.guarded_http import GuardedHttp, HttpConfig, read_body
+from bittorrent.aio.sources.tracker_names import TrackerNames, TrackerNamesConfig, ask_in_turn
 from bittorrent.aio.sources.udp_tracker import UdpTrackers
 from bittorrent.config import SessionConfig
 from bittorrent.dialling.targets import NamedBy, TargetRule
@@ -55,6 +56,8 @@ class TrackerConfig:
             their packets over UDP otherwise, and a tracker that is down would keep them from the others over HTTP.
         user_agent: what we call ourselves over HTTP.
         targets: which trackers, and which peers that they name, are left alone.
+        names: how name servers are asked which ports trackers prefer (BEP 34); None: they are not. Nor are they where
+            there is a proxy, or where the library for that is missing (the `dns` extra).
         proxy: what HTTP goes through.
         proxy_only: nothing goes around it: UDP trackers are asked from ports that go through it, or not at all.
     """
@@ -67,14 +70,21 @@ class TrackerConfig:
     user_agent: str = "kademlia-core/0.1"
     udp: UdpConfig = field(default_factory=UdpConfig)
     targets: TargetRule = field(default_factory=TargetRule)
+    names: TrackerNamesConfig | None = field(default_factory=TrackerNamesConfig)
     proxy: Proxy | None = None
     proxy_only: bool = True
+
+    @property
+    def uses_names(self) -> bool:
+        """Whether name servers are asked about trackers."""
+        return self.names is not None and self.proxy is None
 
     @classmethod
     def of(cls, config: SessionConfig) -> Self:
         """As a session wants it."""
         targets = TargetRule(allow_private=config.allow_private)
-        return cls(targets=targets, proxy=config.proxy, proxy_only=config.proxy_only)
+        names = TrackerNamesConfig() if config.tracker_preferences else None
+        return cls(targets=targets, names=names, proxy=config.proxy, proxy_only=config.proxy_only)
 
     def __post_init__(self) -> None:
         if not 0 < self.connect_timeout_s <= self.announce_timeout_s:
@@ -109,6 +119,7 @@ class TrackerClient:
         is_sealed = self._config.proxy is not None and self._config.proxy_only
         self._udp = UdpTrackers(datagrams, only_ports=is_sealed)
         self._on_seen = on_seen
+        self._names = TrackerNames(self._config.names) if self._config.uses_names else None
         self._udp_rooms: WeakValueDictionary[tuple[str, int], asyncio.Semaphore] = WeakValueDictionary()
         self._closed = False
 
@@ -133,7 +144,9 @@ class TrackerClient:
             config = self._config.udp
             return UdpAnnounce(request, url_data=url_data, ipv6=ipv6, rng=self._rng, now=now, config=config)
 
-        response, teller = await self._ask(url, lambda: announce_url(url, request), parse_response, exchange, named_by)
+        response, teller = await self._ask(
+            url, lambda place: announce_url(place, request), parse_response, exchange, named_by
+        )
         targets = self._config.targets
         peers = tuple(peer for peer in response.peers if targets.believes(peer.host, teller=teller))
         return replace(response, peers=peers)
@@ -163,20 +176,22 @@ class TrackerClient:
         def parse(body: bytes) -> dict[bytes, ScrapeStats]:
             return parse_scrape(body, info_hashes)
 
-        found, _ = await self._ask(url, lambda: scrape_url(url, info_hashes), parse, exchange, named_by)
+        found, _ = await self._ask(url, lambda place: scrape_url(place, info_hashes), parse, exchange, named_by)
         return found
 
     async def aclose(self) -> None:
         """Close the HTTP connections and leave the UDP ports, which fails what is under way there."""
         self._closed = True
         self._udp.close()
+        if self._names is not None:
+            await self._names.aclose()
         if self._http is not None:
             await self._http.aclose()
 
     async def _ask(
         self,
         url: str,
-        target: Callable[[], str],
+        target: Callable[[str], str],
         parse: Callable[[bytes], T],
         exchange: Callable[[bytes, bool], UdpExchange[T]],
         named_by: NamedBy,
@@ -186,25 +201,36 @@ class TrackerClient:
             raise LocalProtocolError("this tracker client is closed")
         try:
             async with asyncio.timeout(self._config.announce_timeout_s):
-                parts = urlsplit(url)
                 is_trusted = self._config.targets.trusts_tracker(url, named_by)
-                if parts.scheme in ("http", "https"):
-                    return await self._ask_http(target(), parse, public_only=not is_trusted)
-                if parts.scheme == "udp":
-                    if not parts.hostname or not parts.port:
-                        raise TrackerError("a UDP tracker needs a host and a port")
-                    url_data = (parts.path + (f"?{parts.query}" if parts.query else "")).encode()
-                    async with self._room_at(parts.hostname, parts.port):
-                        return await self._udp.ask(
-                            parts.hostname, parts.port, partial(exchange, url_data), public_only=not is_trusted
-                        )
+                ask = partial(self._ask_at, target=target, parse=parse, exchange=exchange, public_only=not is_trusted)
+                places = await self._names.places_of(url) if self._names is not None else (url,)
+                return await ask_in_turn(places, ask, timeout_s=self._config.announce_timeout_s)
         except TrackerError as error:
             raise TrackerError(f"{tracker_name(url)}: {error}", failure_reason=error.failure_reason) from error
         except TimeoutError as error:
             raise TrackerError(f"{tracker_name(url)}: it did not answer in time") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise TrackerError(f"{tracker_name(url)}: {_explain(error)}") from error
-        raise TrackerError(f"{tracker_name(url)}: trackers are http, https or udp")
+
+    async def _ask_at(
+        self,
+        url: str,
+        *,
+        target: Callable[[str], str],
+        parse: Callable[[bytes], T],
+        exchange: Callable[[bytes, bool], UdpExchange[T]],
+        public_only: bool,
+    ) -> tuple[T, Reach]:
+        parts = urlsplit(url)
+        if parts.scheme in ("http", "https"):
+            return await self._ask_http(target(url), parse, public_only=public_only)
+        if parts.scheme != "udp":
+            raise TrackerError("trackers are http, https or udp")
+        if not parts.hostname or not parts.port:
+            raise TrackerError("a UDP tracker needs a host and a port")
+        url_data = (parts.path + (f"?{parts.query}" if parts.query else "")).encode()
+        async with self._room_at(parts.hostname, parts.port):
+            return await self._udp.ask(parts.hostname, parts.port, partial(exchange, url_data), public_only=public_only)
 
     def _room_at(self, host: str, port: int) -> asyncio.Semaphore:
         room = self._udp_rooms.get((host, port))
