@@ -111,9 +111,13 @@ def connect_request(proxy: Proxy, target: Address) -> bytes:
     authority = str(Address(host, target.port))
     lines = [f"CONNECT {authority} HTTP/1.1", f"Host: {authority}"]
     if proxy.username is not None:
-        words = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
-        lines.append(f"Proxy-Authorization: Basic {words}")
+        lines.append(f"Proxy-Authorization: {basic_login(proxy)}")
     return "".join(f"{line}\r\n" for line in [*lines, ""]).encode("ascii")
+
+
+def basic_login(proxy: Proxy) -> str:
+    """User name and password as a header has them (RFC 7617)."""
+    return "Basic " + base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
 
 
 def _printable(text: bytes) -> str:

@@ -139,9 +139,8 @@ class GuardedHttp:
                 yield response
             return
         with explained(proxy):
-            async with session.get(
-                target, headers=headers, allow_redirects=False, **request_options(proxy)
-            ) as response:
+            options = request_options(proxy, target, headers)
+            async with session.get(target, allow_redirects=False, **options) as response:
                 if response.status == 407:
                     raise RefusedError(f"the proxy {proxy} wants another user name and password")
                 if response.status == 401 and proxy.username is not None and proxy.kind is ProxyKind.HTTP:

@@ -11,6 +11,7 @@ from aiohttp.abc import AbstractResolver
 from yarl import URL
 
 from transfer.proxy.errors import ProxyError
+from transfer.proxy.http import basic_login
 from transfer.proxy.proxy import Proxy, ProxyKind
 
 
@@ -49,13 +50,17 @@ def new_connector(proxy: Proxy | None, resolver: AbstractResolver, bounds: Mappi
     return connector
 
 
-def request_options(proxy: Proxy) -> dict[str, Any]:
-    """What each request has to say about the proxy."""
+def request_options(proxy: Proxy, target: URL, headers: Mapping[str, str]) -> dict[str, Any]:
+    """The headers of a request, and what else it has to say about the proxy. A password goes to the proxy alone."""
     if proxy.kind is not ProxyKind.HTTP:
-        return {}
-    options: dict[str, Any] = {"proxy": URL(str(proxy))}
+        return {"headers": headers}
+    options: dict[str, Any] = {"proxy": URL(str(proxy)), "headers": headers}
     if proxy.username is not None:
-        options["proxy_auth"] = aiohttp.BasicAuth(proxy.username, proxy.password or "", encoding="utf-8")
+        login = {"Proxy-Authorization": basic_login(proxy)}
+        if target.scheme == "https":
+            options["proxy_headers"] = login  # with CONNECT
+        else:
+            options["headers"] = {**headers, **login}  # the proxy reads the request itself
     return options
 
 
@@ -75,6 +80,8 @@ def explained(proxy: Proxy) -> Iterator[None]:
         raise RefusedError(f"the proxy {proxy} cannot be reached; is it running?") from error
     except Exception as error:
         kinds = _socks_errors() if proxy.kind is ProxyKind.SOCKS5 else ()
+        if isinstance(error, EOFError):
+            raise RefusedError(f"the proxy {proxy} ended the connection before it had answered") from error
         if not isinstance(error, kinds) and not isinstance(error.__cause__, kinds):
             raise
         said = " ".join(str(error).split())[:150]
