@@ -21,6 +21,7 @@ from transfer.simulation import Link, NatKind, Simulation, run
 from transfer.utp.config import UtpConfig
 
 RELAY, BOXES, INSIDE = "11.0.0.1", ("12.0.0.1", "13.0.0.1"), ("192.168.1.2", "192.168.2.2")
+RELAY_V6, OUTSIDE_V6 = "2001:db8:1::1", ("2001:db8:2::1", "2001:db8:3::1")
 KINDS = (NatKind.FULL_CONE, NatKind.RESTRICTED, NatKind.PORT_RESTRICTED, NatKind.SYMMETRIC)
 WITHIN_S = 60.0
 
@@ -56,13 +57,16 @@ def play(
     paths: PathConfig | None = None,
     encryption: Encryption = Encryption.PLAINTEXT,
     loss: float = 0.0,
+    is_ipv6: bool = False,
     seed: int = 1,
 ) -> Met:
     """A leech behind a box of each kind; None: behind a firewall that lets in answers only.
 
     Args:
         hairpin: both are behind the first box, which sends what they say to its outer address back, or does not.
+        is_ipv6: hosts that have no box have such addresses.
     """
+    in_the_middle, outside = (RELAY_V6, OUTSIDE_V6) if is_ipv6 else (RELAY, BOXES)
 
     async def scenario(simulation: Simulation) -> Met:
         content = SharedContent.make(1 << 16, 1 << 14, simulation.rng)
@@ -72,14 +76,14 @@ def play(
             "paths": paths or PathConfig(paths=(TCP, UTP, PUNCH)),
         }
         async with AsyncExitStack() as stack:
-            relay = await stack.enter_async_context(session_on(simulation, RELAY, content, **config))
-            common = await add(simulation, RELAY, relay, content.metainfo)
+            relay = await stack.enter_async_context(session_on(simulation, in_the_middle, content, **config))
+            common = await add(simulation, in_the_middle, relay, content.metainfo)
             boxes = [
                 simulation.nat(box, kind=kind, hairpin=bool(hairpin)) if kind is not None else None
                 for box, kind in zip(BOXES, (one, other), strict=True)
             ]
             torrents: list[Torrent] = []
-            for box, inner, outer in zip(boxes, INSIDE, BOXES, strict=True):
+            for box, inner, outer in zip(boxes, INSIDE, outside, strict=True):
                 place, behind = (inner, boxes[0] if hairpin is not None else box) if box is not None else (outer, None)
                 with simulation.host(place, behind=behind) as machine:
                     pass
@@ -89,7 +93,9 @@ def play(
                     session_on(simulation, place, content, behind=behind, **config)
                 )
                 torrents.append(
-                    await add(simulation, machine, session, content.metainfo, peers=[(RELAY, relay.address.port)])
+                    await add(
+                        simulation, machine, session, content.metainfo, peers=[(in_the_middle, relay.address.port)]
+                    )
                 )
                 if len(torrents) == 1:  # it hears of nobody: who both call at once by chance need no introduction
                     vars(torrents[0]._life.swarm)["add_addresses"] = lambda *_, **__: None
@@ -98,7 +104,7 @@ def play(
             began_at = simulation.now
 
             def other_peer() -> PeerStats | None:
-                return next((peer for peer in torrents[1].peers() if peer.address.host != RELAY), None)
+                return next((peer for peer in torrents[1].peers() if peer.address.host != in_the_middle), None)
 
             with suppress(TimeoutError):
                 await until(lambda: other_peer() is not None, within_s=WITHIN_S)

@@ -36,6 +36,14 @@ def test_a_firewall_that_lets_in_answers_only_is_passed() -> None:
     assert met.how == "punched"
 
 
+def test_two_firewalls_of_ipv6_are_passed_although_the_one_in_the_middle_is_met_over_tcp() -> None:
+    """Where no box changes ports, a peer is found by the port that it says it listens at."""
+    met = play(None, None, is_ipv6=True)
+    assert met.how == "punched"
+    assert met.peer is not None
+    assert met.peer.transport == "utp"
+
+
 @pytest.mark.parametrize("hairpin", [True, False])
 def test_two_peers_behind_one_box_meet_if_it_sends_back_what_is_for_its_outer_address(hairpin: bool) -> None:
     met = play(PORTS, PORTS, hairpin=hairpin)
