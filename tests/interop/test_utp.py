@@ -60,7 +60,7 @@ async def watch(torrent: Torrent) -> set[str]:
     return seen
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)  # libtorrent sends 0.13 MB/s over the worst of these lines, to itself as well
 @LINES
 async def test_we_download_from_a_libtorrent_that_speaks_only_utp(
     tmp_path: Path, loss: float, reordered: float
@@ -73,7 +73,7 @@ async def test_we_download_from_a_libtorrent_that_speaks_only_utp(
     ):
         await libtorrent.add(tmp_path / "theirs", metainfo, seed=True)
         torrent = await session.add(metainfo, peers=[relay.address])
-        async with asyncio.timeout(800):
+        async with asyncio.timeout(2300):
             assert await watch(torrent) == {"utp"}
         await torrent.wait_complete()
         counts = await relay.counts()

@@ -123,7 +123,7 @@ def test_packets_of_one_acknowledgement_are_told_together() -> None:
     acknowledge(adapter, packets[:4], now=1.1)
     assert controller.window == 12_000  # not told yet: losses come first
     adapter.on_packets_lost(now=1.1, packets=packets[4:6])
-    assert controller.window == 3_600  # half of the six that were on their way still
+    assert controller.window == 6_000  # half of the ten that were on their way with the lost ones (RFC 9002, 7.3.2)
     assert controller.state == "recovery"
     assert adapter.bytes_in_flight == 4 * 1200
     adapter.on_packets_expired(packets=packets[6:])
