@@ -20,6 +20,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
         ("embed-a-download", r"(metadata|checking|downloading|seeding): .*complete: downloads/film\.bin\n"),
         ("seed-a-folder", r"magnet:\?xt=urn:btih:[0-9a-f]{40}&dn=album.*\nserving on 127\.0\.0\.1:\d+\n0 bytes sent\n"),
         ("make-a-version-2-torrent", r"[0-9a-f]{40} [0-9a-f]{64}\n"),
+        ("require-encryption", r"complete: downloads/film\.bin\n"),
         ("stream-a-file", r"1000 bytes at 1500000 of 2000000\n"),
         ("write-a-storage-backend", r""),
         (
