@@ -6,12 +6,13 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from aiohttp import web
 
-from bittorrent import Metainfo, Session, Torrent
+from bittorrent import Metainfo, MetainfoError, Session, Torrent
 from tests.version2 import build
 
 PIECE_LENGTH = 1 << 15
@@ -135,3 +136,26 @@ async def test_from_a_web_seed(tmp_path: Path, shared: Metainfo, files: dict[str
         await runner.cleanup()
     assert on_disk(tmp_path / "leech") == files
     assert set(asked) == {"album/a", "album/b/small", "album/c", "album/z"}, "padding is at no server"
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+async def test_halves_that_disagree_end_the_torrent_by_name(tmp_path: Path, is_here: bool) -> None:
+    """Found by the check of what is here, or by a piece from a peer."""
+    content = random.Random(7).randbytes(3 * PIECE_LENGTH)
+    (tmp_path / "seed").mkdir()
+    (tmp_path / "seed" / "one").write_bytes(content)
+    built = build({"one": content}, PIECE_LENGTH, name="one", hybrid=True)
+    lying = build({"one": content[:-1] + b"?"}, PIECE_LENGTH, name="one", hybrid=True)
+    built.info["pieces"] = built.info["pieces"][:40] + lying.info["pieces"][40:]
+    bad = Metainfo.from_bytes(built.data)
+    by_version_2 = Metainfo.from_bytes(build({"one": content}, PIECE_LENGTH, name="one").data)
+    async with (
+        Session(tmp_path / "seed", host="127.0.0.1") as seed,
+        Session(tmp_path / ("seed" if is_here else "leech"), host="127.0.0.1") as leech,
+        asyncio.timeout(30),
+    ):
+        if not is_here:
+            await (await seed.add(replace(bad, hasher=by_version_2.hasher), seed_only=True)).wait_complete()
+        torrent = await leech.add(bad, peers=[seed.address])
+        with pytest.raises(MetainfoError, match="halves of the torrent disagree"):
+            await torrent.wait_complete()
