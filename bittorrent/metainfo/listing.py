@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from bittorrent.errors import MetainfoError
 from bittorrent.files.entry import MAX_TOTAL_BYTES, FileEntry
@@ -32,6 +33,7 @@ class FileListing:
         self._plan = PathPlan(rules)
         self._entries: list[FileEntry] = []
         self._links: list[tuple[int, Sequence[bytes], Sequence[bytes]]] = []
+        self._links_left = MAX_ALL_LINKS_FOLLOWED
         self._safe: dict[bytes, str] = {}  # folders come again and again
 
     def __len__(self) -> int:
@@ -87,14 +89,15 @@ class FileListing:
                 if not number % FILES_A_PAUSE:
                     self._pause()
         if self._links:
-            places: dict[tuple[str, ...], tuple[str, ...]] = {}  # by what the torrent says
+            places: dict[Path, Path] = {}  # by what the torrent says
             for number, entry in enumerate(entries):
                 if not entry.is_padding:
                     places.setdefault(self._path(entry.original[1:]) if entry.original else entry.path, entry.path)
                 if not number % FILES_A_PAUSE:
                     self._pause()
-            for number, (index, raw, target) in enumerate(self._links):
-                entries[index] = self._link(raw, self._path(target), places, entries[index])
+            targets = {self._path(raw): self._targets_of(raw, target) for _, raw, target in self._links}
+            for number, (index, raw, _) in enumerate(self._links):
+                entries[index] = self._link(raw, targets, places, entries[index])
                 if not number % FILES_A_PAUSE:
                     self._pause()
         return tuple(entries)
@@ -107,16 +110,38 @@ class FileListing:
     def _link(
         self,
         raw: Sequence[bytes],
-        target: tuple[str, ...],
-        places: dict[tuple[str, ...], tuple[str, ...]],
+        targets: dict[Path, tuple[Path, Path]],
+        places: dict[Path, Path],
         otherwise: FileEntry,
     ) -> FileEntry:
         path = self._path(raw)
-        place = places.get(target) or (target if self._plan.has_folder(target) else None)
+        place = self._place_of(path, targets, places)
         if place is None or not self._plan.place_new(path):
             return otherwise
         places.setdefault(path, path)
         return FileEntry(path, 0, otherwise.offset, link_to=place, original=self._original(raw, path))
+
+    def _targets_of(self, raw: Sequence[bytes], target: Sequence[bytes]) -> tuple[Path, Path]:
+        """What a link may mean: a path in the torrent (BEP 47) or, as some programs have it, one in its own folder."""
+        return self._path(target), self._path([*raw[:-1], *target])
+
+    def _place_of(self, path: Path, targets: dict[Path, tuple[Path, Path]], places: dict[Path, Path]) -> Path | None:
+        """The file or folder that a link leads to, through other links if need be; None when there is none."""
+        ahead, seen = list(targets[path]), {path}
+        while ahead:
+            target = ahead.pop(0)
+            if target in seen:
+                continue
+            seen.add(target)
+            place = places.get(target) or (target if self._plan.has_folder(target) else None)
+            if place is not None:
+                return place
+            if len(seen) > MAX_LINKS_FOLLOWED or not self._links_left:
+                continue
+            self._links_left -= 1
+            for end in range(2, len(target) + 1 if len(target) <= MAX_LINK_DEPTH else 0):
+                ahead += ((*found, *target[end:]) for found in targets.get(target[:end], ()))
+        return None
 
     def _path(self, raw: Sequence[bytes]) -> tuple[str, ...]:
         safe = self._safe
@@ -142,4 +167,10 @@ def _is_same(raw: bytes, name: str) -> bool:
     return raw == name.encode()
 
 
+Path: TypeAlias = tuple[str, ...]
+
 FILES_A_PAUSE = 256
+# What is looked at for links that lead through other links: for one, for all of a torrent, and how deep.
+MAX_LINKS_FOLLOWED = 16
+MAX_ALL_LINKS_FOLLOWED = 5_000
+MAX_LINK_DEPTH = 32

@@ -123,11 +123,12 @@ LOADS: dict[str, bytes] = {
     "long_name": v1(name="abcdefghij0123456789" * 15),
     "no_creation_date": files((425, ["foo", "bar.txt"]), (425, ["foo", "var.txt"])),
     "overlapping_symlinks": v1(
+        name="SDL2.framework",
         files=[
             *LINKS,
             {"length": 425, "path": ["Versions", "A", "Headers", "SDL.h"]},
             {"attr": "xl", "length": 0, "path": ["Versions", "Current"], "symlink path": ["A"]},
-        ]
+        ],
     ),
     "sample": files((25, ["text_file2.txt"]), (16359, [".____padding_file", "0"]), (20, ["text_file.txt"])),
     "similar": with_top({"similar": ["a" * 20]}),
@@ -135,12 +136,13 @@ LOADS: dict[str, bytes] = {
     "slash_path": files((425, ["/", "/", "bar"])),
     "slash_path3": v1(name="temp/../../abc"),
     "symlink2": v1(
+        name="Some.framework",
         files=[
             {"attr": "xl", "length": 0, "path": ["SDL2"], "symlink path": ["Versions", "A", "SDL2"]},
             {"length": 425, "path": ["Versions", "A", "Resources", "Info.plist"]},
             {"length": 0, "path": ["Versions", "A", "SDL2"]},
             {"attr": "xl", "length": 0, "path": ["Versions", "Current"], "symlink path": ["A"]},
-        ]
+        ],
     ),
     "symlink_filtered_path": v1(
         files=[
@@ -233,8 +235,21 @@ PATHS: dict[str, list[str]] = {
     "invalid_directory_name": ["test2/_/foo", "test2/_/foo.1"],
     "invalid_filename": ["est2/f", "est2/_"],
     "invalid_filename2": ["est2/f", "est2/_/_", "est2/_/_.1"],
+    "overlapping_symlinks": [  # there they lead to the same through the link to the folder
+        "SDL2.framework/Headers -> SDL2.framework/Versions/A/Headers",
+        "SDL2.framework/Versions/A/Headers/SDL.h",
+        "SDL2.framework/Versions/Current -> SDL2.framework/Versions/A",
+    ],
     "slash_path": ["temp/_/_/bar"],
     "slash_path3": ["temp....abc"],
+    "symlink1": ["temp/a/b/bar", "temp/a/b/foo -> temp/a/b/bar"],
+    "symlink2": [
+        "Some.framework/SDL2 -> Some.framework/Versions/A/SDL2",
+        "Some.framework/Versions/A/Resources/Info.plist",
+        "Some.framework/Versions/A/SDL2",
+        "Some.framework/Versions/Current -> Some.framework/Versions/A",
+    ],
+    "symlink_zero_size": ["temp/a/b/bar", "temp/a/b/foo -> temp/a/b/bar"],
     "symlink_filtered_path": ["temp/a/_/bar", "temp/a/_/foo -> temp/a/_/bar"],
     "v2": ["test64K"],
     "v2_invalid_filename": ["_estMB"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -102,6 +103,46 @@ def test_attributes_and_links() -> None:
         ("album/z", 5, 16384),
     ]
     assert metainfo.files[3].link_to == ("album", "a")
+
+
+def test_links_lead_through_links_and_from_their_own_folder() -> None:
+    def link(*target: str) -> dict[str, Any]:
+        return {"": {"attr": "l", "symlink path": list(target)}}
+
+    metainfo = read(
+        {
+            "a": link("b", "now", "x"),
+            "b": {"1": {"x": leaf(5)}, "now": link("1")},
+            "c": link("d"),
+            "d": link("c"),
+            "e": link("f", "g"),
+            "f": link("e"),
+        }
+    )
+    assert {str(entry): "/".join(entry.link_to) for entry in metainfo.files if entry.link_to} == {
+        "album/a": "album/b/1/x",
+        "album/b/now": "album/b/1",
+    }
+
+
+def test_links_in_circles_cost_little() -> None:
+    def link(number: int) -> dict[str, Any]:
+        return {"": {"attr": "l", "symlink path": [f"{number % 3000:04}", *["x"] * 20]}}
+
+    calls = 0
+
+    def count(frame: object, event: str, arg: object) -> None:
+        nonlocal calls
+        calls += 1
+
+    info = raw({**{f"{number:04}": link(number * 7 + 1) for number in range(3000)}, "z": leaf(5)})
+    sys.setprofile(count)
+    try:
+        metainfo = Metainfo.from_info(info)
+    finally:
+        sys.setprofile(None)
+    assert sum(not entry.is_padding for entry in metainfo.files) == 1
+    assert calls < 4_000_000
 
 
 def test_unusual_files_are_read_as_usual_ones_are() -> None:
