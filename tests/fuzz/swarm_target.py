@@ -8,6 +8,9 @@ from hashlib import sha1
 from random import Random
 
 from bittorrent.identity.torrent_id import TorrentId
+from bittorrent.merkle.proof import HashRange, TreeRows
+from bittorrent.merkle.shape import TreeShape
+from bittorrent.merkle.tree import leaves_of
 from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
 from bittorrent.pieces.bitfield import Bitfield
@@ -15,10 +18,14 @@ from bittorrent.pieces.block import BLOCK_SIZE, Block
 from bittorrent.pieces.geometry import Geometry
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.core import SwarmCore
-from bittorrent.swarm.events import MetadataCompleted, PeerBanned, PieceCompleted
+from bittorrent.swarm.events import HashesWanted, LeavesArrived, MetadataCompleted, PeerBanned, PieceCompleted
+from bittorrent.swarm.hashes.config import HashConfig
+from bittorrent.swarm.hashes.places import TreePlaces
+from bittorrent.swarm.hashes.work import HashWork
 from bittorrent.swarm.uploading.choker import ChokerConfig
 from bittorrent.wire import messages as wire
 from bittorrent.wire.extended import LT_DONTHAVE, UPLOAD_ONLY, UT_HOLEPUNCH, UT_METADATA, UT_PEX, ExtendedHandshake
+from bittorrent.wire.hashes import Hashes, HashReject, HashRequest, encode_hashes
 from bittorrent.wire.holepunch import (
     PunchConnect,
     PunchMessage,
@@ -35,6 +42,10 @@ from transfer.address import Address
 INFO = b"d4:name1:xe"
 GEOMETRY = Geometry(7 * BLOCK_SIZE + 5, 2 * BLOCK_SIZE)
 CONTENT = Random(1).randbytes(GEOMETRY.total_bytes)
+SHAPE = TreeShape(GEOMETRY.total_bytes, GEOMETRY.piece_length)
+ROWS = TreeRows(SHAPE, leaves_of(CONTENT), 0)
+ROOT = ROWS.root
+LAYERS = {ROOT: ROWS.row(SHAPE.piece_height)}
 MAX_PEERS = 5
 PUNCHED = 9  # under which peers want to hear of hole punching
 MAX_STEPS = 100
@@ -45,6 +56,7 @@ SWARM = SwarmConfig(
     max_buffered_bytes=4 * GEOMETRY.piece_length,
     max_contributions=2,
     choker=ChokerConfig(slots=2),
+    hashes=HashConfig(max_waiting=3, max_doubtful_bytes=GEOMETRY.piece_length, max_kept_nodes=20),
 )
 
 
@@ -58,7 +70,11 @@ class Stage:
         self.now = 100.0
         self.core = SwarmCore(torrent_id=TorrentId.of(INFO), rng=Random(1), config=SWARM)
         self.core.exchange.punching.is_offered = True
+        self.core.hashes.learn(TorrentId(None, sha1(INFO).digest() + bytes(12)), now=self.now)
         self.wires: dict[int, PeerCore] = {}
+        self.asked_hashes: dict[int, list[HashRange]] = {}
+        self.leaves: list[LeavesArrived] = []
+        self.works: list[HashWork] = []
         self.asked: dict[int, list[Block]] = {}
         self.completed: list[PieceCompleted] = []
         self.innocent: dict[str, bool] = {}
@@ -70,7 +86,8 @@ class Stage:
 
     def begin(self) -> None:
         have = Bitfield(GEOMETRY.piece_count, [index for index in range(4) if self._have >> index & 1])
-        self.core.begin(GEOMETRY, have, INFO, now=self.now)
+        places = TreePlaces({ROOT: SHAPE}, LAYERS, [(0, ROOT)])
+        self.core.begin(GEOMETRY, have, INFO, trees=places, now=self.now)
 
     # What can happen
 
@@ -91,12 +108,12 @@ class Stage:
         core.buffer_updated(len(hello), now=self.now)
         core.next_event()
         number = self.core.add_peer(core, listen_port=1, dht_port=1, is_dialled=bool(option & 16), now=self.now)
-        self.wires[number], self.asked[number] = core, []
+        self.wires[number], self.asked[number], self.asked_hashes[number] = core, [], []
         self.innocent.setdefault(host, True)
 
     def leave(self, number: int) -> None:
         self.core.remove_peer(number, now=self.now)
-        del self.wires[number], self.asked[number]
+        del self.wires[number], self.asked[number], self.asked_hashes[number]
 
     def hear(self, number: int, data: bytes) -> None:
         while data and not self.wires[number].is_closed:
@@ -115,6 +132,39 @@ class Stage:
                 data = bytes([data[0] ^ 1]) + data[1:]
                 self.innocent[self.wires[number].address.host] = False
             self.hear(number, wire.encode_message(wire.Piece(piece, begin, data)))
+
+    def answer_hashes(self, number: int, option: int) -> None:
+        """A peer answers what it was asked for about the tree, rightly or not, or refuses."""
+        if not self.asked_hashes[number]:
+            return
+        wanted = self.asked_hashes[number].pop(0)
+        if option & 8:
+            self.hear(number, encode_hashes(HashReject(wanted)))
+            return
+        hashes = ROWS.answer(wanted)
+        assert hashes is not None, "only ranges of the tree are asked for"
+        if option & 16:
+            hashes = hashes[: 32 * (option >> 5)] + bytes(max(0, len(hashes) - 32 * (option >> 5)))
+            self.innocent[self.wires[number].address.host] = False
+        self.hear(number, encode_hashes(Hashes(wanted, hashes)))
+
+    def desk(self, option: int) -> None:
+        """What was asked of threads is done, in any order."""
+        if self.works:
+            work = self.works.pop()
+            found = work.run(lambda index, size: CONTENT[index * GEOMETRY.piece_length :][:size])
+            assert found is not None
+            self.core.hashes.prepared(work, found if option & 1 else None)
+        elif self.leaves:
+            arrived = self.leaves.pop(option % len(self.leaves))
+            found_leaves = leaves_of(arrived.completed.buffer)
+            differs = [
+                found_leaves[at : at + 32] != arrived.leaves[at : at + 32] for at in range(0, len(found_leaves), 32)
+            ]
+            bad = [number for number, is_bad in enumerate(differs) if is_bad]
+            assert bad
+            blocks = self.core.blocks_judged(arrived.completed, sum(1 << number for number in bad), now=self.now)
+            assert [block.begin // BLOCK_SIZE for block in blocks] == bad
 
     def disk(self, option: int) -> None:
         """The oldest piece that waits is hashed, and stored if it is right."""
@@ -154,6 +204,11 @@ class Stage:
                 case MetadataCompleted(info_bytes):
                     assert info_bytes == INFO
                     self.begin()
+                case LeavesArrived():
+                    self.leaves.append(event)
+                case HashesWanted(work):
+                    self.works.append(work)
+                    assert len(self.works) == 1
                 case PeerBanned(address):
                     assert not self.innocent[address.host], f"{address} never lied"
                     self.was_banned = True
@@ -162,8 +217,9 @@ class Stage:
         for number in [number for number, core in self.wires.items() if core.is_closed]:
             self.closed = re.sub("[0-9]+", "#", self.wires[number].closed_because or "")
             self.leave(number)
-        unverified = sum(len(piece.buffer) for piece in self.completed)
-        assert self.core.unverified_bytes == unverified
+        judged = sum(len(arrived.completed.buffer) for arrived in self.leaves) + self.core.hashes.doubtful_bytes
+        assert self.core.unverified_bytes == sum(len(piece.buffer) for piece in self.completed) + judged
+        assert self.core.hashes.doubtful_bytes <= GEOMETRY.piece_length
         assert self.core.buffered_bytes <= 8 * GEOMETRY.piece_length
         assert len(self.core.contributions) <= 3
 
@@ -175,6 +231,8 @@ class Stage:
             if isinstance(message, wire.Request):
                 assert GEOMETRY.contains(*message.block)
                 self.asked[number].append(message.block)
+            elif isinstance(message, HashRequest):
+                self.asked_hashes[number].append(message.range)
             elif isinstance(message, wire.Cancel) and message.block in self.asked[number]:
                 self.asked[number].remove(message.block)
             elif isinstance(message, wire.Extended) and message.extension == PUNCHED:
@@ -208,13 +266,17 @@ def run_swarm(data: bytes) -> str:
                     stage.hear(number, wire.encode_message(SAYINGS[how % len(SAYINGS)](who >> 3)))
                     if SAYINGS[how % len(SAYINGS)] in LIES:
                         stage.innocent[stage.wires[number].address.host] = False
-                case 8 | 9 | 10:
+                case 8 | 9:
                     stage.answer(number, how)
+                case 10:
+                    stage.answer_hashes(number, how)
                 case 11 | 12:
                     stage.disk(how)
                 case 13:
                     stage.now += how / 4
                     stage.core.handle_timer(now=stage.now)
+                case 14 if how & 128:
+                    stage.desk(how)
                 case 14:
                     stage.command(how)
                 case _:
@@ -258,6 +320,11 @@ def _punched(option: int) -> wire.Message:
     return _extended(UT_HOLEPUNCH, encode_holepunch(PunchConnect(address)))
 
 
+def _range(option: int) -> HashRange:
+    base, length = option & 3, 2 << (option >> 2 & 1)
+    return HashRange(ROOT, base, length * (option >> 3 & 1), length, option >> 4 & 1)
+
+
 def _block(option: int) -> Block:
     return GEOMETRY.block(option % 4, option >> 2 & (GEOMETRY.block_count(option % 4) - 1))
 
@@ -288,6 +355,10 @@ SAYINGS: list[Callable[[int], wire.Message]] = [
     _wrong_metadata,
     _punch,
     _punched,
+    lambda option: HashRequest(_range(option)),
+    lambda option: HashRequest(HashRange(ROOT, 0, option // 4 * 2, 2, 2)),
+    lambda option: HashReject(_range(option)),
+    lambda option: Hashes(_range(option), bytes(32 * (option % 7))),
 ]
 LIES = (_wrong_metadata, _introduction)
 
@@ -302,10 +373,16 @@ def swarm_seeds() -> list[bytes]:
     upload = bytes((join, 0, 8, say, 0, interested, wait, 0, 50)) + bytes((say, 0, request, serve, 0, 0)) * 4
     punch = bytes((join, 0, 8, join, 0, 9, say, 0, introduce, say, 1, introduce, say, 8 * 14, 23, say, 8 * 3, 24))
     learn = bytes((join, 0, 8, say, 8, introduce, say, 0, metadata, say, 0, have_all, say, 0, unchoke))
+    ask, ask_leaves, desk = 25, 26, bytes((14, 0, 129))
+    hashes = bytes((say, 0, ask, say, 0, ask_leaves, say, 8, ask_leaves)) + desk * 2
+    judge = lies + bytes((10, 0, 0)) + desk + bytes((10, 1, 0)) + desk
     return [
         b"\0" + arrive + fetch,
         b"\0" + arrive + lies * 3,
         b"\x0f" + upload,
         b"\xd0" + learn + fetch,
         b"\0" + punch + fetch,
+        b"\x0f" + upload + hashes,
+        b"\0" + arrive + judge * 3,
+        b"\0" + arrive + bytes((10, 1, 24)) * 4 + judge,
     ]

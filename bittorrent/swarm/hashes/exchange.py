@@ -124,10 +124,18 @@ class SwarmHashes:
     def doubt(self, completed: PieceCompleted, has_piece: Callable[[int], bool], *, now: float) -> bool:
         """Asks for the leaves of a piece that failed; False when that is of no use or there is nobody to ask.
 
+        A piece of one block need not be asked about.
+
         Args:
             has_piece: whether the peer with this number has it.
         """
-        wanted = self._places.leaves_of(completed.index) if self._places is not None else None
+        if self._places is None:
+            return False
+        leaf = self._places.known_leaf(completed.index)
+        if leaf is not None:
+            self._events.append(LeavesArrived(completed, leaf))
+            return True
+        wanted = self._places.leaves_of(completed.index)
         used = sum(len(other.buffer) for other in self._doubtful.values())
         if wanted is None or (used and used + len(completed.buffer) > self._config.max_doubtful_bytes):
             return False

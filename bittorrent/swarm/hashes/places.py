@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from bittorrent.merkle.proof import HashRange, layer_ranges, leaf_ranges
 from bittorrent.merkle.shape import TreeShape
+from bittorrent.merkle.tree import HASH_SIZE
 
 
 class TreePlaces:
@@ -52,3 +53,15 @@ class TreePlaces:
         shape = self.trees[root]
         ranges = leaf_ranges(shape, root, number)
         return (shape, ranges) if ranges else None
+
+    def known_leaf(self, index: int) -> bytes | None:
+        """The only leaf of a piece that is no higher than that: what stands for the piece. None for others."""
+        place = self.place_of(index)
+        if place is None:
+            return None
+        root, number = place
+        shape = self.trees[root]
+        if shape.subtree_height:
+            return None
+        row = self.layers.get(root) if shape.needs_layer else root
+        return row[number * HASH_SIZE : (number + 1) * HASH_SIZE] if row is not None else None

@@ -70,6 +70,20 @@ def test_a_short_piece_at_the_end_of_the_file() -> None:
     assert {block for block, _ in leech.bad_blocks} == {Block(2, 2 * BLOCK_SIZE, 1)}
 
 
+@pytest.mark.parametrize(("total", "piece_length"), [(5 * BLOCK_SIZE + 9, BLOCK_SIZE), (9, PIECE)])
+def test_a_piece_of_one_block_is_named_without_asking_anybody(total: int, piece_length: int) -> None:
+    run = SwarmNet(Random(1), total_bytes=total, piece_length=piece_length, has_trees=True)
+    liar = run.seed(corrupts=lambda piece, begin: True)
+    leech = run.host()
+    run.connect(leech, liar)
+    run.run_until(lambda: bool(leech.banned))
+    assert {block.begin for block, _ in leech.bad_blocks} == {0}
+    assert liar.works == 0
+    run.connect(leech, run.seed())
+    complete(run, leech)
+    assert set(leech.banned) == {liar.address}
+
+
 def test_the_only_sender_of_a_bad_piece_is_no_witness_of_its_own() -> None:
     """Nobody else is there to ask: it answers for what it sent, and is found out by its own leaves, or by silence."""
     run = net(pieces=1)
