@@ -188,3 +188,18 @@ def test_a_snapshot_tells_in_how_long_the_one_in_front_is_asked_again() -> None:
     assert waits.pop(first.url) == 1750.0
     assert waits.pop("c") == 0.0, "it is being asked"
     assert list(waits.values()) == [None], "it is not its turn"
+
+
+def test_another_port_is_told_at_once_to_those_that_know_the_old_one() -> None:
+    schedule = make(["known"], ["asked"], ["dead"])
+    known, asked, dead = schedule.due(now=0.0)
+    schedule.succeeded(known, ANSWER, now=0.0)
+    schedule.failed(dead, now=0.0)
+    schedule.readdressed(now=10.0)
+    (again,) = schedule.due(now=10.0)  # the dead one hears it when its turn comes
+    assert (again.url, again.event) == ("known", NONE)
+    schedule.succeeded(asked, ANSWER, now=11.0)  # it was told the old one, which was on its way
+    (late,) = (each for each in schedule.due(now=11.0) if each.url == "asked")
+    schedule.succeeded(late, ANSWER, now=12.0)
+    assert [each.url for each in schedule.due(now=14.0)] == []
+    schedule.check_invariants()
