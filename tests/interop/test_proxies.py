@@ -73,9 +73,8 @@ async def test_each_source_through_dante(tmp_path: Path) -> None:
         await wait_until(is_announced, what="libtorrent has announced itself in the DHT")
         at = by_name(tracker.address)
         sources: dict[str, tuple[Metainfo, tuple[object, ...]]] = {
-            "peer": (torrent, ("--no-dht", "--no-utp", "--peer", seed.address)),
             "utp": (torrent, ("--no-dht", "--peer", over_utp.address)),
-            "http tracker": (replace(torrent, trackers=((f"http://{at}/announce",),)), ("--no-dht",)),
+            "http tracker": (replace(torrent, trackers=((f"http://{at}/announce",),)), ("--no-dht", "--no-utp")),
             "udp tracker": (replace(torrent, trackers=((f"udp://{at}/announce",),)), ("--no-dht",)),
             "web seed": (torrent, ("--no-dht", "--web-seed", f"http://{by_name(web.address)}/shared.bin")),
             "dht": (torrent, ("--bootstrap", by_name(router.address))),
