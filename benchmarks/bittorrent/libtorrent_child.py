@@ -47,9 +47,10 @@ class Child:
             if upload_limit_bytes_per_s:
                 handle.set_upload_limit(upload_limit_bytes_per_s)
             handles.append(handle)
-        key = str(handles[0].info_hash())
-        self.handles[key] = handles
-        return {"info_hash": key}
+        hashes = handles[0].info_hashes()  # of a hybrid, both
+        for key in [str(hashes.v1)] * hashes.has_v1() + [str(hashes.v2)[:40]] * hashes.has_v2():
+            self.handles[key] = handles
+        return {"info_hash": str(handles[0].info_hash())}
 
     def do_connect(self, info_hash: str, peers: list[list[Any]]) -> dict[str, Any]:
         for handle in self.handles[info_hash]:
