@@ -57,7 +57,7 @@ def test_hashes_of_version_2(text: str, v1: bytes | None, v2: bytes) -> None:
 
 
 def test_links_are_written_as_libtorrent_writes_them() -> None:
-    """Source: `make_magnet_uri` of libtorrent 2.1.1; `tests/interop` asks it itself."""
+    """Source: `make_magnet_uri` of libtorrent 2.1.1; `tests/interop/test_read_version_2.py` asks it itself."""
     assert str(Magnet(v1=HASH, v2=V2)) == f"magnet:?xt=urn:btih:{HEX}&xt=urn:btmh:1220{V2.hex()}"
     assert str(Magnet(v2=V2)) == f"magnet:?xt=urn:btmh:1220{V2.hex()}"
 
