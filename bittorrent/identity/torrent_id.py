@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha1, sha256
 
-from transfer.wire import bencode
+from transfer.wire.bencode import BencodeError
+from transfer.wire.bencode_parts import BencodedParts
 
 V1_KEYS = frozenset((b"files", b"length", b"pieces"))  # of an info dictionary: a hybrid has them beside its file tree
 SHORT_SIZE = 20  # of a hash in handshakes, in the DHT, and for trackers
@@ -40,12 +41,11 @@ class TorrentId:
         Cost: a look at each of its keys and values; `of_halves` does without.
         """
         try:
-            parts = bencode.spans(info_bytes)
-        except bencode.BencodeError:
+            info = BencodedParts(info_bytes, apart=b"files", unread=(b"file tree",)).values
+        except BencodeError:
             return cls.of_halves(info_bytes, has_v1=True, has_v2=False)
-        start, end = parts.get(b"meta version", (0, 0))
-        has_v2 = info_bytes[start:end] == b"i2e"
-        return cls.of_halves(info_bytes, has_v1=not has_v2 or not V1_KEYS.isdisjoint(parts), has_v2=has_v2)
+        has_v2 = info.get(b"meta version") == 2
+        return cls.of_halves(info_bytes, has_v1=not has_v2 or not V1_KEYS.isdisjoint(info), has_v2=has_v2)
 
     @classmethod
     def of_halves(cls, info_bytes: bytes, *, has_v1: bool, has_v2: bool) -> TorrentId:

@@ -9,6 +9,7 @@ import pytest
 
 from bittorrent.errors import MetainfoError
 from bittorrent.files.names import NameRules
+from bittorrent.identity.torrent_id import TorrentId
 from bittorrent.metainfo.content import MetainfoLimits
 from bittorrent.metainfo.torrent import Metainfo
 from tests.version2 import build
@@ -246,6 +247,19 @@ def test_a_large_tree_is_read_in_short_steps() -> None:
     assert len(metainfo.visible_files) == metainfo.piece_count == 9000
     assert metainfo.total_bytes == 18_000
     assert len(pauses) > 50
+
+
+def test_trees_are_45_folders_deep_at_most_and_have_the_same_hash_however_deep() -> None:
+    for depth in (1, 45, 46):
+        tree = b"d1:d" * depth + b"d1:fd0:" + FILE + b"ee" + b"e" * depth
+        info = b"d9:file tree" + tree + b"12:meta versioni2e4:name1:n12:piece lengthi16384ee"
+        if depth <= 45:
+            metainfo = Metainfo.from_info(info)
+            assert len(metainfo.files[0].path) == depth + 2
+            assert metainfo.torrent_id == TorrentId.of(info)
+        else:
+            with pytest.raises(MetainfoError, match="deeper"):
+                Metainfo.from_info(info)
 
 
 def test_what_one_file_may_say_is_bounded() -> None:
