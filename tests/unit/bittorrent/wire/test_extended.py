@@ -63,7 +63,7 @@ def test_too_deep_too_many_or_too_large(payload: bytes) -> None:
         {"yourip": b"127.0.0.1"},
         {"yourip": 2130706433},
         {"yourip": b""},
-        {"complete_ago": 1, "e": 0, "ipv6": bytes(16), "upload_only": b"1", "ut_holepunch": {}},
+        {"complete_ago": 1, "ipv6": bytes(16), "upload_only": b"1", "ut_holepunch": {}},
     ],
 )
 def test_an_entry_that_makes_no_sense_counts_as_absent(entry: dict[str, bencode.Encodable]) -> None:
