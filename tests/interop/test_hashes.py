@@ -16,6 +16,7 @@ from bittorrent.wire.handshake import HANDSHAKE_SIZE, Handshake
 from bittorrent.wire.hashes import Hashes, HashMessage, HashReject, HashRequest
 from bittorrent.wire.messages import decode_message, encode_message
 from tests.interop.content import make_file
+from tests.interop.kad import ANY, run
 from tests.interop.libtorrent_peer import LibtorrentPeer
 from tests.interop.scripted_seed import ScriptedSeed
 from transfer.address import Address
@@ -128,4 +129,26 @@ async def test_a_bad_block_is_named_by_the_leaves_that_libtorrent_sends_and_its_
     for block in named.blocks:
         assert (block.index, block.begin) in wrong
         assert block.sender == liar.address
+    assert (tmp_path / "ours" / "shared.bin").read_bytes() == content
+
+
+async def test_kad_names_the_bad_block_and_the_peer_that_sent_it(tmp_path: Path) -> None:
+    metainfo = make_shared(tmp_path / "theirs")
+    content = (tmp_path / "theirs" / "shared.bin").read_bytes()
+    torrent = tmp_path / "shared.torrent"
+    torrent.write_bytes(metainfo.to_bytes())
+    async with (
+        ScriptedSeed(metainfo, content, corrupts=lambda piece, begin: begin == 16384) as liar,
+        LibtorrentPeer() as libtorrent,
+    ):
+        await libtorrent.add(tmp_path / "theirs", metainfo)
+        peers = ("--peer", liar.address, "--peer", libtorrent.address)
+        finished = await run("get", torrent, "-o", tmp_path / "ours", "--listen", ANY, "--no-dht", *peers)
+    assert finished.exit_code == 0, finished.stderr
+    bad = [event for event in finished.events if event["event"] == "bad_block"]
+    assert bad
+    for event in bad:
+        assert (event["begin"], event["length"], event["peer"]) == (16384, 16384, str(liar.address))
+        assert f"bad data is fetched again: 16384 bytes at 16384 of piece {event['piece']}" in finished.stderr
+    assert finished.events[-1]["event"] == "done"
     assert (tmp_path / "ours" / "shared.bin").read_bytes() == content
