@@ -144,7 +144,9 @@ class TorrentLife:
             jobs=self.jobs,
             tasks=self._tasks,
         )
-        self.layers = LayersFetch(self.core, self.on_disk.resume, pump=self.swarm.pump, jobs=self.jobs)
+        self.layers = LayersFetch(
+            self.core, self.on_disk.resume, pump=self.swarm.pump, jobs=self.jobs, tasks=self._tasks
+        )
         self.hashes = HashDesk(
             self.core,
             need_disk=lambda: self.need_content("read").disk,

@@ -112,3 +112,5 @@ class TorrentWork:
         if is_complete:
             await content.rest()
         life.do(life.lifecycle.settled(is_finished=life.core.is_finished, is_complete=is_complete))
+        if is_complete:
+            life.layers.make(content.disk)

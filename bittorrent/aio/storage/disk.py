@@ -8,12 +8,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from itertools import accumulate
 from threading import Lock
 from typing import Any, TypeVar
 
 from bittorrent.errors import JobInterruptedError
 from bittorrent.files.file_set import FileSet
+from bittorrent.merkle.shape import TreeShape
+from bittorrent.merkle.tree import leaves_of
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import Block
 from bittorrent.storage.check import verify_pieces
@@ -176,6 +179,20 @@ class Disk:
             StorageError: they cannot be read.
         """
         return await self.run(lambda: self._read(blocks))
+
+    async def layer_of(self, shape: TreeShape, offset: int) -> bytes:
+        """The piece layer of a file that begins at `offset`, as it is on disk. Cost: reads and hashes all of it.
+
+        Raises:
+            StorageError: it cannot be read.
+        """
+        read, size = self._storage.read, shape.piece_size
+        starts = range(offset, offset + shape.length, shape.piece_length)
+
+        def hash_of(number: int) -> bytes:
+            return shape.root_of_piece(leaves_of(read(starts[number], size(number))))
+
+        return b"".join([await self.run(partial(hash_of, number)) for number in range(shape.piece_count)])
 
     async def prepare_hashes(self, work: HashWork) -> Prepared | None:
         """Reads and hashes what a peer wants hashes of; None when what is there is not what it should be.

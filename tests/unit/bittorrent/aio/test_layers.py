@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bittorrent import (
     Encryption,
+    Magnet,
     Metainfo,
     MetainfoError,
     ResumeStore,
@@ -17,6 +19,7 @@ from bittorrent import (
     SessionConfig,
     SlowReason,
     Torrent,
+    TorrentId,
     create_metainfo,
 )
 from bittorrent.wire.handshake import HANDSHAKE_SIZE
@@ -147,3 +150,23 @@ async def test_halves_that_disagree_are_refused_by_name(tmp_path: Path) -> None:
         torrent = await session.add(forged, seed_only=True)
         with pytest.raises(MetainfoError, match="the halves of the torrent disagree"):
             await complete(torrent)
+
+
+async def test_layers_of_a_hybrid_that_no_peer_sends_are_made_of_the_files(tmp_path: Path) -> None:
+    """From a peer that knows version 1 only; then they are there for others."""
+    shared = create_metainfo(make_album(tmp_path / "seed" / "album"), format="hybrid", piece_length=PIECE)
+    v1 = replace(bare(shared), torrent_id=TorrentId(shared.torrent_id.v1))
+    async with (
+        Session(tmp_path / "seed", host="127.0.0.1") as seed,
+        Session(tmp_path / "leech", host="127.0.0.1") as leech,
+        Session(tmp_path / "last", host="127.0.0.1") as last,
+    ):
+        await complete(await seed.add(v1, seed_only=True))
+        torrent = await leech.add(bare(shared), peers=[seed.address])
+        await complete(torrent)
+        assert (await has_layers(torrent)).layers == shared.layers
+        assert shared.torrent_id.v2 is not None
+        linked = await last.add(Magnet(v2=shared.torrent_id.v2), peers=[leech.address])
+        await complete(linked)
+        assert (await has_layers(linked)).layers == shared.layers
+    assert same_files(tmp_path / "seed" / "album", tmp_path / "last" / "album")
