@@ -47,7 +47,7 @@ class UtpHub(RunProtocol):
         self._door: Door | None = None
         self._streams: dict[UtpConnection, UtpStream] = {}
         self._dialled: dict[UtpConnection, asyncio.Future[None]] = {}
-        self._timers: dict[UtpConnection, asyncio.TimerHandle] = {}
+        self._timers: dict[UtpConnection, tuple[float, asyncio.Handle]] = {}  # due, which uvloop's handle may not know
         self._touched: dict[UtpConnection, None] = {}
         self._blocked: dict[UtpConnection, None] = {}
         self._turn: asyncio.Handle | None = None
@@ -257,11 +257,11 @@ class UtpHub(RunProtocol):
         """A timer that is due too early is left alone: it costs one look, and moving it would cost more each time."""
         due = connection.next_timer()
         timer = self._timers.get(connection)
-        if due is None or (timer is not None and timer.when() <= due):
+        if due is None or (timer is not None and timer[0] <= due):
             return
         if timer is not None:
-            timer.cancel()
-        self._timers[connection] = self._loop.call_at(due, self._fire, connection)
+            timer[1].cancel()
+        self._timers[connection] = due, self._loop.call_at(due, self._fire, connection)
 
     def _fire(self, connection: UtpConnection) -> None:
         del self._timers[connection]
@@ -272,7 +272,7 @@ class UtpHub(RunProtocol):
             connection.handle_timer(now=now)
             self.touch(connection)
         else:
-            self._timers[connection] = self._loop.call_at(due, self._fire, connection)
+            self._timers[connection] = due, self._loop.call_at(due, self._fire, connection)
 
     def _accept(self) -> None:
         accepted, self.core.accepted = self.core.accepted, []
@@ -319,7 +319,7 @@ class UtpHub(RunProtocol):
         self.core.forget(connection)
         timer = self._timers.pop(connection, None)
         if timer is not None:
-            timer.cancel()
+            timer[1].cancel()
         self._blocked.pop(connection, None)
 
     def _leave_if_idle(self) -> None:
