@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bittorrent import EventSource, Metainfo
+from bittorrent import EventSource, Magnet, Metainfo
 from fileshare.service.config import ServiceConfig
 from fileshare.service.events import FetchStarted, ServiceEvent, TorrentAdded, TorrentEnded
 from fileshare.service.following import Following
@@ -76,7 +76,7 @@ class Torrents:
         info_hash = source.torrent.info_hash
         if not options.is_optional:
             self._named.add(info_hash)
-        entry = self.roster.find(info_hash)
+        entry = self._entry_of(source.torrent)
         if entry is not None:
             entry.job.is_optional = entry.job.is_optional and options.is_optional
             return entry.snapshot()
@@ -188,6 +188,12 @@ class Torrents:
     @property
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+    def _entry_of(self, torrent: Metainfo | Magnet) -> Entry | None:
+        """Its job, if it lives; a hybrid may be known by its other hash."""
+        torrents = self._session().torrents
+        known = (torrents[alias].info_hash if alias in torrents else alias for alias in torrent.torrent_id.aliases)
+        return next((entry for entry in map(self.roster.find, known) if entry is not None), None)
 
     def _new_entry(self, label: str, info_hash: bytes | None, options: JobOptions) -> Entry:
         job = Job(label, is_optional=options.is_optional, goal=options.goal, now=self._now)

@@ -12,6 +12,7 @@ import pytest
 
 from bittorrent import (
     EventsLost,
+    Magnet,
     MagnetError,
     Metainfo,
     MetainfoError,
@@ -128,6 +129,20 @@ def test_what_is_added_twice_is_one_job(tmp_path: Path) -> None:
         assert len(view.of(TorrentAdded)) == 1
 
     simulate(lambda simulation: with_friend(simulation, tmp_path, body, "film"))
+
+
+def test_a_hybrid_that_is_added_by_its_other_hash_is_one_job(tmp_path: Path) -> None:
+    async def scenario(simulation: Simulation) -> None:
+        make(tmp_path / "elsewhere", "film")
+        hybrid = create_metainfo(tmp_path / "elsewhere" / "film", format="hybrid", piece_length=1 << 14)
+        known = hybrid.torrent_id
+        async with service_on(simulation, US, tmp_path / "ours", peers=(FRIEND,)) as ours:
+            with simulation.host(US):
+                for source in (hybrid, Magnet(v2=known.v2), Magnet(v1=known.v1), hybrid.magnet()):
+                    assert (await ours.add(source)).info_hash == hybrid.info_hash
+                assert len(ours.jobs) == 1
+
+    simulate(scenario)
 
 
 def test_labels_are_resolved_before_anything_is_open_and_each_torrent_once(tmp_path: Path) -> None:
