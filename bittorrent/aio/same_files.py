@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +13,7 @@ from bittorrent.aio.storage.content import Content
 from bittorrent.errors import StorageError
 from bittorrent.files.entry import FileEntry
 from bittorrent.files.same_files import Held, PieceCopy, SameFiles, copies
+from bittorrent.metainfo.similar import relations_of
 from bittorrent.metainfo.torrent import Metainfo
 from bittorrent.pieces.bitfield import Bitfield
 from transfer.aio.tasks import TaskSet
@@ -55,8 +56,7 @@ class Twins:
 
     async def begin(self, metainfo: Metainfo, content: Content, have: Bitfield, priorities: bytes) -> None:
         """Takes what others have already; `have` gains those pieces."""
-        if not metainfo.trees:
-            return
+        self._known.relate(self._life, relations_of(metainfo.torrent_id, metainfo.similar, metainfo.collections))
         self._files = [entry for entry in metainfo.files if entry.pieces_root is not None]
         self._first_pieces = [metainfo.geometry.piece_at(entry.offset) for entry in self._files]
         self._known.add(self._life, self._files)
@@ -66,6 +66,7 @@ class Twins:
         for entry in self._files:
             for source, twin in self._known.twins(self._life, entry):
                 self._news.append(_News(entry, source, twin, 0, entry.length))
+        self._news.extend(self._alike(metainfo))
         while self._news:
             await self._take(self._news.popleft(), Held(metainfo.geometry, have), priorities, have.set)
 
@@ -99,6 +100,21 @@ class Twins:
         self._known.discard(self._life)
         self._content = None
         self._news.clear()
+
+    def _alike(self, metainfo: Metainfo) -> Iterator[_News]:
+        """Files of related torrents that have the length of one of ours."""
+        related = [(other, other.metainfo) for other in self._known.related(self._life) if other.metainfo is not None]
+        if not related:
+            return
+        lengths: dict[int, list[FileEntry]] = {}
+        for entry in metainfo.visible_files:
+            if entry.length and len(lengths.setdefault(entry.length, [])) < _MAX_ALIKE:
+                lengths[entry.length].append(entry)
+        for source, other in related:
+            for twin in other.visible_files:
+                for entry in lengths.get(twin.length, ()):
+                    if entry.pieces_root is None or twin.pieces_root is None:  # otherwise their roots would tell
+                        yield _News(entry, source, twin, 0, entry.length)
 
     def _tell(self, entry: FileEntry, offset: int, length: int) -> None:
         for other, twin in self._known.twins(self._life, entry):
@@ -154,3 +170,4 @@ class Twins:
 
 
 _BATCH_BYTES = 8 << 20
+_MAX_ALIKE = 4  # files of one length in a torrent that are compared with those of related ones

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from bittorrent.storage.hashing import SourceFile
     from transfer.address import Address
-    from transfer.wire.bencode import Value
+    from transfer.wire.bencode import Encodable, Value
 
 MIN_PIECE_LENGTH = 16 << 10
 MAX_AUTOMATIC_PIECE_LENGTH = 16 << 20
@@ -47,6 +47,8 @@ def create_metainfo(
     align: bool = False,
     attributes: bool = False,
     exclude: Sequence[str] = (),
+    similar: Iterable[bytes] = (),
+    collections: Iterable[str] = (),
     executor: Executor | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Metainfo:
@@ -72,6 +74,8 @@ def create_metainfo(
             formats "v2" and "hybrid" always do.
         attributes: keep what is executable or hidden, and symbolic links within the folder as links (BEP 47).
         exclude: patterns such as `*.tmp`, of names or of paths below `path`: what they mean is left out.
+        similar: info-hashes (20 or 32 bytes) of torrents with some of the same files, for others to find them (BEP 38).
+        collections: names of collections; all torrents in one may have files in common.
         executor: hashes in its threads at the same time; without one everything happens in the caller's.
         progress: called with the hashed and the total number of bytes, about once for each MiB.
 
@@ -113,6 +117,7 @@ def create_metainfo(
         info[b"private"] = 1
     if source is not None:
         info[b"source"] = source
+    info.update(_relations(similar, collections))
     return Metainfo.from_info(
         bencode.encode(info),
         layers=content.layers,
@@ -139,6 +144,14 @@ def _parse_format(text: str) -> TorrentFormat:
     except ValueError:
         formats = ", ".join(TorrentFormat)
         raise MetainfoError(f"the format of a torrent is one of {formats}, not {shorten(str(text))}") from None
+
+
+def _relations(similar: Iterable[bytes], collections: Iterable[str]) -> dict[bytes, Encodable]:
+    hashes, names = list(dict.fromkeys(similar)), [name.encode() for name in dict.fromkeys(collections)]
+    for value in hashes:
+        if len(value) not in (SHA1_SIZE, HASH_SIZE):
+            raise MetainfoError(f"{shorten(value.hex())} is not the info-hash of a similar torrent")
+    return {**({b"similar": hashes} if hashes else {}), **({b"collections": names} if names else {})}
 
 
 def _check_web_seeds(web_seeds: Iterable[str]) -> tuple[str, ...]:

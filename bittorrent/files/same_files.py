@@ -1,8 +1,12 @@
-"""Files that are the same in several torrents, or several times in one: known by the roots of their trees (BEP 52)."""
+"""Files that are the same in several torrents, or several times in one.
+
+They are known by the roots of their trees (BEP 52). Where torrents say that they are related (BEP 38), files of the
+same length are worth a look.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Generic, TypeVar
@@ -24,12 +28,14 @@ class SameFiles(Generic[OwnerT]):
     Invariant: no root without a file.
     """
 
-    __slots__ = ("_most", "_owners", "_roots")
+    __slots__ = ("_most", "_owners", "_related", "_relations", "_roots")
 
     def __init__(self, *, most: int = 8) -> None:
         self._most = most
         self._owners: dict[bytes, list[tuple[OwnerT, FileEntry]]] = {}
         self._roots: dict[OwnerT, set[bytes]] = {}
+        self._related: dict[Hashable, dict[OwnerT, None]] = {}
+        self._relations: dict[OwnerT, tuple[Hashable, ...]] = {}
 
     def add(self, owner: OwnerT, files: Iterable[FileEntry]) -> None:
         """The files of a torrent; those without a root are left out."""
@@ -39,8 +45,24 @@ class SameFiles(Generic[OwnerT]):
                 roots.add(entry.pieces_root)
                 self._owners.setdefault(entry.pieces_root, []).append((owner, entry))
 
+    def relate(self, owner: OwnerT, relations: Iterable[Hashable]) -> None:
+        """What a torrent has in common with related ones."""
+        self._relations[owner] = tuple(relations)
+        for relation in self._relations[owner]:
+            self._related.setdefault(relation, {})[owner] = None
+
+    def related(self, owner: OwnerT) -> list[OwnerT]:
+        """Some of the torrents that are related to one. Those known first."""
+        found = dict.fromkeys(other for key in self._relations.get(owner, ()) for other in self._related[key])
+        found.pop(owner, None)
+        return list(islice(found, self._most))
+
     def discard(self, owner: OwnerT) -> None:
         """The torrent is gone, if it was here."""
+        for relation in self._relations.pop(owner, ()):
+            del self._related[relation][owner]
+            if not self._related[relation]:
+                del self._related[relation]
         for root in self._roots.pop(owner, ()):
             left = [(other, entry) for other, entry in self._owners[root] if other is not owner]
             if left:
@@ -59,7 +81,7 @@ class SameFiles(Generic[OwnerT]):
         return list(islice(others, self._most))
 
     def __len__(self) -> int:
-        return len(self._owners)
+        return len(self._owners) + len(self._related)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +112,8 @@ def copies(
 
     Args:
         wanted, twin: the file in the torrent that lacks it, and the same file in the one that may have it. Their pieces
-            may differ in length; both begin with a piece.
+            may differ in length. Those of version 1 may begin anywhere: pieces that have bytes of other files, too, are
+            left out.
         offset, length: the range, in the file.
     """
     geometry = target.geometry
@@ -98,7 +121,9 @@ def copies(
         if index in target.have:
             continue
         begin = geometry.offset_of(index) - wanted.offset
-        size = min(geometry.piece_length, wanted.length - begin)
+        size = min(geometry.piece_size(index), wanted.length - begin)
+        if begin < 0 or (wanted.pieces_root is None and size < geometry.piece_size(index)):
+            continue
         place = twin.offset + begin
         if all(piece in source.have for piece in source.geometry.pieces_of(place, size)):
             yield PieceCopy(index, tuple(source.geometry.parts_of(place, size)))

@@ -19,6 +19,7 @@ from bittorrent.metainfo.content import DEFAULT_LIMITS, UNREAD, MetainfoLimits, 
 from bittorrent.metainfo.hashers import hasher_of
 from bittorrent.metainfo.layers import check_layers, lacks_layers, read_layers, trees_of
 from bittorrent.metainfo.magnet import Magnet
+from bittorrent.metainfo.similar import parse_collections, parse_similar, without_known
 from bittorrent.pieces.geometry import Geometry
 from bittorrent.pieces.hasher import PieceHasher, Sha1Hasher
 from transfer.address import Address
@@ -45,6 +46,8 @@ class Metainfo:
     (`has_layers`) a torrent of version 2 alone cannot be verified, and a hybrid one is by version 1 only.
 
     `trackers` are tiers (BEP 12). `source`, in the info dictionary, is how private trackers tell their torrents apart.
+    `similar` (short hashes) and `collections` (names as they are written) say which torrents have files in common with
+    it (BEP 38).
     The text of `comment`, `created_by` and `source` is fit for a terminal: control characters are gone, but for the
     line ends of the comment.
 
@@ -68,6 +71,8 @@ class Metainfo:
     created_by: str | None = None
     creation_date: int | None = None
     source: str | None = None
+    similar: tuple[bytes, ...] = ()
+    collections: tuple[bytes, ...] = ()
     original_name: bytes | None = None
     total_bytes: int = field(init=False, compare=False)
     geometry: Geometry = field(init=False, repr=False, compare=False)
@@ -126,6 +131,7 @@ class Metainfo:
             comment=_lines(top, b"comment.utf-8", b"comment"),
             created_by=_text(top, b"created by.utf-8", b"created by"),
             creation_date=creation_date if isinstance(creation_date, int) else None,
+            outside=top,
         )
 
     @classmethod
@@ -219,6 +225,7 @@ class Metainfo:
         comment: str | None,
         created_by: str | None,
         creation_date: int | None,
+        outside: Mapping[bytes, Value] = MappingProxyType({}),
     ) -> Metainfo:
         content = read_content(info_bytes, parts, data, limits=limits, rules=rules, pause=pause)
         bare = cls(
@@ -238,6 +245,8 @@ class Metainfo:
             created_by=created_by,
             creation_date=creation_date,
             source=_text(parts.values, b"source"),
+            similar=parse_similar(parts.values, outside),
+            collections=parse_collections(parts.values, outside),
         )
         return bare._with(layers, pause) if content.torrent_id.v2 is not None else bare
 
@@ -323,6 +332,7 @@ class Metainfo:
             top[b"nodes"] = [[node.host, node.port] for node in self.nodes]
         if self.web_seeds:
             top[b"url-list"] = self.web_seeds
+        top.update(without_known(self.info_bytes, self.similar, self.collections))
         encoded = {key: bencode.encode(value) for key, value in top.items()}
         encoded[b"info"] = self.info_bytes
         if self.trees:

@@ -98,6 +98,16 @@ def create(
     attributes: Annotated[
         bool, typer.Option("--attributes", help="Keep executable and hidden files and symbolic links (BEP 47).")
     ] = False,
+    similar: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--similar", metavar="HASH", help="A torrent with some of the same files (BEP 38), may be repeated."
+        ),
+    ] = None,
+    collection: Annotated[
+        list[str] | None,
+        typer.Option("--collection", metavar="NAME", help="A collection that it belongs to (BEP 38), may be repeated."),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -109,6 +119,7 @@ def create(
     nodes = [parse_endpoint(text, option="--node") for text in node or ()]
     if private and nodes:
         raise typer.BadParameter("a private torrent stays out of the DHT", param_hint="--node")
+    hashes = [_parse_hash(text) for text in similar or ()]
     target = _target_of(path, target)
     _check_target(target, replace=force)
     left_out = [*(exclude or ()), *_own_path(path, target)]
@@ -134,6 +145,8 @@ def create(
             private=private,
             align=align,
             attributes=attributes,
+            similar=hashes,
+            collections=collection or (),
             executor=executor,
             creation_date=int(time.time()),
             progress=count.show,
@@ -161,6 +174,16 @@ def _parse_piece_size(text: str | None) -> int | None:
     if size & (size - 1) or not MIN_PIECE_LENGTH <= size <= MetainfoLimits().piece_length_bytes:
         raise typer.BadParameter("it must be a power of two from 16K to 256M", param_hint="--piece-size")
     return size
+
+
+def _parse_hash(text: str) -> bytes:
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) not in (20, 32):
+        raise typer.BadParameter("it must be an info-hash of 40 or 64 hexadecimal digits", param_hint="--similar")
+    return value
 
 
 def _target_of(path: Path, target: Path | None) -> Path:

@@ -76,6 +76,8 @@ def show_metainfo(output: Output, metainfo: Metainfo, *, file: Path | None = Non
         creation_date=metainfo.creation_date,
         created_by=metainfo.created_by,
         comment=metainfo.comment,
+        similar=metainfo.similar,
+        collections=list(map(readable, metainfo.collections)),
         files=[
             {
                 "number": number,

@@ -72,6 +72,19 @@ def test_single_files(form: TorrentFormat, tmp_path: Path) -> None:
         check_same(path, 16 * KIB << rng.randrange(4), form)
 
 
+def test_libtorrent_reads_which_torrents_are_related(tmp_path: Path) -> None:
+    (tmp_path / "film").write_bytes(b"x")
+    ours = create_metainfo(tmp_path / "film", similar=[b"s" * 20], collections=["films"])
+    loaded = lt.torrent_info(ours.to_bytes())
+    assert [found.to_bytes() for found in loaded.similar_torrents()] == [b"s" * 20]
+    assert loaded.collections() == ["films"]
+    creator = lt.create_torrent(lt.list_files(str(tmp_path / "film")), 16 * KIB, lt.create_torrent.v1_only)
+    creator.add_similar_torrent(lt.sha1_hash(b"s" * 20))
+    creator.add_collection("films")
+    lt.set_piece_hashes(creator, str(tmp_path))
+    assert lt.bencode(creator.generate()[b"info"]) == ours.info_bytes
+
+
 @pytest.mark.parametrize("form", FORMS)
 async def test_libtorrent_finds_everything_right(form: TorrentFormat, tmp_path: Path) -> None:
     ours = check_same(draw_folder(random.Random(54), tmp_path / "album"), 32 * KIB, form)

@@ -27,6 +27,8 @@ async def create_torrent(
     align: bool = False,
     attributes: bool = False,
     exclude: Sequence[str] = (),
+    similar: Iterable[bytes] = (),
+    collections: Iterable[str] = (),
 ) -> Metainfo:
     """`create_metainfo` in threads, one for each core.
 
@@ -58,6 +60,8 @@ async def create_torrent(
             align=align,
             attributes=attributes,
             exclude=exclude,
+            similar=similar,
+            collections=collections,
             executor=executor,
             progress=go_on,
         )

@@ -70,6 +70,19 @@ def test_create_makes_the_format_that_is_asked_for(
     assert shown.exit_code == 0, shown.stderr
 
 
+def test_create_names_related_torrents(folder: Path, tmp_path: Path) -> None:
+    target = tmp_path / "new.torrent"
+    more = ["--similar", "61" * 20, "--similar", "62" * 32, "--collection", "holidays"]
+    result = kad("torrent", "create", folder, "-o", target, "--json", *more)
+    assert result.exit_code == 0, result.stderr
+    assert last_event(result)["similar"] == ["61" * 20, "62" * 20]
+    assert last_event(result)["collections"] == ["holidays"]
+    assert Metainfo.from_file(target).collections == (b"holidays",)
+    wrong = kad("torrent", "create", folder, "-o", target, "--similar", "61")
+    assert wrong.exit_code == 2
+    assert "40 or 64" in wrong.stderr
+
+
 def test_create_knows_three_formats(folder: Path) -> None:
     result = kad("torrent", "create", folder, "--format", "v3")
     assert result.exit_code == 2

@@ -120,3 +120,34 @@ async def test_a_torrent_that_ended_is_asked_for_nothing(tmp_path: Path) -> None
         torrent = await session.add(second)
         await looked(torrent)
         assert torrent.statistics().done_bytes == 0
+
+
+@pytest.mark.parametrize("forms", [("v1", "v1"), ("v2", "v1"), ("v1", "hybrid")])
+@pytest.mark.parametrize("relation", ["similar", "collection", "none"])
+async def test_related_torrents_are_looked_into(tmp_path: Path, forms: tuple[str, str], relation: str) -> None:
+    """BEP 38, also where there are no trees: files of the same length are tried, and what fits is taken."""
+    for folder, extra in (("have/first", b"1" * 20_000), ("elsewhere/second", b"2" * 7)):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "film").write_bytes(FILM)
+        (tmp_path / folder / "a").write_bytes(extra)
+    collections = ["films"] if relation == "collection" else []
+    first = create_metainfo(
+        tmp_path / "have" / "first", format=forms[0], piece_length=32 * KIB, collections=collections
+    )
+    second = create_metainfo(
+        tmp_path / "elsewhere" / "second",
+        format=forms[1],
+        piece_length=16 * KIB,
+        collections=collections,
+        similar=[first.info_hash] if relation == "similar" else [],
+    )
+    async with Session(tmp_path / "have", host="127.0.0.1") as session:
+        await complete(await session.add(first, seed_only=True))
+        torrent = await session.add(second)
+        await looked(torrent)
+        done = torrent.statistics().done_pieces
+        assert torrent.statistics().downloaded_bytes == 0
+    if relation == "none":
+        assert done == 0
+    else:
+        assert done == second.piece_count - 1  # the one that has the other file

@@ -88,3 +88,34 @@ def test_what_is_copied_is_what_was_missing_and_is_there(
         begin = index * ours - wanted.offset
         needed = {(twin.offset + at) // theirs for at in range(begin, min(begin + ours, length))}
         assert (index in copied) == (index not in have and needed <= set(source.have))
+
+
+def test_pieces_of_version_1_that_have_bytes_of_other_files_are_left_out() -> None:
+    target = Held(Geometry(1000, 64), Bitfield(16))
+    source = Held(Geometry(330, 32), Bitfield.full(11))
+    wanted, twin = entry(100, root=None, length=330), entry(0, root=None, length=330)  # bytes 100 to 429: pieces 1 to 6
+    found = list(copies(target, wanted, source, twin, offset=0, length=330))
+    assert [copy.index for copy in found] == [2, 3, 4, 5]
+    assert [(block.piece, block.begin, block.length) for block in found[0].blocks] == [
+        (0, 28, 4),
+        (1, 0, 32),
+        (2, 0, 28),
+    ]
+    last = Held(Geometry(430, 64), Bitfield(7))  # the end of the torrent is the end of a piece, too
+    assert [copy.index for copy in copies(last, wanted, source, twin, offset=0, length=330)] == [2, 3, 4, 5, 6]
+
+
+def test_related_torrents_know_each_other() -> None:
+    same: SameFiles[str] = SameFiles(most=2)
+    same.relate("a", ["x", "y"])
+    assert same.related("a") == []
+    same.relate("b", ["y"])
+    same.relate("c", ["z"])
+    assert (same.related("a"), same.related("b"), same.related("c")) == (["b"], ["a"], [])
+    for name in "defg":
+        same.relate(name, ["y"])
+    assert same.related("b") == ["a", "d"]
+    assert same.related("unknown") == []
+    for name in "abcdefg":
+        same.discard(name)
+    assert len(same) == 0
