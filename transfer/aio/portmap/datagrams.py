@@ -106,7 +106,12 @@ async def ask(gateway: str, client: str, request: bytes, read: Callable[[bytes],
     made: socket.socket | None = None
     try:
         made = _socket_to((gateway, config.gateway_port), client)
-        transport, _ = await loop.create_datagram_endpoint(lambda: _Answers(exchange, changed), sock=made)
+        opening = loop.create_task(loop.create_datagram_endpoint(lambda: _Answers(exchange, changed), sock=made))
+        try:
+            transport, _ = await asyncio.shield(opening)
+        except asyncio.CancelledError:  # it opens in a turn or two; uvloop could not end with it left open
+            (await opening)[0].close()
+            raise
     except OSError as error:
         if made is not None:
             made.close()
