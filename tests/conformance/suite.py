@@ -38,4 +38,4 @@ async def run_check(
         await check(plug)
         judge(*plug.records)
     assert asyncio.all_tasks() == before
-    assert failures == []
+    assert not failures, failures
