@@ -11,8 +11,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pytest
-
 from tests.interop.programs import end_process
 
 
@@ -99,4 +97,3 @@ ROOT = Path(__file__).parents[2]
 KAD = (sys.executable, "-W", "always::ResourceWarning", "-m", "fileshare.cli")
 ANY = "127.0.0.1:0"
 DEADLINE_S = 60.0
-needs_posix = pytest.mark.skipif(os.name != "posix", reason="ends processes with POSIX signals")

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from bittorrent.metainfo.torrent import Metainfo
-from tests.interop.kad import ANY, DEADLINE_S, KAD, ROOT, Kad, needs_posix, run
+from tests.interop.kad import ANY, DEADLINE_S, KAD, ROOT, Kad, run
 from tests.interop.libtorrent_peer import LibtorrentPeer
+from tests.interop.marks import needs_posix
 from tests.interop.ports import free_port
 from tests.interop.require import require_program
 

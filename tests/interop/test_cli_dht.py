@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.kad import ANY, Kad, needs_posix, run
+from tests.interop.kad import ANY, Kad, run
+from tests.interop.marks import needs_posix
 from tests.interop.ports import free_port
 
 pytestmark = needs_posix

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bittorrent.creating.create import create_metainfo
-from tests.interop.kad import ANY, KAD, ROOT, Kad, needs_posix, run
+from tests.interop.kad import ANY, KAD, ROOT, Kad, run
+from tests.interop.marks import needs_posix
 
 SIZES = {"small": 200_000, "large": 1_500_000}
 

@@ -16,7 +16,8 @@ import pytest
 from aiohttp import web
 
 from bittorrent.creating.create import create_metainfo
-from tests.interop.kad import ANY, DEADLINE_S, KAD, ROOT, Kad, needs_posix
+from tests.interop.kad import ANY, DEADLINE_S, KAD, ROOT, Kad
+from tests.interop.marks import needs_posix
 
 pytestmark = needs_posix
 

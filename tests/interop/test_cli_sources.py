@@ -11,7 +11,8 @@ from aiohttp import web
 
 from bittorrent.creating.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
-from tests.interop.kad import ANY, Kad, needs_posix, run
+from tests.interop.kad import ANY, Kad, run
+from tests.interop.marks import needs_posix
 from tests.interop.ports import free_port
 
 SIZE = 400_000

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from bittorrent.creating.create import create_metainfo
-from tests.interop.kad import DEADLINE_S, ROOT, needs_posix
+from tests.interop.kad import DEADLINE_S, ROOT
+from tests.interop.marks import needs_posix
 
 COLUMNS, LINES = 80, 24
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bittorrent import create_metainfo
-from tests.interop.kad import ANY, Kad, needs_posix, run
+from tests.interop.kad import ANY, Kad, run
+from tests.interop.marks import needs_posix
 from tests.interop.opentracker import OpenTracker
 
 pytestmark = needs_posix

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from bittorrent import Metainfo, RateLimits, Session, create_metainfo
-from tests.interop.kad import ANY, Kad, needs_posix, run
+from tests.interop.kad import ANY, Kad, run
+from tests.interop.marks import needs_posix
 from tests.interop.programs import wait_until
 
 pytestmark = [pytest.mark.interop, needs_posix]

@@ -11,8 +11,9 @@ import pytest
 from bittorrent.creating.create import create_metainfo
 from bittorrent.metainfo.torrent import Metainfo
 from tests.interop.content import MIB, digests, make_file
-from tests.interop.kad import ANY, Kad, needs_posix
+from tests.interop.kad import ANY, Kad
 from tests.interop.libtorrent_peer import LibtorrentPeer
+from tests.interop.marks import needs_posix
 from tests.interop.nginx import Nginx
 
 pytestmark = [pytest.mark.interop, needs_posix]
