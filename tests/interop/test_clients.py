@@ -172,7 +172,7 @@ def asked_bytes(metainfo: Metainfo, files: list[int], *, knows_padding: bool = T
     pieces = spans((metainfo.files[number] for number in files), PIECE)
     blocks = spans((entry for entry in metainfo.files if not (entry.is_padding and knows_padding)), BLOCK)
     asked = [block * BLOCK for block in blocks if block * BLOCK // PIECE in pieces]
-    return sum(min(BLOCK, metainfo.total_bytes - start) for start in asked)
+    return sum(min(BLOCK, metainfo.geometry.total_bytes - start) for start in asked)
 
 
 def write_padding(metainfo: Metainfo, where: Path) -> None:

@@ -19,6 +19,7 @@ LINES = [(1500, 1280), (1280, 1280)]
 MORE_LINES = [(1500, 1500), (1500, 1400), (1500, 600)]
 HEADERS = 28  # IPv4 and UDP
 CLOSE = 24  # where the search ends
+VLAN_TAG = 4  # a veth device takes so much more than its MTU from the other one (is_skb_forwardable)
 
 
 @pytest.mark.skipif(sys.platform != "linux" or shutil.which("ip") is None, reason="no ip(8) of Linux")
@@ -45,5 +46,6 @@ async def test_the_size_that_a_line_takes_is_found_and_nothing_waits_for_a_time_
     told = json.loads(out)
     assert told["answer"] == "right"
     limit = min(ours, theirs, 1500) - HEADERS
-    assert max(548, limit - CLOSE) <= told["datagram_bytes"] <= limit
+    room = VLAN_TAG if theirs < ours else 0
+    assert max(548, limit - CLOSE) <= told["datagram_bytes"] <= limit + room
     assert told["timeouts"] == 0
