@@ -73,7 +73,8 @@ class UtpStats:
         congestion, congestion_state: the controller, and what it is doing.
         window_bytes, in_flight_bytes, peer_window_bytes: may be on their way; are; fit into the other side's memory.
         pacing_rate: bytes a second; None if the window alone decides.
-        rtt_s, min_rtt_s, rto_s: round trips and the time-out; the first two are 0 before there is a sample.
+        rtt_s, min_rtt_s, rto_s: round trips and the time-out; the first two are None before there is a sample,
+            and 0 on a loop whose clock is coarser than they are (uvloop's has milliseconds).
         datagram_bytes: header and payload of a full packet.
         delivered_bytes, lost_bytes: sent and acknowledged; sent and taken for lost.
         delivery_rate: bytes a second that were acknowledged of late; None before there is a figure.
@@ -86,8 +87,8 @@ class UtpStats:
     in_flight_bytes: int
     peer_window_bytes: int
     pacing_rate: float | None
-    rtt_s: float
-    min_rtt_s: float
+    rtt_s: float | None
+    min_rtt_s: float | None
     rto_s: float
     datagram_bytes: int
     delivered_bytes: int

@@ -217,8 +217,8 @@ class UtpStream(Stream):
             controller=stats.congestion,
             window_bytes=stats.window_bytes,
             in_flight_bytes=stats.in_flight_bytes,
-            rtt_s=stats.rtt_s or None,
-            min_rtt_s=stats.min_rtt_s or None,
+            rtt_s=stats.rtt_s,
+            min_rtt_s=stats.min_rtt_s,
             delivery_rate_bytes_per_s=stats.delivery_rate,
             retransmitted_bytes=stats.resent_bytes,
         )

@@ -160,7 +160,7 @@ async def test_what_is_known_of_the_path_can_be_asked_for() -> None:
     assert isinstance(stats, UtpStats)
     assert (path.transport, path.controller, path.in_flight_bytes) == ("utp", "cubic", 0)
     assert path.rtt_s is not None
-    assert path.rtt_s > 0
+    assert path.rtt_s >= 0  # uvloop's clock has milliseconds
     assert stats.delivered_bytes == len(CONTENT)
     assert stats.datagram_bytes == 1472
 
