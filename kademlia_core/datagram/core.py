@@ -18,6 +18,7 @@ from kademlia_core.datagram.tokens import TokenIssuer
 from kademlia_core.datagram.transactions import Transactions
 from kademlia_core.engine.core import EngineCore
 from kademlia_core.key import Key
+from transfer.address import usable_family
 from transfer.limits.source_limiter import SourceLimiter
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class NodeCore:
         self.is_ipv6 = is_ipv6
         self.tokens = TokenIssuer(rng=rng, rotation_s=config.token_rotation_s, now=now)
         self._dialect = dialect
+        self._family = 6 if is_ipv6 else 4
         self._addresses = AddressPolicy(is_ipv6=is_ipv6, is_trusted=dialect.is_trusted)
         self._budget = AmplificationBudget(config.amplification, now=now)
         self._transactions = Transactions(rng=rng, timeout_s=config.query_timeout_s, limit=config.max_pending_queries)
@@ -79,7 +81,7 @@ class NodeCore:
         self.families = Families(self.table, is_ipv6=is_ipv6)
         self._answer_contacts = min(config.routing_table.bucket_size, dialect.max_answer_contacts)
         self._outbox: deque[tuple[bytes, Address]] = deque()
-        self._newcomers = Newcomers()
+        self._newcomers: Newcomers | None = Newcomers()  # until there were enough
         self._count = NodeCounters()
 
     def receive_datagram(self, data: bytes, source: Address, *, now: float) -> None:
@@ -87,30 +89,41 @@ class NodeCore:
         count = self._count
         count.datagrams_received += 1
         count.received_bytes += len(data)
-        if len(data) > self.config.max_datagram_bytes or not self._addresses.is_usable(source):
+        host, port = source
+        if len(data) > self.config.max_datagram_bytes or usable_family(host) != self._family or not port:
             count.dropped_foreign += 1
             return
         is_awaited = self._transactions.awaits(source)
-        if not is_awaited and not self._admit(source, now=now):
+        if not is_awaited and not self._limiter.admit(host, now=now):
+            self._refuse(host, now=now)
             return
         quick = self._dialect.quick_answer(data, source, self, now=now)
         if quick is not None and self._budget.is_free(answer_bytes=len(quick[1]), query_bytes=len(data)):
-            if not is_awaited or self._admit(source, now=now):
-                self._note_query(source, now=now)
-                self.engine.receive_query(Contact(quick[0], source), now=now)
-                self._send_data(quick[1], source)
+            if is_awaited and not self._limiter.admit(host, now=now):
+                self._refuse(host, now=now)
+                return
+            count.queries_received += 1
+            if self._newcomers is not None:
+                self._note_newcomer(source, now=now)
+            self.engine.receive_query(Contact(quick[0], source), now=now)
+            self._send_data(quick[1], source)
             return
         try:
             message = self._dialect.decode(data)
         except MessageError as error:
             count.dropped_garbage += 1
             refusal = self._dialect.refuse(error)
-            if refusal is not None and (not is_awaited or self._admit(source, now=now)):
-                self._send(refusal, source)
+            if refusal is not None:
+                if is_awaited and not self._limiter.admit(host, now=now):
+                    self._refuse(host, now=now)
+                else:
+                    self._send(refusal, source)
             return
         if not isinstance(message, Query):
             self._receive_reply(message, source, len(data), now=now)
-        elif not is_awaited or self._admit(source, now=now):
+        elif is_awaited and not self._limiter.admit(host, now=now):
+            self._refuse(host, now=now)
+        else:
             self._receive_query(message, source, len(data), now=now)
 
     def handle_timer(self, *, now: float) -> None:
@@ -199,7 +212,7 @@ class NodeCore:
         transaction = self._transactions.open(endpoint, request, asker, contact=contact, now=now)
         if transaction is not None:
             self._count.queries_sent += 1
-            if not self._newcomers.is_done:
+            if self._newcomers is not None:
                 self._newcomers.note_sent(endpoint, now=now)
             query = self._dialect.query(transaction.transaction_id, request, self)
             transaction.sent_bytes = self._send(query, endpoint)
@@ -211,21 +224,21 @@ class NodeCore:
         """The contacts that a response of the dialect names, as it reads it; `teller` is an `Address`."""
         return self._dialect.contacts_in(answer, teller, self, now=now)
 
-    def _admit(self, source: Address, *, now: float) -> bool:
-        """Whether one more datagram that nobody awaits is looked at; if not, that is counted and noted."""
-        if self._limiter.admit(source.host, now=now):
-            return True
+    def _refuse(self, host: str, *, now: float) -> None:
+        """One more datagram than may be looked at, of those that nobody awaits."""
         self._count.dropped_limit += 1
-        self._refusals.flood(self._limiter, source.host, now=now)
-        return False
+        self._refusals.flood(self._limiter, host, now=now)
 
-    def _note_query(self, source: Address, *, now: float) -> None:
-        self._count.queries_received += 1
-        if not self._newcomers.is_done:
-            self._count.queries_unsolicited += self._newcomers.note_query(source, now=now)
+    def _note_newcomer(self, source: Address, *, now: float) -> None:
+        assert self._newcomers is not None
+        self._count.queries_unsolicited += self._newcomers.note_query(source, now=now)
+        if self._newcomers.is_done:
+            self._newcomers = None
 
     def _receive_query(self, query: Query, source: Address, size_bytes: int, *, now: float) -> None:
-        self._note_query(source, now=now)
+        self._count.queries_received += 1
+        if self._newcomers is not None:
+            self._note_newcomer(source, now=now)
         if self._dialect.is_contact(query):
             self.engine.receive_query(Contact(query.sender, source), now=now)
         reply = self._dialect.answer(query, source, self, now=now)

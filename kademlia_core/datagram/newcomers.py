@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from transfer.reach import Reach, reach_of
@@ -18,15 +17,18 @@ class Newcomers:
     comes from any port of that host. So only a host counts that nothing at all was sent to; on this machine, where all
     have one address, an endpoint.
 
-    After `ENOUGH` of them nothing more is remembered, as it costs a little for each datagram.
+    After `ENOUGH` of them nothing more need be noted, as it costs a little for each datagram; and what was noted within
+    `FRESH_S` is not noted again.
 
-    Invariants: at most `MAX_CALLED` places are remembered. Where one had to be forgotten too early, nobody counts until
-    it would have been forgotten anyway.
+    Invariants: at most `MAX_CALLED` places are remembered, in the order in which they were noted. Where one had to be
+    forgotten too early, nobody counts until it would have been forgotten anyway.
     """
+
+    __slots__ = ("_blind_until", "_called", "count")
 
     def __init__(self) -> None:
         self.count = 0
-        self._called: OrderedDict[str | Address, float] = OrderedDict()
+        self._called: dict[str | Address, float] = {}
         self._blind_until = 0.0
 
     @property
@@ -36,17 +38,22 @@ class Newcomers:
 
     def note_sent(self, target: Address, *, now: float) -> None:
         """Something is sent."""
-        place = _place(target)
-        called = self._called
+        host, called = target[0], self._called
+        place = target if reach_of(host) is Reach.MACHINE else host
+        when = called.get(place)
+        if when is not None:
+            if now - when < FRESH_S:
+                return
+            del called[place]
         called[place] = now
-        called.move_to_end(place)
         if len(called) > MAX_CALLED:
-            _, when = called.popitem(last=False)
-            self._blind_until = max(self._blind_until, when + MEMORY_S)
+            oldest = next(iter(called))
+            self._blind_until = max(self._blind_until, called.pop(oldest) + MEMORY_S)
 
     def note_query(self, source: Address, *, now: float) -> bool:
         """A query came, and is answered. Returns whether it counts."""
-        called_at = self._called.get(_place(source))
+        host = source[0]
+        called_at = self._called.get(source if reach_of(host) is Reach.MACHINE else host)
         is_blind = now < self._blind_until
         self.note_sent(source, now=now)
         if is_blind or (called_at is not None and now < called_at + MEMORY_S):
@@ -55,10 +62,7 @@ class Newcomers:
         return True
 
 
-def _place(address: Address) -> str | Address:
-    return address if reach_of(address.host) is Reach.MACHINE else address.host
-
-
 ENOUGH = 16
-MEMORY_S = 600.0  # longer than NATs keep an unused UDP mapping (RFC 4787: five minutes are recommended)
+FRESH_S = 60.0
+MEMORY_S = 600.0 + FRESH_S  # longer than NATs keep an unused UDP mapping (RFC 4787: five minutes are recommended)
 MAX_CALLED = 8192

@@ -217,7 +217,11 @@ class Demultiplexer(Generic[UserT]):
     def _look_at_claims(self) -> None:
         """Which users to ask about each first byte: the sort is stable, and `_seats` in the order of joining."""
         seats = sorted(self._seats.values(), key=lambda seat: seat.claim.order)
-        self._by_first_byte = [tuple(seat for seat in seats if byte in seat.claim.first_bytes) for byte in range(256)]
+        by_first_byte: list[tuple[_Seat, ...]] = [()] * 256
+        self._by_first_byte = by_first_byte
+        for seat in seats:
+            for byte in {*seat.claim.first_bytes}:
+                by_first_byte[byte] += (seat,)
         for seat in seats:
             if seat.takes_runs and seat.accepts is None:
                 seat.run_bytes = bytes(byte for byte in range(256) if self._by_first_byte[byte] == (seat,))
