@@ -102,7 +102,7 @@ async def main(settings: dict[str, Any]) -> None:
     for _ in range(settings.get("layers", 0)):
         transport = LayeredTransport(transport, dial=lambda _: Layer(), accept=Layer)
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=64 << 20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     host, port = settings["host"], settings["port"]
     async with Session(Path.cwd(), host=host, port=port, config=config, transport=transport) as session:

@@ -73,7 +73,7 @@ async def main(options: dict[str, Any]) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (options["descriptors"], hard))
     config = SessionConfig(exempt_networks=(), **options.get("config", {}))  # or else nobody here would be limited
     loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=64 << 20)
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     async with Session(Path.cwd(), host="0.0.0.0", port=options["port"], config=config) as session:
         victim = Victim(session)

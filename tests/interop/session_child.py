@@ -58,7 +58,7 @@ class Child:
 
 async def main() -> None:
     options = json.loads(sys.argv[1])
-    reader = asyncio.StreamReader()
+    reader = asyncio.StreamReader(limit=64 << 20)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     async with Session(
