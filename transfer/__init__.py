@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from transfer.aio.limits import LimitEntry, Limits
     from transfer.aio.memory import MemoryNetwork, MemoryTransport
     from transfer.aio.memory_stream import MemoryConfig
+    from transfer.aio.muxing.connection import YamuxConnection
+    from transfer.aio.muxing.stream import MuxedStream
     from transfer.aio.portmap.mapper import PortMapper
     from transfer.aio.proxy.datagrams import open_proxy_port
     from transfer.aio.proxy.streams import ProxyTransport
@@ -72,6 +74,20 @@ if TYPE_CHECKING:
     from transfer.limits.source_limiter import RateLimitConfig, SourceLimiter
     from transfer.limits.streams import StreamLimitConfig, StreamLimits
     from transfer.limits.token_bucket import TokenBucket
+    from transfer.muxing.errors import (
+        FloodError,
+        FrameError,
+        GoAwayError,
+        KeepAliveError,
+        MuxerClosedError,
+        MuxerError,
+        StreamResetError,
+        WindowExceededError,
+    )
+    from transfer.muxing.yamux.config import YamuxConfig
+    from transfer.muxing.yamux.session import YamuxSession
+    from transfer.muxing.yamux.stream import YamuxStream
+    from transfer.muxing.yamux.values import YamuxStats
     from transfer.path_stats import PathStats
     from transfer.plain_file import read_file
     from transfer.portmap.config import PortMapConfig
@@ -125,12 +141,16 @@ __all__ = [
     "ExternalAddress",
     "ExternalAddressConfig",
     "Flight",
+    "FloodError",
+    "FrameError",
+    "GoAwayError",
     "Group",
     "IdleAction",
     "IdleConfig",
     "IdleCore",
     "IdleKind",
     "JournalConfig",
+    "KeepAliveError",
     "KeeperConfig",
     "Layer",
     "LayerConfig",
@@ -151,6 +171,9 @@ __all__ = [
     "MemoryConfig",
     "MemoryNetwork",
     "MemoryTransport",
+    "MuxedStream",
+    "MuxerClosedError",
+    "MuxerError",
     "Networks",
     "Pacer",
     "PacerConfig",
@@ -195,6 +218,7 @@ __all__ = [
     "SourceLimiter",
     "StreamLimitConfig",
     "StreamLimits",
+    "StreamResetError",
     "StreamTransport",
     "TailProbe",
     "TaskSet",
@@ -206,6 +230,12 @@ __all__ = [
     "UtpConfig",
     "UtpStats",
     "UtpTransport",
+    "WindowExceededError",
+    "YamuxConfig",
+    "YamuxConnection",
+    "YamuxSession",
+    "YamuxStats",
+    "YamuxStream",
     "available_congestion_controls",
     "bencode",
     "check_congestion_control",
@@ -258,12 +288,16 @@ _MODULES = {
     "ExternalAddress": "transfer.external_address",
     "ExternalAddressConfig": "transfer.external_address",
     "Flight": "transfer.congestion.rate_sample",
+    "FloodError": "transfer.muxing.errors",
+    "FrameError": "transfer.muxing.errors",
+    "GoAwayError": "transfer.muxing.errors",
     "Group": "transfer.limits.places",
     "IdleAction": "transfer.limits.idle",
     "IdleConfig": "transfer.limits.idle",
     "IdleCore": "transfer.limits.idle",
     "IdleKind": "transfer.limits.idle",
     "JournalConfig": "transfer.limits.journal",
+    "KeepAliveError": "transfer.muxing.errors",
     "KeeperConfig": "transfer.limits.keeper",
     "Layer": "transfer.aio.layer",
     "LayerConfig": "transfer.aio.layered",
@@ -284,6 +318,9 @@ _MODULES = {
     "MemoryConfig": "transfer.aio.memory_stream",
     "MemoryNetwork": "transfer.aio.memory",
     "MemoryTransport": "transfer.aio.memory",
+    "MuxedStream": "transfer.aio.muxing.stream",
+    "MuxerClosedError": "transfer.muxing.errors",
+    "MuxerError": "transfer.muxing.errors",
     "Networks": "transfer.limits.shares",
     "Pacer": "transfer.congestion.pacer",
     "PacerConfig": "transfer.congestion.pacer",
@@ -328,6 +365,7 @@ _MODULES = {
     "SourceLimiter": "transfer.limits.source_limiter",
     "StreamLimitConfig": "transfer.limits.streams",
     "StreamLimits": "transfer.limits.streams",
+    "StreamResetError": "transfer.muxing.errors",
     "StreamTransport": "transfer.aio.transports",
     "TailProbe": "transfer.congestion.loss_detection",
     "TaskSet": "transfer.aio.tasks",
@@ -339,6 +377,12 @@ _MODULES = {
     "UtpConfig": "transfer.utp.config",
     "UtpStats": "transfer.utp.values",
     "UtpTransport": "transfer.aio.utp",
+    "WindowExceededError": "transfer.muxing.errors",
+    "YamuxConfig": "transfer.muxing.yamux.config",
+    "YamuxConnection": "transfer.aio.muxing.connection",
+    "YamuxSession": "transfer.muxing.yamux.session",
+    "YamuxStats": "transfer.muxing.yamux.values",
+    "YamuxStream": "transfer.muxing.yamux.stream",
     "available_congestion_controls": "transfer.aio.kernel_congestion",
     "bencode": "transfer.wire.bencode",
     "check_congestion_control": "transfer.aio.kernel_congestion",

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from tests.conformance.layers import xored
+from tests.conformance.muxed import MuxedTransport
 from tests.conformance.protocols import Record, Recorder
 from tests.proxy_server import proxy_server
 from transfer.address import Address
@@ -250,6 +251,22 @@ async def encrypted_memory() -> AsyncIterator[Plug]:
         yield Plug(encrypted(plug.transport), plug.host)
 
 
+@asynccontextmanager
+async def muxed_tcp() -> AsyncIterator[Plug]:
+    transport = MuxedTransport(TcpTransport())
+    yield Plug(transport, "127.0.0.1")
+    await transport.wait_closed()
+
+
+@asynccontextmanager
+async def muxed_memory() -> AsyncIterator[Plug]:
+    """Frames come in odd portions, through a layer that transforms them."""
+    async with memory_network(MemoryConfig(read_bytes=9_973), "127.0.0.1") as plug:
+        transport = MuxedTransport(xored(plug.transport))
+        yield Plug(transport, plug.host)
+        await transport.wait_closed()
+
+
 SKEY = bytes(range(20))
 
 # The loop's TCP comes first: what it does not do, no other transport may be asked to do.
@@ -266,6 +283,8 @@ PLUGS: dict[str, Callable[[], AbstractAsyncContextManager[Plug]]] = {
     "socks5": socks5,
     "encrypted-tcp": encrypted_tcp,
     "encrypted-memory": encrypted_memory,
+    "muxed-tcp": muxed_tcp,
+    "muxed-memory": muxed_memory,
 }
 
 # What a proxy in between cannot let through: whose address it is, a reset, and how much is not read yet.

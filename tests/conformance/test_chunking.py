@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from tests.conformance.plugs import PLUGS, Plug
 from tests.conformance.protocols import BufferedRecorder, Record, Recorder, ScatterRecorder
 from tests.conformance.suite import run_check
+from tests.machine import is_long
 
 sizes = st.lists(st.integers(0, 300) | st.integers(0, 100_000), max_size=12)
+# About proxies `test_on_sockets` says enough, about muxers their own property test.
+CUT_PLUGS = [plug for plug in PLUGS if plug != "socks5" and (is_long() or not plug.startswith("muxed"))]
 buffers = st.none() | st.integers(1, 20) | st.integers(1, 100_000)
 
 
-@pytest.mark.parametrize("plug", [plug for plug in PLUGS if plug != "socks5"])  # `test_on_sockets` says enough
+@pytest.mark.parametrize("plug", CUT_PLUGS)
 @settings(max_examples=20)
 @given(
     writes=sizes, joined=st.booleans(), buffer_bytes=buffers, pause_every=st.integers(1, 20), scattered=st.booleans()

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 import pytest
 
-from tests.conformance.plugs import PLUGS, Plug, applies, through_layer
-from tests.conformance.suite import CHECKS, run_check
+from tests.conformance.plugs import PLUGS, Plug, through_layer
+from tests.conformance.suite import CHECKS, LARGE_CHECKS, is_run, run_check
 from transfer.address import Address
 from transfer.aio.door import Door
 from transfer.aio.tcp import TcpTransport
@@ -44,13 +44,14 @@ class BetweenHosts:
             return await self._tcp.listen(protocol_factory, address, door=door)
 
 
-# Checks that carry 8 MiB or more: each takes seconds when every datagram is an event. They run on sockets.
-LONG_OVER_DATAGRAMS = {name for name, check in CHECKS.items() if "LARGE" in check.__code__.co_names}
+# Over uTP without the large checks: each takes seconds when every datagram is an event. They run on sockets.
 ON_ONE_HOST = [
     (check, plug)
     for plug in PLUGS
     for check in CHECKS
-    if applies(check, plug) and plug != "layered-memory" and not (plug == "utp" and check in LONG_OVER_DATAGRAMS)
+    if is_run(check, plug, simulated=True)
+    and plug != "layered-memory"
+    and not (plug == "utp" and check in LARGE_CHECKS)
 ]
 
 

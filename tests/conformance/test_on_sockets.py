@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conformance.plugs import PLUGS, applies
-from tests.conformance.suite import CHECKS, run_check
+from tests.conformance.plugs import PLUGS
+from tests.conformance.suite import CHECKS, is_run, run_check
 
-CASES = [(check, plug) for check in CHECKS for plug in PLUGS if applies(check, plug)]
+CASES = [(check, plug) for check in CHECKS for plug in PLUGS if is_run(check, plug, simulated=False)]
 
 
 @pytest.mark.every_event_loop

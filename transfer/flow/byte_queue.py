@@ -28,6 +28,18 @@ class ByteQueue:
             self._chunks.append(data)
             self.size += len(data)
 
+    def put_joined(self, data: bytes, most: int) -> None:
+        """Adds bytes, and joins them with the last chunk as long as that is no longer than `most`.
+
+        Many small chunks cost more than what is in them.
+        """
+        chunks = self._chunks
+        if chunks and len(data) + len(chunks[-1]) <= most:
+            chunks[-1] = b"".join((chunks[-1], data))
+            self.size += len(data)
+        else:
+            self.put(data)
+
     def take(self, most: int) -> bytes:
         """Removes `most` bytes, or all; a chunk that is taken as it was put is not copied."""
         chunks = self._chunks
@@ -73,6 +85,25 @@ class ByteQueue:
             parts.append(chunks.popleft())
         self.size -= size
         return _joined(parts)
+
+    def take_parts(self, most: int) -> list[bytes | memoryview]:
+        """Removes `most` bytes, or all, as they lie; many small ones are joined."""
+        chunks, room = self._chunks, most
+        parts: list[bytes | memoryview] = []
+        while chunks and room:
+            first = chunks[0]
+            size = len(first)
+            if size > room:
+                view = memoryview(first)
+                parts.append(view[:room])
+                chunks[0] = view[room:]
+                room = 0
+            else:
+                parts.append(first)
+                del chunks[0]
+                room -= size
+        self.size -= most - room
+        return parts if len(parts) <= MANY_PARTS else [b"".join(parts)]
 
     def take_into(self, buffer: memoryview) -> int:
         """Removes as many bytes as `buffer` holds, or all; returns how many."""
@@ -123,6 +154,9 @@ class ByteQueue:
     def first_size(self) -> int:
         """How long the first chunk is; 0 without one."""
         return len(self._chunks[0]) if self._chunks else 0
+
+
+MANY_PARTS = 8
 
 
 def frozen(data: bytes | bytearray | memoryview) -> bytes:

@@ -89,3 +89,32 @@ def test_only_what_can_change_is_copied() -> None:
     assert kept == (b"today", b"tod")
     with pytest.raises(TypeError, match="'int'"):
         frozen(5)  # type: ignore[arg-type]  # the point: bytes(5) are five zeros
+
+
+def test_parts_are_taken_as_they_lie() -> None:
+    queue = ByteQueue()
+    first = bytes(range(200))
+    queue.put(first)
+    queue.put(b"rest")
+    (part,) = queue.take_parts(150)
+    assert isinstance(part, memoryview)
+    assert part.obj is first
+    assert (bytes(part), queue.size) == (first[:150], 54)
+    assert b"".join(queue.take_parts(1000)) == first[150:] + b"rest"
+    assert (queue.take_parts(10), queue.size) == ([], 0)
+
+
+def test_many_small_parts_are_joined() -> None:
+    queue = ByteQueue()
+    for _ in range(100):
+        queue.put(b"abc")
+    assert queue.take_parts(100) == [b"abc" * 33 + b"a"]
+    assert queue.size == 200
+
+
+def test_small_chunks_are_joined_up_to_a_size() -> None:
+    queue = ByteQueue()
+    for _ in range(10):
+        queue.put_joined(b"123", 7)
+    assert queue.vectors(10) == [b"123123"] * 5
+    assert queue.take(100) == b"123" * 10
