@@ -1,0 +1,1 @@
+"""Muxed connections in asyncio."""
