@@ -35,12 +35,15 @@ from kademlia_core.keyvalue import codec as keyvalue
 from kademlia_core.keyvalue.messages import FindValue, Message, Query, Store
 from kademlia_core.keyvalue.messages import Response as KeyValueResponse
 from kademlia_core.keyvalue.records import Record
+from kademlia_core.libp2p import messages as kad_messages
+from kademlia_core.libp2p.errors import KadMessageError
 from kademlia_core.mainline import krpc
 from kademlia_core.mainline.config import MAX_REPLY_BYTES, MainlineConfig, PeerStoreConfig
 from kademlia_core.mainline.core import MainlineCore
 from kademlia_core.mainline.messages import Query as KrpcQuery
 from tests.fuzz.datagrams_target import datagrams_seeds, run_datagrams
 from tests.fuzz.hashes_target import hashes_seeds, run_hashes
+from tests.fuzz.libp2p_kad_target import kad_message_seeds, libp2p_node_seeds, record_seeds, run_libp2p_node, run_record
 from tests.fuzz.mse_target import mse_seeds, run_mse
 from tests.fuzz.portmap_target import natpmp_seeds, pcp_seeds, run_natpmp, run_pcp, run_upnp, upnp_seeds
 from tests.fuzz.proxy_target import proxy_seeds, run_proxy
@@ -304,6 +307,9 @@ TARGETS = {
         lambda: [encode_snapshot(_NETWORKS), encode_snapshot([])],
     ),
     "node": Target(run_node, node_seeds),
+    "kad_message": Target(decoder(kad_messages.decode, KadMessageError, kad_messages.encode), kad_message_seeds),
+    "kad_record": Target(run_record, record_seeds),
+    "libp2p_node": Target(run_libp2p_node, libp2p_node_seeds),
     "metainfo": Target(decoder(Metainfo.from_bytes, MetainfoError, None), lambda: TORRENTS),
     "version2": Target(run_version2, version2_seeds),
     "magnet": Target(

@@ -295,3 +295,28 @@ def test_no_subnet_takes_more_than_its_share(
         table.check_invariants()
     for subnet in range(4):
         assert sum(contact.address.host.startswith(f"8.8.{subnet}.") for contact in table) <= total
+
+
+@settings(max_examples=30)
+@given(st.sampled_from([8, 160, 256]), st.integers(0, 2**32), st.integers(1, 120))
+def test_a_table_of_any_width_is_exact_and_keeps_its_promises(bits: int, seed: int, steps: int) -> None:
+    """Endpoints that are no addresses have no share of the table; keys crowd around the own one, as in real life."""
+    rng = Random(seed)
+    own_key = Key.random(bits, rng)
+    table, now = RoutingTable(own_key, config=CONFIG), 0.0
+    known: list[Contact] = []
+    for number in range(steps):
+        key = random_key_sharing(own_key, rng.randrange(bits + 1), rng, exactly=rng.random() < 0.7)
+        contact = rng.choice(known) if known and rng.random() < 0.4 else Contact(key, f"peer {number}")
+        known.append(contact)
+        if rng.random() < 0.7:
+            table.on_response(contact, now=now)
+        else:
+            table.on_failure(contact, now=now)
+        now += rng.choice((0.0, 1.0, 60.0))
+    table.check_invariants()
+    target = random_key_sharing(own_key, rng.randrange(bits), rng, exactly=False)
+    live = sorted(table.live(), key=lambda contact: contact.key ^ target)
+    assert table.closest(target, 5, max_failures=CONFIG.bad_after_failures - 1) == live[:5]
+    for index, far in enumerate(table.far_targets(bits, rng=rng)):
+        assert far.shared_prefix_length(own_key) == index
