@@ -28,3 +28,8 @@ def public_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[st
         return sorted({*vars(sys.modules[package]), *modules})
 
     return __getattr__, __dir__
+
+
+def modules_of(names: Mapping[str, str]) -> dict[str, str]:
+    """The module of each name, of the names of each module, which are written with spaces between them."""
+    return {name: module for module, several in names.items() for name in several.split()}

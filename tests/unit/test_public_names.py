@@ -18,7 +18,7 @@ from transfer import simulation
 LIBRARY = [name for name in packages_of(CHECKOUT) if name != "fileshare"]
 PACKAGES = [import_module(name) for name in LIBRARY]
 PUBLIC = {module.__name__: frozenset(module.__all__) for module in (*PACKAGES, simulation)}
-PUBLIC["transfer.public"] = frozenset({"public_names"})  # what the packages themselves are made with
+PUBLIC["transfer.public"] = frozenset({"modules_of", "public_names"})  # what the packages themselves are made with
 TYPE_ALIASES = {"AnyLookup", "FileName"}
 
 

@@ -1,0 +1,1 @@
+"""A libp2p host on an event loop."""
