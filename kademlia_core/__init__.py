@@ -1,4 +1,4 @@
-"""Finding: XOR metric, k-buckets, iterative lookups, and the BitTorrent mainline DHT on asyncio.
+"""Finding: XOR metric, k-buckets, iterative lookups, the BitTorrent mainline DHT and that of libp2p, on asyncio.
 
 The public names of the package are those below; everything else is internal. A module loads when a name of it is first
 used, so that no program pays for what it does not use.
@@ -13,6 +13,8 @@ from transfer.public import public_names
 if TYPE_CHECKING:
     from kademlia_core.aio.keeping import Keeper
     from kademlia_core.aio.keyvalue import KeyValueNode, SetReport
+    from kademlia_core.aio.libp2p.contract import StreamHost
+    from kademlia_core.aio.libp2p.node import Libp2pNode, PublishReport
     from kademlia_core.aio.mainline.following import ItemFollower
     from kademlia_core.aio.mainline.lookups import ItemLookup, PeerLookup
     from kademlia_core.aio.mainline.node import MainlineNode
@@ -38,6 +40,22 @@ if TYPE_CHECKING:
     from kademlia_core.key import Key
     from kademlia_core.keyvalue.config import KeyValueConfig, RecordStoreConfig
     from kademlia_core.keyvalue.records import Record, RecordStore
+    from kademlia_core.libp2p.config import (
+        LAN_PROTOCOL,
+        PUBLIC_PROTOCOL,
+        Libp2pConfig,
+        ProviderStoreConfig,
+        RepublishConfig,
+        ValueStoreConfig,
+    )
+    from kademlia_core.libp2p.core import Libp2pCore
+    from kademlia_core.libp2p.errors import KadMessageError, RecordError, RequestRefusedError
+    from kademlia_core.libp2p.ipns import IpnsRecord, create_ipns_record, ipns_key
+    from kademlia_core.libp2p.messages import PeerInfo
+    from kademlia_core.libp2p.names import content_key, value_key
+    from kademlia_core.libp2p.peer import Scope
+    from kademlia_core.libp2p.stats import Libp2pStats
+    from kademlia_core.libp2p.validators import Validator, public_key_key
     from kademlia_core.lookup import LookupCore
     from kademlia_core.lookup_stats import LookupStats
     from kademlia_core.mainline.config import (
@@ -70,6 +88,8 @@ if TYPE_CHECKING:
     from transfer.limits.source_limiter import RateLimitConfig
 
 __all__ = [
+    "LAN_PROTOCOL",
+    "PUBLIC_PROTOCOL",
     "PUBLIC_ROUTERS",
     "SEED_SIZE",
     "AmplificationConfig",
@@ -85,15 +105,21 @@ __all__ = [
     "InfoHashSample",
     "InfoHashWalk",
     "InvalidKeyError",
+    "IpnsRecord",
     "ItemError",
     "ItemFollower",
     "ItemLookup",
     "ItemStoreConfig",
+    "KadMessageError",
     "KademliaError",
     "Keeper",
     "Key",
     "KeyValueConfig",
     "KeyValueNode",
+    "Libp2pConfig",
+    "Libp2pCore",
+    "Libp2pNode",
+    "Libp2pStats",
     "LookupConfig",
     "LookupCore",
     "LookupStats",
@@ -109,35 +135,50 @@ __all__ = [
     "NodeSample",
     "NodeState",
     "NodeStats",
+    "PeerInfo",
     "PeerLookup",
     "PeerStoreConfig",
     "PointerError",
     "PointerLink",
+    "ProviderStoreConfig",
+    "PublishReport",
     "PutReport",
     "QueryRefusedError",
     "RateLimitConfig",
     "Record",
+    "RecordError",
     "RecordStore",
     "RecordStoreConfig",
     "Refusal",
     "RepetitionConfig",
+    "RepublishConfig",
+    "RequestRefusedError",
     "RoutingTable",
     "RoutingTableConfig",
     "SaltTooBigError",
     "SamplingConfig",
+    "Scope",
     "ScrapeReport",
     "SetReport",
     "Sighting",
     "SigningKey",
     "StaleSequenceError",
     "StoreFullError",
+    "StreamHost",
+    "Validator",
+    "ValueStoreConfig",
     "ValueTooBigError",
+    "content_key",
+    "create_ipns_record",
     "info_hash_in",
+    "ipns_key",
     "is_valid_for",
     "nearest",
     "new_lookup",
     "node_id_for",
     "pointer_to",
+    "public_key_key",
+    "value_key",
 ]
 
 _MODULES = {
@@ -209,6 +250,29 @@ _MODULES = {
     "new_lookup": "kademlia_core.any_lookup",
     "node_id_for": "kademlia_core.mainline.node_id",
     "pointer_to": "kademlia_core.mainline.pointer",
+    "IpnsRecord": "kademlia_core.libp2p.ipns",
+    "create_ipns_record": "kademlia_core.libp2p.ipns",
+    "ipns_key": "kademlia_core.libp2p.ipns",
+    "content_key": "kademlia_core.libp2p.names",
+    "value_key": "kademlia_core.libp2p.names",
+    "public_key_key": "kademlia_core.libp2p.validators",
+    "Validator": "kademlia_core.libp2p.validators",
+    "Libp2pConfig": "kademlia_core.libp2p.config",
+    "ProviderStoreConfig": "kademlia_core.libp2p.config",
+    "ValueStoreConfig": "kademlia_core.libp2p.config",
+    "RepublishConfig": "kademlia_core.libp2p.config",
+    "PUBLIC_PROTOCOL": "kademlia_core.libp2p.config",
+    "LAN_PROTOCOL": "kademlia_core.libp2p.config",
+    "Libp2pCore": "kademlia_core.libp2p.core",
+    "Libp2pStats": "kademlia_core.libp2p.stats",
+    "Libp2pNode": "kademlia_core.aio.libp2p.node",
+    "PublishReport": "kademlia_core.aio.libp2p.node",
+    "StreamHost": "kademlia_core.aio.libp2p.contract",
+    "PeerInfo": "kademlia_core.libp2p.messages",
+    "Scope": "kademlia_core.libp2p.peer",
+    "KadMessageError": "kademlia_core.libp2p.errors",
+    "RecordError": "kademlia_core.libp2p.errors",
+    "RequestRefusedError": "kademlia_core.libp2p.errors",
 }
 
 __getattr__, __dir__ = public_names(__name__, _MODULES)

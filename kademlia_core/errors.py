@@ -8,6 +8,7 @@ from transfer.errors import DecodeError, LocalProtocolError, TransferError
 
 if TYPE_CHECKING:
     from transfer.address import Address
+    from transfer.multiaddr.multiaddr import Multiaddr
 
 
 class KademliaError(TransferError):
@@ -21,7 +22,7 @@ class InvalidKeyError(DecodeError):
 class BootstrapError(KademliaError, ConnectionError):
     """No bootstrap address answered, so there is no network to ask. `addresses` are those that were tried."""
 
-    def __init__(self, addresses: tuple[Address, ...]) -> None:
+    def __init__(self, addresses: tuple[Address | Multiaddr, ...]) -> None:
         names = ", ".join(map(str, addresses))
         super().__init__(f"no bootstrap node answered ({names}); check the network or name another bootstrap node")
         self.addresses = addresses
@@ -30,7 +31,7 @@ class BootstrapError(KademliaError, ConnectionError):
 class NoAnswerError(KademliaError, TimeoutError):
     """A node left a query unanswered. `address` is the node's."""
 
-    def __init__(self, address: Address, text: str = "") -> None:
+    def __init__(self, address: Address | Multiaddr, text: str = "") -> None:
         super().__init__(text or f"{address} did not answer; it may be offline or behind a firewall")
         self.address = address
 

@@ -14,9 +14,9 @@ from zlib import crc32
 from kademlia_core import Key
 from kademlia_core.engine.events import Event, Found
 from kademlia_core.engine.lookup import EngineLookup
-from kademlia_core.libp2p.asking import StreamRequest
+from kademlia_core.libp2p.asking import Failure, StreamRequest
 from kademlia_core.libp2p.config import Libp2pConfig
-from kademlia_core.libp2p.core import Failure, Libp2pCore
+from kademlia_core.libp2p.core import Libp2pCore
 from kademlia_core.libp2p.errors import RequestRefusedError
 from kademlia_core.libp2p.keyspace import key_of
 from kademlia_core.libp2p.messages import MessageBuffer

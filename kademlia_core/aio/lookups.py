@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
     from types import TracebackType
 
-    from kademlia_core.aio.driver import CoreDriver
     from kademlia_core.engine.lookup import EngineLookup
 
 FoundT = TypeVar("FoundT")
@@ -25,7 +24,7 @@ class RunningLookup:
     A harvest reports each find once and bounds their number, which bounds the queue.
     """
 
-    def __init__(self, parts: Iterable[tuple[EngineLookup, CoreDriver[Any]]]) -> None:
+    def __init__(self, parts: Iterable[tuple[EngineLookup, Any]]) -> None:
         """Each lookup with the driver that runs it."""
         self.parts = tuple(parts)
         self.lookups = tuple(lookup for lookup, _ in self.parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from enum import Enum
 from typing import TYPE_CHECKING
 
 from kademlia_core.engine.query_port import PendingQuery
@@ -13,6 +14,14 @@ if TYPE_CHECKING:
     from kademlia_core.contact import Contact
     from kademlia_core.engine.query_port import Asker
     from kademlia_core.engine.requests import Request
+
+
+class Failure(Enum):
+    """Why a request brought no answer."""
+
+    UNREACHABLE = "could not be reached"
+    UNSUPPORTED = "does not serve this protocol"
+    RESET = "has reset the stream"
 
 
 class StreamRequest(PendingQuery):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import asdict
-from enum import Enum
 from typing import TYPE_CHECKING
 
 from kademlia_core.engine.core import EngineCore
 from kademlia_core.engine.events import Event, LookupFinished
 from kademlia_core.engine.requests import Ping
 from kademlia_core.libp2p import messages
+from kademlia_core.libp2p.asking import Failure
 from kademlia_core.libp2p.config import Libp2pConfig
 from kademlia_core.libp2p.errors import KadMessageError, RequestRefusedError
 from kademlia_core.libp2p.gathering import Correction, PeerHarvest, ProviderHarvest, ValueHarvest
@@ -44,14 +44,6 @@ if TYPE_CHECKING:
     from kademlia_core.libp2p.asking import StreamRequest
     from transfer.identity.peer_id import PeerId
     from transfer.multiaddr.multiaddr import Multiaddr
-
-
-class Failure(Enum):
-    """Why a request brought no answer."""
-
-    UNREACHABLE = "could not be reached"
-    UNSUPPORTED = "does not serve this protocol"
-    RESET = "has reset the stream"
 
 
 class Libp2pCore:
@@ -248,6 +240,15 @@ class Libp2pCore:
         return self._started(
             self.engine.look_up(FindPeer(peer_id), target, harvest=harvest, found=known, now=now), now=now
         )  # fmt: skip
+
+    def find_closest(self, key: bytes, *, now: float) -> EngineLookup:
+        """The servers closest to the key of some bytes: `result()` of the lookup.
+
+        Raises:
+            LimitExceededError: too many lookups are running.
+        """
+        target = self._network.remember(key)
+        return self._started(self.engine.find_node(target, now=now), now=now)
 
     def get_value(self, key: bytes, *, quorum: int | None = None, now: float) -> EngineLookup:
         """The best value under a key: `Found` has `bytes`, each better than the one before.

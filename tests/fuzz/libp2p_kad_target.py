@@ -8,8 +8,9 @@ from pathlib import Path
 from random import Random
 
 from kademlia_core.engine.events import Found
+from kademlia_core.libp2p.asking import Failure
 from kademlia_core.libp2p.config import Libp2pConfig, ProviderStoreConfig, ValueStoreConfig
-from kademlia_core.libp2p.core import Failure, Libp2pCore
+from kademlia_core.libp2p.core import Libp2pCore
 from kademlia_core.libp2p.errors import KadMessageError, RecordError, RequestRefusedError
 from kademlia_core.libp2p.ipns import IpnsRecord
 from kademlia_core.libp2p.messages import MessageBuffer, Record, decode

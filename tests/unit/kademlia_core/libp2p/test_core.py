@@ -11,8 +11,9 @@ from kademlia_core.bucket import NodeState
 from kademlia_core.distance import random_key_sharing
 from kademlia_core.engine.events import QueryFinished
 from kademlia_core.engine.requests import Ping
+from kademlia_core.libp2p.asking import Failure
 from kademlia_core.libp2p.config import Libp2pConfig, ProviderStoreConfig, ValueStoreConfig
-from kademlia_core.libp2p.core import Failure, Libp2pCore
+from kademlia_core.libp2p.core import Libp2pCore
 from kademlia_core.libp2p.errors import RecordError, RequestRefusedError
 from kademlia_core.libp2p.ipns import create_ipns_record, ipns_key
 from kademlia_core.libp2p.keyspace import MAX_PREFIX_BITS, key_of, preimage_near
