@@ -19,9 +19,9 @@ from kademlia_core.libp2p.config import Libp2pConfig
 from kademlia_core.libp2p.core import Libp2pCore
 from kademlia_core.libp2p.errors import RequestRefusedError
 from kademlia_core.libp2p.keyspace import key_of
-from kademlia_core.libp2p.messages import MessageBuffer
 from kademlia_core.libp2p.peer import Peer, Scope
 from kademlia_core.libp2p.validators import Validators
+from transfer.host.delimited import DelimitedReader
 from transfer.identity.peer_id import PeerId
 from transfer.multiaddr.multiaddr import Multiaddr
 
@@ -152,8 +152,8 @@ class KadWorld:
             one.core.learn(other.peer.peer_id, (other.address,), is_server=other.core.is_server, now=self.now)
 
     def _serve(self, asker: KadNode, served: KadNode, request: StreamRequest) -> None:
-        buffer = MessageBuffer(served.core.config.max_request_bytes)
-        buffer.receive_data(request.data)
+        buffer = DelimitedReader(max_bytes=served.core.config.max_request_bytes)
+        buffer.feed(request.data)
         message = buffer.next_message()
         assert message is not None
         try:
@@ -173,8 +173,8 @@ class KadWorld:
             asker.core.receive_delivery(request, observed=served.address, now=self.now)
         else:
             assert answer is not None
-            buffer = MessageBuffer(asker.core.config.max_answer_bytes)
-            buffer.receive_data(answer)
+            buffer = DelimitedReader(max_bytes=asker.core.config.max_answer_bytes)
+            buffer.feed(answer)
             message = buffer.next_message()
             assert message is not None
             assert buffer.is_empty

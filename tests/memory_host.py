@@ -88,7 +88,7 @@ class MemoryHost:
 
     async def connect(self, target: Any) -> Connection:
         address = target if isinstance(target, Multiaddr) else target[0]
-        where = Address(address.value("ip4"), int(address.value("tcp")))
+        where = Address(str(address.value("ip4")), int(str(address.value("tcp"))))
         other = self._hosts.get(where)
         if other is None:
             raise ConnectionRefusedError(f"nobody is at {where}")

@@ -7,8 +7,9 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from kademlia_core.engine.query_port import PendingQuery
-from kademlia_core.libp2p.messages import MessageType, framed
+from kademlia_core.libp2p.messages import MessageType
 from kademlia_core.libp2p.peer import Peer
+from transfer.host.delimited import delimited
 
 if TYPE_CHECKING:
     from kademlia_core.contact import Contact
@@ -44,7 +45,7 @@ class StreamRequest(PendingQuery):
         super().__init__(peer, request, asker, contact)
         self.peer = peer
         self.kind = kind
-        self.data = framed(data)
+        self.data = delimited(data)
         self.sent_bytes = len(self.data)
         self.is_answered = kind is not MessageType.ADD_PROVIDER
         self.is_open = True

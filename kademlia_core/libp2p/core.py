@@ -33,6 +33,7 @@ from kademlia_core.libp2p.responder import Responder
 from kademlia_core.libp2p.stats import Libp2pCounters, Libp2pStats
 from kademlia_core.libp2p.validators import Validators
 from kademlia_core.libp2p.value_store import ValueStore
+from transfer.host.delimited import delimited
 from transfer.limits.source_limiter import SourceLimiter
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ class Libp2pCore:
         self._count.requests_served += 1
         if answer is None:
             return None
-        framed = messages.framed(answer)
+        framed = delimited(answer)
         self._count.sent_bytes += len(framed)
         return framed
 

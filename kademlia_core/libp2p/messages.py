@@ -136,52 +136,6 @@ def encode(message: Message) -> bytes:
     return b"".join(parts)
 
 
-def framed(data: bytes) -> bytes:
-    """A message as it stands in a stream: behind its length."""
-    return encode_varint(len(data)) + data
-
-
-class MessageBuffer:
-    """Cuts what comes out of a stream into messages.
-
-    Invariant: it never holds more than one message of `max_bytes`, its length, and the last piece that came.
-    """
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = max_bytes
-        self._held = bytearray()
-
-    def receive_data(self, data: bytes) -> None:
-        """More of the stream."""
-        self._held += data
-
-    def next_message(self) -> bytes | None:
-        """The next message that is there as a whole, None when more has to come.
-
-        Raises:
-            KadMessageError: its length is none, or more than is taken. No more messages can be read then.
-        """
-        head = bytes(self._held[:MAX_LENGTH_BYTES])
-        if not head or (len(head) < MAX_LENGTH_BYTES and min(head) > 127):
-            return None
-        try:
-            size, place = decode_varint(head)
-        except VarintError as error:
-            raise KadMessageError(f"the stream holds no message: {error}") from None
-        if size > self._max_bytes:
-            raise KadMessageError(f"a message of {size} bytes is longer than {self._max_bytes}")
-        if len(self._held) < place + size:
-            return None
-        message = bytes(self._held[place : place + size])
-        del self._held[: place + size]
-        return message
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether the stream may end here."""
-        return not self._held
-
-
 def _check_fields(data: bytes) -> None:
     """Counts the fields of a message without reading them.
 
@@ -265,7 +219,6 @@ def _written_peer(peer: PeerInfo) -> bytes:
 _peer_id = lru_cache(maxsize=4096)(PeerId)
 _multiaddr = lru_cache(maxsize=4096)(Multiaddr)
 SMALL_BYTES = 64 << 10
-MAX_LENGTH_BYTES = 9
 CLOSER_TAG, PROVIDER_TAG, SENDER_TAG = b"\x42", b"\x4a", b"\x5a"  # fields 8, 9 and 11, bytes with a length
 _KINDS, _CONNECTIONS = frozenset(map(int, MessageType)), frozenset(map(int, ConnectionType))
 # A text on the wire is read as bytes: one that is not UTF-8 must not void the message.

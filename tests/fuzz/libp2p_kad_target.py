@@ -13,8 +13,9 @@ from kademlia_core.libp2p.config import Libp2pConfig, ProviderStoreConfig, Value
 from kademlia_core.libp2p.core import Libp2pCore
 from kademlia_core.libp2p.errors import KadMessageError, RecordError, RequestRefusedError
 from kademlia_core.libp2p.ipns import IpnsRecord
-from kademlia_core.libp2p.messages import MessageBuffer, Record, decode
+from kademlia_core.libp2p.messages import Record, decode
 from kademlia_core.libp2p.peer import Peer
+from transfer.host.delimited import DelimitedReader
 from transfer.identity.peer_id import PeerId
 from transfer.limits.source_limiter import RateLimitConfig
 from transfer.multiaddr.multiaddr import Multiaddr
@@ -112,8 +113,8 @@ def _refusal(error: Exception) -> str:
 
 def _check(answer: bytes | None) -> None:
     if answer is not None:
-        buffer = MessageBuffer(CONFIG.sent_answer_bytes + CONFIG.values.max_value_bytes + 1000)
-        buffer.receive_data(answer)
+        buffer = DelimitedReader(max_bytes=CONFIG.sent_answer_bytes + CONFIG.values.max_value_bytes + 1000)
+        buffer.feed(answer)
         message = buffer.next_message()
         assert message is not None
         assert buffer.is_empty

@@ -13,9 +13,10 @@ from kademlia_core.libp2p.config import Libp2pConfig, ProviderStoreConfig, Repub
 from kademlia_core.libp2p.gathering import ValueHarvest
 from kademlia_core.libp2p.ipns import create_ipns_record, ipns_key
 from kademlia_core.libp2p.keyspace import key_of
-from kademlia_core.libp2p.messages import MessageType, PeerInfo, Record, decode, encode, framed
+from kademlia_core.libp2p.messages import MessageType, PeerInfo, Record, decode, encode
 from tests.kad_world import WALL_S, KadNode, KadWorld, joined, looked_up, peer_id_of
 from tests.machine import is_long
+from transfer.host.delimited import delimited
 from transfer.identity.keys import PrivateKey
 from transfer.multiaddr.multiaddr import Multiaddr
 
@@ -161,7 +162,7 @@ class Liar:
             PeerInfo(each, (Multiaddr.parse(f"/ip4/66.{number}.1.1/tcp/{1 + self._rng.randrange(9)}"),))
             for number, each in enumerate(near[:K])
         )
-        return framed(encode(replace(message, closer=crowd)))
+        return delimited(encode(replace(message, closer=crowd)))
 
 
 def test_liars_that_invent_closer_peers_do_not_hide_the_closest() -> None:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from kademlia_core.libp2p.asking import Failure
 from kademlia_core.libp2p.core import Libp2pCore
-from kademlia_core.libp2p.errors import KadMessageError, RequestRefusedError
-from kademlia_core.libp2p.messages import MessageBuffer
+from kademlia_core.libp2p.errors import RequestRefusedError
 from transfer.aio.tasks import TaskSet
 from transfer.errors import TransferError
+from transfer.host.delimited import DelimitedError, DelimitedReader
 from transfer.negotiation.errors import NoCommonProtocolError
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class KadDriver:
             await writer.drain()
             data: bytes | None = None
             if request.is_answered:
-                data = await _read_message(reader, MessageBuffer(core.config.max_answer_bytes))
+                data = await _read_message(reader, DelimitedReader(max_bytes=core.config.max_answer_bytes))
             else:
                 await _read_to_end(reader, writer)
         except (OSError, EOFError, TransferError):
@@ -165,7 +165,7 @@ class KadDriver:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answers requests one after the other until the peer has no more."""
-        buffer = MessageBuffer(self.core.config.max_request_bytes)
+        buffer = DelimitedReader(max_bytes=self.core.config.max_request_bytes)
         connection: PeerConnection = writer.get_extra_info("connection")
         try:
             while self.is_open:
@@ -179,7 +179,7 @@ class KadDriver:
                     writer.write(answer)
                     async with asyncio.timeout(IDLE_S):
                         await writer.drain()
-        except (RequestRefusedError, KadMessageError, OSError, EOFError):  # TimeoutError is one of the third
+        except (RequestRefusedError, DelimitedError, OSError, EOFError):  # TimeoutError is one of the third
             writer.transport.abort()
 
     def _on_timer(self, deadline: float) -> None:
@@ -206,11 +206,11 @@ def _way(writer: asyncio.StreamWriter) -> Multiaddr | None:
     return connection.remote.without_peer_id if connection is not None else None
 
 
-async def _read_message(reader: asyncio.StreamReader, buffer: MessageBuffer) -> bytes | None:
+async def _read_message(reader: asyncio.StreamReader, buffer: DelimitedReader) -> bytes | None:
     """The next message of a stream; None when it has ended in good order.
 
     Raises:
-        KadMessageError: what comes is no message, or too long.
+        DelimitedError: what comes is no message, or too long.
         EOFError: it ended within a message.
     """
     while (message := buffer.next_message()) is None:
@@ -219,7 +219,7 @@ async def _read_message(reader: asyncio.StreamReader, buffer: MessageBuffer) -> 
             if buffer.is_empty:
                 return None
             raise EOFError("the stream ended within a message")
-        buffer.receive_data(data)
+        buffer.feed(data)
     return message
 
 

@@ -12,13 +12,11 @@ from kademlia_core.libp2p.errors import KadMessageError
 from kademlia_core.libp2p.messages import (
     ConnectionType,
     Message,
-    MessageBuffer,
     MessageType,
     PeerInfo,
     Record,
     decode,
     encode,
-    framed,
 )
 from tests.kad_world import peer_id_of
 from transfer.multiaddr.multiaddr import Multiaddr
@@ -43,26 +41,6 @@ stored = st.builds(
 @given(stored)
 def test_what_is_written_is_read_as_the_same(message: Message) -> None:
     assert decode(encode(message)) == message
-
-
-@given(st.lists(st.binary(max_size=300), max_size=6), st.integers(1, 40))
-def test_a_stream_is_cut_the_same_however_it_comes(bodies: list[bytes], step: int) -> None:
-    stream = b"".join(map(framed, bodies))
-    buffer, found = MessageBuffer(300), []
-    for start in range(0, len(stream), step):
-        buffer.receive_data(stream[start : start + step])
-        while (message := buffer.next_message()) is not None:
-            found.append(message)
-    assert found == bodies
-    assert buffer.is_empty
-
-
-@pytest.mark.parametrize("head", [encode_varint(301), b"\x80" * 9, b"\x80\x00", b"\xff" * 12])
-def test_a_length_that_is_none_or_too_much_is_refused_before_anything_is_kept(head: bytes) -> None:
-    buffer = MessageBuffer(300)
-    buffer.receive_data(head)
-    with pytest.raises(KadMessageError):
-        buffer.next_message()
 
 
 def test_one_peer_that_makes_no_sense_does_not_void_the_others() -> None:

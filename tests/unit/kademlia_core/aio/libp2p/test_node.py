@@ -14,13 +14,13 @@ from kademlia_core.errors import InvalidKeyError
 from kademlia_core.libp2p.config import LAN_PROTOCOL, PUBLIC_PROTOCOL, Libp2pConfig
 from kademlia_core.libp2p.errors import RecordError
 from kademlia_core.libp2p.ipns import create_ipns_record
-from kademlia_core.libp2p.messages import framed
 from kademlia_core.libp2p.names import content_key, value_key
 from kademlia_core.libp2p.peer import Scope
 from tests.kad_world import peer_id_of
 from tests.memory_host import MemoryHost
 from transfer import MemoryNetwork
 from transfer.address import Address
+from transfer.host.delimited import delimited
 from transfer.identity.keys import PrivateKey
 from transfer.simulation import Simulation, run
 
@@ -172,12 +172,12 @@ async def test_several_requests_on_one_stream_and_garbage(net: Net) -> None:
     host, _ = await net.node("45.0.0.1")
     caller = await net.host("45.1.0.1")
     reader, writer = await caller.open_stream(host.addresses[0], tuple(OWN))
-    writer.write(framed(b"\x08\x05") * 3)  # pipelined
+    writer.write(delimited(b"\x08\x05") * 3)  # pipelined
     assert await reader.readexactly(9) == b"\x02\x08\x05" * 3
     writer.write_eof()
     assert await reader.read() == b""
     writer.close()
-    for data in (framed(b"\x08\x11"), b"\xff" * 12, b"\x05abc", framed(b"\x08\x04")):
+    for data in (delimited(b"\x08\x11"), b"\xff" * 12, b"\x05abc", delimited(b"\x08\x04")):
         reader, writer = await caller.open_stream(host.addresses[0], tuple(OWN))
         writer.write(data)
         writer.write_eof()
