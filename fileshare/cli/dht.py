@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,12 +14,14 @@ from fileshare.cli.dht_ask import AskFromOption, Entrance, InfoHashArgument, ask
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, parse_bootstrap, parse_listen
 from fileshare.cli.output import Output
-from fileshare.cli.proxy_options import ProxyOption
+from fileshare.cli.proxy_options import ImpossibleProxyOption, ProxyOption, refuse_proxy
 from fileshare.cli.runtime import run
 from fileshare.cli.units import count_text, size_text
-from fileshare.service.network import open_node
-from kademlia_core import BootstrapError, MainlineNode, MainlineStats
+from kademlia_core import BootstrapError
 from transfer import Address
+
+if TYPE_CHECKING:
+    from kademlia_core import MainlineNode, MainlineStats
 
 app = typer.Typer(
     no_args_is_help=True, help="Be part of the DHT, the network that knows who shares what.", rich_markup_mode=None
@@ -41,6 +43,7 @@ def node(
             "--state", metavar="FILE", help="Keep the node's id and whom it knows there, from one run to the next."
         ),
     ] = None,
+    proxy: ImpossibleProxyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a node of the DHT until interrupted.
@@ -48,6 +51,9 @@ def node(
     It answers everybody, so others can use it as their --bootstrap; with '--bootstrap none' it is the first node of a
     network of your own. While no bootstrap node answers, it asks again.
     """
+    refuse_proxy(
+        proxy, why="a node is there to be asked, and nobody can call through a proxy; the other commands can ask"
+    )
     output = Output(as_json=as_json)
     address, entries = parse_listen(listen), parse_bootstrap(bootstrap)
     assert entries is not None
@@ -85,6 +91,8 @@ async def _serve(
     state: Path | None,
     last: list[MainlineStats],
 ) -> None:
+    from fileshare.service.network import open_node  # here: the other commands start faster without it
+
     async with open_node(listen=listen, bootstrap=bootstrap, state_file=state) as node:
         output.say(f"listening on {node.address} (UDP), node id {node.node_id.hex()}; stop with Ctrl-C")
         output.event("listening", address=node.address, node_id=node.node_id.hex())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,10 +13,11 @@ from bittorrent import Magnet, MagnetError, parse_torrent_id
 from fileshare.cli.options import parse_bootstrap, parse_listen
 from fileshare.cli.output import Output
 from fileshare.cli.proxy_options import parse_proxy
-from fileshare.service.network import default_host, open_node
 from fileshare.service.sources import is_magnet
-from kademlia_core import MainlineConfig, MainlineNode
 from transfer import Address
+
+if TYPE_CHECKING:
+    from kademlia_core import MainlineNode
 
 AskFromOption = Annotated[
     str | None,
@@ -50,6 +51,9 @@ async def asking_node(output: Output, entrance: Entrance, *, must_join: bool = T
         ProxyError: the proxy cannot be reached, refuses us, or carries no datagrams.
         BootstrapError: no node answered.
     """
+    from fileshare.service.network import default_host, open_node  # here: the other commands start faster without it
+    from kademlia_core import MainlineConfig
+
     entries = parse_bootstrap(entrance.bootstrap)
     proxy = parse_proxy(entrance.proxy)
     if proxy is not None and entrance.listen is not None:

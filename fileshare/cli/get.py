@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bittorrent import Encryption, SeedGoal, SessionConfig
+from bittorrent import Encryption, SeedGoal
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import (
     AllowPrivateOption,
@@ -119,7 +119,8 @@ def get(
 
     Several SOURCEs come at the same time. When one of them fails, the others go on; the exit code is 1 then.
     """
-    from fileshare.cli.downloads import Downloads  # here: the other commands start faster without it
+    from bittorrent import SessionConfig  # here: the other commands start faster without it
+    from fileshare.cli.downloads import Downloads
 
     if len(sources) > 1:
         for option, values in (("--select", select), ("--web-seed", web_seed)):

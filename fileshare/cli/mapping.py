@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from fileshare.cli.output import Output
-from fileshare.service.events import PortMappingChanged
 from fileshare.text import one_line
-from transfer import Address, PortMapStatus
+from transfer import Address
+
+if TYPE_CHECKING:
+    from fileshare.service.events import PortMappingChanged
+    from transfer import PortMapStatus
 
 
 def report_mapping(output: Output, event: PortMappingChanged) -> None:

@@ -11,15 +11,12 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 from rich.table import Table
 
-from fileshare.charts.svg import render
 from fileshare.cli.errors import CommandError, exits
-from fileshare.cli.net_pictures import all_controllers, one_controller
 from fileshare.cli.net_values import parse_buffer, parse_line_rate, parse_share, parse_time
 from fileshare.cli.options import JsonOption
 from fileshare.cli.output import Output
 from fileshare.cli.units import count_text
 from fileshare.cli.views import EVENT_INTERVAL_S, Bar
-from transfer import controller_names
 
 # The simulation is loaded when it is needed: it takes a fifth of a command's start, and changes how `random` is seeded.
 if TYPE_CHECKING:
@@ -175,6 +172,8 @@ def _option(name: str, parse: Callable[[str], T], text: str) -> T:
 
 
 def _controllers(wanted: list[str] | None) -> list[str]:
+    from transfer import controller_names
+
     known = controller_names()
     for name in wanted or ():
         if name.lower() not in known:
@@ -247,6 +246,9 @@ def _mbit(bytes_per_s: float) -> str:
 
 def _draw(target: Path, config: LabConfig, reports: dict[str, LabReport]) -> list[Path]:
     """One picture of all, and one of each beside it."""
+    from fileshare.charts.svg import render
+    from fileshare.cli.net_pictures import all_controllers, one_controller
+
     about = _describe(config, len(next(iter(reports.values())).flows))
     pictures = {target: all_controllers(about, reports)}
     for name, report in reports.items():

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bittorrent import ReachabilityStats, SessionConfig
 from fileshare.cli.errors import exits
 from fileshare.cli.mapping import mapping_fields, mapping_text
 from fileshare.cli.network_options import PortMappingOption, parse_network_options
 from fileshare.cli.options import BootstrapOption, JsonOption, ListenOption, NoDhtOption
 from fileshare.cli.output import Output
+from fileshare.cli.proxy_options import ImpossibleProxyOption, refuse_proxy
 from fileshare.cli.runtime import run
-from fileshare.service import NetworkOptions
-from fileshare.service.reach import ReachReport, Verdict, judge
 from fileshare.text import one_line
 from kademlia_core import BootstrapError
 
 if TYPE_CHECKING:
-    from bittorrent import Session
+    from bittorrent import ReachabilityStats, Session
+    from fileshare.service import NetworkOptions
+    from fileshare.service.reach import ReachReport
     from kademlia_core import MainlineNode
 
 EXAMPLE = "Example: kad net reach --listen 0.0.0.0:6881 --wait 120"
@@ -44,6 +44,7 @@ def reach(
             help="How long strangers have to show up; ends early if they do.",
         ),
     ] = 30.0,
+    proxy: ImpossibleProxyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say whether others can reach this machine, and why not.
@@ -51,11 +52,15 @@ def reach(
     Opens the ports that a download would use, asks the router to let others in, joins the DHT, and looks who comes: a
     query from a node that was never spoken to shows that strangers get through. All is given back at the end.
     """
+    refuse_proxy(proxy, why="nobody can call through a proxy, and the router is asked beside it; look without one")
     options = parse_network_options(listen=listen, bootstrap=bootstrap, no_dht=no_dht, port_mapping=port_mapping)
     run(_reach(Output(as_json=as_json), options, wait_s))
 
 
 async def _reach(output: Output, options: NetworkOptions, wait_s: float) -> None:
+    from bittorrent import SessionConfig  # here: the other commands start faster without it
+    from fileshare.service.reach import judge
+
     with tempfile.TemporaryDirectory(prefix="kad-reach-") as directory:
         opened = options.open(download_dir=Path(directory), config=SessionConfig(), state_dir=None, uses_dht=True)
         async with opened as (session, node):
@@ -100,6 +105,8 @@ def _show(
     dht_nodes: int | None,
     dht_error: str | None,
 ) -> None:
+    from fileshare.service.reach import Verdict
+
     say = output.say
     if stats.local_host is not None and stats.local_host != stats.listen.host:
         say(f"this machine is {stats.local_host} in its network")

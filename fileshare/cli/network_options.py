@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +12,10 @@ from bittorrent import Encryption, RateLimits
 from fileshare.cli.options import parse_bootstrap, parse_endpoint, parse_listen
 from fileshare.cli.proxy_options import parse_proxy
 from fileshare.cli.units import parse_rate
-from fileshare.service import NetworkOptions
-from fileshare.service.network_options import read_ip_filter
 from transfer import LOOPBACK, Address, CongestionControlError, Networks, check_congestion_control, is_ip_address
+
+if TYPE_CHECKING:
+    from fileshare.service import NetworkOptions
 
 PeerOption = Annotated[
     list[str] | None,
@@ -148,6 +149,8 @@ def parse_network_options(
         typer.BadParameter: one of them makes no sense.
         ServiceError, OSError: the list of addresses is none, or cannot be read.
     """
+    from fileshare.service.network_options import NetworkOptions, read_ip_filter  # here: commands start faster so
+
     peers = tuple(parse_endpoint(text, option="--peer") for text in peer or ())
     chosen = parse_proxy(proxy, proxy_password_file)
     if chosen is not None and proxy_only:

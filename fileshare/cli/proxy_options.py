@@ -27,6 +27,8 @@ ProxyPasswordFileOption = Annotated[
     ),
 ]
 
+ImpossibleProxyOption = Annotated[str | None, typer.Option("--proxy", metavar="URL", hidden=True)]  # see `refuse_proxy`
+
 
 def parse_proxy(url: str | None, password_file: Path | None = None) -> Proxy | None:
     """The proxy that was typed, with its password from wherever it is.
@@ -50,6 +52,16 @@ def parse_proxy(url: str | None, password_file: Path | None = None) -> Proxy | N
         return Proxy.parse(url, password=password)
     except ProxyUrlError as error:
         raise typer.BadParameter(str(error), param_hint="--proxy") from None
+
+
+def refuse_proxy(url: str | None, *, why: str) -> None:
+    """For commands that would go around a proxy: they say so, rather than that there is no such option.
+
+    Raises:
+        typer.BadParameter: one was typed.
+    """
+    if url is not None:
+        raise typer.BadParameter(why, param_hint="--proxy")
 
 
 PASSWORD_VARIABLE = "KAD_PROXY_PASSWORD"

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from bittorrent import ChokerConfig, Encryption, SeedingPolicy, SessionConfig, SwarmConfig
+from bittorrent import ChokerConfig, Encryption, SeedingPolicy
 from fileshare.cli.errors import InterruptedByUserError, exits
 from fileshare.cli.network_options import (
     AllowPrivateOption,
@@ -116,7 +116,8 @@ def seed(
     Of a directory, every .torrent file in it is shared whose content is there, too. It is looked at again every few
     seconds: what is added is shared as well, and what is removed no longer.
     """
-    from fileshare.cli.seeding import Seeding  # here: the other commands start faster without it
+    from bittorrent import SessionConfig, SwarmConfig  # here: the other commands start faster without it
+    from fileshare.cli.seeding import Seeding
 
     job = Seeding(
         output=Output(as_json=as_json),

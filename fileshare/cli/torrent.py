@@ -13,6 +13,7 @@ from fileshare.cli import torrent_create
 from fileshare.cli.errors import CommandError, exits
 from fileshare.cli.options import JsonOption
 from fileshare.cli.output import Output
+from fileshare.cli.proxy_options import ProxyOption, ProxyPasswordFileOption, parse_proxy
 from fileshare.cli.runtime import run
 from fileshare.cli.torrent_views import show_magnet, show_metainfo
 from fileshare.cli.units import count_text, ranges_text
@@ -20,6 +21,7 @@ from fileshare.cli.views import ByteCount
 from fileshare.service.fetch import fetch_torrent
 from fileshare.service.sources import is_url, kept_torrent, read_source
 from kademlia_core import PointerLink
+from transfer import Proxy
 
 app = typer.Typer(no_args_is_help=True, help="Make, show and verify torrents.", rich_markup_mode=None)
 app.command("create", short_help="Make a torrent of a file or folder.", epilog=torrent_create.EXAMPLE)(
@@ -35,13 +37,15 @@ def show(
     source: Annotated[
         str, typer.Argument(metavar="SOURCE", help="A .torrent file, its http(s) URL, a magnet link or an info-hash.")
     ],
+    proxy: ProxyOption = None,
+    proxy_password_file: ProxyPasswordFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a torrent or a magnet link says: info-hash, name, size, trackers and the rest, and the files with the
     numbers that --select takes.
     """
     output = Output(as_json=as_json)
-    found = _read(source)
+    found = _read(source, parse_proxy(proxy, proxy_password_file))
     if isinstance(found, Magnet):
         show_magnet(output, found)
     else:
@@ -65,6 +69,8 @@ def verify(
     directory: Annotated[
         Path, typer.Option("-d", "--dir", metavar="DIR", help="Where the torrent's file or folder is.")
     ],
+    proxy: ProxyOption = None,
+    proxy_password_file: ProxyPasswordFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Hash what is on disk and compare it with a torrent.
@@ -72,7 +78,7 @@ def verify(
     Nothing is changed. Exit code 1, and the list of the bad pieces, when something is missing or damaged.
     """
     output = Output(as_json=as_json)
-    found = _read(source)
+    found = _read(source, parse_proxy(proxy, proxy_password_file))
     metainfo = kept_torrent(found, directory) if isinstance(found, Magnet) else found
     reason = explain_absence(metainfo, directory)
     if reason is not None:
@@ -117,8 +123,8 @@ def verify(
         raise typer.Exit(1)
 
 
-def _read(source: str) -> Metainfo | Magnet:
-    found = run(fetch_torrent(source)) if is_url(source) else read_source(source)
+def _read(source: str, proxy: Proxy | None) -> Metainfo | Magnet:
+    found = run(fetch_torrent(source, proxy=proxy)) if is_url(source) else read_source(source)
     if isinstance(found, PointerLink):
         raise CommandError("this link is to a torrent that changes; `kad dht get LINK` says which it is now")
     return found

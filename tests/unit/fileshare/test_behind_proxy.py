@@ -9,13 +9,15 @@ import os
 import random
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+import typer
 from aiohttp import web
+from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 from bittorrent import Metainfo, Session, SessionConfig
@@ -241,3 +243,42 @@ def test_what_cannot_be_is_said_in_one_line(tmp_path: Path, arguments: list[str]
     result = CliRunner().invoke(app, ["get", 40 * "a", "-o", str(tmp_path), *arguments])
     assert result.exit_code in (1, 2)
     assert text in " ".join(result.output.replace("│", " ").split())
+
+
+async def test_a_torrent_behind_a_url_is_shown_and_verified_through_the_proxy(tmp_path: Path) -> None:
+    async with net(tmp_path) as others, proxy_server(ProxyKind.HTTP, host=PROXY, names=NAMES) as server:
+        url, proxy = f"http://site.example:{others.http}/one.torrent", f"http://{PROXY}:{server.address.port}"
+        for command in (("show", url), ("verify", url, "-d", str(tmp_path / "seed"))):
+            async with watched_kad(tmp_path, "torrent", *command, "--proxy", proxy) as ended:
+                pass
+            (run,) = ended
+            assert run.code == 0, run.said
+            assert run.contacted == {tuple(server.address)}
+            assert {name for name in run.looked_up if not is_ip_address(name)} == set()
+        assert server.streams == [Address("site.example", others.http)] * 2
+
+
+@pytest.mark.parametrize("arguments", [["dht", "node"], ["net", "reach"]])
+def test_what_cannot_go_through_a_proxy_refuses_it_by_name(arguments: list[str]) -> None:
+    result = CliRunner().invoke(app, [*arguments, "--proxy", "socks5://127.0.0.9:1"])
+    assert result.exit_code == 2
+    assert "nobody can call through a proxy" in " ".join(result.output.replace("│", " ").split())
+
+
+OFFLINE = {"demo", "net compare", "torrent create"}
+
+
+def commands(group: TyperGroup, before: str = "") -> Iterator[tuple[str, list[str]]]:
+    """Each with its options."""
+    for name, command in group.commands.items():
+        if isinstance(command, TyperGroup):
+            yield from commands(command, f"{before}{name} ")
+        else:
+            yield before + name, [option for parameter in command.params for option in parameter.opts]
+
+
+def test_each_command_that_goes_out_has_a_word_about_proxies() -> None:
+    root = typer.main.get_command(app)
+    assert isinstance(root, TyperGroup)
+    without = {name for name, options in commands(root) if "--proxy" not in options}
+    assert without == OFFLINE

@@ -147,3 +147,15 @@ def test_no_command_brings_the_simulation_until_it_is_asked_for() -> None:
     loaded = result.stdout.split()
     assert "fileshare.cli.net_compare" in loaded
     assert [name for name in loaded if name.startswith("transfer.simulation")] == []
+
+
+def test_a_command_brings_neither_swarms_nor_nodes_until_it_runs() -> None:
+    """They are two thirds of the time of a start, also that of `kad --help` and of commands that need none of them."""
+    program = "import fileshare.cli.app, sys; print(*sys.modules)"
+    root = Path(fileshare.cli.__file__).parents[2]
+    result = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    loaded = set(result.stdout.split())
+    assert "fileshare.cli.net_reach" in loaded
+    heavy = {"aiohttp", "bittorrent.swarm.core", "bittorrent.config", "fileshare.service.events", "kademlia_core.aio"}
+    assert heavy & loaded == set()
