@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from transfer.aio.scatter import ScatterProtocol
     from transfer.aio.tasks import TaskSet
     from transfer.aio.tcp import TcpConfig, TcpTransport
-    from transfer.aio.transports import Listener, StreamTransport
+    from transfer.aio.transports import Listener, StreamDialler, StreamTransport
     from transfer.aio.utp import UtpTransport
     from transfer.congestion.bulk.packets import BulkAck, BulkConfig, BulkPacket, BulkStats
     from transfer.congestion.bulk.receiver import BulkReceiver
@@ -274,6 +274,7 @@ __all__ = [
     "Seat",
     "Security",
     "SourceLimiter",
+    "StreamDialler",
     "StreamError",
     "StreamLimitConfig",
     "StreamLimits",
@@ -344,7 +345,7 @@ _MODULES = modules_of(
         "transfer.aio.scatter": "ScatterProtocol",
         "transfer.aio.tasks": "TaskSet",
         "transfer.aio.tcp": "TcpConfig TcpTransport",
-        "transfer.aio.transports": "Listener StreamTransport",
+        "transfer.aio.transports": "Listener StreamDialler StreamTransport",
         "transfer.aio.utp": "UtpTransport",
         "transfer.congestion.bulk.packets": "BulkAck BulkConfig BulkPacket BulkStats",
         "transfer.congestion.bulk.receiver": "BulkReceiver",

@@ -23,7 +23,7 @@ from bittorrent.metainfo.selection import FileName
 from bittorrent.rate_limits import SwarmLimits
 from bittorrent.storage.claims import PathClaims
 from bittorrent.storage.ports import OpenStorage
-from transfer.aio.transports import StreamTransport
+from transfer.aio.transports import StreamDialler
 from transfer.limits.admission import AdmissionCore
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class SessionParts:
     http: GuardedHttp
     executor: Executor
     open_storage: OpenStorage
-    transports: Mapping[DialPath, StreamTransport]
+    transports: Mapping[DialPath, StreamDialler]
     claims: PathClaims
     admission: AdmissionCore
     ip_filter: IpFilter

@@ -13,7 +13,7 @@ from transfer.address import Address
 from transfer.aio.datagram_port import DatagramPort
 from transfer.aio.proxy.datagrams import open_proxy_port
 from transfer.aio.proxy.streams import ProxyTransport, reach_proxy
-from transfer.aio.transports import StreamTransport
+from transfer.aio.transports import StreamDialler, StreamTransport
 from transfer.proxy.errors import ProxyError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class WayOut:
         self._is_ipv6 = ":" in host
 
     @property
-    def dialling(self) -> StreamTransport:
+    def dialling(self) -> StreamDialler:
         """Dials peers over TCP."""
         return self._transport if self._proxy is None else ProxyTransport(self._proxy, self._transport)
 

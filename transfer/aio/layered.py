@@ -11,8 +11,8 @@ from typing import Any, Self, TypeVar
 from transfer.address import Address
 from transfer.aio.door import Door
 from transfer.aio.layer import Layer
-from transfer.aio.transports import Listener, StreamTransport
-from transfer.errors import HandshakeTimeoutError, LocalProtocolError, TransferError
+from transfer.aio.transports import Listener, StreamDialler, StreamTransport
+from transfer.errors import HandshakeTimeoutError, TransferError
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
@@ -35,32 +35,24 @@ class LayerConfig:
             raise ValueError("handshake_timeout_s and max_handshaking must be positive")
 
 
-class LayeredTransport:
-    """A `StreamTransport` whose connections go through a layer. It may be below another one.
+class LayeredDialler:
+    """A `StreamDialler` whose connections go through a layer.
 
     It costs nothing to make: a caller that dials with keys, or expects a certain peer, makes one for that.
 
     Args:
         below: what carries it.
         dial: makes the layer of one connection to an address.
-        accept: makes the layer of one accepted connection. What it opens with may depend on what it has received. None
-            for a transport that only dials.
         config: bounds.
     """
 
-    __slots__ = ("_accept", "_below", "_config", "_dial")
+    __slots__ = ("_below", "_config", "_dial")
 
     def __init__(
-        self,
-        below: StreamTransport,
-        *,
-        dial: Callable[[Address], Layer],
-        accept: Callable[[], Layer] | None = None,
-        config: LayerConfig | None = None,
+        self, below: StreamDialler, *, dial: Callable[[Address], Layer], config: LayerConfig | None = None
     ) -> None:
         self._below = below
         self._dial = dial
-        self._accept = accept
         self._config = config or LayerConfig()
 
     async def connect(self, protocol_factory: Callable[[], P], address: Address) -> tuple[asyncio.Transport, P]:
@@ -85,18 +77,37 @@ class LayeredTransport:
             dialling.forget()
             raise
 
+
+class LayeredTransport(LayeredDialler):
+    """A `StreamTransport` whose connections go through a layer. It may be below another one.
+
+    Args:
+        below: what carries it.
+        dial: makes the layer of one connection to an address.
+        accept: makes the layer of one accepted connection. What it opens with may depend on what it has received.
+        config: bounds.
+    """
+
+    __slots__ = ("_accept", "_listens")
+
+    def __init__(
+        self,
+        below: StreamTransport,
+        *,
+        dial: Callable[[Address], Layer],
+        accept: Callable[[], Layer],
+        config: LayerConfig | None = None,
+    ) -> None:
+        super().__init__(below, dial=dial, config=config)
+        self._listens = below
+        self._accept = accept
+
     async def listen(
         self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address, *, door: Door | None = None
     ) -> LayeredListener:
-        """As `StreamTransport.listen`; the factory is called when the layers of a connection are open.
-
-        Raises:
-            LocalProtocolError: this transport only dials.
-        """
-        if self._accept is None:
-            raise LocalProtocolError("this transport only dials")
+        """As `StreamTransport.listen`; the factory is called when the layers of a connection are open."""
         reception = _Reception(self._accept, protocol_factory, self._config)
-        return LayeredListener(await self._below.listen(reception.new_layer, address, door=door), reception)
+        return LayeredListener(await self._listens.listen(reception.new_layer, address, door=door), reception)
 
 
 class LayeredListener:

@@ -1,4 +1,4 @@
-"""The plug: what every stream transport offers. Connections themselves are asyncio's `Transport` and `Protocol`."""
+"""The plug: what dials, and what listens as well. Connections themselves are asyncio's `Transport` and `Protocol`."""
 
 from __future__ import annotations
 
@@ -13,12 +13,8 @@ from transfer.aio.door import Door
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
-class StreamTransport(Protocol):
-    """Dials and listens: TCP, memory, and whatever else carries ordered bytes.
-
-    `tests/conformance` is the long form of this contract; every implementation passes it. Flow control, half-close,
-    and the order of callbacks are those of asyncio's TCP transports.
-    """
+class StreamDialler(Protocol):
+    """Dials. Some ways lead out only: through a proxy, or to peers that somebody introduces."""
 
     async def connect(self, protocol_factory: Callable[[], P], address: Address) -> tuple[asyncio.Transport, P]:
         """Opens a connection, as `loop.create_connection` does.
@@ -34,6 +30,14 @@ class StreamTransport(Protocol):
         Cancellation: leaves no connection; a protocol that saw `connection_made` sees `connection_lost`.
         """
         ...
+
+
+class StreamTransport(StreamDialler, Protocol):
+    """Dials and listens: TCP, memory, and whatever else carries ordered bytes.
+
+    `tests/conformance` is the long form of this contract; every implementation passes it. Flow control, half-close,
+    and the order of callbacks are those of asyncio's TCP transports.
+    """
 
     async def listen(
         self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address, *, door: Door | None = None

@@ -12,7 +12,7 @@ from bittorrent.dialling.core import DiallingCore
 from bittorrent.dialling.decisions import Call
 from bittorrent.dialling.paths import PathFailure
 from transfer.aio.tasks import TaskSet
-from transfer.aio.transports import StreamTransport
+from transfer.aio.transports import StreamDialler
 from transfer.errors import HandshakeTimeoutError, RemoteProtocolError
 
 
@@ -33,7 +33,7 @@ class Dialler:
         self,
         core: DiallingCore,
         *,
-        transport_of: Callable[[Call], StreamTransport],
+        transport_of: Callable[[Call], StreamDialler],
         new_connection: Callable[[Call], PeerConnection],
         on_outcome: Callable[[], None],
         timeout_s: float,

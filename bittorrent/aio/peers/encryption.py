@@ -11,9 +11,9 @@ from bittorrent.dialling.encryption import MSE_COVER, PLAIN_COVER, Encryption
 from bittorrent.dialling.paths import DialPath
 from bittorrent.identity.registry import TorrentRegistry
 from bittorrent.wire.handshake import PREAMBLE
-from transfer.aio.layered import LayerConfig, LayeredTransport
+from transfer.aio.layered import LayerConfig, LayeredDialler
 from transfer.aio.mse import MseAcceptor, MseDialler
-from transfer.aio.transports import StreamTransport
+from transfer.aio.transports import StreamDialler
 from transfer.security.mse.keys import Rc4UnavailableError, require_rc4, torrent_mark
 from transfer.security.mse.responder import ResponderConfig
 
@@ -21,16 +21,16 @@ from transfer.security.mse.responder import ResponderConfig
 class CoveredTransports:
     """The ways of one torrent to call peers: those that there are, and each plain one under the covers, too."""
 
-    def __init__(self, transports: Mapping[DialPath, StreamTransport], encryption: Encryption) -> None:
+    def __init__(self, transports: Mapping[DialPath, StreamDialler], encryption: Encryption) -> None:
         self._transports = transports
         self._encryption = encryption
 
-    def of(self, call: Call) -> StreamTransport:
+    def of(self, call: Call) -> StreamDialler:
         """What carries a call. The key of its cover is the hash by which the peer is asked for the torrent."""
         path, info_hash = call.path, call.greeting.info_hash
         if path.cover != MSE_COVER or path in self._transports:
             return self._transports[path]
-        return LayeredTransport(
+        return LayeredDialler(
             self._transports[replace(path, cover=PLAIN_COVER)],
             dial=lambda _: MseDialler(info_hash, provide=self._encryption.provide),
             config=LayerConfig(handshake_timeout_s=HANDSHAKE_TIMEOUT_S),

@@ -12,8 +12,7 @@ from bittorrent.dialling.paths import PUNCH, DialPath
 from bittorrent.swarm.events import PunchFailed, PunchWanted
 from bittorrent.swarm.punching.core import SwarmPunching
 from transfer.address import Address
-from transfer.aio.door import Door
-from transfer.aio.transports import Listener, P, StreamTransport
+from transfer.aio.transports import P, StreamDialler
 
 
 class PunchingTransport:
@@ -25,13 +24,12 @@ class PunchingTransport:
         pump: carries out what `core` wants.
         invite: calls an endpoint over this transport, now; False if it is not to be called.
         answer_s: how long one peer has to introduce us.
-
     """
 
     def __init__(
         self,
         core: SwarmPunching,
-        carrier: StreamTransport | None,
+        carrier: StreamDialler | None,
         *,
         pump: Callable[[], None],
         invite: Callable[[Address], bool],
@@ -47,7 +45,7 @@ class PunchingTransport:
         self._waiting: dict[Address, asyncio.Future[Address | None]] = {}
         self._introduced: dict[Address, float] = {}  # unasked, and when
 
-    def among(self, transports: Mapping[DialPath, StreamTransport]) -> dict[DialPath, StreamTransport]:
+    def among(self, transports: Mapping[DialPath, StreamDialler]) -> dict[DialPath, StreamDialler]:
         """The ways to call peers, with this for the one that is by hole punching."""
         return {path: self if path == PUNCH else transport for path, transport in transports.items()}
 
@@ -65,7 +63,7 @@ class PunchingTransport:
             waiter.set_result(event.address if isinstance(event, PunchWanted) else None)
 
     async def connect(self, protocol_factory: Callable[[], P], address: Address) -> tuple[asyncio.Transport, P]:
-        """As `StreamTransport.connect`.
+        """As `StreamDialler.connect`.
 
         Raises:
             ConnectionRefusedError: nobody introduces us.
@@ -76,12 +74,6 @@ class PunchingTransport:
         is_fresh = self._loop.time() - introduced_at <= self._answer_s
         target = address if is_fresh else await self._ask(address)
         return await self._carrier.connect(protocol_factory, target)
-
-    async def listen(
-        self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address, *, door: Door | None = None
-    ) -> Listener:
-        """Nobody is introduced to a listener: the carrier has one."""
-        raise NotImplementedError
 
     async def _ask(self, address: Address) -> Address:
         """Where to call a peer, once it was told to call us: its host may have given it another port."""

@@ -17,7 +17,7 @@ from transfer.aio.datagram_socket import bind_datagrams
 from transfer.aio.datagrams import BatchProtocol, BatchTransport, send_all, send_run
 from transfer.aio.proxy.streams import dial_through
 from transfer.aio.tcp import TcpTransport
-from transfer.aio.transports import StreamTransport
+from transfer.aio.transports import StreamDialler
 from transfer.datagrams.demultiplexer import DatagramPortConfig
 from transfer.datagrams.runs import Buffer, gathered_datagrams
 from transfer.proxy.errors import ProxyError, ProxyTargetError
@@ -30,7 +30,7 @@ async def open_proxy_port(
     proxy: Proxy,
     *,
     is_ipv6: bool = False,
-    below: StreamTransport | None = None,
+    below: StreamDialler | None = None,
     config: ProxyConfig | None = None,
     port_config: DatagramPortConfig | None = None,
     rng: random.Random | None = None,
@@ -89,7 +89,7 @@ class ProxyDatagrams(BatchTransport):
         protocol: BatchProtocol,
         *,
         is_ipv6: bool,
-        below: StreamTransport,
+        below: StreamDialler,
         config: ProxyConfig,
         rng: random.Random | None,
     ) -> None:

@@ -10,9 +10,9 @@ from typing import TypeVar
 from transfer.address import Address
 from transfer.aio.door import Door
 from transfer.aio.layer import Layer
-from transfer.aio.layered import LayerConfig, LayeredTransport
+from transfer.aio.layered import LayerConfig, LayeredDialler
 from transfer.aio.tcp import TcpTransport
-from transfer.aio.transports import Listener, StreamTransport
+from transfer.aio.transports import Listener, StreamDialler
 from transfer.errors import HandshakeTimeoutError, LocalProtocolError
 from transfer.proxy.errors import ProxyError, ProxyTimeoutError
 from transfer.proxy.handshake import ProxyHandshake, new_handshake
@@ -23,7 +23,7 @@ P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 class ProxyTransport:
-    """A `StreamTransport` whose connections go through a proxy. It only dials.
+    """A `StreamTransport` whose connections go through a proxy. It only dials, and says so to whoever wants to listen.
 
     Names are looked up by the proxy; only its own name, if it has one, is looked up here. `get_extra_info("peername")`
     is the target as it was named, `get_extra_info("proxy")` the `Proxy`.
@@ -32,15 +32,13 @@ class ProxyTransport:
         below: what reaches the proxy; TCP by default. A `ProxyTransport` makes a chain.
     """
 
-    def __init__(
-        self, proxy: Proxy, below: StreamTransport | None = None, *, config: ProxyConfig | None = None
-    ) -> None:
+    def __init__(self, proxy: Proxy, below: StreamDialler | None = None, *, config: ProxyConfig | None = None) -> None:
         self.proxy = proxy
         self._below = below or TcpTransport()
         self._config = config or ProxyConfig()
 
     async def connect(self, protocol_factory: Callable[[], P], address: Address) -> tuple[asyncio.Transport, P]:
-        """As `StreamTransport.connect`; returns when the proxy says that it is connected.
+        """As `StreamDialler.connect`; returns when the proxy says that it is connected.
 
         Raises:
             ProxyTargetRefusedError: a `ConnectionRefusedError`: the proxy says that no program listens there.
@@ -57,7 +55,7 @@ class ProxyTransport:
         raise LocalProtocolError("through a proxy nobody can be listened to; listen on another transport")
 
 
-async def reach_proxy(proxy: Proxy, below: StreamTransport) -> tuple[asyncio.Transport, asyncio.Protocol]:
+async def reach_proxy(proxy: Proxy, below: StreamDialler) -> tuple[asyncio.Transport, asyncio.Protocol]:
     """A connection to the proxy itself, on which nothing has been said.
 
     Raises:
@@ -68,7 +66,7 @@ async def reach_proxy(proxy: Proxy, below: StreamTransport) -> tuple[asyncio.Tra
 
 async def dial_through(
     proxy: Proxy,
-    below: StreamTransport,
+    below: StreamDialler,
     protocol_factory: Callable[[], P],
     target: Address | None,
     *,
@@ -79,7 +77,7 @@ async def dial_through(
     `get_extra_info("proxy_bound")` is then where the proxy takes them.
     """
     handshake = new_handshake(proxy, target)
-    layered = LayeredTransport(
+    layered = LayeredDialler(
         _To(proxy, below),
         dial=lambda _: ProxyLayer(handshake, proxy, target),
         config=LayerConfig(handshake_timeout_s=config.handshake_timeout_s),
@@ -140,7 +138,7 @@ class ProxyLayer(Layer):
 class _To:
     """Dials the proxy, whatever the target, and says so when it is not there."""
 
-    def __init__(self, proxy: Proxy, below: StreamTransport) -> None:
+    def __init__(self, proxy: Proxy, below: StreamDialler) -> None:
         self._proxy = proxy
         self._below = below
 
@@ -151,8 +149,3 @@ class _To:
             known = error.errno is not None and error.errno > 0
             reason = os.strerror(error.errno or 0) if known else error.strerror or str(error)
             raise ProxyError(f"the proxy {self._proxy} cannot be reached: {reason.lower()}; is it running?") from error
-
-    async def listen(
-        self, protocol_factory: Callable[[], asyncio.BaseProtocol], address: Address, *, door: Door | None = None
-    ) -> Listener:
-        raise LocalProtocolError("this transport only dials")
