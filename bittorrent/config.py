@@ -63,7 +63,8 @@ class SessionConfig:
         disk_threads: worker threads for hashing and files, at least one for each core.
         paths: by which ways peers are called; each plain one also under the covers that `encryption` has. uTP, and with
             it hole punching, is left out where the session has no UDP port for it. A session in a private network tries
-            uTP first with peers in the internet: only these can bring it together with others that none can call.
+            uTP first with peers in the internet, unless the gateway lets others in: only these can bring it together
+            with others that none can call.
         utp: how uTP is spoken (BEP 29), on the UDP ports of the session; None: it is neither spoken nor answered.
         tracker_preferences: whether name servers are asked which ports a tracker prefers (BEP 34), where the `dns`
             extra is installed, and there is no proxy.

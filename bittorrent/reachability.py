@@ -46,10 +46,12 @@ class ReachabilityCore:
 
     Args:
         listen: where the session listens.
+        is_behind_nat: what leaves for the internet gets another address on the way.
     """
 
-    def __init__(self, listen: Address, config: ExternalAddressConfig) -> None:
+    def __init__(self, listen: Address, config: ExternalAddressConfig, *, is_behind_nat: bool = False) -> None:
         self.listen = listen
+        self._is_behind_nat = is_behind_nat
         self.external = ExternalAddress(config, is_ipv6=listen.is_ipv6)
         self.mapping: PortMapStatus | None = None
         self.callers = 0
@@ -60,11 +62,9 @@ class ReachabilityCore:
         """A peer or a tracker says at which address it sees us."""
         self.external.on_vote(voter, Address(host, self.port), now=now)
 
-    def receive_mapping(self, status: PortMapStatus) -> bool:
-        """The gateway did something, or did not. Returns whether others are to be told another port."""
-        before = self.port
+    def receive_mapping(self, status: PortMapStatus) -> None:
+        """The gateway did something, or did not."""
         self.mapping = status
-        return self.port != before
 
     def receive_caller(self, caller: Address) -> None:
         """A peer called us, and its handshake was in order."""
@@ -79,6 +79,18 @@ class ReachabilityCore:
         """What others are told."""
         mapped = self.mapping.tcp_port if self.mapping is not None else None
         return mapped or self.listen.port
+
+    @property
+    def needs_introductions(self) -> bool:
+        """Whether others cannot just call us: there is a NAT, and nobody has opened it, or only one of several.
+
+        Those who know us must know the port of our datagrams then, to bring us together with others (BEP 55).
+        """
+        mapping = self.mapping
+        if not self._is_behind_nat or mapping is None or mapping.tcp_port is None or mapping.is_behind_another_nat:
+            return self._is_behind_nat
+        seen = self.external.agreed
+        return seen is not None and mapping.external_host is not None and seen != mapping.external_host
 
     @property
     def is_mapped_elsewhere(self) -> bool:

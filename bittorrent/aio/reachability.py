@@ -27,7 +27,8 @@ class Reachability:
         listen: where the session listens.
         uses_udp: whether peers or DHT nodes may come over UDP on the same port number.
         dht: the session's node, if it has one.
-        on_move: called when others are to be told another port.
+        is_behind_nat: what leaves for the internet gets another address on the way.
+        on_change: called when others are to be told another port, or are to be called otherwise.
         rng: where nonces and outer ports come from.
     """
 
@@ -38,14 +39,16 @@ class Reachability:
         uses_udp: bool,
         dht: MainlineNode | None,
         config: SessionConfig,
-        on_move: Callable[[int], None],
+        is_behind_nat: bool,
+        on_change: Callable[[], None],
         rng: Random,
     ) -> None:
-        self.core = ReachabilityCore(listen, config.external_address)
+        self.core = ReachabilityCore(listen, config.external_address, is_behind_nat=is_behind_nat)
         self._uses_udp = uses_udp
         self._dht = dht
         self._config = config
-        self._on_move = on_move
+        self._on_change = on_change
+        self._told = (self.port, self.needs_introductions)
         self._rng = rng
         self._mapper: PortMapper | None = None
         self._changed = asyncio.Event()
@@ -78,6 +81,11 @@ class Reachability:
         return self.core.port
 
     @property
+    def needs_introductions(self) -> bool:
+        """As `ReachabilityCore.needs_introductions`."""
+        return self.core.needs_introductions
+
+    @property
     def implies_port(self) -> bool:
         """Whether DHT nodes shall take the port that they see: a NAT that made no mapping may have chosen it.
 
@@ -103,6 +111,7 @@ class Reachability:
     def receive_vote(self, voter: Address, host: str) -> None:
         """A peer or a tracker says at which address it sees us."""
         self.core.receive_vote(voter, host, now=self._loop.time())
+        self._tell()
 
     async def wait_mapping(self, known: PortMapStatus | None) -> PortMapStatus:
         """What became of the mapping, as soon as it is something else than `known`; without one wanted, never."""
@@ -135,10 +144,15 @@ class Reachability:
         )
 
     def _mapped(self, status: PortMapStatus) -> None:
-        is_moved = self.core.receive_mapping(status)
+        self.core.receive_mapping(status)
         self._changed.set()
-        if is_moved:
-            self._on_move(self.core.port)
+        self._tell()
+
+    def _tell(self) -> None:
+        now = (self.port, self.needs_introductions)
+        if now != self._told:
+            self._told = now
+            self._on_change()
 
 
 def _most_first(votes: dict[str, int]) -> tuple[tuple[str, int], ...]:

@@ -136,7 +136,6 @@ class Session:
         self._ip_filter = ip_filter or IpFilter()
         self.limits.core.blocks = self._ip_filter.blocks
         self._rates = SwarmLimits()
-        self._is_behind_nat = False
         self._wants_local = local_discovery
         self.local_discovery_error: str | None = None
         self._peer_id = PEER_ID_PREFIX + self._rng.randbytes(12)
@@ -167,7 +166,6 @@ class Session:
         if self._sockets.utp is not None:
             self._transports.setdefault(UTP, self._sockets.utp)
             self._transports.setdefault(PUNCH, self._transports[UTP])  # with an introduction first, from each torrent
-        self._is_behind_nat = not self._way_out.is_sealed and await is_behind_nat(self._host)
         self._config = replace(self._config, paths=self._config.paths.among(self._transports))
         self._listener = self._sockets.listener
         self._executor = ThreadPoolExecutor(
@@ -179,7 +177,8 @@ class Session:
             uses_udp=bool(self._sockets.datagrams),
             dht=self._dht,
             config=self._config,
-            on_move=self._readdress,
+            is_behind_nat=not self._way_out.is_sealed and await is_behind_nat(self._host),
+            on_change=self._readdress,
             rng=Random(self._rng.getrandbits(64)),
         )
         self._trackers = TrackerClient(
@@ -397,9 +396,9 @@ class Session:
         if self._reach is not None:
             self._reach.core.receive_caller(caller)
 
-    def _readdress(self, port: int) -> None:
+    def _readdress(self) -> None:
         for torrent in self.torrents.values():
-            torrent.readdress(port)
+            torrent.readdress()
 
     def _parts(self) -> SessionParts:
         assert self._executor is not None
@@ -422,7 +421,6 @@ class Session:
             registry=self.torrents,
             same_files=self._same_files,
             calls=PrivateCalls(self._targets, own_host=self.address.host, asks_system=not self._way_out.is_sealed),
-            is_behind_nat=self._is_behind_nat,
             config=self._config,
         )
 

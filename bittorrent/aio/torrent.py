@@ -255,10 +255,13 @@ class Torrent:
         """A snapshot of the trackers, tier after tier, those of a tier in the order in which they are tried."""
         return self._life.sources.discovery.trackers()
 
-    def readdress(self, port: int) -> None:
-        """Peers reach the session at another port from now on: trackers, the DHT and connected peers are told."""
-        self._life.swarm.readdress(port)
-        self._life.sources.discovery.readdress()
+    def readdress(self) -> None:
+        """Peers reach the session otherwise from now on: trackers, the DHT and connected peers are told a new port."""
+        life = self._life
+        life.prefer_transport()
+        if life.swarm.listen_port != life.parts.reach.port:
+            life.swarm.readdress(life.parts.reach.port)
+            life.sources.discovery.readdress()
 
     def reannounce(self) -> None:
         """Trackers are asked for peers again as soon as they allow it (`min interval`, at least a minute)."""

@@ -134,8 +134,7 @@ class TorrentLife:
             transports=CoveredTransports(self.punching.among(parts.transports), config.encryption),
             tasks=self._tasks,
         )
-        if parts.is_behind_nat:  # who brings us together with others must know the port that our datagrams leave from
-            self.swarm.dialling.paths.preferred = UTP.transport
+        self.prefer_transport()
         self.metadata = MetadataFetch(
             source,
             self.core,
@@ -171,6 +170,10 @@ class TorrentLife:
             tasks=self._tasks,
             rng=rng,
         )
+
+    def prefer_transport(self) -> None:
+        """Who brings us together with others must know the port that our datagrams leave from: that takes uTP."""
+        self.swarm.dialling.paths.preferred = UTP.transport if self.parts.reach.needs_introductions else None
 
     @property
     def name(self) -> str:

@@ -74,7 +74,6 @@ class SessionParts:
         registry: all torrents of the session, by their hashes.
         same_files: which of them have which files, as far as that is known by roots (BEP 52).
         calls: says which peers in private networks may be called.
-        is_behind_nat: what leaves for the internet gets another address on the way.
     """
 
     peer_id: bytes
@@ -93,7 +92,6 @@ class SessionParts:
     registry: TorrentRegistry[Any]
     same_files: SameFiles[Any]
     calls: PrivateCalls
-    is_behind_nat: bool
     config: SessionConfig
 
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from bittorrent import Metainfo, ReachabilityStats, Session, SessionConfig
+from bittorrent import Metainfo, ReachabilityStats, Session, SessionConfig, Torrent
 from bittorrent.reachability import ReachabilityCore
 from kademlia_core import MainlineNode
 from tests.scripted_gateway import OUTER, Box, datagram_box
@@ -100,7 +100,7 @@ async def world(simulation: Simulation, tmp_path: Path, shared: Metainfo) -> dic
             calling = await peer.add(shared)
             calling.add_peers([(US, PORT)])
         await until(lambda: len(calling.swarm.core.peers) == 1 and bool(tracker.ports))
-        before = session.reachability()
+        before, tried_first = session.reachability(), [first_path(torrent)]
         status = await session.wait_port_mapping()
         while status.method is None:
             status = await session.wait_port_mapping(status)
@@ -110,8 +110,21 @@ async def world(simulation: Simulation, tmp_path: Path, shared: Metainfo) -> dic
         async with entry.find_peers(shared.info_hash) as lookup:
             announced = [address async for address in lookup]
         after = session.reachability()
+        tried_first.append(first_path(torrent))
         assert torrent.error is None
-        return {"before": before, "after": after, "status": status, "dht": announced, "trackers": tracker.ports}
+        return {
+            "before": before,
+            "after": after,
+            "status": status,
+            "dht": announced,
+            "trackers": tracker.ports,
+            "first": tried_first,
+        }
+
+
+def first_path(torrent: Torrent) -> str:
+    """By which one of the internet is called first."""
+    return torrent.swarm.dialling.paths.order_for(Address("8.8.8.8", 1))[0].transport
 
 
 @pytest.fixture
@@ -133,6 +146,7 @@ def test_another_port_outside_is_told_to_trackers_peers_and_the_dht(tmp_path: Pa
     assert after.last_caller is not None
     assert after.last_caller.host == PEER
     assert after.local_host == US
+    assert seen["first"] == ["utp", "tcp"]  # the router lets others in: nobody needs to bring us together
 
 
 @pytest.mark.parametrize("settings", [{}, {"port_mapping": MAPPING, "uses_local_network": False}])
@@ -197,7 +211,8 @@ def status(**values: Any) -> PortMapStatus:
 def test_what_is_believed_comes_from_peers_then_the_dht_then_the_router() -> None:
     core = ReachabilityCore(Address(US, PORT), ExternalAddressConfig(quorum=2))
     assert core.external_host() is None
-    assert not core.receive_mapping(status())
+    core.receive_mapping(status())
+    assert core.port == PORT
     assert core.external_host() == "9.8.7.6"
     assert core.external_host("5.5.5.5") == "5.5.5.5"
     core.receive_vote(Address("1.1.1.1", 1), "7.7.7.7", now=0.0)
@@ -209,12 +224,37 @@ def test_what_is_believed_comes_from_peers_then_the_dht_then_the_router() -> Non
 
 def test_a_router_behind_another_one_does_not_know_our_address() -> None:
     core = ReachabilityCore(Address(US, PORT), ExternalAddressConfig())
-    assert core.receive_mapping(status(tcp_port=7000, external_host="10.0.0.2", is_behind_another_nat=True))
+    core.receive_mapping(status(tcp_port=7000, external_host="10.0.0.2", is_behind_another_nat=True))
     assert core.external_host() is None
     assert core.port == 7000
     assert core.is_mapped_elsewhere
-    assert core.receive_mapping(status(method=None, tcp_port=None))
+    core.receive_mapping(status(method=None, tcp_port=None))
     assert core.port == PORT
+
+
+@pytest.mark.parametrize(
+    ("is_behind_nat", "mapping", "seen", "expected"),
+    [
+        (False, None, None, False),
+        (True, None, None, True),
+        (True, status(), None, False),
+        (True, status(external_host=None), "7.7.7.7", False),
+        (True, status(), "9.8.7.6", False),
+        (True, status(), "7.7.7.7", True),  # the router has a public address, and is not where the way out ends
+        (True, status(is_behind_another_nat=True), None, True),
+        (True, status(method=None, tcp_port=None, external_host=None), None, True),
+        (False, status(), "7.7.7.7", False),
+    ],
+)
+def test_who_can_be_called_needs_no_introduction(
+    is_behind_nat: bool, mapping: PortMapStatus | None, seen: str | None, expected: bool
+) -> None:
+    core = ReachabilityCore(Address(US, PORT), ExternalAddressConfig(quorum=1), is_behind_nat=is_behind_nat)
+    if mapping is not None:
+        core.receive_mapping(mapping)
+    if seen is not None:
+        core.receive_vote(Address("1.1.1.1", 1), seen, now=0.0)
+    assert core.needs_introductions is expected
 
 
 def test_callers_are_told_apart_by_where_they_are() -> None:
