@@ -292,8 +292,8 @@ class TorrentLife:
         Raises:
             TorrentCollisionError: another torrent of the session has one of them.
         """
+        self.parts.registry.learn(torrent_id)
         if torrent_id != self.torrent_id:
-            self.parts.registry.learn(torrent_id)
             self.torrent_id = self.on_disk.torrent_id = torrent_id
             self.swarm.learn(torrent_id)
             self.core.hashes.learn(torrent_id, now=self._loop.time())

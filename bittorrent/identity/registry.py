@@ -93,6 +93,7 @@ class TorrentRegistry(Mapping[bytes, TorrentT]):
         owner = next(self._owners[alias] for alias in torrent_id.aliases if alias in self._owners)
         known = self._ids[owner]
         if torrent_id == known:
+            self._ids[owner] = torrent_id  # of which it is known now that there is no other version
             return
         if not known.describes(torrent_id):
             raise TorrentCollisionError(f"{self._torrents[owner].name} has other hashes", alias=owner)

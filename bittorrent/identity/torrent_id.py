@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha1, sha256
 
 from transfer.wire.bencode import BencodeError
@@ -17,14 +17,19 @@ V2_SIZE = 32
 class TorrentId:
     """The hashes of a torrent: `v1` (20 bytes, BEP 3), `v2` (32 bytes, BEP 52), or both (a hybrid).
 
-    Where there is room for 20 bytes only, a version 2 hash is cut off (BEP 52).
+    Where there is room for 20 bytes only, a version 2 hash is cut off (BEP 52). So whoever has nothing but 20 bytes (an
+    old link, a pointer of BEP 46, a bare info-hash) cannot tell which version they are of: the metadata does.
+
+    Attributes:
+        is_either: `v1` is all that is known, and may as well be the beginning of a version 2 hash.
 
     Raises:
-        ValueError: neither, or one of another size.
+        ValueError: neither, or one of another size, or `is_either` where there is more to go by.
     """
 
     v1: bytes | None = None
     v2: bytes | None = None
+    is_either: bool = field(default=False, compare=False, kw_only=True)
 
     def __post_init__(self) -> None:
         if self.v1 is None and self.v2 is None:
@@ -33,6 +38,8 @@ class TorrentId:
             raise ValueError(f"an info-hash has {SHORT_SIZE} bytes, not {len(self.v1)}")
         if self.v2 is not None and len(self.v2) != V2_SIZE:
             raise ValueError(f"an info-hash of version 2 has {V2_SIZE} bytes, not {len(self.v2)}")
+        if self.is_either and (self.v1 is None or self.v2 is not None):
+            raise ValueError("only an info-hash of 20 bytes that stands alone can be of either version")
 
     @classmethod
     def of(cls, info_bytes: bytes) -> TorrentId:
@@ -82,16 +89,22 @@ class TorrentId:
 
     def describes(self, found: TorrentId) -> bool:
         """Whether a torrent with these hashes is the one that is meant: it has each of ours, and perhaps one more."""
+        if self.is_either and self.v1 == found.v2_short:
+            return True
         return self.v1 in (None, found.v1) and self.v2 in (None, found.v2)
 
     def is_same_as(self, other: TorrentId) -> bool:
         """Whether both are of one torrent: they have a hash in common, and none that differs."""
+        if (self.is_either and self.v1 in other.short) or (other.is_either and other.v1 in self.short):
+            return True
         pairs = [(ours, theirs) for ours, theirs in ((self.v1, other.v1), (self.v2, other.v2)) if ours and theirs]
         return bool(pairs) and all(ours == theirs for ours, theirs in pairs)
 
     def names(self, info_bytes: bytes) -> bool:
         """Whether an info dictionary hashes to everything that is known of the torrent. Cost: that of the hashes."""
-        return self == self.of_halves(info_bytes, has_v1=self.v1 is not None, has_v2=self.v2 is not None)
+        if self == self.of_halves(info_bytes, has_v1=self.v1 is not None, has_v2=self.v2 is not None):
+            return True
+        return self.is_either and self.describes(self.of_halves(info_bytes, has_v1=False, has_v2=True))
 
     def __str__(self) -> str:
         return self.info_hash.hex()

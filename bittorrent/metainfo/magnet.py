@@ -41,14 +41,14 @@ class Magnet:
 
     def __post_init__(self) -> None:
         try:
-            TorrentId(self.v1, self.v2)
+            _ = self.torrent_id
         except ValueError as error:
             raise MagnetError(str(error)) from None
 
     @property
     def torrent_id(self) -> TorrentId:
-        """What is known of the hashes of the torrent."""
-        return TorrentId(self.v1, self.v2)
+        """What is known of the hashes of the torrent. A link to 20 bytes may be to a torrent of version 2, cut off."""
+        return TorrentId(self.v1, self.v2, is_either=self.v2 is None)
 
     @property
     def info_hash(self) -> bytes:

@@ -81,7 +81,7 @@ async def xored_tcp() -> AsyncIterator[Plug]:
     yield Plug(xored(TcpTransport()), "127.0.0.1")
 
 
-@settings(max_examples=40, derandomize=True)
+@settings(max_examples=40)
 @given(program=programs, keep_open=st.tuples(st.booleans(), st.booleans()))
 @example(program=[("server", "close"), ("client", "write"), ("client", "write")], keep_open=(False, True))
 @example(program=[("server", "pause"), ("client", "close"), ("server", "write")], keep_open=NO)
@@ -99,7 +99,7 @@ def test_memory_our_sockets_and_layers_tell_what_tcp_tells(program: list[Step], 
         assert history == histories[0]
 
 
-@settings(max_examples=40, derandomize=True)
+@settings(max_examples=40)
 @given(program=programs, keep_open=st.tuples(st.booleans(), st.booleans()))
 def test_the_simulation_tells_what_tcp_tells(program: list[Step], keep_open: tuple[bool, bool]) -> None:
     """Up to the first reset: the simulation tells it at once, TCP only to who reads on or writes again."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bittorrent import DialPath, Encryption, PathConfig, Session, SessionConfig
+from bittorrent import DialPath, Encryption, Magnet, PathConfig, Session, SessionConfig
 from tests.interop.content import digests
 from tests.interop.libtorrent_peer import LibtorrentPeer
 from tests.interop.test_encryption import LIBTORRENT
@@ -48,6 +48,21 @@ async def test_we_download_from_libtorrent(tmp_path: Path, kind: str, names: str
         torrent = await session.add(link_to(metainfo, names), peers=[libtorrent.address])
         async with asyncio.timeout(30):
             await torrent.wait_complete()
+    assert torrent.torrent_id == metainfo.torrent_id
+    assert digests(tmp_path / "ours" / "album") == digests(tmp_path / "theirs" / "album")
+
+
+@pytest.mark.parametrize("kind", in_ci([("v2",), ("hybrid",)], ("v2",)))
+async def test_20_bytes_of_a_version_2_hash_are_enough(tmp_path: Path, kind: str) -> None:
+    """A bare info-hash, a pointer of BEP 46 and an old link have no room for more, and do not say of which version."""
+    metainfo = made_by_libtorrent(make_album(tmp_path / "theirs" / "album"), kind)
+    link = Magnet(v1=metainfo.torrent_id.v2_short)
+    async with LibtorrentPeer() as libtorrent, Session(tmp_path / "ours", host="127.0.0.1") as session:
+        await libtorrent.add(tmp_path / "theirs", metainfo)
+        torrent = await session.add(link, peers=[libtorrent.address])
+        async with asyncio.timeout(30):
+            await torrent.wait_complete()
+        assert await session.add(metainfo) is torrent
     assert torrent.torrent_id == metainfo.torrent_id
     assert digests(tmp_path / "ours" / "album") == digests(tmp_path / "theirs" / "album")
 

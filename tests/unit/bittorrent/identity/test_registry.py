@@ -57,6 +57,29 @@ def test_a_hash_of_another_torrent_is_refused_by_name(other: TorrentId, alias: b
     assert len(registry) == 1
 
 
+@pytest.mark.parametrize("whole", [TorrentId(v2=V2), TorrentId(V1, V2)])
+def test_a_short_hash_turns_out_to_be_of_version_2(whole: TorrentId) -> None:
+    registry: TorrentRegistry[Known] = TorrentRegistry()
+    film, short = Known("film"), TorrentId(V2[:20], is_either=True)
+    registry.add(short, film)
+    assert registry.find(whole, name="torrent") is film
+    registry.learn(whole)
+    assert registry.find(short, name="link") is film
+    assert [registry[alias] for alias in whole.aliases] == [film] * len(whole.aliases)
+    assert dict(registry) == {V2[:20]: film}
+    registry.check_invariants()
+    registry.discard(whole, film)
+    assert not registry
+
+
+def test_a_short_hash_that_turned_out_to_be_of_version_1_is_that_of_no_other_torrent() -> None:
+    registry: TorrentRegistry[Known] = TorrentRegistry()
+    registry.add(TorrentId(V2[:20], is_either=True), Known("film"))
+    registry.learn(TorrentId(V2[:20]))
+    with pytest.raises(TorrentCollisionError, match="song is not film"):
+        registry.find(TorrentId(v2=V2), name="song")
+
+
 def test_a_torrent_that_joins_two_is_refused() -> None:
     registry: TorrentRegistry[Known] = TorrentRegistry()
     registry.add(TorrentId(V1), Known("old"))

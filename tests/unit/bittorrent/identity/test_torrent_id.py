@@ -9,6 +9,7 @@ import pytest
 from bittorrent.identity.torrent_id import TorrentId
 
 V1, V2 = b"\1" * 20, bytes(range(32))
+EITHER = TorrentId(V2[:20], is_either=True)
 
 
 def test_version_1_has_one_name() -> None:
@@ -58,6 +59,24 @@ def test_the_hashes_of_an_info_dictionary(info_bytes: bytes, has_v1: bool, has_v
     assert not TorrentId(v1, bytes(32)).names(info_bytes)
 
 
+@pytest.mark.parametrize("info_bytes", [b"d12:meta versioni2ee", b"d12:meta versioni2e6:pieces0:e"])
+def test_20_bytes_that_stand_alone_may_be_of_either_version(info_bytes: bytes) -> None:
+    known = TorrentId.of(info_bytes)
+    assert known.v2_short is not None
+    assert not TorrentId(known.v2_short).names(info_bytes)
+    either = TorrentId(known.v2_short, is_either=True)
+    assert either == TorrentId(known.v2_short)
+    assert either.names(info_bytes)
+    assert not either.names(info_bytes + b"e")
+    assert TorrentId(hashlib.sha1(info_bytes).digest(), is_either=True).names(info_bytes)
+
+
+@pytest.mark.parametrize(("v1", "v2"), [(None, V2), (V1, V2)])
+def test_more_than_20_bytes_are_of_one_version(v1: bytes | None, v2: bytes) -> None:
+    with pytest.raises(ValueError, match="alone"):
+        TorrentId(v1, v2, is_either=True)
+
+
 @pytest.mark.parametrize(("v1", "v2"), [(None, None), (b"short", None), (None, bytes(20)), (bytes(20), bytes(31))])
 def test_other_sizes_are_refused(v1: bytes | None, v2: bytes | None) -> None:
     with pytest.raises(ValueError, match="hash"):
@@ -74,6 +93,12 @@ def test_other_sizes_are_refused(v1: bytes | None, v2: bytes | None) -> None:
         (TorrentId(bytes(20), V2), TorrentId(V1, V2), False),
         (TorrentId(V1), TorrentId(v2=V2), False),
         (TorrentId(V2[:20]), TorrentId(v2=V2), False),
+        (EITHER, TorrentId(v2=V2), True),
+        (EITHER, TorrentId(V1, V2), True),
+        (EITHER, TorrentId(V2[:20]), True),
+        (EITHER, EITHER, True),
+        (EITHER, TorrentId(V1), False),
+        (EITHER, TorrentId(v2=bytes(32)), False),
     ],
 )
 def test_the_same_torrent_has_a_hash_in_common_and_none_that_differs(
@@ -94,6 +119,11 @@ def test_the_same_torrent_has_a_hash_in_common_and_none_that_differs(
         (TorrentId(V1, V2), TorrentId(v2=V2), False),
         (TorrentId(v2=V2), TorrentId(v2=V2[:20] + bytes(12)), False),
         (TorrentId(v2=V2), TorrentId(V2[:20]), False),
+        (EITHER, TorrentId(v2=V2), True),
+        (EITHER, TorrentId(V1, V2), True),
+        (EITHER, TorrentId(V2[:20]), True),
+        (EITHER, TorrentId(V1), False),
+        (EITHER, TorrentId(v2=bytes(32)), False),
     ],
 )
 def test_what_is_found_has_each_hash_that_was_named(meant: TorrentId, found: TorrentId, describes: bool) -> None:

@@ -33,13 +33,13 @@ SEED_ON = JobOptions(seed_only=True)
 SAME = Random(1).randbytes(300_000)
 
 
-def version(folder: Path, number: int, files: dict[str, bytes]) -> Metainfo:
+def version(folder: Path, number: int, files: dict[str, bytes], kind: str) -> Metainfo:
     """What the owner shares: a folder of its own for each version, so that the earlier ones stay as they are."""
     root = folder / f"v{number}" / "album"
     for name, data in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(data)
-    return create_metainfo(root, piece_length=1 << 14)
+    return create_metainfo(root, piece_length=1 << 14, format=kind)
 
 
 class Owner:
@@ -48,13 +48,14 @@ class Owner:
     def __init__(self, simulation: Simulation, service: Service, folder: Path) -> None:
         self._simulation, self._service, self._folder = simulation, service, folder
 
-    async def publish(self, number: int, files: dict[str, bytes]) -> Metainfo:
-        metainfo = version(self._folder, number, files)
+    async def publish(self, number: int, files: dict[str, bytes], kind: str = "v1") -> Metainfo:
+        """A pointer has room for 20 bytes: of version 2 for the beginning of the hash."""
+        metainfo = version(self._folder, number, files, kind)
         with self._simulation.host(FRIEND):
             view = Recorder(self._service)
             await self._service.add(metainfo, directory=self._folder / f"v{number}", options=SEED_ON)
             await view.wait(TorrentCompleted)
-            await self.point(pointer_to(Key.from_bytes(metainfo.info_hash)))
+            await self.point(pointer_to(Key.from_bytes(metainfo.torrent_id.short[-1])))
         return metainfo
 
     async def point(self, value: object) -> None:
@@ -148,7 +149,8 @@ def test_a_file_that_no_version_put_there_is_not_replaced(tmp_path: Path) -> Non
     simulate(scenario)
 
 
-def test_without_following_the_newest_version_is_the_torrent(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["v1", "v2", "hybrid"])
+def test_without_following_the_newest_version_is_the_torrent(tmp_path: Path, kind: str) -> None:
     async def scenario(simulation: Simulation) -> None:
         async with (
             dht_on(simulation),
@@ -157,12 +159,14 @@ def test_without_following_the_newest_version_is_the_torrent(tmp_path: Path) -> 
         ):
             owner = Owner(simulation, theirs, tmp_path / "theirs")
             await owner.publish(1, {"old.txt": b"o" * 100})
-            newest = await owner.publish(2, {"new.txt": b"n" * 100})
+            newest = await owner.publish(2, {"new.txt": b"n" * 100, "newer.txt": b"e" * 20_000}, kind)
             with simulation.host(US):
                 await service.add(str(LINK))
                 await service.wait_idle()
                 (job,) = service.jobs
-                assert (job.info_hash, job.is_complete, job.is_lookup) == (newest.info_hash, True, False)
+                assert (job.info_hash, job.is_complete, job.is_lookup) == (newest.torrent_id.short[-1], True, False)
+                torrent = service.session.torrents[newest.info_hash]
+                assert torrent.torrent_id == newest.torrent_id
 
     simulate(scenario)
 
