@@ -112,9 +112,10 @@ class SwarmNet:
             buffer[begin] ^= number in wrong
         return UnfinishedPiece(index, buffer, sum(1 << number for number in numbers))
 
-    def connect(self, one: Host, other: Host) -> None:
-        """Both sides of a connection that `one` opens."""
-        ends = (End(one, other.address, is_dialler=True), End(other, one.address, is_dialler=False))
+    def connect(self, one: Host, other: Host, *, info_hash: bytes | None = None) -> None:
+        """Both sides of a connection that `one` opens, under the usual hash or another one of the torrent."""
+        named = info_hash or self.info_hash
+        ends = (End(one, other.address, named, is_dialler=True), End(other, one.address, named, is_dialler=False))
         ends[0].other, ends[1].other = ends[1], ends[0]
         for end in ends:
             end.pump()
@@ -300,7 +301,7 @@ class ContentTree:
 class End:
     """One side of a wire: bytes leave at the wire's rate and arrive after its delay, in order."""
 
-    def __init__(self, host: Host, remote: Address, *, is_dialler: bool) -> None:
+    def __init__(self, host: Host, remote: Address, info_hash: bytes, *, is_dialler: bool) -> None:
         self.host = host
         self.other: End
         self.number = 0
@@ -308,7 +309,7 @@ class End:
         self.is_gone = False
         self._free_at = 0.0
         self._is_scattering = False
-        self._handshake = Handshake(info_hash=host.net.info_hash, peer_id=host.peer_id, supports_fast=host.is_fast)
+        self._handshake = Handshake(info_hash=info_hash, peer_id=host.peer_id, supports_fast=host.is_fast)
         ours = self._handshake if is_dialler else None
         self.core = PeerCore(handshake=ours, address=remote, config=host.peer_config, now=host.net.now)
 

@@ -56,7 +56,7 @@ def preferred_urls(url: str, preferences: TrackerPreferences) -> tuple[str, ...]
 
 
 def _at(parts: SplitResult, scheme: str, port: int) -> str:
-    host = parts.hostname or ""
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     path = parts.path if parts.path not in ("", "/") or scheme == "udp" else "/announce"
     return urlunsplit((scheme, f"{host}:{port}", path, parts.query, ""))
 

@@ -45,6 +45,16 @@ from tests.fuzz.datagrams_target import datagrams_seeds, run_datagrams
 from tests.fuzz.hashes_target import hashes_seeds, run_hashes
 from tests.fuzz.libp2p_kad_target import kad_message_seeds, libp2p_node_seeds, record_seeds, run_libp2p_node, run_record
 from tests.fuzz.mse_target import mse_seeds, run_mse
+from tests.fuzz.names_target import (
+    local_announcement_seeds,
+    pointer_seeds,
+    proxy_url_seeds,
+    run_local_announcement,
+    run_pointer,
+    run_proxy_url,
+    run_tracker_records,
+    tracker_records_seeds,
+)
 from tests.fuzz.portmap_target import natpmp_seeds, pcp_seeds, run_natpmp, run_pcp, run_upnp, upnp_seeds
 from tests.fuzz.proxy_target import proxy_seeds, run_proxy
 from tests.fuzz.swarm_target import run_swarm, swarm_seeds
@@ -360,6 +370,9 @@ TARGETS = {
             encode_holepunch(PunchRefused(Address("9.9.9.9", 6881), 2)) + b"\0",
         ],
     ),
+    "tracker_records": Target(run_tracker_records, tracker_records_seeds),
+    "pointer": Target(run_pointer, pointer_seeds),
+    "local_announcement": Target(run_local_announcement, local_announcement_seeds),
     "udp_tracker": Target(run_udp_tracker, udp_tracker_seeds),
     "datagrams": Target(run_datagrams, datagrams_seeds),
     "mse": Target(run_mse, mse_seeds),
@@ -367,6 +380,7 @@ TARGETS = {
     "pcp": Target(run_pcp, pcp_seeds),
     "upnp": Target(run_upnp, upnp_seeds),
     "proxy": Target(run_proxy, proxy_seeds),
+    "proxy_url": Target(run_proxy_url, proxy_url_seeds),
     "peer": Target(run_peer, peer_seeds),
     "swarm": Target(run_swarm, swarm_seeds),
     "utp": Target(run_utp, utp_seeds),

@@ -49,6 +49,7 @@ BOTH = TrackerPreferences((("udp", 1337), ("tcp", 443)))
         ("http://t.org/a?key=1", ("udp://t.org:1337/a?key=1", "http://t.org:443/a?key=1")),
         ("http://t.org:99", ("udp://t.org:1337", "http://t.org:443/announce")),
         ("udp://t.org:80/announce", ("udp://t.org:1337/announce", "http://t.org:443/announce")),
+        ("http://[2001:db8::1]/announce", ("udp://[2001:db8::1]:1337/announce", "http://[2001:db8::1]:443/announce")),
         ("https://t.org/announce", ("https://t.org:443/announce",)),  # never undressed
     ],
 )

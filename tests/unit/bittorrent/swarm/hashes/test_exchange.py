@@ -201,6 +201,32 @@ def test_hash_messages_are_for_connections_of_version_2_alone() -> None:
     assert not leech.core.hashes._speakers
 
 
+def test_a_bad_block_of_a_version_1_connection_is_named_by_the_leaves_of_a_version_2_one() -> None:
+    run = net(pieces=1)
+    liar, witness = run.seed(corrupts=lambda piece, begin: begin == 3 * BLOCK_SIZE), run.seed()
+    leech = run.host()
+    run.connect(leech, liar, info_hash=bytes(20))
+    run.run_until(lambda: leech.core.downloaded_bytes > PIECE // 2)
+    run.connect(leech, witness)
+    complete(run, leech)
+    assert leech.bad_blocks == [(Block(0, 3 * BLOCK_SIZE, BLOCK_SIZE), liar.address)]
+    assert leech.banned == [liar.address]
+    assert leech.core.downloaded_bytes == PIECE + BLOCK_SIZE
+    assert (liar.works, witness.works) == (0, 1)
+
+
+def test_a_swarm_of_version_1_connections_alone_has_no_leaves_and_finds_the_liar_by_whole_pieces() -> None:
+    run = net(pieces=1)
+    liar, honest = run.seed(corrupts=lambda piece, begin: begin == 3 * BLOCK_SIZE), run.seed()
+    leech = run.host()
+    for seed in (liar, honest):
+        run.connect(leech, seed, info_hash=bytes(20))
+    complete(run, leech)
+    assert leech.bad_blocks == []
+    assert set(leech.banned) <= {liar.address}
+    assert liar.works == honest.works == 0
+
+
 def test_what_a_peer_may_ask_for_is_a_few_copies_of_all_layers() -> None:
     run = SwarmNet(Random(3), total_bytes=600 * 32768, piece_length=32768, has_trees=True)
     source, leech = run.seed(), run.host(magnet=True)
