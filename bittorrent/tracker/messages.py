@@ -16,7 +16,7 @@ from urllib.parse import quote, urlsplit
 from bittorrent.errors import TrackerError
 from bittorrent.urls import escaped_url
 from transfer.address import COMPACT_IPV4_SIZE, COMPACT_IPV6_SIZE, Address, is_usable_peer, split_compact
-from transfer.wire.bencode import BencodeError, BencodeLimits
+from transfer.wire.bencode import BencodeError, BencodeLimits, Value
 from transfer.wire.bencode_lenient import decode_dict_leniently
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ def announce_url(url: str, request: AnnounceRequest) -> str:
     return base + separator + query
 
 
-def parse_response(body: bytes) -> AnnounceResponse:
-    """What an HTTP tracker's answer says. What cannot be read of it costs nothing else.
+def decode_answer(body: bytes) -> dict[bytes, Value]:
+    """An answer of an HTTP tracker, whatever it was asked.
 
     Raises:
         TrackerError: it refuses (`failure_reason` is its text), or this is no answer of a tracker.
@@ -145,6 +145,16 @@ def parse_response(body: bytes) -> AnnounceResponse:
     if b"failure reason" in answer:
         reason = readable(answer[b"failure reason"])
         raise TrackerError(f"the tracker refused: {reason}", failure_reason=reason)
+    return answer
+
+
+def parse_response(body: bytes) -> AnnounceResponse:
+    """What an HTTP tracker's answer says. What cannot be read of it costs nothing else.
+
+    Raises:
+        TrackerError: it refuses (`failure_reason` is its text), or this is no answer of a tracker.
+    """
+    answer = decode_answer(body)
     found = _Peers()
     found.read(answer.get(b"peers", b""), ipv6=False)
     found.read(answer.get(b"peers6", b""), ipv6=True)

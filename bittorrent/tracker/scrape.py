@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from bittorrent.errors import TrackerError
-from bittorrent.tracker.messages import MAX_RESPONSE_BYTES, readable
+from bittorrent.tracker.messages import decode_answer
 from bittorrent.urls import escaped_url
-from transfer.wire.bencode import BencodeError, BencodeLimits
-from transfer.wire.bencode_lenient import decode_dict_leniently
 
 MAX_HASHES = 74  # what one UDP packet holds (BEP 15)
 
@@ -49,14 +47,7 @@ def parse_scrape(body: bytes, info_hashes: Iterable[bytes]) -> dict[bytes, Scrap
     Raises:
         TrackerError: it refuses, or this is no answer to a scrape.
     """
-    try:
-        answer = decode_dict_leniently(body, limits=_LIMITS)
-    except BencodeError as error:
-        raise TrackerError(f"the answer is not that of a tracker: {error}") from None
-    if b"failure reason" in answer:
-        reason = readable(answer[b"failure reason"])
-        raise TrackerError(f"the tracker refused: {reason}", failure_reason=reason)
-    files = answer.get(b"files")
+    files = decode_answer(body).get(b"files")
     if not isinstance(files, dict):
         raise TrackerError("the answer is not one to a scrape: it lists no files")
     found: dict[bytes, ScrapeStats] = {}
@@ -70,6 +61,3 @@ def parse_scrape(body: bytes, info_hashes: Iterable[bytes]) -> dict[bytes, Scrap
 
 def _count(value: object) -> int:
     return value if isinstance(value, int) and 0 <= value < 1 << 32 else 0
-
-
-_LIMITS = BencodeLimits(size_bytes=MAX_RESPONSE_BYTES, depth=8, tokens=100_000)

@@ -78,17 +78,24 @@ def explained(proxy: Proxy) -> Iterator[None]:
         raise RefusedError(f"the proxy {proxy} refuses to connect ({error.status} {said})") from error
     except aiohttp.ClientProxyConnectionError as error:
         raise RefusedError(f"the proxy {proxy} cannot be reached; is it running?") from error
-    except Exception as error:
-        kinds = _socks_errors() if proxy.kind is ProxyKind.SOCKS5 else ()
-        if isinstance(error, EOFError):
-            raise RefusedError(f"the proxy {proxy} ended the connection before it had answered") from error
+    except EOFError as error:
+        raise RefusedError(f"the proxy {proxy} ended the connection before it had answered") from error
+    except _errors_through(proxy) as error:
+        kinds = _socks_errors(proxy)
         if not isinstance(error, kinds) and not isinstance(error.__cause__, kinds):
             raise
         said = " ".join(str(error).split())[:150]
         raise RefusedError(f"the proxy {proxy}: {said or type(error).__name__}") from error
 
 
-def _socks_errors() -> tuple[type[Exception], ...]:
+def _errors_through(proxy: Proxy) -> tuple[type[Exception], ...]:
+    return (aiohttp.ClientError, OSError, *_socks_errors(proxy))
+
+
+def _socks_errors(proxy: Proxy) -> tuple[type[Exception], ...]:
+    """What the library for SOCKS5 says of it, bare or as the cause of what aiohttp says."""
+    if proxy.kind is not ProxyKind.SOCKS5:
+        return ()
     library = _library()
     return (library.ProxyError, library.ProxyConnectionError, library.ProxyTimeoutError)
 
