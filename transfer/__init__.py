@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         check_congestion_control,
     )
     from transfer.aio.layer import Layer
-    from transfer.aio.layered import LayerConfig, LayeredTransport
+    from transfer.aio.layered import LayerConfig, LayeredDialler, LayeredTransport
     from transfer.aio.limits import LimitEntry, Limits
     from transfer.aio.memory import MemoryNetwork, MemoryTransport
     from transfer.aio.memory_stream import MemoryConfig
@@ -189,6 +189,7 @@ __all__ = [
     "KnownPeer",
     "Layer",
     "LayerConfig",
+    "LayeredDialler",
     "LayeredTransport",
     "Ledbat",
     "LedbatConfig",
@@ -331,7 +332,7 @@ _MODULES = modules_of(
             "CongestionControlError available_congestion_controls check_congestion_control"
         ),
         "transfer.aio.layer": "Layer",
-        "transfer.aio.layered": "LayerConfig LayeredTransport",
+        "transfer.aio.layered": "LayerConfig LayeredDialler LayeredTransport",
         "transfer.aio.limits": "LimitEntry Limits",
         "transfer.aio.memory": "MemoryNetwork MemoryTransport",
         "transfer.aio.memory_stream": "MemoryConfig",

@@ -12,7 +12,7 @@ from transfer.aio.host.plugs import MuxerKind, Security
 from transfer.aio.host.serving import StreamServices
 from transfer.aio.host.upgrade import Upgrade, Upgraded
 from transfer.aio.layer import Layer
-from transfer.aio.layered import LayerConfig, LayeredTransport
+from transfer.aio.layered import LayerConfig, LayeredDialler
 from transfer.aio.limits import LimitEntry, Limits
 from transfer.aio.tasks import TaskSet
 from transfer.aio.transports import StreamTransport
@@ -99,7 +99,7 @@ class Links:
             lambda upgraded: self._outbound(upgraded, seat, address, made),
             is_lazy=self._config.is_security_lazy,
         )
-        transport = LayeredTransport(
+        transport = LayeredDialler(
             self._transports[route.carrier],
             dial=lambda _: upgrade.dialling(expected),
             config=LayerConfig(handshake_timeout_s=self._config.dial.timeout_s),
