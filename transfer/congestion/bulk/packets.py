@@ -27,6 +27,9 @@ class BulkConfig:
         max_ahead_packets: how far a packet may be beyond the first one that is missing: the receiver's window.
         rtt: time-outs. Linux keeps 200 ms between the smoothed round trip and its time-out.
         pacing: runs and lateness.
+        window_pacing_gain: a controller that has a window and no rate is paced at so many windows in a smoothed round
+            trip, and an initial window leaves at once: QUIC has 1.25 (RFC 9002, section 7.7). None: it sends as
+            acknowledgements come, as TCP does, and when the line hands over several at once, a burst leaves.
     """
 
     payload_bytes: int = 1448
@@ -41,6 +44,7 @@ class BulkConfig:
     max_ahead_packets: int = 1 << 17
     rtt: RttConfig = field(default_factory=lambda: RttConfig(min_rto_s=0.2, min_margin_s=0.2))
     pacing: PacerConfig = field(default_factory=PacerConfig)
+    window_pacing_gain: float | None = None
 
     def __post_init__(self) -> None:
         if self.payload_bytes < 1 or self.ack_bytes < 1 or self.header_bytes < 0 or self.range_bytes < 0:
@@ -49,6 +53,8 @@ class BulkConfig:
             raise ValueError("ack_every, ack_every_beyond and sack_ranges must be at least 1, ack_delay_s not negative")
         if self.duplicates < 1 or self.max_ahead_packets < 1:
             raise ValueError("duplicates and max_ahead_packets must be at least 1")
+        if self.window_pacing_gain is not None and not self.window_pacing_gain > 0:
+            raise ValueError("window_pacing_gain must be positive, or None for no pacing of windows")
 
     @property
     def packet_bytes(self) -> int:

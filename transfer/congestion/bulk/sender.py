@@ -12,6 +12,7 @@ from transfer.congestion.controller import Acknowledgement, CongestionController
 from transfer.congestion.loss_detection import LossDetector, TailProbe
 from transfer.congestion.pacer import Pacer
 from transfer.congestion.rate_sample import Flight, RateSampler
+from transfer.congestion.reno import initial_window
 from transfer.congestion.rtt import RttEstimator
 
 
@@ -45,6 +46,7 @@ class BulkSender:
         self._is_probe_due = False
         self._episode = LossEpisode()
         self._pacer = Pacer(packet_bytes=self._size, config=config.pacing)
+        self._unpaced_bytes = initial_window(self._size)
         self._sampler = RateSampler() if controller.needs_rate else None
         self._ack = Acknowledgement(acked_bytes=0, in_flight=0, prior_in_flight=0, sent_at=0.0)
         self._prior_in_flight = 0  # before the acknowledgement or the timer that is looked at
@@ -115,6 +117,9 @@ class BulkSender:
             self._send_probe(out, now=now)
         pacer = self._pacer
         rate = controller.pacing_rate
+        is_window_paced = False
+        if rate is None and (rate := self._rate_of_window()) is not None:
+            is_window_paced = True
         if rate != pacer.rate:
             pacer.set_rate(rate, now=now)
         self._is_held_by_pacer = False
@@ -129,7 +134,7 @@ class BulkSender:
                 allowed = -(-pacer.budget(now=now) // size)
                 if allowed <= 0:
                     self._is_held_by_pacer = True
-                    self._is_window_limited = False
+                    self._is_window_limited = is_window_paced  # the window is in use (RFC 9002, section 7.8)
                     break
                 count = min(count, allowed)
             if not board.in_flight:
@@ -185,6 +190,13 @@ class BulkSender:
         """Raises AssertionError if an invariant of a part does not hold."""
         self._board.check_invariants(self._config)
         assert (self._board.in_flight + self._board.waiting == 0) or self._rto_at < math.inf
+
+    def _rate_of_window(self) -> float | None:
+        """At which a window leaves that its controller does not pace; an initial window may leave at once."""
+        gain, window = self._config.window_pacing_gain, self.controller.window
+        if gain is None or window <= self._unpaced_bytes or not self.rtt.smoothed_s:
+            return None
+        return gain * window / self.rtt.smoothed_s
 
     def _ready(self) -> float:
         board = self._board

@@ -16,6 +16,7 @@ from transfer.congestion.controller import Acknowledgement, Loss
 from transfer.congestion.reno import Reno
 
 PAYLOAD = BulkConfig().payload_bytes
+PACED = BulkConfig(window_pacing_gain=1.25)
 
 
 class Told:
@@ -178,6 +179,38 @@ def test_a_sender_with_too_little_to_send_says_so() -> None:
 def test_a_pacing_rate_is_kept_and_its_timers_are_told() -> None:
     flow, _ = transfer(Path(rate=1e9, delay_s=0.01), packets=1000, told=Told(1000, pacing_rate=1448 * 500.0))
     assert flow.done_at == pytest.approx(2.0, rel=0.03)
+
+
+def test_a_window_that_has_no_rate_is_spread_over_a_round_trip_if_asked() -> None:
+    """The path holds 100 packets; a stand-still hands over the acknowledgements of all of them at once."""
+    dropped = {}
+    for gain in (None, 1.25):
+        net = Dumbbell(Path(rate=1.5e6, delay_s=0.05, queue_bytes=30_000, stands_still=(0.5, 0.7)))
+        told = Told(100)
+        flow = net.add(told, packets=2000, config=BulkConfig(window_pacing_gain=gain))
+        net.run(10.0)
+        assert flow.done_at is not None
+        dropped[gain] = net.dropped
+    assert dropped[None] > 30
+    assert dropped[1.25] < dropped[None] / 2
+
+
+def test_a_window_that_only_the_pacer_holds_back_is_in_use() -> None:
+    net = Dumbbell(Path(rate=1e9, delay_s=0.05))
+    told = Told(50)
+    net.add(told, config=PACED)
+    net.run(1.0)
+    assert all(told.limits)
+
+
+def test_as_much_as_an_initial_window_leaves_at_once() -> None:
+    flow, _ = transfer(Path(rate=1e9, delay_s=0.05), packets=100, told=Told(10), config=PACED)
+    assert flow.done_at == pytest.approx(1.0, rel=0.01)
+
+
+def test_a_gain_that_would_stop_the_flow_is_refused() -> None:
+    with pytest.raises(ValueError, match="window_pacing_gain"):
+        BulkConfig(window_pacing_gain=0.0)
 
 
 def test_marks_reach_the_controller() -> None:
