@@ -176,7 +176,7 @@ class UtpConnection:
     def receive_run(
         self, fields: Fields, data: bytes, segment_bytes: int, count: int, *, now: float, now_us: int
     ) -> None:
-        """Packets with sequence numbers in a row and nothing but a header and payload: see `is_plain_run`.
+        """Packets with sequence numbers in a row and nothing but a header and payload: see `plain_runs`.
 
         Args:
             fields: the header of the first; what the last one says counts.

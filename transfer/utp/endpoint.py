@@ -22,7 +22,7 @@ from transfer.utp.packet import (
     SYN,
     Fields,
     RunHeaders,
-    is_plain_run,
+    plain_runs,
     read_extensions,
     unpack_header,
 )
@@ -92,15 +92,13 @@ class UtpEndpoint:
             self._receive_one(data, 0, size, source, now=now, now_us=now_us)
             return
         count = -(-size // segment_bytes)
-        if (
-            segment_bytes > HEADER_BYTES
-            and size - (count - 1) * segment_bytes > HEADER_BYTES
-            and is_plain_run(data, segment_bytes, count)
-        ):
-            fields: Fields = unpack_header(data)
-            connection = self._connections.get((source, fields[2]))
+        if segment_bytes > HEADER_BYTES and size - (count - 1) * segment_bytes > HEADER_BYTES:
+            runs = plain_runs(data, segment_bytes, count)
+            connection = self._connections.get((source, int.from_bytes(data[2:4]))) if runs else None
             if connection is not None:
-                connection.receive_run(fields, data, segment_bytes, count, now=now, now_us=now_us)
+                for first, length in runs:
+                    part = data if length == count else data[first * segment_bytes : (first + length) * segment_bytes]
+                    connection.receive_run(unpack_header(part), part, segment_bytes, length, now=now, now_us=now_us)
                 self.touched[connection] = None
                 return
         for start in range(0, size, segment_bytes):

@@ -167,23 +167,39 @@ class RunHeaders:
         return self._views[: len(sequences)]
 
 
-def is_plain_run(data: bytes, segment_bytes: int, count: int) -> bool:
-    """Whether all packets of a run are DATA of one connection without extensions, with sequence numbers in a row.
+def plain_runs(data: bytes, segment_bytes: int, count: int) -> list[tuple[int, int]]:
+    """The runs of packets with sequence numbers in a row, if all are DATA of one connection without extensions.
 
-    All of it is compared a column at a time: no packet is looked at by itself.
+    The kernel glues what comes in a row of datagrams, also where one in between was lost. All of it is compared a
+    column at a time: only where something is missing, packets are looked at by themselves.
 
     Args:
         data: `count` packets, each of `segment_bytes` but the last, which has a header at least.
+
+    Returns:
+        the first packet of each run and how many they are; nothing if any packet is of another kind.
     """
-    sequence = data[16] << 8 | data[17]
-    return (
-        data[::segment_bytes] == DATA_COLUMN[:count]
-        and not any(data[1::segment_bytes])
-        and data[2::segment_bytes] == data[2:3] * count
-        and data[3::segment_bytes] == data[3:4] * count
-        and data[17::segment_bytes] == LOW_BYTES[sequence : sequence + count]
-        and data[16::segment_bytes] == HIGH_BYTES[sequence : sequence + count]
-    )
+    low, high = data[17::segment_bytes], data[16::segment_bytes]
+    if (
+        data[::segment_bytes] != DATA_COLUMN[:count]
+        or any(data[1::segment_bytes])
+        or data[2::segment_bytes] != data[2:3] * count
+        or data[3::segment_bytes] != data[3:4] * count
+    ):
+        return []
+    sequence = high[0] << 8 | low[0]
+    if low == LOW_BYTES[sequence : sequence + count] and high == HIGH_BYTES[sequence : sequence + count]:
+        return [(0, count)]
+    runs: list[tuple[int, int]] = []
+    first = 0
+    for place in range(1, count):
+        following = sequence + 1 & 0xFFFF
+        sequence = high[place] << 8 | low[place]
+        if sequence != following:
+            runs.append((first, place - first))
+            first = place
+    runs.append((first, count - first))
+    return runs
 
 
 def unwrapped(wire: int, near: int) -> int:

@@ -76,6 +76,8 @@ class ReceivingHalf:
             self.unread_bytes += size
             self._advance(count)
             return True
+        if distance > 0 and self._keep_run(sequence, data, segment_bytes, count):
+            return True
         is_new = False
         for number in range(count):
             start = number * segment_bytes
@@ -139,6 +141,20 @@ class ReceivingHalf:
         self._ahead[sequence] = payload
         self._ahead_bytes += len(payload)
         self.mask |= 1 << bit
+        return True
+
+    def _keep_run(self, sequence: int, data: bytes, segment_bytes: int, count: int) -> bool:
+        """A run behind a hole, if all of it is new and there is room: what a loss leaves of the runs behind it."""
+        bit = sequence - self.expected - 1
+        size = len(data) - HEADER_BYTES * count
+        if bit + count > self._max_ahead or self._fin is not None or self.mask >> bit & (1 << count) - 1:
+            return False
+        if self.unread_bytes + self._ahead_bytes + size > self.buffer_bytes:
+            return False
+        for number, start in enumerate(range(0, len(data), segment_bytes), sequence):
+            self._ahead[number] = data[start + HEADER_BYTES : start + segment_bytes]
+        self._ahead_bytes += size
+        self.mask |= (1 << count) - 1 << bit
         return True
 
     def _advance(self, count: int) -> None:

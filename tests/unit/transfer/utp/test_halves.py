@@ -192,6 +192,43 @@ def test_packets_in_any_order_become_bytes_in_order(order: list[int], again: lis
     assert half.expected == 65_542
 
 
+def run_of(first: int, count: int) -> bytes:
+    """Packets of 60 bytes, each filled with its number; the last one is shorter."""
+    return b"".join(bytes(20) + bytes([number]) * 40 for number in range(first, first + count))[:-10]
+
+
+def test_a_run_behind_a_hole_is_kept_and_follows_when_the_hole_is_filled() -> None:
+    half = ReceivingHalf(UtpConfig(), expected=5)
+    assert half.receive_run(7, run_of(7, 4), 60, 4)
+    assert half.receive_run(12, run_of(12, 2), 60, 2)
+    assert half.mask == 0b11_0_1111_0
+    assert not half.receive_run(8, run_of(8, 3), 60, 3), "it is here already"
+    assert half.receive_run(10, run_of(10, 3), 60, 3), "of which one is new"
+    half.check_invariants()
+    assert half.receive_run(5, run_of(5, 2), 60, 2)
+    assert half.expected == 14
+    assert not half.mask
+    assert half.held_bytes == len(b"".join(half.take_chunks()))
+
+
+def test_a_run_behind_a_hole_has_the_bounds_of_single_packets() -> None:
+    config = UtpConfig(receive_buffer_bytes=16 << 10, max_packets_in_flight=16, max_packets_ahead=20)
+    half = ReceivingHalf(config, expected=5)
+    half.receive_run(20, run_of(20, 9), 60, 9)
+    assert half.mask.bit_length() == 20, "what lies further ahead is left out"
+    half.check_invariants()
+    half = ReceivingHalf(config, expected=5)
+    half.buffer_bytes = 100
+    half.receive_run(7, run_of(7, 4), 60, 4)
+    assert half.mask == 0b11_0, "there is room for two"
+    half.check_invariants()
+    half = ReceivingHalf(config, expected=5)
+    half.receive_fin(9)
+    half.receive_run(7, run_of(7, 4), 60, 4)
+    assert half.mask == 0b111_0, "two packets, and the end"
+    half.check_invariants()
+
+
 def test_a_fin_ends_behind_what_is_before_it_and_nothing_follows() -> None:
     half = ReceivingHalf(UtpConfig(), expected=5)
     assert half.receive_fin(7)

@@ -17,8 +17,8 @@ from transfer.utp.packet import (
     Packet,
     RunHeaders,
     decode,
-    is_plain_run,
     padding,
+    plain_runs,
     read_extensions,
     sack_bytes,
     unwrapped,
@@ -109,10 +109,26 @@ def run_of_four(*changes: tuple[int, int]) -> bytes:
 
 
 def test_a_run_is_plain_when_all_packets_are_alike_and_in_a_row() -> None:
-    assert is_plain_run(run_of_four(), 30, 4)
-    assert is_plain_run(run_of_four((55, 5)), 30, 4), "payloads do not matter"
-    for position, value in ((30, 0x11), (61, 1), (2, 1), (93, 8), (46, 9), (107, 9)):
-        assert not is_plain_run(run_of_four((position, value)), 30, 4), position
+    assert plain_runs(run_of_four(), 30, 4) == [(0, 4)]
+    assert plain_runs(run_of_four((55, 5)), 30, 4) == [(0, 4)], "payloads do not matter"
+    for position, value in ((30, 0x11), (61, 1), (2, 1), (93, 8)):
+        assert plain_runs(run_of_four((position, value)), 30, 4) == [], position
+
+
+@pytest.mark.parametrize(
+    ("sequences", "runs"),
+    [
+        ((0xFFFD, 0xFFFF, 0, 1), [(0, 1), (1, 3)]),
+        ((0xFFFE, 0xFFFF, 1, 2), [(0, 2), (2, 2)]),
+        ((0x00FE, 0x00FF, 0x0100, 0x0102), [(0, 3), (3, 1)]),
+        ((0x00FF, 0x0000, 0x0101, 0x0102), [(0, 1), (1, 1), (2, 2)]),
+        ((9, 8, 7, 7), [(0, 1), (1, 1), (2, 1), (3, 1)]),
+    ],
+)
+def test_where_one_was_lost_a_run_is_two(sequences: tuple[int, ...], runs: list[tuple[int, int]]) -> None:
+    changes = [(30 * n + 16, number >> 8) for n, number in enumerate(sequences)]
+    changes += [(30 * n + 17, number & 255) for n, number in enumerate(sequences)]
+    assert plain_runs(run_of_four(*changes), 30, 4) == runs
 
 
 @pytest.mark.parametrize(
