@@ -207,6 +207,7 @@ def front(ordered: Iterable[Candidate], worst: State, *, config: LookupConfig, r
     spare: list[Candidate] = []
     groups: dict[Hashable, int] = {}
     count, untrusted = 0, 0
+    unqueried = State.UNQUERIED  # once: to look up a member of an Enum takes longer than the rest of a turn below
     k, most, most_untrusted, most_in_group = (
         config.k,
         config.k + config.max_extra,
@@ -218,7 +219,7 @@ def front(ordered: Iterable[Candidate], worst: State, *, config: LookupConfig, r
             continue
         if count >= k and (candidate.distance >= radius or count >= most):
             return
-        if candidate.state is State.UNQUERIED and candidate.is_doubtful(config.max_silent_per_source):
+        if candidate.state is unqueried and candidate.is_doubtful(config.max_silent_per_source):
             spare.append(candidate)
             continue
         if not candidate.is_trusted and untrusted >= most_untrusted:

@@ -335,8 +335,10 @@ class RoutingTable:
         return shared if shared < last else last
 
     def _find(self, contact: Contact) -> Entry | None:
-        entry = self._by_endpoint.get(contact.endpoint)
-        return entry if entry is not None and entry.contact.key == contact.key else None
+        entry, key = self._by_endpoint.get(contact.endpoint), contact.key
+        if entry is None or entry.value != key.value or key.bits != self.own_key.bits:  # `==` would be a call
+            return None
+        return entry
 
     def _new_entry(self, contact: Contact, *, now: float) -> Entry:
         is_verified = self._is_verified is not None and self._is_verified(contact)

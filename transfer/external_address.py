@@ -8,7 +8,7 @@ from functools import lru_cache
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from transfer.address import is_usable_peer, packed_host
+from transfer.address import packed_host, usable_family
 from transfer.subnet import subnet_of
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ class ExternalAddress:
             Whether `agreed` is another one now.
         """
         network = subnet_of(voter.host)
-        # Any port will do: what matters is that the address is one that a host can have.
-        if network is None or seen.is_ipv6 != self._is_ipv6 or not is_usable_peer(seen._replace(port=1)):
+        if network is None or usable_family(seen.host) != (6 if self._is_ipv6 else 4):
             return False
         if is_local(seen.host):
             return False

@@ -11,7 +11,7 @@ from kademlia_core.aio.node import Node
 from kademlia_core.datagram.stats import NodeStats
 from kademlia_core.key import Key
 from kademlia_core.keyvalue import codec
-from kademlia_core.keyvalue.config import KEY_BITS, MAX_VALUE_BYTES, KeyValueConfig
+from kademlia_core.keyvalue.config import DEFAULT_CONFIG, KEY_BITS, MAX_VALUE_BYTES, KeyValueConfig
 from kademlia_core.keyvalue.core import KeyValueCore
 from kademlia_core.keyvalue.records import Record, RecordStore
 
@@ -64,7 +64,7 @@ class KeyValueNode(Node[KeyValueCore]):
         rng: random.Random | None = None,
         state_file: Path | str | None = None,
     ) -> None:
-        self._keyvalue_config = config = config or KeyValueConfig()
+        self._keyvalue_config = config = config or DEFAULT_CONFIG
         self._make_records = records
         super().__init__(
             host=host,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from kademlia_core.engine.query_port import PendingQuery
@@ -52,7 +51,7 @@ class Transactions:
         self._timeout_s = timeout_s
         self._limit = limit
         self._pending: dict[tuple[bytes, Address], Transaction] = {}
-        self._awaited: Counter[Address] = Counter()
+        self._awaited: dict[Address, int] = {}  # quicker than a Counter, which makes a call of each miss
 
     def open(
         self, address: Address, request: Request, asker: Asker, *, contact: Contact | None = None, now: float
@@ -65,15 +64,17 @@ class Transactions:
             transaction_id = self._rng.randbytes(TRANSACTION_ID_SIZE)
         transaction = Transaction(transaction_id, address, request, asker, contact, now + self._timeout_s)
         self._pending[transaction_id, address] = transaction
-        self._awaited[address] += 1
+        self._awaited[address] = self._awaited.get(address, 0) + 1
         return transaction
 
     def close(self, transaction_id: bytes, source: Address) -> Transaction | None:
         """The transaction that a reply belongs to, which thereby ends; None for a reply that is not awaited."""
         transaction = self._pending.pop((transaction_id, source), None)
         if transaction is not None:
-            self._awaited[source] -= 1
-            if not self._awaited[source]:
+            left = self._awaited[source] - 1
+            if left:
+                self._awaited[source] = left
+            else:
                 del self._awaited[source]
         return transaction
 

@@ -222,7 +222,7 @@ class EngineCore:
             network=self._network,
             endpoints=self.endpoints,
             owner=self,
-            config=self.config,
+            config=self.config.lookup,
             own_key=self.table.own_key,
             harvest=harvest,
             placement=placement,

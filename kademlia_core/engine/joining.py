@@ -198,14 +198,11 @@ class Joining:
         self._lost.handle_timer(now=now)
 
     def next_timer(self) -> float | None:
-        deadlines = [
-            self._entrances.due_at,
-            self._patient_until,
-            self._renew_at,
-            self._lost.next_timer(),
-            self._lookup.next_timer() if self._lookup is not None else None,
-        ]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        earliest = self._lookup.next_timer() if self._lookup is not None else None
+        for deadline in (self._entrances.due_at, self._patient_until, self._renew_at, self._lost.next_timer()):
+            if deadline is not None and (earliest is None or deadline < earliest):
+                earliest = deadline
+        return earliest
 
     def check_connection(self, *, now: float) -> None:
         """Called now and then: decides whether bootstrap addresses are due soon.
@@ -236,7 +233,7 @@ class Joining:
             network=self._network,
             endpoints=self._endpoints,
             owner=self,
-            config=self._config,
+            config=self._config.lookup,
             own_key=own_key,
         )
         self._lookup.start(now=now)

@@ -9,9 +9,9 @@ from kademlia_core.any_lookup import new_lookup
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kademlia_core.config import LookupConfig
     from kademlia_core.contact import Contact
     from kademlia_core.endpoint import Endpoint, EndpointPolicy
-    from kademlia_core.engine.config import EngineConfig
     from kademlia_core.engine.query_port import PendingQuery, QueryPort
     from kademlia_core.engine.requests import Answer, QueryError, Request
     from kademlia_core.key import Key
@@ -65,7 +65,7 @@ class EngineLookup:
         network: QueryPort,
         endpoints: EndpointPolicy,
         owner: LookupOwner,
-        config: EngineConfig,
+        config: LookupConfig,
         own_key: Key,
         harvest: Harvest | None = None,
         placement: Placement | None = None,
@@ -77,7 +77,7 @@ class EngineLookup:
         self._lookup = new_lookup(
             target,
             contacts,
-            config=config.lookup,
+            config=config,
             own_key=own_key,
             is_trusted=endpoints.is_trusted,
             group_of=endpoints.group_of,
@@ -86,7 +86,7 @@ class EngineLookup:
         self._owner = owner
         self._harvest = harvest
         self._placement = placement
-        self._second_timeout_s = config.lookup.short_timeout_s
+        self._second_timeout_s = config.short_timeout_s
         self._second_chance: _SecondChance | None = None
         self._has_found = has_found
         self._heard: set[Contact] = set()  # these three are bounded by the lookup's max_queries

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kademlia_core.engine.lookup import EngineLookup
@@ -12,6 +13,7 @@ from kademlia_core.engine.requests import FindNode, Ping
 if TYPE_CHECKING:
     from random import Random
 
+    from kademlia_core.config import LookupConfig
     from kademlia_core.contact import Contact
     from kademlia_core.endpoint import Endpoint, EndpointPolicy
     from kademlia_core.engine.config import EngineConfig
@@ -42,7 +44,7 @@ class TableUpkeep:
         self._network = network
         self._endpoints = endpoints
         self._config = config
-        self._refresh_config = replace(config, lookup=replace(config.lookup, k=min(config.refresh_k, config.lookup.k)))
+        self._refresh_config = _with_k(config.lookup, min(config.refresh_k, config.lookup.k))
         self._rng = rng
         self._pinged: set[Endpoint] = set()
         self._refresh: EngineLookup | None = None
@@ -167,3 +169,9 @@ class TableUpkeep:
             return  # strangers can use up these places, but not keep us from asking nodes that we know
         if self._network.ask(endpoint, Ping(), self, contact=contact, now=now) is not None:
             self._pinged.add(endpoint)
+
+
+@lru_cache(maxsize=16)
+def _with_k(config: LookupConfig, k: int) -> LookupConfig:
+    """One object for all nodes with the same configuration: to make a copy checks every bound again."""
+    return replace(config, k=k)

@@ -65,3 +65,4 @@ class KeyValueConfig(NodeConfig):
 
 
 MAX_NETWORK_NAME_BYTES = 32
+DEFAULT_CONFIG = KeyValueConfig()  # no part of it can change, so that one is enough for all nodes

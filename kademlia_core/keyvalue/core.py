@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kademlia_core.datagram.core import NodeCore
 from kademlia_core.engine.joining import JoinState
 from kademlia_core.key import Key
-from kademlia_core.keyvalue.config import KEY_BITS, KeyValueConfig
+from kademlia_core.keyvalue.config import DEFAULT_CONFIG, KEY_BITS, KeyValueConfig
 from kademlia_core.keyvalue.dialect import KeyValueDialect
 from kademlia_core.keyvalue.messages import FindValue, Response, Store
 from kademlia_core.keyvalue.records import MemoryRecordStore, Record, RecordStore
@@ -45,7 +45,7 @@ class KeyValueCore(NodeCore):
         Raises:
             ValueError: `node_id` has not 160 bits.
         """
-        config = config or KeyValueConfig()
+        config = config or DEFAULT_CONFIG
         node_id = node_id or Key.random(KEY_BITS, rng)
         self.records = records if records is not None else MemoryRecordStore(node_id, config.records)
         dialect = KeyValueDialect(config, self.records)

@@ -180,3 +180,6 @@ class MainlineConfig(NodeConfig):
         NodeConfig.__post_init__(self)
         if self.max_peers_per_lookup < 1:
             raise ValueError("max_peers_per_lookup must be at least 1")
+
+
+DEFAULT_CONFIG = MainlineConfig()  # no part of it can change, so that one is enough for all nodes

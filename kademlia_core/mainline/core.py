@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kademlia_core.datagram.core import NodeCore
 from kademlia_core.datagram.stats import NodeStats
 from kademlia_core.key import Key
-from kademlia_core.mainline.config import KEY_BITS, MainlineConfig
+from kademlia_core.mainline.config import DEFAULT_CONFIG, KEY_BITS, MainlineConfig
 from kademlia_core.mainline.dialect import MainlineDialect
 from kademlia_core.mainline.item_lookup import ImmutableHarvest, ItemPlacement, MutableHarvest
 from kademlia_core.mainline.items import ImmutableItem, MutableItem
@@ -52,7 +52,7 @@ class MainlineCore(NodeCore):
         Raises:
             ValueError: `node_id` has not 160 bits.
         """
-        config = config or MainlineConfig()
+        config = config or DEFAULT_CONFIG
         node_id = node_id or Key.random(KEY_BITS, rng)
         self._mainline = MainlineDialect(config, own_key=node_id, rng=rng, now=now, is_ipv6=is_ipv6, keeps_id=keeps_id)
         super().__init__(self._mainline, rng=rng, now=now, node_id=node_id, config=config, is_ipv6=is_ipv6)

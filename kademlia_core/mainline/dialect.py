@@ -78,7 +78,7 @@ class MainlineDialect:
         Raises:
             KrpcError: no valid message.
         """
-        return canonical.read_query(data) or krpc.decode(data)
+        return (canonical.read_query(data) if data[:12] == canonical.HEAD else None) or krpc.decode(data)
 
     def encode(self, message: Message) -> bytes:
         return canonical.write(message) or krpc.encode(message)
@@ -114,7 +114,9 @@ class MainlineDialect:
         return exchange.refuse(ERROR_METHOD_UNKNOWN, "Method Unknown")
 
     def quick_answer(self, data: bytes, source: Address, view: NodeView, *, now: float) -> tuple[Key, bytes] | None:
-        return None if self._is_read_only else self._quick_answers.answer(data, source, view, now=now)
+        if self._is_read_only or data[:12] != canonical.HEAD:
+            return None
+        return self._quick_answers.answer(data, source, view, now=now)
 
     def refuse(self, error: MessageError) -> ErrorReply | None:
         if self._is_read_only or error.transaction_id is None:

@@ -11,7 +11,13 @@ from typing import Any, Self, cast
 from transfer.address import Address
 from transfer.aio.datagram_socket import DatagramSocket, bind_datagrams
 from transfer.aio.datagrams import BatchProtocol, BatchTransport, RunProtocol, send_all, send_run
-from transfer.datagrams.demultiplexer import DatagramClaim, DatagramPortConfig, DatagramPortStats, Demultiplexer
+from transfer.datagrams.demultiplexer import (
+    DEFAULT_CONFIG,
+    DatagramClaim,
+    DatagramPortConfig,
+    DatagramPortStats,
+    Demultiplexer,
+)
 from transfer.datagrams.runs import Buffer, Run, gathered_datagrams, split_run
 from transfer.proxy.proxy import Proxy
 
@@ -28,7 +34,7 @@ class DatagramPort:
         """Use `bind`."""
         self.address = Address("", 0)
         self._loop = asyncio.get_running_loop()
-        self._config = config or DatagramPortConfig()
+        self._config = config or DEFAULT_CONFIG
         self._demultiplexer: Demultiplexer[PortTransport] = Demultiplexer(self._config)
         self._transport: asyncio.DatagramTransport | None = None
         self._members: dict[PortTransport, BatchProtocol] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -64,6 +64,9 @@ class DatagramPortConfig:
             raise ValueError("receive_buffer_bytes and send_buffer_bytes must not be negative")
 
 
+DEFAULT_CONFIG = DatagramPortConfig()
+
+
 @dataclass(frozen=True, slots=True)
 class DatagramPortStats:
     """What became of the datagrams so far. Those that came glued together for a protocol that takes runs count as one.
@@ -90,9 +93,9 @@ class Demultiplexer(Generic[UserT]):
     """
 
     def __init__(self, config: DatagramPortConfig | None = None) -> None:
-        self._config = config or DatagramPortConfig()
+        self._config = config or DEFAULT_CONFIG
         self._seats: dict[UserT, _Seat] = {}
-        self._by_first_byte: list[tuple[_Seat, ...]] = [()] * 256
+        self._by_first_byte: Sequence[tuple[_Seat, ...]] = NOBODY
         self._sole_user: UserT | None = None
         self._unclaimed = 0
         self._dropped = 0
@@ -216,6 +219,9 @@ class Demultiplexer(Generic[UserT]):
 
     def _look_at_claims(self) -> None:
         """Which users to ask about each first byte: the sort is stable, and `_seats` in the order of joining."""
+        if not self._seats:
+            self._by_first_byte, self._sole_user = NOBODY, None
+            return
         seats = sorted(self._seats.values(), key=lambda seat: seat.claim.order)
         by_first_byte: list[tuple[_Seat, ...]] = [()] * 256
         self._by_first_byte = by_first_byte
@@ -241,3 +247,6 @@ class _Seat:
         self.takes_runs = takes_runs
         self.run_bytes = b""  # a run whose datagrams all begin with one of these is this user's as a whole
         self.waiting: list[Datagram | Run] = []
+
+
+NOBODY: tuple[tuple[_Seat, ...], ...] = ((),) * 256

@@ -30,6 +30,9 @@ class JournalConfig:
             raise ValueError("the bounds of a journal must be positive")
 
 
+DEFAULT_CONFIG = JournalConfig()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalSummary:
     """What one limit refused lately.
@@ -113,7 +116,7 @@ class RefusalJournal:
 
     def __init__(self, config: JournalConfig | None = None, *, advice: Mapping[str, str] | None = None) -> None:
         self.total = 0
-        self._config = config or JournalConfig()
+        self._config = config or DEFAULT_CONFIG
         self._advice = dict(advice or {})
         self._step_s = self._config.window_s / self._config.steps
         self._entries: OrderedDict[tuple[str, str], _Entry] = OrderedDict()  # the one that was hit last is last

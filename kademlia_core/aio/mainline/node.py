@@ -11,7 +11,7 @@ from kademlia_core.aio.names import NameQuestion
 from kademlia_core.aio.node import Node
 from kademlia_core.key import Key
 from kademlia_core.mainline import krpc
-from kademlia_core.mainline.config import KEY_BITS, PUBLIC_ROUTERS, MainlineConfig
+from kademlia_core.mainline.config import DEFAULT_CONFIG, KEY_BITS, PUBLIC_ROUTERS, MainlineConfig
 from kademlia_core.mainline.core import MainlineCore, MainlineStats
 from kademlia_core.mainline.items import ImmutableItem, MutableItem
 from kademlia_core.mainline.messages import Ping, Query
@@ -68,7 +68,7 @@ class MainlineNode(Node[MainlineCore]):
         rng: random.Random | None = None,
         state_file: Path | str | None = None,
     ) -> None:
-        config = config or MainlineConfig()
+        config = config or DEFAULT_CONFIG
         super().__init__(
             host=host,
             port=port,
