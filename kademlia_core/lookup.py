@@ -90,7 +90,7 @@ class LookupCore:
     def on_response(self, contact: Contact, closer: Iterable[Contact], *, now: float) -> None:
         """A queried contact answered and named `closer` ones. Late and repeated answers are harmless."""
         candidate = self.candidates.find(contact)
-        if self._finished or candidate is None or candidate.state in (State.UNQUERIED, State.ANSWERED):
+        if self._finished or candidate is None or candidate.state in NOT_AWAITED:
             return
         if candidate.state is State.FAILED:
             self._failures -= not candidate.is_borrowed
@@ -322,6 +322,7 @@ class LookupCore:
 
 
 IN_FLIGHT = (State.WAITING, State.SLOW, State.OVERDUE)
+NOT_AWAITED = (State.UNQUERIED, State.ANSWERED)
 AGGRESSIVE_WINDOWS = 3
 ANSWERS_TO_ADAPT = 3
 SLOW_RTTS, OVERDUE_RTTS = (

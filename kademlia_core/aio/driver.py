@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from transfer.address import Address
 from transfer.aio.datagram_port import DatagramPort
-from transfer.aio.datagrams import BatchProtocol, send_all
+from transfer.aio.datagrams import BatchProtocol, BatchTransport, send_all
 from transfer.datagrams.demultiplexer import DatagramClaim
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
         self._port: DatagramPort | None = None
         self._owns_port = False
         self._transport: asyncio.DatagramTransport | None = None
+        self._send: Callable[[list[tuple[bytes, Address]]], None]  # as long as it is open
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
         self._is_full = False
@@ -90,10 +92,10 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
         """Carries out what the core wants: datagrams, events, the next timer. Call it after each command."""
         if not self.is_open:
             return
-        core, transport = self.core, self._transport
+        core = self.core
         datagrams = core.datagrams_to_send()
-        if datagrams and transport is not None and not self._is_full:
-            send_all(transport, datagrams)
+        if datagrams and not self._is_full:
+            self._send(datagrams)
         next_event = core.engine.next_event
         while (event := next_event()) is not None:
             self._on_event(self, event)
@@ -107,7 +109,8 @@ class CoreDriver(BatchProtocol, Generic[CoreT]):
     # asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.DatagramTransport", transport)  # by contract; its class may be unrelated
+        self._transport = opened = cast("asyncio.DatagramTransport", transport)  # by contract
+        self._send = opened.send_all if isinstance(opened, BatchTransport) else partial(send_all, opened)
         self.address = Address.from_socket(transport.get_extra_info("sockname"))
         self.is_open = True
 

@@ -148,16 +148,15 @@ class Joining:
 
     def on_table_growth(self, *, now: float) -> None:
         """A node has answered that is in the table, or has entered it."""
-        has_grown = len(self._table) > self._size
-        self._size = len(self._table)
-        if self.state is JoinState.JOINING and len(self._table) >= self._table.config.bucket_size:
+        before, self._size = self._size, len(self._table)
+        if self.state is JoinState.JOINING and self._size >= self._table.config.bucket_size:
             self._joined(now=now)
         elif self.state is JoinState.JOINING and self._lookup is None:
             self._look_up_own_key([], now=now)
         elif self.state is JoinState.FAILED:  # a node found us: the network is back
             self._enter(JoinState.JOINING)
             self._look_up_own_key([], now=now)
-        elif has_grown and self._renew_at is None and self._lookup is None and not self._entrances.is_wide:
+        elif self._size > before and self._renew_at is None and self._lookup is None and not self._entrances.is_wide:
             self._renew_later(now + RENEW_DELAY_S)
 
     def on_answer(self, endpoint: Endpoint) -> None:

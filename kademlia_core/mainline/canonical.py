@@ -7,10 +7,14 @@ nodes, peers and a token. For these, comparing and joining bytes takes a fractio
 
 from __future__ import annotations
 
+import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from kademlia_core.key import Key
+from kademlia_core.mainline.krpc_fields import split_nodes
 from kademlia_core.mainline.messages import FindNode, GetPeers, Ping, Query, Response
+from transfer.address import Address
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,6 +57,47 @@ def read_query(data: bytes) -> Query | None:
     return Query(data[at + 5 : end], _key(data[12:32]), request, is_read_only, version, want)
 
 
+def read_response(data: bytes) -> Response | None:
+    """The response that a datagram holds, if that is nodes of one family, a token and peers at most."""
+    head = _RESPONSE_HEAD.match(data)
+    if head is None:
+        return None
+    seen_at, seen_at6, sender, name, size = head.groups()
+    nodes_at = at = head.end()
+    if name:
+        at += int(size)
+    nodes_end = at
+    token = None
+    if data.startswith(b"5:token", at):
+        found = _TOKEN_SIZE.match(data, at + 7)
+        if found is None:
+            return None
+        at = found.end() + int(found[1])
+        token = data[found.end() : at]
+    peers: tuple[Address, ...] = ()
+    if data.startswith(b"6:valuesl", at):
+        found = _PEERS.match(data, at + 9)
+        if found is None:
+            return None
+        peers = tuple(map(Address.from_compact, [ipv4 or ipv6 for ipv4, ipv6 in _PEER.findall(found[1])]))
+        at = found.end()
+    end = _RESPONSE_END.fullmatch(data, at)
+    if end is None:
+        return None
+    nodes = split_nodes(data[nodes_at:nodes_end], ipv6=name == _NODES6)
+    address = seen_at or seen_at6
+    return Response(
+        end[1] or end[2],
+        _key(sender),
+        token,
+        nodes if name != _NODES6 else (),
+        nodes if name == _NODES6 else (),
+        _address(address) if address else None,
+        end[3] or b"",
+        peers,
+    )
+
+
 def end_of_id(data: bytes, at: int) -> int:
     """Where the transaction id ends whose name is at `at`, if nothing follows it but what ends a query; else 0."""
     size = _ID_SIZES.get(data[at : at + 5])
@@ -76,9 +121,9 @@ def _write_query(query: Query) -> bytes | None:
     request = query.request
     argument = want = b""
     if isinstance(request, FindNode):
-        argument, method = b"6:target20:" + bytes(request.target), b"9:find_node"
+        argument, method = b"6:target20:" + request.target.value.to_bytes(20, "big"), b"9:find_node"
     elif isinstance(request, GetPeers) and not request.no_seeds and not request.wants_filters:
-        argument, method = b"9:info_hash20:" + bytes(request.info_hash), b"9:get_peers"
+        argument, method = b"9:info_hash20:" + request.info_hash.value.to_bytes(20, "big"), b"9:get_peers"
     elif isinstance(request, Ping):
         method = b"4:ping"
     else:
@@ -87,14 +132,16 @@ def _write_query(query: Query) -> bytes | None:
         want = _NAMES_OF_WANTS.get(query.want, b"")
         if not want:
             return None
-    return b"d1:ad2:id20:%b%b%be1:q%b%b%b%b1:y1:qe" % (
-        bytes(query.sender),
+    version, transaction_id = query.version, query.transaction_id
+    return b"d1:ad2:id20:%b%b%be1:q%b%b1:t%d:%b%b1:y1:qe" % (  # and no calls in here: they are half of the time
+        query.sender.value.to_bytes(20, "big"),
         argument,
         want,
         method,
         b"2:roi1e" if query.is_read_only else b"",
-        _string(b"1:t", query.transaction_id),
-        _string(b"1:v", query.version) if query.version else b"",
+        len(transaction_id),
+        transaction_id,
+        b"1:v%d:%b" % (len(version), version) if version else b"",
     )
 
 
@@ -138,5 +185,14 @@ TARGET, INFO_HASH = b"6:target20:", b"9:info_hash"
 FIND_NODE, GET_PEERS, PING = b"e1:q9:find_node", b"e1:q9:get_peers", b"e1:q4:ping"
 _key = Key.from_bytes
 SHORTEST_BYTES = len(b"d1:ad2:id20:" + bytes(20) + b"e1:q4:ping1:t2:aa1:y1:qe")
+_NODES6 = b"6:nodes6"
+_RESPONSE_HEAD = re.compile(
+    rb"d(?:2:ip(?:6:(.{6})|18:(.{18})))?1:rd2:id20:(.{20})(?:(5:nodes|6:nodes6)([1-9][0-9]{1,2}):)?", re.DOTALL
+)
+_TOKEN_SIZE = re.compile(rb"([1-9][0-9]?):")
+_PEER = re.compile(rb"6:(.{6})|18:(.{18})", re.DOTALL)
+_PEERS = re.compile(rb"((?:6:.{6}|18:.{18}){0,1000})e", re.DOTALL)
+_RESPONSE_END = re.compile(rb"e1:t(?:2:(..)|4:(.{4}))(?:1:v4:(.{4}))?1:y1:re", re.DOTALL)
+_address = lru_cache(maxsize=256)(Address.from_compact)  # nearly all see us at the same place
 _ID_SIZES = {b"1:t2:": 2, b"1:t4:": 4}  # nearly all nodes'; ours have 4
 _NAMES_OF_WANTS = {(4,): b"4:wantl2:n4e", (6,): b"4:wantl2:n6e", (4, 6): b"4:wantl2:n42:n6e"}

@@ -78,7 +78,8 @@ class MainlineDialect:
         Raises:
             KrpcError: no valid message.
         """
-        return (canonical.read_query(data) if data[:12] == canonical.HEAD else None) or krpc.decode(data)
+        read = canonical.read_query if data[:12] == canonical.HEAD else canonical.read_response
+        return read(data) or krpc.decode(data)
 
     def encode(self, message: Message) -> bytes:
         return canonical.write(message) or krpc.encode(message)

@@ -68,6 +68,8 @@ def is_compact(value: object) -> bool:
 
 def split_nodes(data: bytes, *, ipv6: bool) -> tuple[Contact, ...]:
     """The contacts of a `nodes` (26 bytes each) or `nodes6` (38 bytes each) string; a broken tail is ignored."""
+    if not data:
+        return ()
     stride = KEY_SIZE + (COMPACT_IPV6_SIZE if ipv6 else COMPACT_IPV4_SIZE)
     return tuple([from_compact(data[at : at + stride], KEY_SIZE) for at in range(0, len(data) - stride + 1, stride)])
 
