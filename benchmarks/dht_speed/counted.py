@@ -22,7 +22,6 @@ from typing import Any
 
 import kademlia_core
 from benchmarks.dht_speed import flood, network
-from transfer.address import Address
 
 
 class Stretches:
@@ -81,13 +80,14 @@ class _JumpingSelector(selectors.DefaultSelector):  # which one depends on the s
         return ready
 
 
-def record(stretches: Stretches, place: Address, name: str, **extra: Any) -> None:
+def record(stretches: Stretches, place: tuple[str, int], name: str, **extra: Any) -> None:
     """Makes a kind of node tell of itself, and bind the same ports in each run."""
-    ports = itertools.count(place.port) if place.port else itertools.repeat(0)
+    host, first_port = place
+    ports = itertools.count(first_port) if first_port else itertools.repeat(0)
 
     class Recorded(getattr(kademlia_core, name)):  # type: ignore[misc]
         def __init__(self, **options: Any) -> None:
-            super().__init__(**{**options, **extra, "host": place.host, "port": next(ports)})
+            super().__init__(**{**options, **extra, "host": host, "port": next(ports)})
 
         async def __aenter__(self) -> Any:
             await super().__aenter__()
@@ -102,7 +102,7 @@ def record(stretches: Stretches, place: Address, name: str, **extra: Any) -> Non
     setattr(kademlia_core, name, Recorded)
 
 
-async def networked(name: str, nodes: int, lookups: int, place: Address) -> list[dict[str, Any]]:
+async def networked(name: str, nodes: int, lookups: int, place: tuple[str, int]) -> list[dict[str, Any]]:
     """A network as `benchmarks.dht_speed.network` has it, and how one node alone comes and goes."""
     stretches = Stretches()
     kind = {"mainline": "MainlineNode", "keyvalue": "KeyValueNode"}[name]
@@ -127,7 +127,7 @@ async def networked(name: str, nodes: int, lookups: int, place: Address) -> list
     return stretches.done
 
 
-async def answering(nodes: int, lookups: int, place: Address) -> list[dict[str, Any]]:
+async def answering(nodes: int, lookups: int, place: tuple[str, int]) -> list[dict[str, Any]]:
     """One node of a network of so many, its limits open, answers batches of queries from one socket."""
     stretches = Stretches()
     config = kademlia_core.MainlineConfig()
@@ -167,7 +167,7 @@ async def answering(nodes: int, lookups: int, place: Address) -> list[dict[str, 
 
 
 def main() -> None:
-    name, nodes, lookups, place = sys.argv[1], *map(int, sys.argv[2:4]), Address(sys.argv[4], int(sys.argv[5]))
+    name, nodes, lookups, place = sys.argv[1], *map(int, sys.argv[2:4]), (sys.argv[4], int(sys.argv[5]))
     seeds, seeded = itertools.count(1), random.Random
     random.SystemRandom = lambda *_: seeded(next(seeds))  # type: ignore[assignment, misc]
     loop = JumpingLoop()
