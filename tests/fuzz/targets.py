@@ -64,6 +64,7 @@ from tests.fuzz.test_peer_fuzz import CONFIG, GEOMETRY, INFO
 from tests.fuzz.test_resume_fuzz import VALID as RESUME
 from tests.fuzz.utp_target import run_utp, utp_seeds
 from tests.fuzz.version2_target import run_version2, version2_seeds
+from tests.fuzz.yamux_target import run_yamux, yamux_seeds
 from tests.peer_pair import LEFT_ID, RIGHT_ID, handshake
 from transfer.address import Address
 from transfer.limits.source_limiter import RateLimitConfig
@@ -384,4 +385,5 @@ TARGETS = {
     "peer": Target(run_peer, peer_seeds),
     "swarm": Target(run_swarm, swarm_seeds),
     "utp": Target(run_utp, utp_seeds),
+    "yamux": Target(run_yamux, yamux_seeds),
 }

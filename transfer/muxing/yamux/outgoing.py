@@ -45,7 +45,7 @@ class Outgoing:
         self._config = config
         self._table = table
         self.ready: deque[YamuxStream] = deque()
-        self.listed: list[YamuxStream] = []
+        self.listed: dict[YamuxStream, None] = {}
         self._pings: list[int] = []
         self._pongs: list[int] = []
         self._resets: list[int] = []
@@ -87,12 +87,17 @@ class Outgoing:
     def go_away(self, code: int, *, is_last: bool = False) -> None:
         """The last frame. `is_last`: nothing but it is sent any more."""
         if is_last:
-            self.ready.clear()
-            self.listed.clear()
             self._pings.clear()
             self._pongs.clear()
             self._resets.clear()
         self._go_away = code
+
+    def forget(self, stream: YamuxStream) -> None:
+        """Nothing more is said about a stream: it is over."""
+        self.listed.pop(stream, None)
+        if stream.is_ready:
+            stream.is_ready = False
+            self.ready.remove(stream)
 
     def take(self, most: int) -> list[bytes | memoryview]:
         """About `most` bytes, fewer if there are no more; what is beside data is not counted."""
@@ -100,15 +105,14 @@ class Outgoing:
         if self._has_answers:
             self._answer(out)
         if self.listed:
-            listed, self.listed = self.listed, []
+            listed, self.listed = self.listed, {}
             for stream in listed:
-                stream.is_listed = False
                 self._state(stream, out)
         ready = self.ready
         while ready and most > 0:
             stream = ready.popleft()
             queue = stream.queue
-            if stream.is_over or not queue.size:
+            if not queue.size:
                 stream.is_ready = False
                 continue
             size = min(
@@ -129,7 +133,7 @@ class Outgoing:
                 stream.is_ready = False
             if not queue.size and stream.is_ending:
                 self._end(stream, out)
-            if stream.due and not stream.is_listed:
+            if stream.due and stream not in self.listed:
                 self._state(stream, out)
             if stream.awaits_room:
                 stream.touch()

@@ -60,7 +60,6 @@ class YamuxStream:
         "is_closed",
         "is_ending",
         "is_inbound",
-        "is_listed",
         "is_over",
         "is_ready",
         "is_touched",
@@ -95,7 +94,6 @@ class YamuxStream:
         self.is_closed = False
         self.is_over = False
         self.is_ready = False  # it waits for its turn to send
-        self.is_listed = False  # something else is due
         self.is_touched = False
         self.error: StreamResetError | None = None
         self.awaits_room = False
@@ -174,9 +172,7 @@ class YamuxStream:
     def demand(self, flag: int) -> None:
         """Something beside data is due."""
         self.due |= flag
-        if not self.is_listed:
-            self.is_listed = True
-            self._session.outgoing.listed.append(self)
+        self._session.outgoing.listed[self] = None
 
     def touch(self) -> None:
         """Something has changed that the driver has to look at."""

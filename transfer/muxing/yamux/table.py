@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from transfer.limits.budget import Scope
@@ -53,7 +52,7 @@ class StreamTable:
         self._limits = limits
         self._is_initiator = is_initiator
         self._next_number = 1 if is_initiator else 2
-        self._lingering: deque[tuple[float, YamuxStream]] = deque()
+        self._lingering: dict[YamuxStream, float] = {}  # the one that is due first is the first
         self.streams: dict[int, YamuxStream] = {}
         self.waiting = 0
         self.unacknowledged = 0
@@ -126,24 +125,23 @@ class StreamTable:
             self.unacknowledged -= 1
         if not stream.is_accepted:
             self.waiting -= 1
+        self._lingering.pop(stream, None)
+        self._session.outgoing.forget(stream)
         self._session.windows.close(stream)
         stream.scope.close()
 
     def linger(self, stream: YamuxStream, *, now: float) -> None:
         """The stream waits for the last word of the other side, but not for ever."""
-        self._lingering.append((now + self._config.close_timeout_s, stream))
+        self._lingering[stream] = now + self._config.close_timeout_s
 
     def next_timer(self) -> float | None:
         """When the next stream has waited long enough."""
-        lingering = self._lingering
-        while lingering and lingering[0][1].is_over:
-            lingering.popleft()
-        return lingering[0][0] if lingering else None
+        return next(iter(self._lingering.values()), None)
 
     def handle_timer(self, *, now: float) -> None:
         """Resets streams that have waited long enough."""
         while (due := self.next_timer()) is not None and due <= now:
-            self._lingering.popleft()[1].reset()
+            next(iter(self._lingering)).reset()
 
     def _add(self, number: int, scope: Scope, *, is_inbound: bool, now: float) -> YamuxStream:
         stream = YamuxStream(self._session, number, scope, is_inbound=is_inbound, now=now)
@@ -160,5 +158,6 @@ class StreamTable:
         assert self.waiting == sum(not each.is_accepted for each in streams)
         assert 0 <= self.unacknowledged <= self._config.max_unacknowledged
         assert 0 <= self.waiting <= self._config.accept_backlog
+        assert all(not each.is_over for each in self._lingering)
         for stream in streams:
             stream.check_invariants()
