@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.block import Block
+from bittorrent.pieces.block import BLOCK_SIZE, Block
 from bittorrent.pieces.geometry import Geometry
 
 
@@ -74,21 +74,31 @@ class SuperSeeding:
         self._withdraw(gone.on_offer)
         self._order.shift(gone.counted, -1)
 
-    def peer_has(self, peer: int, index: int) -> list[int]:
-        """A peer announced a piece; returns the peer that gave it away, it seems, and may be offered more."""
+    def peer_has(self, peer: int, index: int, *, now: float) -> list[int]:
+        """A peer announced a piece; returns which peers may be offered more.
+
+        These are the one that gave it away, it seems, and the one that has it now, if we had offered it: it need not
+        have fetched all of it from us, neither what others sent, nor padding.
+        """
         known = self._peers[peer]
         bit = self._order.bit(index)
         known.has |= bit
+        deserving = self._confirm(peer, index)
+        if self._fetched(known, index, now=now):
+            deserving.append(peer)
         self._count(known, bit)
-        return self._confirm(peer, index)
+        return deserving
 
-    def peer_has_many(self, peer: int, bits: Bitfield) -> list[int]:
+    def peer_has_many(self, peer: int, bits: Bitfield, *, now: float) -> list[int]:
         """`peer_has` for each of `bits`."""
         known = self._peers[peer]
         mask = self._order.mask(bits)
         known.has |= mask
-        self._count(known, mask)
         deserving: dict[int, None] = {}
+        for index in [index for index in (*known.on_offer, *known.dormant) if self._order.bit(index) & mask]:
+            if self._fetched(known, index, now=now):
+                deserving[peer] = None
+        self._count(known, mask)
         for other in self._peers.values():
             for index in list(other.unconfirmed):
                 if self._order.bit(index) & mask:
@@ -101,17 +111,11 @@ class SuperSeeding:
         fetching = known.on_offer if index in known.on_offer else known.dormant
         if index not in fetching:
             return False
-        fetching[index] -= block.length
+        if self._geometry.needed_blocks(index) >> block.begin // BLOCK_SIZE & 1:  # padding may be asked for, or not
+            fetching[index] -= block.length
         if index in self._offered:
             self._offered[index] = now
-        if fetching[index] > 0:
-            return False
-        del fetching[index]
-        self._withdraw((index,))
-        self._count(known, self._order.bit(index))
-        if self._order.copies(index) < 2 and len(self._peers) > 1 and len(known.unconfirmed) < known.allowance:
-            known.unconfirmed[index] = now
-        return True
+        return fetching[index] <= 0 and self._fetched(known, index, now=now)
 
     def choked(self, peer: int) -> None:
         """A peer may not fetch any more what it was offered: another may be offered it."""
@@ -141,7 +145,7 @@ class SuperSeeding:
             if index is None:
                 break
             known.told |= self._order.bit(index)
-            known.on_offer[index] = self._geometry.piece_size(index)
+            known.on_offer[index] = sum(block.length for block in self._geometry.blocks(index))
             self._offered[index] = now
             found.append(index)
         return found
@@ -188,6 +192,16 @@ class SuperSeeding:
             if now - moved_at >= self._config.stale_s:
                 stale |= self._order.bit(index)
         return self._order.fewest(lacking & (~fetched | stale), self._rng)
+
+    def _fetched(self, known: _Peer, index: int, *, now: float) -> bool:
+        """A peer has a piece; whether it had an offer of it, so that there is room for another one."""
+        if known.on_offer.pop(index, None) is None and known.dormant.pop(index, None) is None:
+            return False
+        self._withdraw((index,))
+        self._count(known, self._order.bit(index))
+        if self._order.copies(index) < 2 and len(self._peers) > 1 and len(known.unconfirmed) < known.allowance:
+            known.unconfirmed[index] = now
+        return True
 
     def _confirm(self, peer: int, index: int) -> list[int]:
         deserving = []

@@ -87,9 +87,9 @@ class SwarmUploads:
         """A peer announced a piece, or what it had when it connected."""
         if self._super is not None:
             if isinstance(news, Bitfield):
-                deserving = self._super.peer_has_many(peer.number, news)
+                deserving = self._super.peer_has_many(peer.number, news, now=self.now)
             else:
-                deserving = self._super.peer_has(peer.number, news)
+                deserving = self._super.peer_has(peer.number, news, now=self.now)
             for number in deserving:
                 self._offer(self._peers[number])
 

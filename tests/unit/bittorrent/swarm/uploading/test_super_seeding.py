@@ -55,7 +55,7 @@ def test_who_passes_nothing_on_is_offered_nothing_more() -> None:
         waiting += played.fetch(1, fetched[-1])
     assert len(fetched) == 4
     assert played.offer(1) == []
-    assert played.seeding.peer_has(2, fetched[0]) == [1]
+    assert played.seeding.peer_has(2, fetched[0], now=played.now) == [1]
     assert len(played.offer(1)) == 2  # the one that was passed on makes room, and there is room for one more
 
 
@@ -73,14 +73,14 @@ def test_a_bitfield_confirms_too() -> None:
     played = Played(offers=2, first_unconfirmed=2)
     for index in played.offer(1):
         played.fetch(1, index)
-    assert played.seeding.peer_has_many(2, Bitfield.full(20)) == [1]
+    assert played.seeding.peer_has_many(2, Bitfield.full(20), now=played.now) == [1]
     assert not played.seeding.wants_more(2)
 
 
 def test_a_piece_that_others_have_already_needs_no_confirmation() -> None:
     played = Played(offers=1, first_unconfirmed=1)
     (index,) = played.offer(1)
-    played.seeding.peer_has(2, index)
+    played.seeding.peer_has(2, index, now=played.now)
     assert len(played.fetch(1, index)) == 1
 
 
@@ -124,7 +124,7 @@ def test_what_others_have_by_now_does_not_stand_in_the_way_of_new_offers() -> No
     played = Played(offers=2)
     first = played.offer(1)
     played.seeding.choked(1)
-    played.seeding.peer_has(2, first[0])
+    played.seeding.peer_has(2, first[0], now=played.now)
     fresh = played.offer(1)
     assert len(fresh) == 1  # the other one of the first two is on offer again, and this beside it
     assert fresh[0] not in first
@@ -137,7 +137,7 @@ def test_a_peer_that_was_choked_twice_is_offered_no_more_than_others() -> None:
     first = played.offer(1)
     played.seeding.choked(1)
     for index in first:
-        played.seeding.peer_has(2, index)
+        played.seeding.peer_has(2, index, now=played.now)
     second = played.offer(1)
     assert len(second) == 2
     played.seeding.choked(1)
@@ -149,7 +149,7 @@ def test_a_piece_that_does_not_move_is_offered_to_somebody_else() -> None:
     played = Played(offers=2, stale_s=5)
     rest = Bitfield(20, range(2, 20))
     for peer in (1, 2, 3):
-        played.seeding.peer_has_many(peer, rest)
+        played.seeding.peer_has_many(peer, rest, now=played.now)
     assert sorted(played.offer(1)) == [0, 1]
     assert played.offer(2) == []
     played.now = 5.0
@@ -158,8 +158,8 @@ def test_a_piece_that_does_not_move_is_offered_to_somebody_else() -> None:
 
 def test_the_pieces_of_those_who_left_are_rare_again() -> None:
     played = Played(offers=2)
-    played.seeding.peer_has_many(2, Bitfield.full(20))
-    played.seeding.peer_has_many(3, Bitfield(20, range(18)))
+    played.seeding.peer_has_many(2, Bitfield.full(20), now=played.now)
+    played.seeding.peer_has_many(3, Bitfield(20, range(18)), now=played.now)
     assert sorted(played.offer(1)) == [18, 19]
     played.seeding.remove_peer(2)
     played.seeding.remove_peer(1)
@@ -219,6 +219,39 @@ def test_a_super_seed_says_that_it_has_nothing_then_a_piece_at_a_time() -> None:
     assert len(pieces) == 2
     assert isinstance(news, wire.Have)
     assert news.index not in first
+
+
+@pytest.mark.parametrize("asks_for_padding", [False, True])
+def test_padding_that_nobody_asks_for_holds_up_no_offer(asks_for_padding: bool) -> None:
+    """As in a hybrid: half of the second block of each piece is padding, and all of the third."""
+    size = 4 * BLOCK_SIZE
+    gaps = [(start + BLOCK_SIZE + 99, size - BLOCK_SIZE - 99) for start in range(0, 10 * size, size)]
+    geometry = Geometry.of(10 * size, size, padding=gaps)
+    seeding = SuperSeeding(geometry, rng=Random(1))
+    seeding.add_peer(1)
+    fetched = []
+    while waiting := seeding.offer(1, now=0.0):
+        for index in waiting:
+            whole = [geometry.block(index, number) for number in range(4)]
+            blocks = whole if asks_for_padding else geometry.blocks(index)
+            assert len(blocks) == (4 if asks_for_padding else 2)
+            assert sum(seeding.block_sent(1, block, now=0.0) for block in blocks) == 1
+            fetched.append(index)
+        seeding.check_invariants()
+    assert sorted(fetched) == list(range(10))
+
+
+def test_a_piece_that_came_partly_from_others_makes_room_when_it_is_announced() -> None:
+    played = Played(offers=2, first_unconfirmed=20)
+    first, second = played.offer(1)
+    played.seeding.block_sent(1, GEOMETRY.block(first, 0), now=0.0)
+    assert played.offer(1) == []
+    assert played.seeding.peer_has(1, first, now=0.0) == [1]
+    assert len(played.offer(1)) == 1
+    assert played.seeding.peer_has(1, first, now=0.0) == []
+    assert played.seeding.peer_has(2, first, now=0.0) == [1], "it passed that on"
+    assert played.seeding.peer_has_many(1, Bitfield(20, [second]), now=0.0) == [1]
+    assert len(played.offer(1)) == 1
 
 
 def test_what_is_not_complete_cannot_be_super_seeded() -> None:
