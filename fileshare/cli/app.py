@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from fileshare.cli import demo, dht, get, net, seed, stream, torrent
+from fileshare.cli import demo, dht, get, net, p2p, seed, stream, torrent
 
 
 def _print_version(wanted: bool) -> None:
@@ -45,4 +45,5 @@ app.command("stream", epilog=stream.EXAMPLE)(stream.stream)
 app.add_typer(torrent.app, name="torrent")
 app.add_typer(dht.app, name="dht")
 app.add_typer(net.app, name="net")
+app.add_typer(p2p.app, name="p2p")
 app.command("demo", epilog=demo.EXAMPLE)(demo.demo)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
@@ -127,15 +128,14 @@ class Ping:
         protocols = (PING_PROTOCOL,)
         where = (connection.peer_id, str(connection.remote), protocols)
         reader, writer = await connection.open_stream(protocols, limit_bytes=READ_BYTES)
-        loop = asyncio.get_running_loop()
         try:
             while True:
                 sent = os.urandom(PING_BYTES)
-                started_at = loop.time()
+                started_at = time.perf_counter()  # uvloop's time has milliseconds only
                 writer.write(sent)
                 async with asyncio.timeout(PING_TIMEOUT_S):
                     answer = await reader.readexactly(PING_BYTES)
-                seconds = loop.time() - started_at
+                seconds = time.perf_counter() - started_at
                 if answer != sent:
                     raise StreamError(*where, "it answers a ping with something else")
                 yield seconds
