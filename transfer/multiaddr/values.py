@@ -76,15 +76,16 @@ def _number(text: str, most: int) -> int:
 
 
 def _encode_text(text: str) -> bytes:
-    if not text or "/" in text:
-        raise ValueError("nothing there, or a slash in it")
-    return text.encode()
+    return _checked(text).encode()
 
 
 def _decode_text(data: bytes) -> str:
-    text = data.decode()
-    if not text or "/" in text:
-        raise ValueError("nothing there, or a slash in it")
+    return _checked(data.decode())
+
+
+def _checked(text: str) -> str:
+    if not text or "/" in text or not text.isprintable():
+        raise ValueError("nothing there, or a slash in it, or what cannot be shown")
     return text
 
 

@@ -127,3 +127,12 @@ def test_texts_round_trip(text: str) -> None:
     address = Multiaddr.parse(text)
     assert str(address) == text
     assert Multiaddr(bytes(address)) == address
+
+
+@pytest.mark.parametrize("text", ["exa\nmple.org", "a\x00b", "\u202ename"])
+def test_names_that_cannot_be_shown_are_refused_as_text_and_as_bytes(text: str) -> None:
+    with pytest.raises(MultiaddrError, match="cannot be shown"):
+        Multiaddr.parse(f"/dns/{text}")
+    data = text.encode()
+    with pytest.raises(MultiaddrError, match="cannot be shown"):
+        Multiaddr(bytes((53, len(data))) + data)
