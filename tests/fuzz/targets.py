@@ -55,6 +55,18 @@ from tests.fuzz.names_target import (
     run_tracker_records,
     tracker_records_seeds,
 )
+from tests.fuzz.p2p_target import (
+    envelope_seeds,
+    identify_seeds,
+    multiaddr_seeds,
+    multistream_seeds,
+    noise_seeds,
+    run_envelope,
+    run_identify,
+    run_multiaddr,
+    run_multistream,
+    run_noise,
+)
 from tests.fuzz.portmap_target import natpmp_seeds, pcp_seeds, run_natpmp, run_pcp, run_upnp, upnp_seeds
 from tests.fuzz.proxy_target import proxy_seeds, run_proxy
 from tests.fuzz.swarm_target import run_swarm, swarm_seeds
@@ -386,4 +398,9 @@ TARGETS = {
     "swarm": Target(run_swarm, swarm_seeds),
     "utp": Target(run_utp, utp_seeds),
     "yamux": Target(run_yamux, yamux_seeds),
+    "multiaddr": Target(run_multiaddr, multiaddr_seeds),
+    "envelope": Target(run_envelope, envelope_seeds),
+    "multistream": Target(run_multistream, multistream_seeds),
+    "identify": Target(run_identify, identify_seeds),
+    "noise": Target(run_noise, noise_seeds),
 }
