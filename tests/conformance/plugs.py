@@ -17,14 +17,17 @@ from tests.conformance.protocols import Record, Recorder
 from tests.proxy_server import proxy_server
 from transfer.address import Address
 from transfer.aio.door import Door, guarded
+from transfer.aio.host.plugs import Noise
 from transfer.aio.layer import Layer
 from transfer.aio.layered import LayerConfig, LayeredTransport
 from transfer.aio.memory import MemoryConfig, MemoryNetwork, MemoryTransport
 from transfer.aio.mse import MseAcceptor, MseDialler
+from transfer.aio.negotiation import ChoosingLayer, ProposingLayer
 from transfer.aio.proxy.streams import ProxyTransport
 from transfer.aio.tcp import TcpListener, TcpTransport
 from transfer.aio.transports import Listener, StreamTransport
 from transfer.aio.utp import UtpTransport
+from transfer.identity.keys import PrivateKey
 from transfer.proxy.proxy import Proxy, ProxyKind
 from transfer.security.mse.keys import torrent_mark
 from transfer.security.mse.method import CryptoMethod
@@ -251,6 +254,38 @@ async def encrypted_memory() -> AsyncIterator[Plug]:
         yield Plug(encrypted(plug.transport), plug.host)
 
 
+def noisy(below: StreamTransport) -> LayeredTransport:
+    """Through multistream-select, which agrees on Noise without waiting, as connections of libp2p are."""
+    keys = PrivateKey.from_seed(bytes(32)), PrivateKey.from_seed(bytes(31) + b"\1")
+    ours, theirs = Noise(keys[0]), Noise(keys[1])
+
+    def dialled(layer: Layer, protocol: str) -> Layer:
+        expected = keys[1].peer_id
+        return ours.make_layer(is_initiator=True, muxers=(), expected=expected, above=lambda layer, muxer: None)
+
+    def accepted(layer: Layer, protocol: str) -> Layer:
+        return theirs.make_layer(is_initiator=False, muxers=(), expected=None, above=lambda layer, muxer: None)
+
+    return LayeredTransport(
+        below,
+        dial=lambda _: ProposingLayer(["/noise"], says="security", above=dialled, is_lazy=True),
+        accept=lambda: ChoosingLayer("/noise".__eq__, says="security", above=accepted),
+        config=LayerConfig(max_handshaking=300),
+    )
+
+
+@asynccontextmanager
+async def noisy_tcp() -> AsyncIterator[Plug]:
+    yield Plug(noisy(TcpTransport()), "127.0.0.1")
+
+
+@asynccontextmanager
+async def noisy_memory() -> AsyncIterator[Plug]:
+    """Records come in odd portions."""
+    async with memory_network(MemoryConfig(read_bytes=9_973), "127.0.0.1") as plug:
+        yield Plug(noisy(plug.transport), plug.host)
+
+
 @asynccontextmanager
 async def muxed_tcp() -> AsyncIterator[Plug]:
     transport = MuxedTransport(TcpTransport())
@@ -283,6 +318,8 @@ PLUGS: dict[str, Callable[[], AbstractAsyncContextManager[Plug]]] = {
     "socks5": socks5,
     "encrypted-tcp": encrypted_tcp,
     "encrypted-memory": encrypted_memory,
+    "noisy-tcp": noisy_tcp,
+    "noisy-memory": noisy_memory,
     "muxed-tcp": muxed_tcp,
     "muxed-memory": muxed_memory,
 }

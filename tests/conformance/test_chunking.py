@@ -16,8 +16,9 @@ from tests.conformance.suite import run_check
 from tests.machine import is_long
 
 sizes = st.lists(st.integers(0, 300) | st.integers(0, 100_000), max_size=12)
-# About proxies `test_on_sockets` says enough, about muxers their own property test.
-CUT_PLUGS = [plug for plug in PLUGS if plug != "socks5" and (is_long() or not plug.startswith("muxed"))]
+# About proxies `test_on_sockets` says enough, about muxers their own property test; Noise cuts sockets like memory.
+NOT_CUT = ("muxed-tcp", "muxed-memory", "noisy-tcp")
+CUT_PLUGS = [plug for plug in PLUGS if plug != "socks5" and (is_long() or plug not in NOT_CUT)]
 buffers = st.none() | st.integers(1, 20) | st.integers(1, 100_000)
 
 

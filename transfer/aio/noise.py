@@ -14,7 +14,7 @@ from transfer.errors import TransferError
 from transfer.identity.keys import PrivateKey
 from transfer.identity.peer_id import PeerId
 from transfer.security.noise.cipher import CipherState
-from transfer.security.noise.errors import NoiseError
+from transfer.security.noise.errors import NoiseCutOffError, NoiseError
 from transfer.security.noise.session import (
     LENGTH_BYTES,
     MAX_PLAINTEXT_BYTES,
@@ -96,7 +96,7 @@ class NoiseLayer(Layer, asyncio.BufferedProtocol):
 
     def receive_end(self) -> None:
         if self.is_open and self._partial:
-            self.fail(NoiseError("the connection ends in the middle of what was encrypted"))
+            self.fail(NoiseCutOffError("the connection ended in the middle of what was encrypted"))
         else:
             super().receive_end()
 
