@@ -225,7 +225,7 @@ class FarthestMachine(RuleBasedStateMachine):
         assert self.set.is_closer(Key(36, 8)) is (farthest is not None and farthest ^ self.own > 1)
 
 
-few = settings(max_examples=40, stateful_step_count=30)
+few = settings(max_examples=25, stateful_step_count=25)
 TestValueStore, TestProviderStore = ValueStoreMachine.TestCase, ProviderStoreMachine.TestCase
 TestRepublisher, TestFarthest = RepublisherMachine.TestCase, FarthestMachine.TestCase
 TestValueStore.settings = TestProviderStore.settings = TestRepublisher.settings = TestFarthest.settings = few

@@ -224,9 +224,9 @@ async def _read_message(reader: asyncio.StreamReader, buffer: DelimitedReader) -
 
 
 async def _read_to_end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Lets the other side read what was written and end the stream: a reset might overtake it.
+    """Lets the other side read what was written and end the stream: a reset of ours might overtake it.
 
-    py-libp2p answers even what is not to be answered.
+    py-libp2p answers even what is not to be answered; it and js-libp2p reset the stream when no more requests come.
     """
     writer.write_eof()
     read = 0
@@ -234,5 +234,5 @@ async def _read_to_end(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
         async with asyncio.timeout(FAREWELL_S):
             while (data := await reader.read(READ_BYTES)) and read < READ_BYTES:
                 read += len(data)
-    except TimeoutError:
+    except OSError:  # TimeoutError is one
         return
