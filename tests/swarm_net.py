@@ -17,7 +17,7 @@ from bittorrent.peer.config import PeerConfig
 from bittorrent.peer.core import PeerCore
 from bittorrent.peer.events import HandshakeReceived
 from bittorrent.pieces.bitfield import Bitfield
-from bittorrent.pieces.block import Block
+from bittorrent.pieces.block import BLOCK_SIZE, Block
 from bittorrent.pieces.geometry import Geometry
 from bittorrent.pieces.unfinished import UnfinishedPiece
 from bittorrent.swarm.config import SwarmConfig
@@ -33,6 +33,7 @@ from bittorrent.swarm.events import (
 )
 from bittorrent.swarm.hashes.places import TreePlaces
 from bittorrent.swarm.hashes.work import HashWork
+from bittorrent.swarm.peer import NOBODY
 from bittorrent.wire.handshake import Handshake
 from bittorrent.wire.hashes import Hashes
 from bittorrent.wire.messages import decode_message, encode_message
@@ -185,6 +186,7 @@ class Host:
             super_seed=super_seed,
             unfinished=unfinished,
             trees=self.places(),
+            leaf_of=leaf_of,
             now=self.net.now,
         )
 
@@ -250,6 +252,7 @@ class Host:
                 self.ends[peer.number].pump()
 
     def _store(self, piece: PieceCompleted) -> None:
+        check_leaves(piece)
         offset = self.net.geometry.offset_of(piece.index)
         if piece.buffer == self.net.content[offset : offset + len(piece.buffer)]:
             self.core.piece_verified(piece, now=self.net.now)
@@ -385,3 +388,16 @@ def _with_spoilt_hashes(data: bytes, spoil: Callable[[bytes], bytes]) -> bytes:
             said += data[at:end]
         at = end
     return said
+
+
+def leaf_of(block: Block, data: bytes | memoryview) -> bytes:
+    """As that of `MerkleHasher`."""
+    return hashlib.sha256(data).digest()
+
+
+def check_leaves(piece: PieceCompleted) -> None:
+    """What was hashed when it came is what the buffer holds now: no block changed after it was here."""
+    for begin, leaf in piece.leaves.items():
+        data = bytes(piece.buffer[begin : begin + BLOCK_SIZE])
+        assert leaf == hashlib.sha256(data).digest(), f"block {begin} of piece {piece.index} has changed"
+    assert {begin for begin, sender in piece.senders.items() if sender is not NOBODY} <= piece.leaves.keys()

@@ -6,11 +6,12 @@ zeros that differ from piece to piece.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from bittorrent.pieces.block import BLOCK_SIZE
-from bittorrent.pieces.hasher import Readable
+from bittorrent.pieces.block import BLOCK_SIZE, Block
+from bittorrent.pieces.hasher import NO_LEAVES, Readable
 from bittorrent.storage.hashing import hash_pieces
 from bittorrent.storage.scan import scan_files
 
@@ -29,10 +30,13 @@ class TreeHasher:
     def begin(self, index: int) -> _Tree:
         return _Tree(index)
 
-    def digest(self, index: int, data: Readable) -> bytes:
+    def digest(self, index: int, data: Readable, leaves: Mapping[int, bytes] = NO_LEAVES) -> bytes:
         tree = _Tree(index)
         tree.update(data)
         return tree.digest()
+
+    def leaf_of(self, block: Block, data: Readable) -> bytes | None:
+        return None
 
     def digest_of_zeros(self, index: int, size: int) -> bytes:
         return self.digest(index, bytes(size))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from bittorrent.aio.storage.block_hashing import leaf_of
 from bittorrent.lifecycle.table import Action
 from bittorrent.metainfo.file_progress import FileProgress
 from bittorrent.metainfo.torrent import Metainfo
@@ -95,6 +96,7 @@ class TorrentWork:
             super_seed=life.options.super_seed,
             unfinished=unfinished,
             trees=life.trees_of(metainfo),
+            leaf_of=leaf_of(metainfo),
             now=asyncio.get_running_loop().time(),
         )
         life.twins.follow()

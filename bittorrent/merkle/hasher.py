@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from hashlib import sha256
 
 from bittorrent.errors import MetainfoError
 from bittorrent.merkle.forest import Forest
 from bittorrent.merkle.tree import HASH_SIZE, LEAF_BYTES, leaves_of, root_of
-from bittorrent.pieces.hasher import SHA1_SIZE, Readable, RunningHash, Sha1Hasher
+from bittorrent.pieces.block import Block
+from bittorrent.pieces.hasher import NO_LEAVES, SHA1_SIZE, Readable, RunningHash, Sha1Hasher
 
 
 class MerkleHasher:
@@ -27,8 +29,11 @@ class MerkleHasher:
     def begin(self, index: int) -> RunningHash:
         return _RunningTree(self._forest.width_of(index))
 
-    def digest(self, index: int, data: Readable) -> bytes:
-        return root_of(leaves_of(data), width=self._forest.width_of(index))
+    def digest(self, index: int, data: Readable, leaves: Mapping[int, bytes] = NO_LEAVES) -> bytes:
+        return root_of(_row_of(data, leaves), width=self._forest.width_of(index))
+
+    def leaf_of(self, block: Block, data: Readable) -> bytes | None:
+        return sha256(data).digest() if block.begin % LEAF_BYTES == 0 and block.length <= LEAF_BYTES else None
 
     def digest_of_zeros(self, index: int, size: int) -> bytes:
         key = size, self._forest.width_of(index)
@@ -69,12 +74,29 @@ class HybridHasher:
     def begin(self, index: int) -> RunningHash:
         return _RunningHybrid(self._forest.width_of(index), self._forest.size_of(index))
 
-    def digest(self, index: int, data: Readable) -> bytes:
+    def digest(self, index: int, data: Readable, leaves: Mapping[int, bytes] = NO_LEAVES) -> bytes:
+        if leaves:
+            return self._digest_over(index, data, leaves)
         running = self.begin(index)
         with memoryview(data) as view:
             for start in range(0, len(view), _AT_ONCE):  # while it is in the processor's cache, for the second hash
                 running.update(view[start : start + _AT_ONCE])
         return running.digest()
+
+    def _digest_over(self, index: int, data: Readable, leaves: Mapping[int, bytes]) -> bytes:
+        sha1 = hashlib.sha1(data, usedforsecurity=False).digest()
+        size = self._forest.size_of(index)
+        with memoryview(data) as view:
+            if not _is_zeros(view[size:]):
+                return sha1 + _NO_NODE
+            return sha1 + root_of(_row_of(view[:size], leaves), width=self._forest.width_of(index))
+
+    def leaf_of(self, block: Block, data: Readable) -> bytes | None:
+        room = self._forest.size_of(block.piece) - block.begin
+        if room <= 0:
+            return None
+        with memoryview(data) as view:
+            return self._trees.leaf_of(block, view[:room])
 
     def digest_of_zeros(self, index: int, size: int) -> bytes:
         content = min(size, self._forest.size_of(index))
@@ -162,6 +184,19 @@ class _RunningHybrid:
 
     def digest(self) -> bytes:
         return self._sha1.digest() + (self._tree.digest() if self._is_padded_with_zeros else _NO_NODE)
+
+
+def _row_of(data: Readable, leaves: Mapping[int, bytes]) -> bytes:
+    """The leaves of a piece, some of which are known by their offsets."""
+    if not leaves:
+        return leaves_of(data)
+    with memoryview(data) as view:
+        return b"".join(
+            [
+                leaves.get(begin) or sha256(view[begin : begin + LEAF_BYTES]).digest()
+                for begin in range(0, len(view), LEAF_BYTES)
+            ]
+        )
 
 
 def _differences(found: bytes, leaves: bytes) -> int:

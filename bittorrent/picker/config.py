@@ -99,6 +99,7 @@ class BlockReceived(NamedTuple):
 
 
 STORE = BlockReceived(True, True, False, ())  # what nearly every block is answered with: always this object
+COMPLETE = BlockReceived(True, True, True, ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

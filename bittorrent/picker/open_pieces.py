@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from bittorrent.pieces.block import BLOCK_SIZE, Block
-
 
 class PieceProgress:
     """One piece of which a block was asked for or received.
@@ -31,12 +29,10 @@ class PieceProgress:
         self.received = 0
         self.contributors: dict[int, None] = {}
 
-    def receive(self, block: Block, peer: int) -> bool:
-        """Whether it was the last block that was missing."""
-        bit = 1 << block[1] // BLOCK_SIZE
-        if self.free & bit:
-            self.free ^= bit
-        self.received |= bit
+    def receive(self, blocks: int, peer: int) -> bool:
+        """Whether these blocks (a set of numbers) were the last that were missing."""
+        self.free &= ~blocks
+        self.received |= blocks
         self.contributors[peer] = None
         return self.received == self.needed
 

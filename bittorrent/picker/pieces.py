@@ -95,10 +95,10 @@ class PieceTable:
         else:
             self.open.put(piece)
 
-    def receive(self, piece: PieceProgress, block: Block, peer: int) -> bool:
-        """A block of a PARTIAL piece came; True when the piece is COMPLETE by that."""
+    def receive(self, piece: PieceProgress, blocks: int, peer: int) -> bool:
+        """Blocks of a PARTIAL piece (a set of numbers) came; True when the piece is COMPLETE by that."""
         had_free = piece.free
-        if piece.receive(block, peer):
+        if piece.receive(blocks, peer):
             self.open.discard(piece)
             del self.partial[piece.index]
             self.complete[piece.index] = piece

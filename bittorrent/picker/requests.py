@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 
 from bittorrent.picker.choice import PieceChoice
-from bittorrent.picker.config import STORE, BlockReceived, PickerConfig, PieceState
+from bittorrent.picker.config import COMPLETE, STORE, BlockReceived, PickerConfig, PieceState
 from bittorrent.picker.inflight import InFlight
 from bittorrent.picker.open_pieces import PieceProgress
 from bittorrent.picker.parole import ParoleTurns
@@ -66,10 +67,14 @@ class BlockRequests:
         index, free, size = piece.index, piece.free, self._geometry.piece_size(piece.index)
         fresh: list[Block] = []
         while free and len(fresh) < count:
-            lowest = free & -free
-            free ^= lowest
-            begin = (lowest.bit_length() - 1) * BLOCK_SIZE
-            fresh.append(Block(index, begin, BLOCK_SIZE if begin + BLOCK_SIZE <= size else size - begin))
+            first = (free & -free).bit_length() - 1
+            rest = free >> first
+            run = min((~rest & (rest + 1)).bit_length() - 1, count - len(fresh))  # blocks beside each other
+            begins = range(first * BLOCK_SIZE, (first + run) * BLOCK_SIZE, BLOCK_SIZE)
+            fresh += map(Block._make, zip(repeat(index), begins, repeat(BLOCK_SIZE)))
+            free ^= ((1 << run) - 1) << first
+            if begins[-1] + BLOCK_SIZE > size:
+                fresh[-1] = Block(index, begins[-1], size - begins[-1])
         self._in_flight.add_fresh(peer, fresh, now=now)
         if piece.exclusive:
             self._parole.note(index, peer, now=now)
@@ -113,11 +118,33 @@ class BlockRequests:
 
     def answer_all(self, peer: int, blocks: Sequence[Block]) -> list[BlockReceived | None]:
         """`answer` for those of these blocks that are outstanding; None, and nothing done, for the others."""
-        view, partial, receive = self._peers.view(peer), self._pieces.partial, self._receive
-        return [
-            None if others is None else receive(view, block, partial[block[0]], others)
-            for block, others in zip(blocks, self._in_flight.answer_all(peer, blocks), strict=True)
-        ]
+        view, partial = self._peers.view(peer), self._pieces.partial
+        answers: list[BlockReceived | None] = []
+        index, run = -1, 0  # blocks of one piece that no other peer was asked for
+        for block, others in zip(blocks, self._in_flight.answer_all(peer, blocks), strict=True):
+            if others == () and block[0] == index:
+                run |= 1 << block[1] // BLOCK_SIZE
+                answers.append(STORE)
+            elif others is None:
+                answers.append(None)
+            else:
+                self._receive_run(index, run, peer, answers)
+                index, run = block[0], 0
+                if others:
+                    answers.append(self._receive(view, block, partial[index], others))
+                else:
+                    run = 1 << block[1] // BLOCK_SIZE
+                    answers.append(STORE)
+        self._receive_run(index, run, peer, answers)
+        return answers
+
+    def _receive_run(self, index: int, run: int, peer: int, answers: list[BlockReceived | None]) -> None:
+        """Blocks of a piece (a set of numbers) came, the answers to which are the latest that say STORE."""
+        if run and self._pieces.receive(self._pieces.partial[index], run, peer):
+            place = len(answers) - 1
+            while answers[place] is not STORE:
+                place -= 1
+            answers[place] = COMPLETE
 
     def release(self, peer: int, block: Block) -> bool:
         """One request will not be answered; False when there was none. A late answer may still count."""
@@ -145,7 +172,7 @@ class BlockRequests:
     def _receive(self, view: PeerView, block: Block, piece: PieceProgress, others: tuple[int, ...]) -> BlockReceived:
         for other in others:
             self._peers.view(other).remember_late(block, self._config.late_blocks)
-        if self._pieces.receive(piece, block, view.id):
+        if self._pieces.receive(piece, 1 << block[1] // BLOCK_SIZE, view.id):
             return BlockReceived(True, True, True, others)
         return BlockReceived(True, True, False, others) if others else STORE
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Protocol, TypeAlias
+
+from bittorrent.pieces.block import Block
 
 Readable: TypeAlias = bytes | bytearray | memoryview
 
 SHA1_SIZE = 20
+NO_LEAVES: Mapping[int, bytes] = MappingProxyType({})
+
+
+LeafOf: TypeAlias = Callable[[Block, memoryview], bytes | None]  # `PieceHasher.leaf_of`
 
 
 class RunningHash(Protocol):
@@ -34,8 +42,20 @@ class PieceHasher(Protocol):
         """For a piece that is read part by part: each part is hashed while it is in the processor's cache."""
         ...
 
-    def digest(self, index: int, data: Readable) -> bytes:
-        """Of a whole piece in memory. Lets other threads run meanwhile."""
+    def digest(self, index: int, data: Readable, leaves: Mapping[int, bytes] = NO_LEAVES) -> bytes:
+        """Of a whole piece in memory. Lets other threads run meanwhile.
+
+        Args:
+            leaves: of blocks that were hashed before, by their offsets in the piece; see `leaf_of`.
+        """
+        ...
+
+    def leaf_of(self, block: Block, data: Readable) -> bytes | None:
+        """The hash of one block, for `digest`: whatever was hashed when it came need not be read once more.
+
+        Returns:
+            None when blocks have no hashes of their own, or this one none: it is padding.
+        """
         ...
 
     def digest_of_zeros(self, index: int, size: int) -> bytes:
@@ -79,8 +99,11 @@ class Sha1Hasher:
     def begin(self, index: int) -> RunningHash:
         return hashlib.sha1(usedforsecurity=False)
 
-    def digest(self, index: int, data: Readable) -> bytes:
+    def digest(self, index: int, data: Readable, leaves: Mapping[int, bytes] = NO_LEAVES) -> bytes:
         return hashlib.sha1(data, usedforsecurity=False).digest()
+
+    def leaf_of(self, block: Block, data: Readable) -> bytes | None:
+        return None
 
     def digest_of_zeros(self, index: int, size: int) -> bytes:
         found = self._zeros.get(size)

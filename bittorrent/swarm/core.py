@@ -18,6 +18,7 @@ from bittorrent.picker.picker import PiecePicker
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import BLOCK_SIZE, Block
 from bittorrent.pieces.geometry import Geometry
+from bittorrent.pieces.hasher import LeafOf
 from bittorrent.pieces.unfinished import UnfinishedPiece
 from bittorrent.rate_limits import SwarmLimits
 from bittorrent.swarm.config import SwarmConfig
@@ -180,6 +181,7 @@ class SwarmCore:
         super_seed: bool = False,
         unfinished: Iterable[UnfinishedPiece] = (),
         trees: TreePlaces | None = None,
+        leaf_of: LeafOf | None = None,
         now: float,
     ) -> None:
         """The torrent is known and what is on disk is verified: the exchange starts.
@@ -191,6 +193,7 @@ class SwarmCore:
             super_seed: send each piece once before any twice (BEP 16); without effect unless everything is here.
             unfinished: blocks that were kept when an earlier run ended.
             trees: of a torrent of version 2, for peers that ask for hashes, and to find the bad blocks of a piece.
+            leaf_of: hashes each block as it comes; None: pieces are hashed as a whole.
         """
         self._metadata.info_bytes = info_bytes
         downloads = SwarmDownloads(
@@ -202,6 +205,7 @@ class SwarmCore:
             priorities=priorities,
             rng=self._rng,
             config=self._config,
+            leaf_of=leaf_of,
         )
         downloads.picker.is_sequential = is_sequential
         downloads.take_up(unfinished)

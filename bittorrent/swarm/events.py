@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from bittorrent.origin import Origin, ServerUrl
@@ -22,11 +22,17 @@ class MetadataCompleted:
 
 @dataclass(frozen=True, slots=True)
 class PieceCompleted:
-    """All blocks of a piece are here: hash it, write it if it is right, and say `piece_verified` or `piece_failed`."""
+    """All blocks of a piece are here: hash it, write it if it is right, and say `piece_verified` or `piece_failed`.
+
+    Attributes:
+        senders: of the blocks, by their offsets.
+        leaves: the hashes of some blocks, by their offsets (`PieceHasher.leaf_of`).
+    """
 
     index: int
     buffer: bytearray
     senders: dict[int, Sender]
+    leaves: dict[int, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 Theory of operation
 -------------------
 A `piece` message is a header of 13 bytes (length, type, piece, begin) and a block. A peer answers requests in the order
-they were made, nearly always, so what it will send next is known to the byte, headers included. Before each read the
-scatter lends the transport a list of buffers that guesses this stream (`transfer.aio.scatter` fills it in one call):
+they were made, or nearly so, and blocks have one size: what it will send next is known to the byte, headers included.
+Before each read the scatter lends the transport a list of buffers that guesses this stream (`transfer.aio.scatter`
+fills it in one call):
 
     | rest of a block | head 0 | place 0 | head 1 | place 1 | ...  up to `window` | frame buffer |
       only when one     13 B    inside the piece                                   whatever else comes
@@ -19,13 +20,18 @@ into a second scratch at the same positions. After the read, `updated(size)` lea
    blocks are where they belong without having been copied; what follows has three forms. The block behind the last
    header has begun: its place is held, and the next read continues it. Or all planned blocks are full: what is left
    of `size` lies in the frame buffer already. Or a piece of a header came: it is given back as `displaced`.
-4. If a header differs, everything from it on was guessed wrong. The bytes are collected in the order in which they
-   came (`displaced`) and the caller puts them into the frame buffer, where they are read as frames. What was written
-   into places behind the wrong header is no harm: a place counts only when `filled` names its block.
+4. If a header differs, but is that of another block of the same size, the stream is still as it was laid out: only
+   that block lies in the place of another. It is copied out and reported as `moved` (programs that read their files in
+   several threads answer so, a few blocks late or early); blocks behind it may well be right again.
+5. If it is anything else, everything from it on was guessed wrong. The bytes are collected in the order in which they
+   came (`displaced`) and the caller puts them into the frame buffer, where they are read as frames.
 
-The guess adapts. `window` is how many blocks are planned: it doubles while reads fill the plan, and otherwise follows
-what one read brought. After a wrong guess nothing is planned for `patience` reads, twice as many each time, up to
-MAX_PATIENCE: a peer that answers in another order costs one copy of each block, as it does in any other client.
+What was written into a place by a wrong guess is no harm: a place counts only when `filled` names its block. All that
+lies in the place of another is copied before anything is reported, because a report may have places written to.
+
+The guess adapts. `window` is how many blocks are planned: it doubles while reads fill the plan, and otherwise comes
+half the way down to what one read brought. After a wrong guess of the fifth kind nothing is planned for `patience`
+reads, twice as many each time, up to MAX_PATIENCE.
 
 Two things may happen between the reads. The frame buffer may hold the beginning of a block (the transport fills only
 one buffer, or a guess was wrong): `_begin_from_frames` moves it into its place, and only the rest comes directly. And
@@ -66,6 +72,10 @@ class BlockPlaces(Protocol):
 
     def filled(self, blocks: Sequence[Block]) -> None:
         """These blocks, held or among the latest `next_places`, are complete where they belong."""
+        ...
+
+    def moved(self, blocks: Sequence[tuple[Block, bytes]]) -> None:
+        """These blocks are complete, and came when others were expected. The peer may not have been asked for them."""
         ...
 
     def wasted(self, size: int) -> None:
@@ -179,25 +189,79 @@ class BlockScatter:
         heads = count + (count < len(planned) and size >= PIECE_HEADER_SIZE)
         right = self._count_right(heads)
         filled += [block for block, _ in planned[: min(right, count)]]
-        if right < heads:  # step 4: guessed wrong
-            displaced = self._displaced(planned, right, count, size)
-            self._window, self._patience = 1, self._penalty
-            self._penalty = min(2 * self._penalty, MAX_PATIENCE)
-        else:
-            displaced = b""
-            if count == len(planned) == MAX_BLOCKS:
-                self._penalty = 1
-            if heads:
-                self._window = min(2 * count + 2 if count == len(planned) else count + 2, MAX_BLOCKS)
-            if heads > count:
-                self._begin(*planned[count], size - PIECE_HEADER_SIZE)
-            elif count == len(planned):
-                self._frames.buffer_updated(size)
-            else:  # not even a whole header
-                displaced = bytes(self._scratch.head_views[count][:size])
+        if right < heads:
+            return self._sort_out(planned, filled, right, count, heads, size)
+        self._adapt(count, len(planned), heads)
+        displaced = b""
+        if heads > count:
+            self._begin(*planned[count], size - PIECE_HEADER_SIZE)
+        elif count == len(planned):
+            self._frames.buffer_updated(size)
+        else:  # not even a whole header
+            displaced = bytes(self._scratch.head_views[count][:size])
         if filled:
             self._places.filled(filled)
         return displaced
+
+    def _sort_out(
+        self,
+        planned: Sequence[tuple[Block, memoryview]],
+        filled: list[Block],
+        right: int,
+        count: int,
+        heads: int,
+        size: int,
+    ) -> bytes:
+        """Steps 4 and 5, from the first header that was not expected; arguments and result are those of `updated`."""
+        moved: list[tuple[Block, bytes]] = []
+        begun: Block | None = None
+        number = right
+        while number < heads:
+            (expected, place), heard = planned[number], self._heard(number)
+            if heard is None or heard[2] != expected[2]:
+                break
+            if number == count:
+                begun = heard
+            elif heard == expected:
+                filled.append(expected)
+            else:
+                moved.append((heard, bytes(place)))
+            number += 1
+        is_laid_out = number == heads
+        displaced = b""
+        if not is_laid_out or begun is not None or count < len(planned):
+            displaced = self._displaced(planned, count if is_laid_out else number, count, size)
+        else:
+            self._frames.buffer_updated(size)
+        if is_laid_out:
+            self._adapt(count, len(planned), heads)
+        else:
+            self._window, self._patience = 1, self._penalty
+            self._penalty = min(2 * self._penalty, MAX_PATIENCE)
+        if filled:
+            self._places.filled(filled)
+        if moved:
+            self._places.moved(moved)
+        home = self._places.hold(begun) if begun is not None and is_laid_out else None
+        if begun is not None and home is not None:
+            received = size - PIECE_HEADER_SIZE
+            home[:received] = displaced[PIECE_HEADER_SIZE:]
+            self._begun, self._rest, self._is_wasted = begun, home[received:], False
+            return b""
+        return displaced
+
+    def _adapt(self, count: int, planned: int, heads: int) -> None:
+        """The next plan, after one that was laid out rightly."""
+        if count == planned == MAX_BLOCKS:
+            self._penalty = 1
+        if heads:
+            grown = 2 * count + 2 if count == planned else max(count + 2, (planned + count) // 2)
+            self._window = min(grown, MAX_BLOCKS)
+
+    def _heard(self, number: int) -> Block | None:
+        """The block that a header announced; None when it is that of something else."""
+        length, kind, piece, begin = _HEADER.unpack_from(self._scratch.heads, number * PIECE_HEADER_SIZE)
+        return Block(piece, begin, length - 9) if kind == PIECE else None
 
     def _rest_of_begun(self) -> memoryview:
         """Where the rest of a block goes that has begun: nowhere, if its place was taken away meanwhile."""

@@ -37,6 +37,7 @@ from bittorrent.wire.holepunch import (
 from bittorrent.wire.metadata import MetadataData, MetadataReject, MetadataRequest, encode_metadata
 from bittorrent.wire.pex import PexFlags, PexMessage, encode_pex
 from tests.peer_pair import LEFT_ID, handshake
+from tests.swarm_net import check_leaves, leaf_of
 from transfer.address import Address
 
 INFO = b"d4:name1:xe"
@@ -87,7 +88,7 @@ class Stage:
     def begin(self) -> None:
         have = Bitfield(GEOMETRY.piece_count, [index for index in range(4) if self._have >> index & 1])
         places = TreePlaces({ROOT: SHAPE}, LAYERS, [(0, ROOT)])
-        self.core.begin(GEOMETRY, have, INFO, trees=places, now=self.now)
+        self.core.begin(GEOMETRY, have, INFO, trees=places, leaf_of=leaf_of, now=self.now)
 
     # What can happen
 
@@ -170,6 +171,7 @@ class Stage:
         """The oldest piece that waits is hashed, and stored if it is right."""
         if self.completed:
             piece = self.completed.pop(option % len(self.completed))
+            check_leaves(piece)
             start = piece.index * GEOMETRY.piece_length
             if piece.buffer == CONTENT[start : start + len(piece.buffer)]:
                 self.core.piece_verified(piece, now=self.now)
@@ -200,6 +202,7 @@ class Stage:
         while (event := self.core.next_event()) is not None:
             match event:
                 case PieceCompleted():
+                    check_leaves(event)
                     self.completed.append(event)
                 case MetadataCompleted(info_bytes):
                     assert info_bytes == INFO

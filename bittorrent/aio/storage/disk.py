@@ -1,16 +1,17 @@
-"""The storage of one torrent behind worker threads: hashing, writing and reading never block the event loop."""
+"""The storage of one torrent behind worker threads: what hashes pieces, writes or reads never blocks the event loop."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import accumulate
 from threading import Lock
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from bittorrent.errors import JobInterruptedError
@@ -19,6 +20,7 @@ from bittorrent.merkle.shape import TreeShape
 from bittorrent.merkle.tree import leaves_of
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import Block
+from bittorrent.pieces.hasher import NO_LEAVES
 from bittorrent.storage.check import verify_pieces
 from bittorrent.storage.ports import CachedReads, FileBacked, Interruptible, Storage
 from bittorrent.swarm.hashes.work import HashWork, Prepared
@@ -164,13 +166,20 @@ class Disk:
                 on_piece(looked_at)
         return have
 
-    async def store(self, pieces: Sequence[tuple[int, bytearray]]) -> list[bool]:
+    async def store(
+        self, pieces: Sequence[tuple[int, bytearray]], leaves: Mapping[int, Mapping[int, bytes]] = MappingProxyType({})
+    ) -> list[bool]:
         """Hashes pieces, by their index, and writes those that are right; for each whether it is on disk now.
+
+        Args:
+            leaves: by piece, the hashes of blocks that were hashed before, by their offsets.
 
         Raises:
             StorageError: one could not be written; what became of the others is not told.
         """
-        return await self.run(lambda: [self._verify_and_write(index, buffer) for index, buffer in pieces])
+        return await self.run(
+            lambda: [self._verify_and_write(index, buffer, leaves.get(index, NO_LEAVES)) for index, buffer in pieces]
+        )
 
     async def read(self, blocks: Sequence[Block]) -> list[memoryview]:
         """The bytes of blocks, in the same order: one trip to a thread for all of them, one access for neighbours.
@@ -282,9 +291,9 @@ class Disk:
 
         return verify
 
-    def _verify_and_write(self, index: int, buffer: bytearray) -> bool:
+    def _verify_and_write(self, index: int, buffer: bytearray, leaves: Mapping[int, bytes]) -> bool:
         hasher = self._torrent.hasher
-        if not hasher.expects(index, hasher.digest(index, buffer)):
+        if not hasher.expects(index, hasher.digest(index, buffer, leaves)):
             return False
         with self._turn:
             self.begin_writing()

@@ -84,7 +84,8 @@ class PieceWriter:
     async def _store(self, batch: list[PieceCompleted]) -> None:
         attempt = self._attempt
         try:
-            are_right = await self._disk.store([(piece.index, piece.buffer) for piece in batch])
+            leaves = {piece.index: piece.leaves for piece in batch}
+            are_right = await self._disk.store([(piece.index, piece.buffer) for piece in batch], leaves)
         except StorageError as error:
             self._put_back(batch)
             self._refuse(attempt, error)

@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import islice
 
 from bittorrent.pieces.block import BLOCK_SIZE, Block
 from bittorrent.pieces.geometry import Geometry
+from bittorrent.pieces.hasher import LeafOf
 from bittorrent.swarm.peer import NOBODY, Sender
 
 
 class PieceAssembly:
     """Buffers of unfinished pieces. A block is received at its place here, or copied to it once.
 
+    Args:
+        leaf_of: hashes each block that is received.
+
     Invariants:
         buffered_bytes is the sum of the sizes of the pieces under construction
         a place is held by one connection at most, and only in a piece under construction
     """
 
-    __slots__ = ("_buffers", "_free", "_geometry", "_held", "_senders", "_views", "buffered_bytes")
+    __slots__ = (
+        "_buffers",
+        "_free",
+        "_geometry",
+        "_held",
+        "_leaf_of",
+        "_leaves",
+        "_senders",
+        "_views",
+        "buffered_bytes",
+    )
 
-    def __init__(self, geometry: Geometry) -> None:
+    def __init__(self, geometry: Geometry, leaf_of: LeafOf | None = None) -> None:
         self._geometry = geometry
+        self._leaf_of = leaf_of
+        self._leaves: dict[int, dict[int, bytes]] = {}
         self._buffers: dict[int, bytearray] = {}
         self._views: dict[int, memoryview] = {}
         self._held: dict[Block, int] = {}
@@ -80,17 +96,27 @@ class PieceAssembly:
         """A block that the picker accepted is at its place."""
         self.received_all((block,), sender)
 
-    def received_all(self, blocks: Iterable[Block], sender: Sender) -> None:
+    def received_all(self, blocks: Sequence[Block], sender: Sender) -> None:
         """`received` for each."""
-        held, last = self._held, -1
+        index = -1
         senders: dict[int, Sender] = {}
         for block in blocks:
-            index, begin, _ = block
-            if index != last:
-                senders, last = self._senders[index], index
-            senders[begin] = sender
-            if held:
-                held.pop(block, None)
+            if block[0] != index:
+                index = block[0]
+                senders = self._senders[index]
+            senders[block[1]] = sender
+        if self._held:
+            for block in blocks:
+                self._held.pop(block, None)
+        if self._leaf_of is not None:
+            self._hash(blocks, self._leaf_of)
+
+    def _hash(self, blocks: Sequence[Block], leaf_of: LeafOf) -> None:
+        for block in blocks:
+            index, begin, length = block
+            leaf = leaf_of(block, self._views[index][begin : begin + length])
+            if leaf is not None:
+                self._leaves.setdefault(index, {})[begin] = leaf
 
     def drop_empty(self, is_wanted: Callable[[int], bool]) -> None:
         """Frees pieces of which nothing has come, unless `is_wanted`: their places were lent in vain."""
@@ -104,6 +130,10 @@ class PieceAssembly:
         for block in [block for block, holder in self._held.items() if holder == number]:
             del self._held[block]
 
+    def leaves(self, index: int) -> dict[int, bytes]:
+        """The hashes of the blocks of a piece under construction, by their offsets, as far as they were made."""
+        return self._leaves.get(index, {})
+
     def take(self, index: int) -> tuple[bytearray, dict[int, Sender]]:
         """The finished piece and the sender of each block (by its offset). Give the buffer back with `recycle`."""
         buffer = self._buffers.pop(index)
@@ -112,6 +142,7 @@ class PieceAssembly:
         if self._held:
             for block in [block for block in self._held if block.piece == index]:
                 del self._held[block]
+        self._leaves.pop(index, None)
         return buffer, self._senders.pop(index)
 
     def drop(self, index: int) -> int:
@@ -122,12 +153,16 @@ class PieceAssembly:
         self.recycle(buffer)
         return sum(min(BLOCK_SIZE, len(buffer) - begin) for begin, sender in senders.items() if sender is not NOBODY)
 
-    def adopt(self, index: int, buffer: bytearray, senders: dict[int, Sender]) -> None:
+    def adopt(
+        self, index: int, buffer: bytearray, senders: dict[int, Sender], leaves: dict[int, bytes] | None = None
+    ) -> None:
         """A piece that nobody sends yet is under construction from now on, with these blocks of it, in this buffer."""
         self.drop(index)
         self._buffers[index] = buffer
         self._views[index] = memoryview(buffer)
         self._senders[index] = senders
+        if leaves:
+            self._leaves[index] = leaves
         self.buffered_bytes += len(buffer)
 
     def unfinished(self) -> Iterator[tuple[int, memoryview, Mapping[int, Sender]]]:

@@ -12,6 +12,7 @@ from bittorrent.picker.picker import PiecePicker
 from bittorrent.pieces.bitfield import Bitfield
 from bittorrent.pieces.block import BLOCK_SIZE, Block
 from bittorrent.pieces.geometry import Geometry
+from bittorrent.pieces.hasher import LeafOf, Readable
 from bittorrent.pieces.unfinished import UnfinishedPiece
 from bittorrent.swarm.config import SwarmConfig
 from bittorrent.swarm.downloading.assembly import Blame, PieceAssembly
@@ -48,6 +49,7 @@ class SwarmDownloads:
         priorities: bytes | None,
         rng: Random,
         config: SwarmConfig,
+        leaf_of: LeafOf | None = None,
     ) -> None:
         self.now = 0.0  # kept up by the swarm
         self.downloaded_bytes = 0
@@ -70,7 +72,7 @@ class SwarmDownloads:
         self._touch = touch
         self._events = events
         self._config = config
-        self._assembly = PieceAssembly(geometry)
+        self._assembly = PieceAssembly(geometry, leaf_of)
         self._blame = Blame()
         self._scratch = ScatterScratch()
         self._is_told = False  # that there are unfinished pieces, since the last tick
@@ -79,10 +81,15 @@ class SwarmDownloads:
     def include(self, peer: SwarmPeer) -> None:
         """From now on a peer takes part: what it sends is received here."""
         self.picker.add_peer(peer.number)
-        peer.core.block_sink = lambda blocks: self.receive_blocks(peer, blocks)
         places = PeerPlaces(
-            peer, self.picker, self._assembly, on_filled=self.receive_filled, on_wasted=self._count_wasted
+            peer,
+            self.picker,
+            self._assembly,
+            on_filled=self.receive_filled,
+            on_moved=self.receive_blocks,
+            on_wasted=self._count_wasted,
         )
+        peer.core.block_sink = places.moved
         peer.core.scatter_to(places, self._scratch)
 
     def exclude(self, peer: SwarmPeer) -> None:
@@ -91,24 +98,30 @@ class SwarmDownloads:
         self._assembly.release(peer.number)
         self.request_from_all()
 
-    def receive_blocks(self, peer: SwarmPeer, blocks: Sequence[tuple[Block, memoryview]]) -> None:
+    def receive_blocks(self, peer: SwarmPeer, blocks: Sequence[tuple[Block, Readable]]) -> None:
         """Blocks that are not in their places: called from inside `PeerCore.buffer_updated`."""
-        answers = self.picker.answers_received(peer.number, [block for block, _ in blocks])
+        names = [block for block, _ in blocks]
+        answers = self.picker.answers_received(peer.number, names)
+        index, view = -1, memoryview(b"")
         for (block, data), received in zip(blocks, answers, strict=True):
             if received is not None:
-                self._assembly.view(block[0])[block[1] : block[1] + block[2]] = data
-        self._conclude(peer, [block for block, _ in blocks], answers)
-        for (block, data), received in zip(blocks, answers, strict=True):
-            if received is None:
-                self._receive_late(peer, block, data)
+                if block[0] != index:
+                    index, view = block[0], self._assembly.view(block[0])
+                view[block[1] : block[1] + block[2]] = data
+        self._conclude(peer, names, answers)
+        if None in answers:
+            for (block, data), received in zip(blocks, answers, strict=True):
+                if received is None:
+                    self._receive_late(peer, block, data)
 
     def receive_filled(self, peer: SwarmPeer, blocks: Sequence[Block]) -> None:
         """The hot path: blocks that are in their places already, called from inside `PeerCore.buffer_updated`."""
         answers = self.picker.answers_received(peer.number, blocks)
         self._conclude(peer, blocks, answers)
-        for block, received in zip(blocks, answers, strict=True):
-            if received is None:
-                self._receive_late(peer, block, None)
+        if None in answers:
+            for block, received in zip(blocks, answers, strict=True):
+                if received is None:
+                    self._receive_late(peer, block, None)
 
     def take_up(self, pieces: Iterable[UnfinishedPiece]) -> None:
         """Pieces of which blocks were kept when an earlier run ended; those that are of no use now are left out."""
@@ -313,7 +326,7 @@ class SwarmDownloads:
         blocks = self.picker.pick_from(peer.number, remote.suggested, wanted, now=self.now) if remote.suggested else []
         return blocks + self.picker.pick(peer.number, wanted - len(blocks), now=self.now)
 
-    def _receive_late(self, peer: SwarmPeer, block: Block, data: memoryview | None) -> None:
+    def _receive_late(self, peer: SwarmPeer, block: Block, data: Readable | None) -> None:
         """A block came that is not outstanding, but may be needed all the same; `data` None: it is in its place."""
         received = self.picker.block_received(peer.number, block)
         self._drop_given_up()
@@ -328,11 +341,15 @@ class SwarmDownloads:
 
     def _conclude(self, peer: SwarmPeer, blocks: Sequence[Block], answers: Sequence[BlockReceived | None]) -> None:
         """Counts the blocks that have an answer: they are needed, and in their places."""
-        answered = [block for block, received in zip(blocks, answers, strict=True) if received is not None]
-        self._assembly.received_all(answered, peer.sender)
-        for block, received in zip(blocks, answers, strict=True):
-            if received is not STORE and received is not None:
-                self._conclude_block(block, received)
+        answered = blocks
+        if answers.count(STORE) == len(answers):
+            self._assembly.received_all(blocks, peer.sender)
+        else:
+            answered = [block for block, received in zip(blocks, answers, strict=True) if received is not None]
+            self._assembly.received_all(answered, peer.sender)
+            for block, received in zip(blocks, answers, strict=True):
+                if received is not STORE and received is not None:
+                    self._conclude_block(block, received)
         if answered:
             size = sum([block[2] for block in answered])
             self.downloaded_bytes += size
@@ -349,9 +366,10 @@ class SwarmDownloads:
             self._hand_out(block.piece)
 
     def _hand_out(self, index: int) -> None:
+        leaves = self._assembly.leaves(index)
         buffer, senders = self._assembly.take(index)
         self._change_unverified(len(buffer))
-        self._events.append(PieceCompleted(index, buffer, senders))
+        self._events.append(PieceCompleted(index, buffer, senders, leaves))
 
     def _go_on_without(self, completed: PieceCompleted, dropped: Collection[int]) -> None:
         """The piece goes on without the blocks at these offsets."""
@@ -359,7 +377,8 @@ class SwarmDownloads:
         self.picker.kept.take_back(index, sum(1 << begin // BLOCK_SIZE for begin in dropped))
         rest = {begin: sender for begin, sender in completed.senders.items() if begin not in dropped}
         if self.picker.state(index) is PieceState.PARTIAL:
-            self._assembly.adopt(index, completed.buffer, rest)
+            leaves = {begin: leaf for begin, leaf in completed.leaves.items() if begin in rest}
+            self._assembly.adopt(index, completed.buffer, rest, leaves)
         else:
             self._assembly.recycle(completed.buffer)
             self.wasted_bytes += _size_of(completed, [begin for begin in rest if rest[begin] is not NOBODY])

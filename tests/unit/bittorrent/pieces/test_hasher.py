@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 import bittorrent
 from bittorrent.merkle.forest import Forest
 from bittorrent.merkle.hasher import HybridHasher, MerkleHasher
+from bittorrent.pieces.block import BLOCK_SIZE, Block
 from bittorrent.pieces.hasher import SHA1_SIZE, PieceHasher, Sha1Hasher
 from tests.tree_hasher import TreeHasher
 
@@ -45,6 +47,44 @@ def test_a_piece_has_one_digest_however_its_bytes_come(
     size = sum(map(len, parts))
     for _ in range(2):
         assert hasher.digest_of_zeros(index, size) == hasher.digest(index, bytes(size))
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@given(st.integers(1, 5 * BLOCK_SIZE), st.sets(st.integers(0, 4)), st.integers(0, 5))
+def test_blocks_that_were_hashed_before_change_nothing(
+    make: Callable[[bytes], PieceHasher], size: int, known: set[int], index: int
+) -> None:
+    hasher, data = make(b""), Random(size).randbytes(size)
+    leaves: dict[int, bytes] = {}
+    for begin in range(0, size, BLOCK_SIZE):
+        part = data[begin : begin + BLOCK_SIZE]
+        leaf = hasher.leaf_of(Block(index, begin, len(part)), memoryview(part))
+        if begin // BLOCK_SIZE in known and leaf is not None:
+            leaves[begin] = leaf
+    assert hasher.digest(index, data, leaves) == hasher.digest(index, data)
+
+
+@pytest.mark.parametrize("make", [merkle_hasher, hybrid_hasher])
+def test_a_leaf_counts_and_not_the_bytes_it_was_made_of(make: Callable[[bytes], PieceHasher]) -> None:
+    """Otherwise it would all be hashed once more."""
+    hasher, data = make(b""), bytes(3 * BLOCK_SIZE)
+    leaf = hasher.leaf_of(Block(0, BLOCK_SIZE, BLOCK_SIZE), memoryview(b"x" * BLOCK_SIZE))
+    assert leaf is not None
+    assert hasher.digest(0, data, {BLOCK_SIZE: leaf}) != hasher.digest(0, data)
+
+
+def test_the_padding_of_a_hybrid_has_no_leaf_and_is_looked_at() -> None:
+    """A piece of a file of 20,000 bytes, padded to the end of its third block."""
+    hasher = HybridHasher(b"", Forest(1 << 18, b"", {0: 20_000}, {}))
+    data = b"x" * 20_000 + bytes(3 * BLOCK_SIZE - 20_000)
+    blocks = [Block(0, begin, BLOCK_SIZE) for begin in range(0, 3 * BLOCK_SIZE, BLOCK_SIZE)]
+    found = {b.begin: hasher.leaf_of(b, memoryview(data)[b.begin : b.begin + b.length]) for b in blocks}
+    leaves = {begin: leaf for begin, leaf in found.items() if leaf is not None}
+    assert list(leaves) == [0, BLOCK_SIZE]
+    assert hasher.digest(0, data, leaves) == hasher.digest(0, data)
+    spoilt = data[:-1] + b"x"
+    assert hasher.digest(0, spoilt, leaves) == hasher.digest(0, spoilt)
+    assert hasher.digest(0, spoilt, leaves)[20:] == bytes(32)
 
 
 @pytest.mark.parametrize("make", MAKERS)
