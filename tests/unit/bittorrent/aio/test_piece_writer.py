@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from bittorrent.aio.storage.disk import Disk
@@ -19,7 +19,10 @@ class SlowDisk:
     def __init__(self) -> None:
         self.trips: list[tuple[list[int], asyncio.Future[list[bool]]]] = []
 
-    async def store(self, pieces: Sequence[tuple[int, bytearray]]) -> list[bool]:
+    async def store(
+        self, pieces: Sequence[tuple[int, bytearray]], leaves: Mapping[int, Mapping[int, bytes]]
+    ) -> list[bool]:
+        assert leaves.keys() == {index for index, _ in pieces}
         future: asyncio.Future[list[bool]] = asyncio.get_running_loop().create_future()
         self.trips.append(([index for index, _ in pieces], future))
         return await future
