@@ -36,6 +36,7 @@ QUICK = {
     "simulation": ["datagrams"],
     "utp": ["--quick"],
     "utp_profiles": ["--repeats", "1"],
+    "yamux": ["--mib", "64", "--runs", "1"],
 }
 
 
