@@ -32,7 +32,7 @@ class YamuxConfig:
     max_stream_window_bytes: int = 16 << 20
     max_session_window_bytes: int = 64 << 20
     max_frame_bytes: int = 64 << 10
-    max_lone_frame_bytes: int = 64 << 10
+    max_lone_frame_bytes: int = 256 << 10
     max_unacknowledged: int = 256
     accept_backlog: int = 256
     keep_alive_s: float | None = 30.0
