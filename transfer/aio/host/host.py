@@ -103,6 +103,7 @@ class Host:
         self.limits = self._given_limits or Limits(settles=False)
         self.limits.open()
         self._links = Links(
+            own=self.peer_id,
             securities=[kind(self.identity) for kind in self._security],
             muxers=self._muxers,
             services=self._services,

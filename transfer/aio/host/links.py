@@ -35,6 +35,7 @@ class Links:
     """All connections.
 
     Args:
+        own: the id of the host.
         services: what is spoken on streams that peers open.
         identify: asks each peer who has connected to tell of itself.
     """
@@ -42,6 +43,7 @@ class Links:
     def __init__(
         self,
         *,
+        own: PeerId,
         securities: Sequence[Security],
         muxers: Sequence[MuxerKind],
         services: StreamServices,
@@ -53,6 +55,7 @@ class Links:
         identify: Identify,
         transports: Mapping[Carrier, StreamTransport],
     ) -> None:
+        self._own = own
         self._securities = securities
         self._muxers = muxers
         self._services = services
@@ -138,6 +141,8 @@ class Links:
     def _finish(self, upgraded: Upgraded, seat: Seat, remote: Multiaddr) -> tuple[HostConnection, asyncio.BaseProtocol]:
         if self._is_closed:
             raise ConnectionAbortedError("the host is closed")
+        if upgraded.layer.get_extra_info("peer_id") == self._own:
+            raise ConnectionAbortedError("that is this host itself")
         connection = HostConnection(
             upgraded,
             seat,

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from transfer.host.errors import IdentifyError, StreamError
@@ -72,12 +73,12 @@ class Identify:
                 self._host.tasks.start(self._push_to(connection), name=f"push to {connection.peer_id}")
 
     async def _push_to(self, connection: HostConnection) -> None:
-        try:
+        with suppress(OSError):  # the connection is gone, or the peer has changed its mind
             _, writer = await connection.open_stream((PUSH_PROTOCOL,), limit_bytes=READ_BYTES)
-        except OSError:
-            return  # the connection is gone, or the peer has changed its mind
-        await self._tell(writer)
-        writer.close()
+            try:
+                await self._tell(writer)
+            finally:
+                writer.close()
 
     async def _tell(self, writer: asyncio.StreamWriter) -> None:
         connection: HostConnection = writer.get_extra_info("connection")

@@ -218,6 +218,8 @@ async def test_why_a_peer_cannot_be_reached_is_said_for_each_address() -> None:
             await host.connect(PrivateKey.from_seed(bytes(31) + b"\1").peer_id)
         with pytest.raises(LocalProtocolError, match="this host itself"):
             await host.connect(host.peer_id)
+        with pytest.raises(PeerUnreachableError, match="that is this host itself"):
+            await other.connect(str(other.addresses[0].without_peer_id))
         with pytest.raises(NotDialableError, match="no transport for udp"):
             await host.listen("/ip4/127.0.0.1/udp/0/quic-v1")
         with pytest.raises(LocalProtocolError, match="does not listen"):
