@@ -97,6 +97,17 @@ class MemoryHost:
         self._meet(other)
         return Connection(other.peer_id, way_to(where))
 
+    def connection_to(self, peer_id: PeerId) -> Connection | None:
+        met = peer_id in self._met
+        return next(
+            (
+                Connection(peer_id, way_to(where))
+                for where, each in self._hosts.items()
+                if met and each.peer_id == peer_id
+            ),
+            None,
+        )
+
     async def open_stream(
         self, target: Any, protocols: Sequence[str]
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

@@ -13,7 +13,7 @@ from kademlia_core.libp2p import messages
 from kademlia_core.libp2p.asking import Failure
 from kademlia_core.libp2p.config import Libp2pConfig
 from kademlia_core.libp2p.errors import KadMessageError, RequestRefusedError
-from kademlia_core.libp2p.gathering import Correction, PeerHarvest, ProviderHarvest, ValueHarvest
+from kademlia_core.libp2p.gathering import PeerHarvest, ProviderHarvest
 from kademlia_core.libp2p.keyspace import key_of
 from kademlia_core.libp2p.messages import Message
 from kademlia_core.libp2p.network import KadNetwork
@@ -24,12 +24,12 @@ from kademlia_core.libp2p.publishing import Publisher
 from kademlia_core.libp2p.requests import (
     FindPeer,
     GetProviders,
-    GetValue,
     KadAnswer,
     ProtocolPing,
     Refused,
 )
 from kademlia_core.libp2p.responder import Responder
+from kademlia_core.libp2p.searching import ValueSearches
 from kademlia_core.libp2p.stats import Libp2pCounters, Libp2pStats
 from kademlia_core.libp2p.validators import Validators
 from kademlia_core.libp2p.value_store import ValueStore
@@ -105,8 +105,9 @@ class Libp2pCore:
             self.engine, self._network, book=self.book, values=self.values, providers=self.providers,
             validators=self.validators, config=config.republish, rng=rng, own_id=peer_id,
         )  # fmt: skip
-        self._searches: dict[EngineLookup, ValueHarvest] = {}
-        self._corrections: dict[EngineLookup, None] = {}
+        self._searches = ValueSearches(
+            self.engine, validators=self.validators, values=self.values, config=config
+        )  # fmt: skip
         self._events: deque[Event] = deque()
         self._count = Libp2pCounters()
         self._wall_gap_s = wall_s - now
@@ -181,13 +182,22 @@ class Libp2pCore:
         self._count.sent_bytes += len(framed)
         return framed
 
-    def learn(self, peer_id: PeerId, addresses: tuple[Multiaddr, ...], *, is_server: bool, now: float) -> None:
+    def learn(
+        self,
+        peer_id: PeerId,
+        addresses: tuple[Multiaddr, ...],
+        *,
+        is_server: bool,
+        observed: Multiaddr | None = None,
+        now: float,
+    ) -> None:
         """A connected peer has said where it is, and whether it serves this protocol (identify).
 
-        A server is asked something, and enters the table if it answers and there is a place for it.
+        A server is asked something, and enters the table if it answers and there is a place for it. Addresses that
+        cannot be seen from `observed`, where the peer is, are left out.
         """
         own_way = (messages.way_to(address, peer_id) for address in addresses)
-        usable = self.policy.usable([address for address in own_way if address is not None], teller=None)
+        usable = self.policy.usable([address for address in own_way if address is not None], teller=observed)
         was_server = self.book.is_server(peer_id)
         self.book.learn(peer_id, usable, is_server=is_server)
         peer = Peer(peer_id, usable)
@@ -260,21 +270,8 @@ class Libp2pCore:
             RecordError: no validator is known for the key.
             LimitExceededError: too many lookups are running.
         """
-        self.validators.check_key(key)
-        kept = self.values.get(key, wall_s=self._wall_s(now=now), now=now)
-        own = kept.value if kept is not None else None
-        harvest = ValueHarvest(
-            key,
-            validators=self.validators,
-            quorum=self.config.quorum if quorum is None else quorum,
-            max_value_bytes=self.config.values.max_value_bytes,
-            own=own,
-            wall_s=self._wall_s(now=now),
-        )
-        found = (own,) if own is not None else ()
-        lookup = self.engine.look_up(GetValue(key), key_of(key), harvest=harvest, found=found, now=now)
-        self._searches[lookup] = harvest
-        return self._started(lookup, now=now)
+        wall_s = self._wall_s(now=now)
+        return self._started(self._searches.start(key, quorum=quorum, wall_s=wall_s, now=now), now=now)
 
     def put_value(self, key: bytes, value: bytes, *, keep_alive: bool = False, now: float) -> EngineLookup:
         """Stores a value with the closest peers; `accepted()` of the lookup are those that took it.
@@ -330,8 +327,7 @@ class Libp2pCore:
 
     def cancel(self, lookup: EngineLookup) -> None:
         """Ends a lookup; none of its events follow. What a search that is over corrects goes on."""
-        if lookup not in self._corrections:
-            self._searches.pop(lookup, None)
+        if self._searches.cancel(lookup):
             self.engine.cancel(lookup)
 
     # Outputs
@@ -380,7 +376,7 @@ class Libp2pCore:
         self._publisher.check_invariants()
         self._network.pending.check_invariants()
         assert len(self.book) <= self.config.max_known_peers
-        assert len(self._searches) + len(self._corrections) <= self.config.max_lookups
+        self._searches.check_invariants()
         assert self._limiter.host_count <= self.config.rate_limit.max_hosts
 
     # Inside
@@ -433,17 +429,6 @@ class Libp2pCore:
             lookup = event.lookup if isinstance(event, LookupFinished) else None
             if lookup is None:
                 self._events.append(event)
-            elif lookup in self._corrections:
-                del self._corrections[lookup]
-            elif not self._publisher.on_finished(lookup, now=now):
+            elif not self._searches.on_correction_finished(lookup) and not self._publisher.on_finished(lookup, now=now):
                 self._events.append(event)
-                harvest = self._searches.pop(lookup, None)
-                if harvest is not None:
-                    self._correct(lookup, harvest, now=now)
-
-    def _correct(self, lookup: EngineLookup, harvest: ValueHarvest, *, now: float) -> None:
-        """Gives the best value to peers that should have it: the next to ask there finds it."""
-        if harvest.best is None or not self.engine.has_room:
-            return
-        self._corrections[lookup] = None
-        self.engine.place(lookup, Correction(harvest), now=now)
+                self._searches.on_finished(lookup, now=now)

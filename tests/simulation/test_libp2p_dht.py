@@ -1,6 +1,6 @@
 """A network that speaks libp2p's Kademlia, on a virtual clock: what is placed is found, with churn, clients and liars.
 
-`tox -e long` runs it with more nodes; `benchmarks/libp2p_lookups.py` measures with thousands.
+`tox -e long` looks things up among more nodes.
 """
 
 from __future__ import annotations

@@ -53,6 +53,10 @@ class StreamHost(Protocol):
         """
         ...
 
+    def connection_to(self, peer_id: PeerId) -> Any:
+        """The `PeerConnection` with a peer that is open; None if there is none."""
+        ...
+
     async def open_stream(
         self, target: Any, protocols: Sequence[str]
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

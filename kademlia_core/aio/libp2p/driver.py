@@ -27,6 +27,7 @@ READ_BYTES = 16 << 10
 IDLE_S = 60.0  # between two requests on one stream, as in go-libp2p
 FAREWELL_S = 2.0  # for a peer to end a stream that is not answered
 MAX_STREAMS_PER_PEER = 64
+LOOK_INTERVAL_S = 10.0  # at the host's addresses
 
 
 class KadDriver:
@@ -61,6 +62,7 @@ class KadDriver:
         self._asking: dict[StreamRequest, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
+        self._looked_at = -LOOK_INTERVAL_S
         self._clock_gap_s = time.time() - self._loop.time()
 
     @property
@@ -106,9 +108,14 @@ class KadDriver:
             self._timer = self._loop.call_at(deadline, self._on_timer, deadline)
 
     def learn(self, peer_id: PeerId, addresses: tuple[Multiaddr, ...], protocols: tuple[str, ...]) -> None:
-        """A peer has told of itself."""
-        self.core.learn(peer_id, addresses, is_server=self.protocol in protocols, now=self.now)
-        self.drive()
+        """A peer has told of itself. Of one that is no longer connected it is not known where it is."""
+        connection: PeerConnection | None = self._host.connection_to(peer_id)
+        if connection is not None:
+            observed = connection.remote.without_peer_id
+            self.core.learn(
+                peer_id, addresses, is_server=self.protocol in protocols, observed=observed, now=self.now
+            )  # fmt: skip
+            self.drive()
 
     def refresh_addresses(self) -> None:
         """The host's addresses may be others now, and with them whether this node is a server."""
@@ -197,7 +204,9 @@ class KadDriver:
             self.core.engine.wake(now=now)
         self._clock_gap_s = wall_s - now
         self.core.set_wall_clock(wall_s, now=now)
-        self.refresh_addresses()
+        if now >= self._looked_at + LOOK_INTERVAL_S:
+            self._looked_at = now
+            self.refresh_addresses()
 
 
 def _way(writer: asyncio.StreamWriter) -> Multiaddr | None:

@@ -194,6 +194,13 @@ def test_from_afar_nobody_sends_us_into_our_own_network() -> None:
     assert policy.usable(addresses, teller=at("127.0.0.1")) == tuple(addresses)
 
 
+def test_what_a_peer_says_of_itself_cannot_be_nearer_than_it_is() -> None:
+    core = node()
+    core.learn(ASKER, (at("127.0.0.1", 22), at("45.1.1.1")), is_server=True, observed=at("45.1.1.1"), now=0.0)
+    (request,) = core.requests_to_open()
+    assert request.peer.addresses == core.book.addresses_of(ASKER) == (at("45.1.1.1"),)
+
+
 def test_the_public_and_the_local_network_know_nothing_of_each_other() -> None:
     public, local = node(scope=Scope.PUBLIC), node(scope=Scope.LOCAL)
     both = (at("10.0.0.2"), at("45.1.1.1"))
