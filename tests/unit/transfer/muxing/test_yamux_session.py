@@ -205,7 +205,7 @@ def test_garbage_of_any_kind_raises_nothing() -> None:
         {"max_stream_window_bytes": 1000},
         {"max_stream_window_bytes": 1 << 33},
         {"max_frame_bytes": 0},
-        {"max_frame_bytes": 100_000},
+        {"max_frame_bytes": 300_000},
         {"accept_backlog": 0},
         {"keep_alive_s": 0},
         {"close_timeout_s": -1},
