@@ -88,6 +88,11 @@ class Multiaddr:
         """What is reached through this one: `address / "/p2p-circuit"`."""
         return Multiaddr(self._data + (Multiaddr.parse(other) if isinstance(other, str) else other)._data)
 
+    def of_peer(self, peer_id: PeerId) -> Multiaddr:
+        """With a peer at the end of the way, which has none."""
+        code = encode_varint(BY_NAME["p2p"].code)
+        return Multiaddr(self._data + code + encode_varint(len(peer_id.multihash)) + peer_id.multihash)
+
     def value(self, name: str) -> str | None:
         """Of the first component of a name; None when there is none."""
         return next((part.value for part in self._parts if part.name == name), None)

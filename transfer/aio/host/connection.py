@@ -63,7 +63,7 @@ class HostConnection:
         self.security: str = layer.get_extra_info("security")
         self.muxer_name = upgraded.muxer.protocol
         self.is_inbound = not upgraded.is_initiator
-        self.remote = remote / f"/p2p/{self.peer_id}"
+        self.remote = remote.of_peer(self.peer_id)
         self.local = local
         self.seat = seat
         self.identification = NOTHING_SAID

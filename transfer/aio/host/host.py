@@ -153,13 +153,13 @@ class Host:
         assert self._listening is not None, "use the host with `async with`"
         bound = await self._listening.listen(_multiaddr(address))
         self._identify.changed()
-        return tuple(each / f"/p2p/{self.peer_id}" for each in bound)
+        return tuple(each.of_peer(self.peer_id) for each in bound)
 
     @property
     def addresses(self) -> tuple[Multiaddr, ...]:
         """Where it can be called, its id at the end of each. Of a wildcard, the addresses of this machine."""
         found = () if self._listening is None else self._listening.addresses
-        return tuple(address / f"/p2p/{self.peer_id}" for address in found)
+        return tuple(address.of_peer(self.peer_id) for address in found)
 
     @property
     def address(self) -> str:

@@ -169,7 +169,7 @@ class Links:
         self._book.keep(connection.peer_id)
         if len(of_peer) == 1:
             self._feed.put(PeerConnected(connection.peer_id, connection.remote, connection.is_inbound))
-        self._followers.start(self._follow(connection, upgraded.layer), name=f"connection {connection.remote}")
+        self._followers.start(self._follow(connection, upgraded.layer), name="a connection of a host")
         assert isinstance(connection.muxer, asyncio.BaseProtocol)
         return connection, connection.muxer
 
@@ -179,7 +179,7 @@ class Links:
         try:
             if not layer.is_open:
                 return  # it ended before there was anything above
-            self._tasks.start(self._ask(connection), name=f"identify {connection.peer_id}")
+            self._tasks.start(self._ask(connection), name="identify")
             await connection.wait_lost()
         finally:
             self._lost(connection)

@@ -136,3 +136,10 @@ def test_names_that_cannot_be_shown_are_refused_as_text_and_as_bytes(text: str) 
     data = text.encode()
     with pytest.raises(MultiaddrError, match="cannot be shown"):
         Multiaddr(bytes((53, len(data))) + data)
+
+
+def test_a_peer_at_the_end() -> None:
+    peer = PrivateKey.from_seed(bytes(32)).peer_id
+    address = Multiaddr.parse("/ip4/192.0.2.1/tcp/1").of_peer(peer)
+    assert address == Multiaddr.parse(f"/ip4/192.0.2.1/tcp/1/p2p/{peer}")
+    assert address.peer_id == peer
