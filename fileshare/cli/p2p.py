@@ -20,6 +20,7 @@ from fileshare.cli.p2p_host import (
     parse_multiaddrs,
     read_identity,
 )
+from fileshare.cli.proxy_options import ImpossibleProxyOption, refuse_proxy
 from fileshare.cli.runtime import run
 from transfer import (
     Host,
@@ -59,12 +60,14 @@ def node(
         ),
     ] = None,
     identity: IdentityOption = None,
+    proxy: ImpossibleProxyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run a libp2p host until interrupted: it answers identify and ping over TCP, Noise and yamux.
 
     The addresses that it prints can be pasted into the other commands, and into programs of other implementations.
     """
+    refuse_proxy(proxy, why=NO_PROXY)
     output = Output(as_json=as_json)
     addresses = parse_multiaddrs(listen or [DEFAULT_LISTEN], option="--listen")
     peers = parse_multiaddrs(bootstrap, option="--bootstrap")
@@ -86,9 +89,11 @@ def ping(
     address: MultiaddrArgument,
     count: Annotated[int, typer.Option("-n", "--count", min=1, metavar="N", help="How often.")] = 1,
     identity: IdentityOption = None,
+    proxy: ImpossibleProxyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Call a peer and measure round trips. Exit code 1 when it does not answer."""
+    refuse_proxy(proxy, why=NO_PROXY)
     output = Output(as_json=as_json)
     target = parse_multiaddr(address, option="MULTIADDR")
     run(_ping(output, read_identity(identity, output), target, count))
@@ -100,8 +105,14 @@ def ping(
     epilog="Example: kad p2p identify /ip4/127.0.0.1/tcp/4001",
 )
 @exits
-def identify(address: MultiaddrArgument, identity: IdentityOption = None, as_json: JsonOption = False) -> None:
+def identify(
+    address: MultiaddrArgument,
+    identity: IdentityOption = None,
+    proxy: ImpossibleProxyOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Call a peer and print what it tells of itself. Exit code 1 when it does not answer."""
+    refuse_proxy(proxy, why=NO_PROXY)
     output = Output(as_json=as_json)
     target = parse_multiaddr(address, option="MULTIADDR")
     run(_identify(output, read_identity(identity, output), target))
@@ -196,3 +207,4 @@ async def _identify(output: Output, key: PrivateKey, target: Multiaddr) -> None:
 
 
 DEFAULT_LISTEN = "/ip4/0.0.0.0/tcp/4001"
+NO_PROXY = "libp2p hosts call and are called beside a proxy so far; leave it out, if others may see your address"

@@ -258,11 +258,20 @@ async def test_a_torrent_behind_a_url_is_shown_and_verified_through_the_proxy(tm
         assert server.streams == [Address("site.example", others.http)] * 2
 
 
-@pytest.mark.parametrize("arguments", [["dht", "node"], ["net", "reach"]])
-def test_what_cannot_go_through_a_proxy_refuses_it_by_name(arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["dht", "node"], "nobody can call through a proxy"),
+        (["net", "reach"], "nobody can call through a proxy"),
+        (["p2p", "node"], "beside a proxy so far"),
+        (["p2p", "ping", "/ip4/127.0.0.1/tcp/1"], "beside a proxy so far"),
+        (["p2p", "identify", "/ip4/127.0.0.1/tcp/1"], "beside a proxy so far"),
+    ],
+)
+def test_what_cannot_go_through_a_proxy_refuses_it_by_name(arguments: list[str], text: str) -> None:
     result = CliRunner().invoke(app, [*arguments, "--proxy", "socks5://127.0.0.9:1"])
     assert result.exit_code == 2
-    assert "nobody can call through a proxy" in " ".join(result.output.replace("│", " ").split())
+    assert text in " ".join(result.output.replace("│", " ").split())
 
 
 OFFLINE = {"demo", "net compare", "torrent create"}
