@@ -24,17 +24,18 @@ class IdleConfig:
     """Patience.
 
     Attributes:
-        connection_s: without a sign of life of a connection before it is asked for one.
+        connection_s: without a sign of life of a connection before it is asked for one. None: for ever.
         stream_s: the same of a stream.
         check_timeout_s: the answer has so long.
     """
 
-    connection_s: float = 30.0
-    stream_s: float = 60.0
+    connection_s: float | None = 30.0
+    stream_s: float | None = 60.0
     check_timeout_s: float = 10.0
 
     def __post_init__(self) -> None:
-        if min(self.connection_s, self.stream_s, self.check_timeout_s) <= 0:
+        times = (self.connection_s, self.stream_s, self.check_timeout_s)
+        if any(time_s is not None and time_s <= 0 for time_s in times):
             raise ValueError("the times of an idle rule must be positive")
 
 
@@ -78,9 +79,11 @@ class IdleCore(Generic[K]):
 
     def add(self, key: K, kind: IdleKind = IdleKind.CONNECTION, *, now: float) -> None:
         """Something is watched from now on."""
-        watched = self._watched[key] = _Watched(kind, now=now)
-        if kind is not IdleKind.OWN_RULES:
-            self._arm(key, watched, now + self._patience_s(kind))
+        config = self._config
+        patience_s = {IdleKind.CONNECTION: config.connection_s, IdleKind.STREAM: config.stream_s}.get(kind)
+        watched = self._watched[key] = _Watched(patience_s, now=now)
+        if patience_s is not None:
+            self._arm(key, watched, now + patience_s)
 
     def active(self, key: K, *, now: float) -> None:
         """A sign of life. Cost: a look-up and an assignment; call it for each message."""
@@ -94,7 +97,7 @@ class IdleCore(Generic[K]):
         if watched is not None and watched.check_until is not None:
             watched.check_until = None
             watched.active_at = now
-            self._arm(key, watched, now + self._patience_s(watched.kind))
+            self._arm(key, watched, now + watched.patience_s)
 
     def failed(self, key: K, *, now: float) -> None:
         """The check came to nothing: it is to be closed, and `handle_timer` says so."""
@@ -118,7 +121,7 @@ class IdleCore(Generic[K]):
             if watched is None or watched.timer != number:
                 continue
             if watched.check_until is None:
-                idle_at = watched.active_at + self._patience_s(watched.kind)
+                idle_at = watched.active_at + watched.patience_s
                 if idle_at > now:
                     self._arm(key, watched, idle_at)
                     continue
@@ -128,7 +131,7 @@ class IdleCore(Generic[K]):
                 due.append(Due(key, IdleAction.CHECK))
             elif watched.active_at > watched.checked_at and not watched.has_failed:
                 watched.check_until = None  # it spoke while it was asked: that will do
-                self._arm(key, watched, watched.active_at + self._patience_s(watched.kind))
+                self._arm(key, watched, watched.active_at + watched.patience_s)
             else:
                 del self._watched[key]
                 due.append(Due(key, IdleAction.CLOSE))
@@ -151,15 +154,12 @@ class IdleCore(Generic[K]):
     def check_invariants(self) -> None:
         """Asserts that each that is watched has a timer, and that timers do not pile up."""
         live = {key for _, number, key in self._timers if (it := self._watched.get(key)) and it.timer == number}
-        assert live == {key for key, it in self._watched.items() if it.kind is not IdleKind.OWN_RULES}
+        assert live == {key for key, it in self._watched.items() if it.is_timed}
         assert len(self._timers) <= 2 * len(live) + COMPACT_AT
 
     def _is_stale(self, timer: tuple[float, int, K]) -> bool:
         watched = self._watched.get(timer[2])
         return watched is None or watched.timer != timer[1]
-
-    def _patience_s(self, kind: IdleKind) -> float:
-        return self._config.stream_s if kind is IdleKind.STREAM else self._config.connection_s
 
     def _arm(self, key: K, watched: _Watched, at: float) -> None:
         self._count += 1
@@ -171,10 +171,11 @@ class IdleCore(Generic[K]):
 
 
 class _Watched:
-    __slots__ = ("active_at", "check_until", "checked_at", "has_failed", "kind", "timer")
+    __slots__ = ("active_at", "check_until", "checked_at", "has_failed", "is_timed", "patience_s", "timer")
 
-    def __init__(self, kind: IdleKind, *, now: float) -> None:
-        self.kind = kind
+    def __init__(self, patience_s: float | None, *, now: float) -> None:
+        self.is_timed = patience_s is not None
+        self.patience_s = patience_s or 0.0  # not used without a timer
         self.active_at = now
         self.check_until: float | None = None
         self.checked_at = now

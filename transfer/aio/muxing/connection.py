@@ -101,6 +101,11 @@ class YamuxConnection(asyncio.Protocol):
         self._session.abort()
         self._schedule()
 
+    def probe(self) -> None:
+        """Asks the other side whether it is there; `heard_at` tells what came of it."""
+        self._session.probe(now=self._loop.time())
+        self._schedule()
+
     async def wait_closed(self) -> None:
         """Waits until the connection is lost.
 
@@ -122,6 +127,11 @@ class YamuxConnection(asyncio.Protocol):
     def stream_count(self) -> int:
         """Streams that are open."""
         return self._session.stream_count
+
+    @property
+    def heard_at(self) -> float:
+        """When something came from the other side the last time, in seconds of the loop's clock."""
+        return self._session.heard_at
 
     @property
     def rtt_s(self) -> float | None:
@@ -177,7 +187,7 @@ class YamuxConnection(asyncio.Protocol):
         if self._is_busy or not self._is_connected:
             return
         while session.has_output and (not self._is_full or session.is_closed):
-            chunks = session.data_to_send(FLUSH_BYTES)
+            chunks = session.data_to_send(FLUSH_BYTES, now=self._loop.time())
             if not chunks:
                 break
             self.below.writelines(chunks)

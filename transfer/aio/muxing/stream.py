@@ -24,7 +24,8 @@ class MuxedStream(Stream):
     direction, `close` both, `abort` resets; a stream that is closed while bytes wait unread is reset, as in TCP. What
     is read-only is not copied when it is written, and must not change.
 
-    `get_extra_info` tells "stream_number" and "muxer", and else what the connection below tells.
+    `get_extra_info` tells "stream_number", "muxer" and "moved_at" (when data came, was read, or left), and else what
+    the connection below tells.
     """
 
     __slots__ = ("_connection", "_error", "_stream")
@@ -46,6 +47,8 @@ class MuxedStream(Stream):
             return self._stream.number
         if name == "muxer":
             return MUXER
+        if name == "moved_at":
+            return self._stream.moved_at
         return self._connection.below.get_extra_info(name, default)
 
     def __repr__(self) -> str:

@@ -20,7 +20,7 @@ class YamuxConfig:
         max_unacknowledged: so many streams may we open before the other side takes one of them.
         accept_backlog: so many streams of the other side may wait to be accepted; one more is reset.
         keep_alive_s: how often the other side is asked whether it is there, which measures the round trip as well,
-            the first time at once. None: never, and no window grows.
+            the first time at once. None: only when somebody wants to know (`probe`); until then no window grows.
         keep_alive_timeout_s: after so long without an answer, and without anything else, the connection has ended.
         close_timeout_s: a stream that we have closed is reset when the other side has not closed it after so long.
         max_idle_frames: so many frames at once may move nothing (pings, resets, refused streams, frames for streams

@@ -63,6 +63,7 @@ class Incoming:
             if self._left:
                 size = min(self._left, end - at)
                 if self._target is not None:
+                    self._target.moved_at = now
                     self._target.receive(data[at : at + size])
                 at += size
                 self._left -= size

@@ -28,15 +28,21 @@ class Liveness:
         self.rtt_s: float | None = None
         self.heard_at = now
 
-    def ask(self, *, now: float) -> int | None:
-        """The value of a ping that is to be sent now, if one is."""
-        interval_s = self._config.keep_alive_s
-        if interval_s is None or self._asked_at is not None or self._next_at is None or now < self._next_at:
+    def ask(self, *, is_wanted: bool = False, now: float) -> int | None:
+        """The value of a ping that is to be sent now, if one is.
+
+        Args:
+            is_wanted: somebody wants to know, whenever the next one is due. Without keep-alive nothing ends here when
+                there is no answer: that is for whoever asks to decide.
+        """
+        is_due = is_wanted or (self._next_at is not None and now >= self._next_at)
+        if self._asked_at is not None or not is_due:
             return None
+        interval_s = self._config.keep_alive_s
         self._value = (self._value + 1) & MAX_VALUE
         self._asked_at = now
-        self._deadline = now + self._config.keep_alive_timeout_s
-        self._next_at = now + interval_s
+        self._deadline = NEVER if interval_s is None else now + self._config.keep_alive_timeout_s
+        self._next_at = None if interval_s is None else now + interval_s
         return self._value
 
     def answer(self, value: int, *, now: float) -> bool:
@@ -66,4 +72,9 @@ class Liveness:
 
     def next_timer(self) -> float | None:
         """When there is something to do."""
-        return self._next_at if self._asked_at is None else self._deadline
+        if self._asked_at is None:
+            return self._next_at
+        return None if self._deadline == NEVER else self._deadline
+
+
+NEVER = float("inf")

@@ -99,7 +99,7 @@ class Outgoing:
             stream.is_ready = False
             self.ready.remove(stream)
 
-    def take(self, most: int) -> list[bytes | memoryview]:
+    def take(self, most: int, *, now: float | None = None) -> list[bytes | memoryview]:
         """About `most` bytes, fewer if there are no more; what is beside data is not counted."""
         out: list[bytes | memoryview] = []
         if self._has_answers:
@@ -126,6 +126,8 @@ class Outgoing:
             out += queue.take_parts(size)
             stream.send_window -= size
             stream.has_sent = True
+            if now is not None:
+                stream.moved_at = now
             most -= size + HEADER_BYTES
             if queue.size and stream.send_window:
                 ready.append(stream)

@@ -147,6 +147,11 @@ class YamuxSession:
         stream.demand(0)
         return stream
 
+    def probe(self, *, now: float) -> None:
+        """Asks the other side whether it is there, unless it is asked already: `heard_at` tells what came of it."""
+        if not self.is_closed and (value := self.liveness.ask(is_wanted=True, now=now)) is not None:
+            self.outgoing.ping(value)
+
     def close(self) -> None:
         """Takes no more streams, and ends when those that are open are over. Harmless twice."""
         self.is_going = True
@@ -162,14 +167,17 @@ class YamuxSession:
 
     # Outputs
 
-    def data_to_send(self, most: int = 1 << 18) -> list[bytes | memoryview]:
+    def data_to_send(self, most: int = 1 << 18, *, now: float | None = None) -> list[bytes | memoryview]:
         """What is to be sent next: about `most` bytes of data, in buffers that do not change; empty for nothing.
 
         When it is asked, and it answers less than everything, the rest waits until it is asked again.
+
+        Args:
+            now: then streams whose data is in it have moved (`YamuxStream.moved_at`). None: that is not told.
         """
         if not self.outgoing:
             return []
-        chunks = self.outgoing.take(most)
+        chunks = self.outgoing.take(most, now=now)
         self._finish()
         return chunks
 
@@ -232,6 +240,11 @@ class YamuxSession:
     def stream_count(self) -> int:
         """Streams that are not over."""
         return len(self.table.streams)
+
+    @property
+    def heard_at(self) -> float:
+        """When something came from the other side the last time."""
+        return self.liveness.heard_at
 
     @property
     def rtt_s(self) -> float | None:

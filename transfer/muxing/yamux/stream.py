@@ -28,6 +28,7 @@ class YamuxStream:
         send_window: so much may be sent now.
         credit: so much may the other side send now.
         window: what the credit is brought back to.
+        moved_at: when data came, was read, or left the last time; or else when the stream was opened.
         is_acknowledged: the other side has taken the stream.
         has_ended: the other side sends nothing more, behind what is in the inbox.
         is_ending: nothing more will be written.
@@ -63,6 +64,7 @@ class YamuxStream:
         "is_over",
         "is_ready",
         "is_touched",
+        "moved_at",
         "number",
         "owner",
         "queue",
@@ -83,6 +85,7 @@ class YamuxStream:
         self.window = INITIAL_WINDOW_BYTES
         self.consumed = 0  # read, and not given back to the other side
         self.awaited = 0  # of a data frame, and not arrived
+        self.moved_at = now
         self.epoch_at = now  # when the window was last opened, or the stream
         self.due = 0 if is_inbound else SYN
         self.is_accepted = not is_inbound
@@ -137,6 +140,7 @@ class YamuxStream:
     def consume(self, size: int, *, now: float) -> None:
         """So many bytes were taken out of the inbox: the other side may send as many."""
         self.consumed += size
+        self.moved_at = now
         if 2 * self.consumed >= self.window and not (self.has_ended or self.is_closed or self.is_over):
             if not self.due & UPDATE:
                 self._session.windows.tune(self, now=now)

@@ -44,6 +44,19 @@ def test_a_sign_of_life_counts_before_and_while_it_is_asked() -> None:
     assert core.handle_timer(now=87.0) == [Due(1, CLOSE)], "a check that failed has failed"
 
 
+def test_patience_may_be_without_end() -> None:
+    core: IdleCore[str] = IdleCore(IdleConfig(connection_s=None, stream_s=60.0))
+    core.add("connection", now=0.0)
+    core.add("stream", IdleKind.STREAM, now=0.0)
+    assert core.next_timer() == 60.0
+    core.remove("stream")
+    assert core.next_timer() is None
+    assert core.handle_timer(now=1e9) == []
+    core.check_invariants()
+    with pytest.raises(ValueError, match="positive"):
+        IdleConfig(stream_s=0.0)
+
+
 def test_what_is_gone_is_not_asked() -> None:
     core: IdleCore[int] = IdleCore()
     core.add(1, now=0.0)

@@ -188,6 +188,39 @@ def test_without_keep_alive_nothing_is_asked() -> None:
     assert session.next_timer() is None
 
 
+def test_who_wants_to_know_may_ask_at_any_time_and_decides_what_silence_means() -> None:
+    session = listener()
+    session.probe(now=100.0)
+    session.probe(now=101.0)
+    assert output(session) == ping(0), "one ping is on its way at a time"
+    assert session.next_timer() is None
+    session.handle_timer(now=1e6)
+    assert not session.is_closed
+    assert session.heard_at == 0.0
+    session.receive_data(ping(0, is_answer=True), now=130.0)
+    assert (session.heard_at, session.rtt_s) == (130.0, 30.0)
+    session.probe(now=200.0)
+    assert output(session) == ping(1)
+    session.abort()
+    output(session)
+    session.probe(now=201.0)
+    assert not session.has_output
+
+
+def test_with_keep_alive_a_ping_that_somebody_wanted_counts_as_the_next_one() -> None:
+    session = listener(YamuxConfig(keep_alive_s=30.0, keep_alive_timeout_s=10.0))
+    output(session)
+    session.receive_data(ping(0, is_answer=True), now=0.1)
+    session.probe(now=20.0)
+    assert output(session) == ping(1)
+    assert session.next_timer() == 30.0, "when it is given up"
+    session.receive_data(ping(1, is_answer=True), now=20.1)
+    assert session.next_timer() == 50.0
+    session.probe(now=40.0)
+    session.handle_timer(now=50.0)
+    assert isinstance(session.error, KeepAliveError)
+
+
 def test_garbage_of_any_kind_raises_nothing() -> None:
     rng = random.Random(7)
     for _ in range(300):

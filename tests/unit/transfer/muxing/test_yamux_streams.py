@@ -120,6 +120,26 @@ def test_streams_with_data_take_turns() -> None:
     assert sent[-1] == (5, 4000)  # alone: a longer frame
 
 
+def test_it_is_known_when_something_moved_on_a_stream() -> None:
+    pair = YamuxPair()
+    ours, theirs = pair.pair()
+    other = pair.dialler.open()
+    assert ours.moved_at == theirs.moved_at == 0.0
+    ours.write(CONTENT[:100])
+    pair.dialler.session.probe(now=1.0)
+    assert ours.moved_at == 0.0, "what waits has not moved"
+    pair.dialler.on_way += b"".join(pair.dialler.session.data_to_send(now=2.0))
+    assert (ours.moved_at, other.moved_at) == (2.0, 0.0)
+    pair.now = 3.0
+    pair.arrive(pair.dialler)
+    assert theirs.moved_at == 3.0
+    theirs.read(50, now=4.0)
+    assert theirs.moved_at == 4.0
+    pair.now = 9.0
+    pair.run()
+    assert (ours.moved_at, theirs.moved_at) == (2.0, 4.0), "an answered ping moves no stream"
+
+
 def test_a_stream_that_is_not_read_stops_no_other() -> None:
     pair = YamuxPair()
     stuck, _ = pair.pair()
