@@ -63,8 +63,8 @@ if TYPE_CHECKING:
     from transfer.external_address import ExternalAddress, ExternalAddressConfig
     from transfer.host.config import HostConfig
     from transfer.host.dial import Attempt, DialConfig
-    from transfer.host.errors import IdentifyError, PeerUnreachableError, StreamError
-    from transfer.host.events import PeerConnected, PeerDisconnected, PeerIdentified
+    from transfer.host.errors import IdentifyError, PeerUnreachableError, StreamError, StreamIdleError
+    from transfer.host.events import ConnectionDropped, DropCause, PeerConnected, PeerDisconnected, PeerIdentified
     from transfer.host.identify import Identification
     from transfer.host.peer_book import KnownPeer, PeerBook, PeerBookConfig
     from transfer.host.peer_record import PeerRecord
@@ -153,6 +153,7 @@ __all__ = [
     "Carrier",
     "CongestionControlError",
     "CongestionController",
+    "ConnectionDropped",
     "ConnectionKeeper",
     "DatagramClaim",
     "DatagramPort",
@@ -162,6 +163,7 @@ __all__ = [
     "DialConfig",
     "DialReport",
     "Door",
+    "DropCause",
     "Entry",
     "Envelope",
     "ExternalAddress",
@@ -277,6 +279,7 @@ __all__ = [
     "SourceLimiter",
     "StreamDialler",
     "StreamError",
+    "StreamIdleError",
     "StreamLimitConfig",
     "StreamLimits",
     "StreamResetError",
@@ -363,8 +366,8 @@ _MODULES = modules_of(
         "transfer.external_address": "ExternalAddress ExternalAddressConfig",
         "transfer.host.config": "HostConfig",
         "transfer.host.dial": "Attempt DialConfig",
-        "transfer.host.errors": "IdentifyError PeerUnreachableError StreamError",
-        "transfer.host.events": "PeerConnected PeerDisconnected PeerIdentified",
+        "transfer.host.errors": "IdentifyError PeerUnreachableError StreamError StreamIdleError",
+        "transfer.host.events": "ConnectionDropped DropCause PeerConnected PeerDisconnected PeerIdentified",
         "transfer.host.identify": "Identification",
         "transfer.host.peer_book": "KnownPeer PeerBook PeerBookConfig",
         "transfer.host.peer_record": "PeerRecord",

@@ -23,6 +23,7 @@ from fileshare.cli.p2p_host import (
 from fileshare.cli.proxy_options import ImpossibleProxyOption, refuse_proxy
 from fileshare.cli.runtime import run
 from transfer import (
+    ConnectionDropped,
     Host,
     Multiaddr,
     NotDialableError,
@@ -149,7 +150,8 @@ async def _call(output: Output, host: Host, peer: Multiaddr) -> None:
         output.event("warning", message=str(error))
 
 
-def _tell(output: Output, event: PeerConnected | PeerIdentified | PeerDisconnected) -> None:
+def _tell(output: Output, event: PeerConnected | PeerIdentified | PeerDisconnected | ConnectionDropped) -> None:
+    """What has happened. Why a connection was ended here, the loss of the peer tells as well."""
     peer_id = str(event.peer_id)
     if isinstance(event, PeerConnected):
         output.say(f"{'called by' if event.is_inbound else 'connected to'} {event.address}")
@@ -157,7 +159,7 @@ def _tell(output: Output, event: PeerConnected | PeerIdentified | PeerDisconnect
     elif isinstance(event, PeerDisconnected):
         output.say(f"{peer_id} is gone" + (f": {event.reason}" if event.reason else ""))
         output.event("disconnected", peer_id=peer_id, reason=event.reason or None)
-    else:
+    elif isinstance(event, PeerIdentified):
         output.say(f"{peer_id} runs {event.said.agent or 'an unnamed program'}")
         output.event("identified", peer_id=peer_id, agent=event.said.agent, protocols=event.said.protocols or ())
 

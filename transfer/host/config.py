@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from transfer.host.dial import DialConfig
 from transfer.host.peer_book import PeerBookConfig
+from transfer.limits.idle import IdleConfig
+from transfer.limits.keeper import KeeperConfig
 from transfer.limits.streams import StreamLimitConfig
 
 
@@ -22,10 +24,13 @@ class HostConfig:
         stream_timeout_s: to agree on a protocol on a new stream.
         identify_timeout_s: for a peer to tell of itself.
         push_delay_s: changes of the protocols or addresses within so long are told together.
-        close_timeout_s: connections have so long to end in good order when the host is closed.
-        max_reports: of calls that `explain` keeps; the oldest goes first.
+        close_timeout_s: connections have so long to end in good order when the host is closed, or lets them go.
+        max_reports: of calls, and of dropped connections, that `explain` keeps; the oldest goes first.
         max_pings_per_peer: streams that one peer may have open for pings.
         is_security_lazy: the first message of the handshake leaves without waiting for the answer to its proposal.
+        idle: connections that say nothing are asked for a sign of life, and streams on which nothing moves are reset.
+            `IdleConfig(stream_s=None)` lets streams be.
+        keeper: how many peers may be connected, and who goes when there are more. None: only `Limits` counts them.
     """
 
     agent: str = "kademlia-core"
@@ -43,6 +48,8 @@ class HostConfig:
     dial: DialConfig = field(default_factory=DialConfig)
     peers: PeerBookConfig = field(default_factory=PeerBookConfig)
     streams: StreamLimitConfig = field(default_factory=StreamLimitConfig)
+    idle: IdleConfig = field(default_factory=IdleConfig)
+    keeper: KeeperConfig | None = field(default_factory=KeeperConfig)
 
     def __post_init__(self) -> None:
         for name in self.__slots__:

@@ -43,6 +43,10 @@ class StreamError(TransferError, ConnectionError):
         super().__init__(f"no stream for {', '.join(self.protocols)} to {peer_id} at {address}: {cause}")
 
 
+class StreamIdleError(TransferError, TimeoutError):
+    """Nothing moved on a stream for too long, and it was reset here."""
+
+
 class IdentifyError(RemoteProtocolError):
     """What a peer says of itself makes no sense, or is not true."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from transfer.host.identify import Identification
 from transfer.identity.peer_id import PeerId
@@ -34,4 +35,30 @@ class PeerDisconnected:
     reason: str
 
 
-HostEvent = PeerConnected | PeerIdentified | PeerDisconnected
+class DropCause(Enum):
+    """Which rule has ended a connection."""
+
+    IDLE = "idle"  # the peer gave no sign of life
+    TRIMMED = "trimmed"  # there were too many peers, and others were worth more
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionDropped:
+    """This host has ended a connection by a rule of its own.
+
+    Attributes:
+        at: when, in seconds of the loop's clock.
+        reason: names the numbers that were decisive, and the settings.
+    """
+
+    peer_id: PeerId
+    address: Multiaddr
+    at: float
+    cause: DropCause
+    reason: str
+
+    def __str__(self) -> str:
+        return f"connection with {self.address} {self.cause.value}: {self.reason}"
+
+
+HostEvent = PeerConnected | PeerIdentified | PeerDisconnected | ConnectionDropped

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transfer.host.dial import Attempt
+from transfer.host.events import ConnectionDropped
 from transfer.identity.peer_id import PeerId
 from transfer.limits.journal import LimitsReport
 
@@ -30,11 +31,12 @@ class DialReport:
 
 @dataclass(frozen=True, slots=True)
 class HostReport:
-    """The calls that were made last, and which limits have refused whom. `print` it."""
+    """The calls that were made last, which limits have refused whom, and whom the host has let go. `print` it."""
 
     calls: tuple[DialReport, ...]
     limits: LimitsReport
+    dropped: tuple[ConnectionDropped, ...] = ()
 
     def __str__(self) -> str:
         calls = "\n".join(map(str, self.calls)) if self.calls else "no calls were made"
-        return f"{calls}\n{self.limits}"
+        return "\n".join([calls, *map(str, self.dropped), str(self.limits)])

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from transfer.address import Address
+from transfer.aio.host.keeping import OurStream, TheirStream, WatchedStream
 from transfer.aio.layer import Layer
-from transfer.aio.negotiation import ChoosingLayer, ProposingLayer
 from transfer.errors import HandshakeTimeoutError, TransferError
 from transfer.host.errors import StreamError
 from transfer.host.identify import Identification
@@ -18,6 +18,7 @@ from transfer.limits.streams import StreamLimits
 from transfer.multiaddr.multiaddr import Multiaddr
 
 if TYPE_CHECKING:
+    from transfer.aio.host.keeping import Keeping
     from transfer.aio.host.plugs import Muxer
     from transfer.aio.host.upgrade import Upgraded
     from transfer.host.config import HostConfig
@@ -41,6 +42,8 @@ class HostConnection:
         identified: done when it has told, or could not.
         opened_at: seconds of the loop's clock.
         stream_limits: how many streams there may be on it.
+        keeping: resets streams on which nothing moves.
+        drop_reason: why this host has ended it, if a rule of its own did.
     """
 
     muxer: Muxer
@@ -55,6 +58,7 @@ class HostConnection:
         local: Multiaddr | None,
         speaks: Callable[[str], bool],
         serve: Serve,
+        keeping: Keeping,
     ) -> None:
         layer = upgraded.layer
         loop = asyncio.get_running_loop()
@@ -73,18 +77,26 @@ class HostConnection:
         self._layer = layer
         self._config = config
         self.stream_limits = StreamLimits(seat.scope, config.streams)
+        self.keeping = keeping
+        self.drop_reason = ""
         self._speaks = speaks
         self._serve = serve
 
     # Streams of ours
 
     async def create_stream(
-        self, protocol_factory: Callable[[], P], protocols: Sequence[str], *, is_lazy: bool = False
+        self,
+        protocol_factory: Callable[[], P],
+        protocols: Sequence[str],
+        *,
+        is_lazy: bool = False,
+        is_long_lived: bool = False,
     ) -> tuple[asyncio.Transport, P]:
         """Opens a stream for the first of `protocols` that the peer speaks, as `loop.create_connection` does.
 
         Args:
             is_lazy: the first is taken for granted; a refusal is then told by a lost connection.
+            is_long_lived: it may be silent for as long as it likes; others are reset (`HostConfig.idle`).
 
         Raises:
             StreamError: the peer speaks none of them, or does not answer, there are too many, or the connection
@@ -93,8 +105,10 @@ class HostConnection:
         Cancellation: the stream is reset.
         """
         opening = _Opening(protocol_factory)
-        layer = ProposingLayer(protocols, says="protocol", is_lazy=is_lazy)
+        layer = OurStream(protocols, says="protocol", is_lazy=is_lazy)
         self._introduce(layer)
+        if is_long_lived:
+            layer.keeping = None
         layer.prepare(opening)
         try:
             async with asyncio.timeout(self._config.stream_timeout_s):
@@ -113,13 +127,16 @@ class HostConnection:
         return transport, cast("P", protocol)
 
     async def open_stream(
-        self, protocols: Sequence[str], *, limit_bytes: int, is_lazy: bool = False
+        self, protocols: Sequence[str], *, limit_bytes: int, is_lazy: bool = False, is_long_lived: bool = False
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """The same with asyncio's reader and writer."""
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=limit_bytes, loop=loop)
         transport, protocol = await self.create_stream(
-            lambda: asyncio.StreamReaderProtocol(reader, loop=loop), protocols, is_lazy=is_lazy
+            lambda: asyncio.StreamReaderProtocol(reader, loop=loop),
+            protocols,
+            is_lazy=is_lazy,
+            is_long_lived=is_long_lived,
         )
         return reader, asyncio.StreamWriter(transport, protocol, reader, loop)
 
@@ -127,7 +144,7 @@ class HostConnection:
 
     def accept(self) -> asyncio.BaseProtocol:
         """The protocol of a stream that the peer has opened."""
-        layer = ChoosingLayer(
+        layer = TheirStream(
             self._speaks, says="protocol", above=lambda layer, protocol: self._serve(self, layer, protocol)
         )
         self._introduce(layer)
@@ -176,7 +193,8 @@ class HostConnection:
     def __repr__(self) -> str:
         return f"<connection {'from' if self.is_inbound else 'to'} {self.remote}, {self.streams} streams>"
 
-    def _introduce(self, layer: Layer) -> None:
+    def _introduce(self, layer: WatchedStream) -> None:
+        layer.keeping = self.keeping
         layer.extra["peer_id"] = self.peer_id
         layer.extra["connection"] = self
 

@@ -6,18 +6,21 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Self, TypeAlias, TypeVar
+from typing import Self, TypeVar
 
 from transfer.aio.host.connection import HostConnection
 from transfer.aio.host.dialler import dial
 from transfer.aio.host.feed import EventFeed
+from transfer.aio.host.keeping import Keeping
 from transfer.aio.host.links import Links
 from transfer.aio.host.listening import Listening
 from transfer.aio.host.names import LookUpText
 from transfer.aio.host.plugs import MuxerKind, Noise, Security, Yamux
-from transfer.aio.host.services import PING_PROTOCOL, Identify, Ping
+from transfer.aio.host.services import Identify, Ping, serve_own
 from transfer.aio.host.serving import StreamHandler, StreamServices
+from transfer.aio.host.targets import Target, as_multiaddr, protocol_names, whom_and_where
 from transfer.aio.limits import Limits
+from transfer.aio.reader_writer import DEFAULT_LIMIT_BYTES
 from transfer.aio.tasks import TaskSet
 from transfer.aio.tcp import TcpTransport
 from transfer.aio.transports import StreamTransport
@@ -25,7 +28,7 @@ from transfer.errors import LocalProtocolError
 from transfer.host.config import HostConfig
 from transfer.host.dial import DialCore
 from transfer.host.events import HostEvent, PeerIdentified
-from transfer.host.identify import ID_PROTOCOL, PUSH_PROTOCOL, Identification
+from transfer.host.identify import Identification
 from transfer.host.peer_book import PeerBook
 from transfer.host.peer_record import PeerRecord
 from transfer.host.report import DialReport, HostReport
@@ -35,9 +38,6 @@ from transfer.identity.peer_id import PeerId
 from transfer.multiaddr.multiaddr import Multiaddr
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
-DEFAULT_LIMIT_BYTES = 65_536  # what asyncio.open_connection takes
-Target: TypeAlias = "PeerId | Multiaddr | str | Sequence[Multiaddr | str]"
-"""Whom to call: an address, several addresses of one peer, or the id of a peer whose addresses are known."""
 
 
 class Host:
@@ -78,7 +78,7 @@ class Host:
         self.config = config or HostConfig()
         self.peers = PeerBook(self.config.peers)
         self.tasks = TaskSet(self._task_failed)
-        self._listen = [_multiaddr(address) for address in listen]
+        self._listen = [as_multiaddr(address) for address in listen]
         self._transports = dict(transports or {Carrier.TCP: TcpTransport()})
         self._security = tuple(security)
         self._muxers = tuple(muxers if muxers is not None else (Yamux(),))
@@ -88,12 +88,13 @@ class Host:
         self._identify = Identify(self)
         self._ping = Ping()
         self._feed: EventFeed[HostEvent] = EventFeed()
+        self._keeping = Keeping(self.config, self._feed)
         self._calls: list[DialReport] = []
         self._turns: dict[PeerId, asyncio.Lock] = {}
         self._sequence = 0
         self._links: Links | None = None
         self._listening: Listening | None = None
-        self._set_own_services()
+        serve_own(self._services, self._identify, self._ping, self.config)
 
     # Life
 
@@ -113,6 +114,7 @@ class Host:
             feed=self._feed,
             tasks=self.tasks,
             identify=self._identify,
+            keeping=self._keeping,
             transports=self._transports,
         )
         self._listening = Listening(self._transports, self._links, self.config, self.limits)
@@ -132,6 +134,7 @@ class Host:
     async def aclose(self) -> None:
         """Listens no more, says good-bye to everybody, and ends. Harmless twice."""
         self._identify.close()
+        self._keeping.close()
         if self._listening is not None:
             await self._listening.aclose()
         await self.tasks.aclose()
@@ -151,7 +154,7 @@ class Host:
             OSError: it is in use, or not of this machine.
         """
         assert self._listening is not None, "use the host with `async with`"
-        bound = await self._listening.listen(_multiaddr(address))
+        bound = await self._listening.listen(as_multiaddr(address))
         self._identify.changed()
         return tuple(each.of_peer(self.peer_id) for each in bound)
 
@@ -183,7 +186,7 @@ class Host:
 
         Cancellation: leaves no new connection.
         """
-        peer_id, addresses = _target(target)
+        peer_id, addresses = whom_and_where(target)
         if peer_id is None:
             return await self._dial(None, addresses)
         if peer_id == self.peer_id:
@@ -212,6 +215,33 @@ class Host:
             if connection.peer_id == peer_id:
                 connection.abort()
 
+    # What peers are worth, where there are more than `HostConfig.keeper` allows
+
+    def tag(self, peer_id: PeerId, name: str, value: float) -> None:
+        """What a peer is worth for one reason, as long as it is connected; those worth least go first.
+
+        Raises:
+            ValueError: it has as many tags as it may have.
+        """
+        self._keeping.peers.tag(peer_id, name, value)
+
+    def untag(self, peer_id: PeerId, name: str) -> None:
+        """The reason is gone. Harmless twice."""
+        self._keeping.peers.untag(peer_id, name)
+
+    def bump(self, peer_id: PeerId, name: str, value: float, *, half_life_s: float = 600.0) -> None:
+        """A peer has earned something, on top of what it had, which is worth half after `half_life_s`."""
+        now = asyncio.get_running_loop().time()
+        self._keeping.peers.bump(peer_id, name, value, half_life_s=half_life_s, now=now)
+
+    def protect(self, peer_id: PeerId, name: str) -> None:
+        """A peer is not let go, connected or not, until `unprotect` is called with each reason that was named."""
+        self._keeping.peers.protect(peer_id, name)
+
+    def unprotect(self, peer_id: PeerId, name: str) -> bool:
+        """The reason is gone; whether there are others. Harmless twice."""
+        return self._keeping.peers.unprotect(peer_id, name)
+
     # Streams
 
     async def open_stream(
@@ -220,6 +250,7 @@ class Host:
         protocols: str | Sequence[str],
         *,
         is_lazy: bool | None = None,
+        is_long_lived: bool = False,
         limit_bytes: int = DEFAULT_LIMIT_BYTES,
     ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A stream to a peer, which is called if it has to be.
@@ -228,6 +259,8 @@ class Host:
             protocols: what to speak on it, the best first. `writer.get_extra_info("protocol")` tells which it is.
             is_lazy: the first is taken for granted, and a refusal told by the first read. None: if the peer has said
                 that it speaks it.
+            is_long_lived: it may be silent for as long as it likes. Others are reset when nothing moves on them for a
+                minute (`HostConfig.idle`), by the peer as well if it is of this library.
             limit_bytes: the reader stops reading when it holds twice as much.
 
         Raises:
@@ -237,7 +270,9 @@ class Host:
         Cancellation: leaves no stream.
         """
         connection, proposals, lazily = await self._prepare(target, protocols, is_lazy)
-        return await connection.open_stream(proposals, limit_bytes=limit_bytes, is_lazy=lazily)
+        return await connection.open_stream(
+            proposals, limit_bytes=limit_bytes, is_lazy=lazily, is_long_lived=is_long_lived
+        )
 
     async def create_stream(
         self,
@@ -246,10 +281,11 @@ class Host:
         protocols: str | Sequence[str],
         *,
         is_lazy: bool | None = None,
+        is_long_lived: bool = False,
     ) -> tuple[asyncio.Transport, P]:
         """The same for any protocol of asyncio, as `loop.create_connection` has it."""
         connection, proposals, lazily = await self._prepare(target, protocols, is_lazy)
-        return await connection.create_stream(protocol_factory, proposals, is_lazy=lazily)
+        return await connection.create_stream(protocol_factory, proposals, is_lazy=lazily, is_long_lived=is_long_lived)
 
     def set_stream_handler(
         self,
@@ -258,14 +294,20 @@ class Host:
         *,
         limit_bytes: int = DEFAULT_LIMIT_BYTES,
         max_per_peer: int | None = None,
+        is_long_lived: bool = False,
     ) -> None:
         """Streams that peers open for one of `protocols` run `handler(reader, writer)`, each in a task of its own.
 
         When it returns, the stream is closed, and when it raises, reset. `writer.get_extra_info` tells "peer_id",
         "protocol" and "connection".
+
+        Args:
+            is_long_lived: they may be silent for as long as they like, as in `open_stream`.
         """
-        for protocol in _names(protocols):
-            self._services.set_handler(protocol, handler, limit_bytes=limit_bytes, max_per_peer=max_per_peer)
+        for protocol in protocol_names(protocols):
+            self._services.set_handler(
+                protocol, handler, limit_bytes=limit_bytes, max_per_peer=max_per_peer, is_long_lived=is_long_lived
+            )
         self._changed()
 
     def set_stream_protocol(
@@ -274,15 +316,18 @@ class Host:
         protocol_factory: Callable[[], asyncio.BaseProtocol],
         *,
         max_per_peer: int | None = None,
+        is_long_lived: bool = False,
     ) -> None:
         """The same with a protocol of asyncio for each stream, as `loop.create_server` has it."""
-        for protocol in _names(protocols):
-            self._services.set_factory(protocol, protocol_factory, max_per_peer=max_per_peer)
+        for protocol in protocol_names(protocols):
+            self._services.set_factory(
+                protocol, protocol_factory, max_per_peer=max_per_peer, is_long_lived=is_long_lived
+            )
         self._changed()
 
     def remove_stream_handler(self, protocols: str | Sequence[str]) -> None:
         """These are spoken no more; streams that are open go on."""
-        for protocol in _names(protocols):
+        for protocol in protocol_names(protocols):
             self._services.remove(protocol)
         self._changed()
 
@@ -326,13 +371,14 @@ class Host:
         return self._feed.follow()
 
     def explain(self, peer_id: PeerId | None = None) -> HostReport:
-        """Which addresses were called last, what came of each and what to do; and who was refused by which limit.
+        """Which addresses were called last, what came of each and what to do; who was let go, and which limit refused.
 
         Args:
             peer_id: of this peer only.
         """
         calls = tuple(call for call in self._calls if peer_id in (None, call.peer_id))
-        return HostReport(calls, self.limits.explain())
+        dropped = tuple(each for each in self._keeping.dropped if peer_id in (None, each.peer_id))
+        return HostReport(calls, self.limits.explain(), dropped)
 
     def own_identification(self, connection: HostConnection) -> Identification:
         """What this host tells of itself on a connection."""
@@ -379,21 +425,13 @@ class Host:
     async def _prepare(
         self, target: Target | HostConnection, protocols: str | Sequence[str], is_lazy: bool | None
     ) -> tuple[HostConnection, tuple[str, ...], bool]:
-        names = _names(protocols)
+        names = protocol_names(protocols)
         connection = await self._connection(target)
         if is_lazy is None:
             spoken = self.peers.speaks(connection.peer_id, names)
             if spoken is not None:
                 return connection, (spoken,), True
         return connection, names, bool(is_lazy)
-
-    def _set_own_services(self) -> None:
-        for protocol, handler, most in (
-            (ID_PROTOCOL, self._identify.serve, MAX_IDENTIFYING),
-            (PUSH_PROTOCOL, self._identify.take_push, MAX_IDENTIFYING),
-            (PING_PROTOCOL, self._ping.serve, self.config.max_pings_per_peer),
-        ):
-            self._services.set_handler(protocol, handler, limit_bytes=DEFAULT_LIMIT_BYTES, max_per_peer=most)
 
     def _changed(self) -> None:
         if self._links is not None:
@@ -402,37 +440,3 @@ class Host:
     def _task_failed(self, error: BaseException) -> None:
         context = {"message": "a task of a host failed", "exception": error}
         asyncio.get_running_loop().call_exception_handler(context)
-
-
-def _multiaddr(address: Multiaddr | str) -> Multiaddr:
-    return address if isinstance(address, Multiaddr) else Multiaddr.parse(address)
-
-
-def _names(protocols: str | Sequence[str]) -> tuple[str, ...]:
-    names = (protocols,) if isinstance(protocols, str) else tuple(protocols)
-    if not names:
-        raise ValueError("there has to be a protocol")
-    return names
-
-
-def _target(target: Target) -> tuple[PeerId | None, list[Multiaddr]]:
-    """Whom to call, and where.
-
-    Raises:
-        MultiaddrError, IdentityError: it is neither an address nor an id.
-        ValueError: the addresses are of several peers.
-    """
-    if isinstance(target, PeerId):
-        return target, []
-    if isinstance(target, str) and not target.startswith("/"):
-        return PeerId.parse(target), []
-    several = [target] if isinstance(target, str | Multiaddr) else list(target)
-    addresses = [_multiaddr(each) for each in several]
-    ids = dict.fromkeys(address.peer_id for address in addresses)
-    if len(ids) > 1:
-        raise ValueError("addresses of one peer have the same id at their end")
-    peer_id = next(iter(ids), None)
-    return peer_id, [way for address in addresses if (way := address.without_peer_id) is not None]
-
-
-MAX_IDENTIFYING = 8  # streams of one peer at a time

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from transfer.aio.host.connection import HostConnection, endpoint
 from transfer.aio.host.feed import EventFeed
+from transfer.aio.host.keeping import Keeping
 from transfer.aio.host.plugs import MuxerKind, Security
 from transfer.aio.host.serving import StreamServices
 from transfer.aio.host.upgrade import Upgrade, Upgraded
@@ -38,6 +39,7 @@ class Links:
         own: the id of the host.
         services: what is spoken on streams that peers open.
         identify: asks each peer who has connected to tell of itself.
+        keeping: ends those that are idle or too many.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Links:
         feed: EventFeed[HostEvent],
         tasks: TaskSet,
         identify: Identify,
+        keeping: Keeping,
         transports: Mapping[Carrier, StreamTransport],
     ) -> None:
         self._own = own
@@ -65,6 +68,7 @@ class Links:
         self._feed = feed
         self._tasks = tasks
         self._identify = identify
+        self._keeping = keeping
         self._transports = transports
         self._connections: dict[HostConnection, None] = {}
         self._of_peer: dict[PeerId, dict[HostConnection, None]] = {}
@@ -151,6 +155,7 @@ class Links:
             local=_local(upgraded.layer),
             speaks=self._services.speaks,
             serve=self._services.serve,
+            keeping=self._keeping,
         )
         of_peer = self._of_peer.setdefault(connection.peer_id, {})
         if len(of_peer) >= self._config.max_per_peer:
@@ -169,6 +174,7 @@ class Links:
         self._book.keep(connection.peer_id)
         if len(of_peer) == 1:
             self._feed.put(PeerConnected(connection.peer_id, connection.remote, connection.is_inbound))
+        self._keeping.connected(connection)
         self._followers.start(self._follow(connection, upgraded.layer), name="a connection of a host")
         assert isinstance(connection.muxer, asyncio.BaseProtocol)
         return connection, connection.muxer
@@ -195,6 +201,7 @@ class Links:
 
     def _lost(self, connection: HostConnection) -> None:
         del self._connections[connection]
+        reason = self._keeping.lost(connection)
         of_peer = self._of_peer[connection.peer_id]
         del of_peer[connection]
         if not connection.is_inbound:
@@ -202,8 +209,7 @@ class Links:
         self._book.release(connection.peer_id)
         if not of_peer:
             del self._of_peer[connection.peer_id]
-            reason = connection.muxer.error
-            self._feed.put(PeerDisconnected(connection.peer_id, "" if reason is None else str(reason)))
+            self._feed.put(PeerDisconnected(connection.peer_id, reason))
 
     async def aclose(self) -> None:
         """Says good-bye to all, and ends them."""

@@ -45,7 +45,10 @@ class Security(Protocol):
 
 
 class Muxer(Protocol):
-    """Many streams over one connection: an `asyncio.Protocol` above the last layer."""
+    """Many streams over one connection: an `asyncio.Protocol` above the last layer.
+
+    A stream may tell by `get_extra_info("moved_at")` when something moved on it; one that does not is never idle.
+    """
 
     async def create_stream(self, protocol_factory: Callable[[], P]) -> tuple[asyncio.Transport, P]:
         """A new stream, whose protocol is told of it before this returns. What is written at once leaves with it.
@@ -64,8 +67,16 @@ class Muxer(Protocol):
     def abort(self) -> None:
         """Resets all streams and ends the connection."""
 
+    def probe(self) -> None:
+        """Asks the other side for a sign of life, which `heard_at` tells."""
+
     async def wait_closed(self) -> None:
         """Waits until the connection is lost."""
+
+    @property
+    def heard_at(self) -> float:
+        """When something came from the other side the last time, in seconds of the loop's clock."""
+        ...
 
     @property
     def is_closing(self) -> bool:

@@ -9,17 +9,21 @@ from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from transfer.aio.reader_writer import DEFAULT_LIMIT_BYTES
 from transfer.host.errors import IdentifyError, StreamError
 from transfer.host.identify import ID_PROTOCOL, PUSH_PROTOCOL, Identification, IdentifyReader
 
 if TYPE_CHECKING:
     from transfer.aio.host.connection import HostConnection
     from transfer.aio.host.host import Host
+    from transfer.aio.host.serving import StreamServices
+    from transfer.host.config import HostConfig
 
 PING_PROTOCOL = "/ipfs/ping/1.0.0"
 PING_BYTES = 32
 READ_BYTES = 16 << 10
 PING_TIMEOUT_S = 10.0
+MAX_IDENTIFYING = 8  # streams of one peer at a time
 
 
 class Identify:
@@ -128,7 +132,7 @@ class Ping:
         """
         protocols = (PING_PROTOCOL,)
         where = (connection.peer_id, str(connection.remote), protocols)
-        reader, writer = await connection.open_stream(protocols, limit_bytes=READ_BYTES)
+        reader, writer = await connection.open_stream(protocols, limit_bytes=READ_BYTES, is_long_lived=True)
         try:
             while True:
                 sent = os.urandom(PING_BYTES)
@@ -151,3 +155,19 @@ class Ping:
             raise StreamError(*where, error) from error
         finally:
             writer.close()
+
+
+def serve_own(services: StreamServices, identify: Identify, ping: Ping, config: HostConfig) -> None:
+    """Registers what every host speaks."""
+    for protocol, handler, most in (
+        (ID_PROTOCOL, identify.serve, MAX_IDENTIFYING),
+        (PUSH_PROTOCOL, identify.take_push, MAX_IDENTIFYING),
+        (PING_PROTOCOL, ping.serve, config.max_pings_per_peer),
+    ):
+        services.set_handler(
+            protocol,
+            handler,
+            limit_bytes=DEFAULT_LIMIT_BYTES,
+            max_per_peer=most,
+            is_long_lived=protocol == PING_PROTOCOL,  # when to ping again is for the peer to say
+        )

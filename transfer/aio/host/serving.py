@@ -23,6 +23,7 @@ StreamHandler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable
 class _Service:
     make: Callable[[], asyncio.BaseProtocol]
     max_per_peer: int | None
+    is_long_lived: bool
 
 
 class StreamServices:
@@ -47,7 +48,13 @@ class StreamServices:
         return protocol in self._services
 
     def set_handler(
-        self, protocol: str, handler: StreamHandler, *, limit_bytes: int, max_per_peer: int | None = None
+        self,
+        protocol: str,
+        handler: StreamHandler,
+        *,
+        limit_bytes: int,
+        max_per_peer: int | None = None,
+        is_long_lived: bool = False,
     ) -> None:
         """Each stream runs `handler(reader, writer)` in a task of its own."""
 
@@ -63,13 +70,18 @@ class StreamServices:
 
             return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=limit_bytes, loop=loop), start, loop=loop)
 
-        self._services[protocol] = _Service(make, max_per_peer)
+        self._services[protocol] = _Service(make, max_per_peer, is_long_lived)
 
     def set_factory(
-        self, protocol: str, factory: Callable[[], asyncio.BaseProtocol], *, max_per_peer: int | None = None
+        self,
+        protocol: str,
+        factory: Callable[[], asyncio.BaseProtocol],
+        *,
+        max_per_peer: int | None = None,
+        is_long_lived: bool = False,
     ) -> None:
         """Each stream gets a protocol of asyncio."""
-        self._services[protocol] = _Service(factory, max_per_peer)
+        self._services[protocol] = _Service(factory, max_per_peer, is_long_lived)
 
     def remove(self, protocol: str) -> bool:
         """Streams that are open go on. False: it was not spoken."""
@@ -96,6 +108,8 @@ class StreamServices:
                 raise LimitReachedError(refusal)
             self._open[key] = in_use + 1
             layer.hold(_Place(self._open, key))
+        if service.is_long_lived:
+            connection.keeping.forget(layer)
         return service.make()
 
     async def _run(self, handler: StreamHandler, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
