@@ -15,6 +15,7 @@ from transfer.aio.host.host import Host
 from transfer.aio.host.plugs import Yamux
 from transfer.aio.limits import Limits
 from transfer.aio.muxing.connection import YamuxConnection
+from transfer.aio.muxing.stream import MuxedStream
 from transfer.host.config import HostConfig
 from transfer.host.errors import StreamIdleError
 from transfer.host.events import ConnectionDropped, DropCause, PeerDisconnected
@@ -213,6 +214,64 @@ async def streams(simulated: Simulation) -> None:
 
 def test_a_stream_on_which_nothing_moves_is_reset_by_name_and_others_live() -> None:
     simulation.run(streams, link=LINK)
+
+
+class Echoes(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport: Any = transport
+        self.received = b""
+        self.error: BaseException | None = None
+
+    def data_received(self, data: bytes) -> None:
+        self.received += data
+        if not data.isupper():
+            self.transport.write(data.upper())
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.error = exc
+
+
+async def protocols_of_asyncio(simulated: Simulation) -> None:
+    async with serving(simulated) as (server, client):
+        server.set_stream_protocol("/short", Echoes)
+        server.set_stream_protocol("/long", Echoes, is_long_lived=True)
+        client.set_stream_protocol("/back", Echoes)
+        long, heard = await client.create_stream(Echoes, server.peer_id, "/long")
+        short, ended = await client.create_stream(Echoes, server.peer_id, "/short")
+        _, ours = await server.create_stream(Echoes, client.peer_id, "/back")
+        back, kept = await server.create_stream(Echoes, client.peer_id, "/back", is_long_lived=True)
+        await asyncio.sleep(1_000)
+        long.write(b"still here")
+        back.write(b"still here")
+        await asyncio.sleep(1)
+        assert heard.received == kept.received == b"STILL HERE"
+        assert isinstance(ended.error, StreamResetError)
+        assert isinstance(ours.error, StreamIdleError)
+        assert short.is_closing()
+        long.close()
+        back.close()
+
+
+def test_streams_with_protocols_of_asyncio_are_under_the_same_rule() -> None:
+    simulation.run(protocols_of_asyncio, link=LINK)
+
+
+async def untold(simulated: Simulation) -> None:
+    async with serving(simulated) as (server, client):
+        server.set_stream_handler(ECHO, echo)
+        reader, writer = await client.open_stream(server.peer_id, ECHO)
+        await asyncio.sleep(1_000)
+        writer.write(b"x")
+        assert await reader.readexactly(1) == b"x"
+        writer.close()
+
+
+def test_a_stream_of_a_muxer_that_does_not_tell_what_moves_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = MuxedStream.get_extra_info
+    monkeypatch.setattr(
+        MuxedStream, "get_extra_info", lambda self, name, default=None: None if name == "moved_at" else told(self, name)
+    )
+    simulation.run(untold, link=LINK)
 
 
 async def patient(simulated: Simulation) -> None:
