@@ -107,8 +107,8 @@ class PeerKeeper(Generic[C]):
             return []
         self._looks_at = now + max(config.pause_s, LEAST_PAUSE_S)
         reason = (
-            f"{count} peers were connected, more than keeper.high ({config.high}), and those worth least went until"
-            f" keeper.low ({config.low}) were left"
+            f"{count} peers were connected, more than keeper.high ({config.high}), and those worth least went;"
+            f" keeper.low is {config.low}"
         )
         return [Trimmed(peer_id, self._forget(peer_id), reason) for peer_id in self._keeper.trim(now=now)]
 

@@ -2,6 +2,10 @@
 
 As go-libp2p's connection manager: above a high watermark so many are closed that a low one is left; none that is
 protected, none in its grace period. What a connection is worth, tags say; those that decay say it of late.
+
+It differs in one thing. There, strangers that come all at once are in their grace and count, so that all others have to
+go for them, whatever those are worth. Here they are left alone and not counted as long as they are new; how many may
+come is for the limits of admission to say.
 """
 
 from __future__ import annotations
@@ -44,6 +48,7 @@ class ConnectionKeeper(Generic[K]):
     Invariants:
         what is protected or in its grace period is never let go
         what is let go leaves at least `low`, and only if there were more than `high`
+        those that came unasked, and are new, push nobody out
     """
 
     def __init__(self, config: KeeperConfig | None = None) -> None:
@@ -120,6 +125,8 @@ class ConnectionKeeper(Generic[K]):
         if not is_forced and (len(self._kept) <= config.high or now - self._trimmed_at < config.pause_s):
             return []
         surplus = len(self._kept) - config.low
+        if not is_forced:
+            surplus -= sum(kept.is_temporary and now - kept.since < config.grace_s for kept in self._kept.values())
         may_go = [
             (not kept.is_temporary, kept.worth(now=now), key)
             for key, kept in self._kept.items()

@@ -32,7 +32,7 @@ def test_above_the_high_mark_those_worth_least_go_and_the_reason_names_the_numbe
     trimmed = keeper.trim(now=0.0)
     assert [each.peer_id for each in trimmed] == [PEERS[4], PEERS[2], PEERS[3]]
     assert {each.reason for each in trimmed} == {
-        "5 peers were connected, more than keeper.high (4), and those worth least went until keeper.low (2) were left"
+        "5 peers were connected, more than keeper.high (4), and those worth least went; keeper.low is 2"
     }
     keeper.check_invariants()
     assert len(keeper) == 2

@@ -63,6 +63,23 @@ def test_between_two_times_there_is_a_pause_unless_something_runs_out() -> None:
     assert keeper.trim(is_forced=True, now=9.9) == [2, 3, 10]
 
 
+def test_strangers_that_come_all_at_once_push_nobody_out() -> None:
+    """They did: 253 of them, in their grace, took the places of all hundred that were worth something."""
+    keeper: ConnectionKeeper[int] = ConnectionKeeper(KeeperConfig())
+    for number in range(100):
+        keeper.add(number, now=0.0)
+        keeper.tag(number, "useful", 100.0)
+    for number in range(1000, 1253):
+        keeper.add(number, is_temporary=True, now=100.0)
+    assert keeper.trim(now=100.0) == []
+    gone = keeper.trim(now=160.0)
+    assert len(keeper) == 160
+    assert min(gone) >= 1000, "when they are new no more, they are measured like all others"
+    for number in range(2000, 2200):
+        keeper.add(number, now=170.0)
+    assert len(keeper.trim(now=170.0)) == 160, "those that we have called count at once"
+
+
 def test_tags_are_bounded() -> None:
     keeper = keeper_of(1, max_tags=2)
     keeper.tag(0, "a", 1.0)
@@ -87,13 +104,13 @@ def test_it_never_lets_go_whom_it_must_keep(
     steps: list[tuple[int, bool, bool, float]], low: int, more: int, is_forced: bool
 ) -> None:
     keeper: ConnectionKeeper[int] = ConnectionKeeper(KeeperConfig(low=low, high=low + more, grace_s=5.0, pause_s=0.0))
-    added, protected = dict[int, float](), dict[int, bool]()
+    added, protected, is_new = dict[int, float](), dict[int, bool](), dict[int, bool]()
     for at, (key, is_temporary, is_protected, value) in enumerate(steps):
         keeper.add(key, is_temporary=is_temporary, now=float(at))
         keeper.tag(key, "value", value)
         if is_protected:
             keeper.protect(key, "reason")
-        added[key], protected[key] = float(at), is_protected
+        added[key], protected[key], is_new[key] = float(at), is_protected, is_temporary
         gone = keeper.trim(is_forced=is_forced, now=float(at))
         assert all(not protected[it] and at - added[it] >= 5.0 for it in gone)
         assert not gone or (len(added) > low + more or is_forced)
@@ -101,7 +118,8 @@ def test_it_never_lets_go_whom_it_must_keep(
             del added[it], protected[it]
         assert len(keeper) == len(added) >= (low if gone else 0)
         staying = [it for it in added if not protected[it] and at - added[it] >= 5.0]
-        assert not gone or len(added) == low or not staying
+        new = [it for it in added if is_new.get(it) and at - added[it] < 5.0]
+        assert not gone or len(added) == low + (0 if is_forced else len(new)) or not staying
 
 
 def test_the_marks_have_an_order() -> None:
