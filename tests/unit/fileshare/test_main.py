@@ -157,5 +157,12 @@ def test_a_command_brings_neither_swarms_nor_nodes_until_it_runs() -> None:
     assert result.returncode == 0, result.stderr
     loaded = set(result.stdout.split())
     assert "fileshare.cli.net_reach" in loaded
-    heavy = {"aiohttp", "bittorrent.swarm.core", "bittorrent.config", "fileshare.service.events", "kademlia_core.aio"}
+    heavy = {
+        "aiohttp",
+        "bittorrent.swarm.core",
+        "bittorrent.config",
+        "fileshare.service.events",
+        "kademlia_core.aio",
+        "transfer.aio.host.host",
+    }
     assert heavy & loaded == set()

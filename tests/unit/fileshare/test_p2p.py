@@ -10,7 +10,8 @@ import typer
 
 from fileshare.cli.errors import CommandError
 from fileshare.cli.output import Output
-from fileshare.cli.p2p_host import parse_multiaddrs, read_identity
+from fileshare.cli.p2p_options import parse_multiaddrs
+from fileshare.cli.p2p_tasks import read_identity
 from transfer import KeyType, PrivateKey
 
 
