@@ -227,7 +227,9 @@ async def test_why_a_peer_cannot_be_reached_is_said_for_each_address() -> None:
 
 
 @pytest.mark.parametrize(
-    "garbage", [b"", b"GET / HTTP/1.1\r\n\r\n", os.urandom(100), b"\x13/multistream/1.0.0\n\x07/noise\n\xff\xff"]
+    "garbage",
+    [b"", b"GET / HTTP/1.1\r\n\r\n", bytes(range(255, 155, -1)), b"\x13/multistream/1.0.0\n\x07/noise\n\xff\xff"],
+    ids=["nothing", "http", "bytes", "half a handshake"],
 )
 async def test_a_stranger_that_speaks_something_else_does_not_stop_a_listener(garbage: bytes) -> None:
     config = HostConfig(upgrade_timeout_s=0.1)
