@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bittorrent import DialPath, Metainfo, PathConfig, Session, SessionConfig, Torrent, create_metainfo
+from bittorrent import DialPath, Metainfo, PathConfig, RateLimits, Session, SessionConfig, Torrent, create_metainfo
 from kademlia_core import MainlineNode
 from tests.interop.content import MIB, digests, make_file
 from tests.interop.kad import ANY, Kad, run
@@ -27,6 +27,8 @@ SPEAKS_ONLY_UTP = {**SPEAKS_UTP, "enable_outgoing_tcp": False, "enable_incoming_
 IS_PATIENT = {"utp_num_resends": 20}
 """What leaves three times makes libtorrent forget a connection, and tell nobody: over the worst line that happens
 now and then, and whoever fetches, itself as well, has to find out by the silence, for a minute and a half each time."""
+SLOW = RateLimits(local_download_bytes_per_s=256 << 10, local_upload_bytes_per_s=256 << 10)
+"""Until a connection has been seen: two that have all of it hang up, which may be between two looks."""
 LINES = pytest.mark.parametrize(
     ("loss", "reordered"), [(0.0, 0.0), (0.01, 0.01), (0.05, 0.05)], ids=["clean", "1 %", "5 %"]
 )
@@ -102,10 +104,12 @@ async def test_a_libtorrent_that_speaks_only_utp_calls_us_and_downloads(
         torrent = await session.add(metainfo, seed_only=True)
         await torrent.wait_complete()
         info_hash = await libtorrent.add(tmp_path / "theirs", metainfo)
+        session.set_rate_limits(SLOW)
         await libtorrent.connect(info_hash, relay.address)
         await wait_until(has_peer(torrent), what="libtorrent is connected")
         assert transports(torrent) == ["utp"]
         assert not torrent.peers()[0].is_dialled
+        session.set_rate_limits(RateLimits())
         await libtorrent.wait_complete(info_hash, within_s=800)
         counts = await relay.counts()
         failed_bytes = (await libtorrent.status(info_hash))["failed_bytes"]
@@ -168,9 +172,11 @@ async def test_a_libtorrent_that_prefers_utp_calls_us_over_it(tmp_path: Path) ->
         torrent = await session.add(metainfo, seed_only=True)
         await torrent.wait_complete()
         info_hash = await libtorrent.add(tmp_path / "theirs", metainfo)
+        session.set_rate_limits(SLOW)
         await libtorrent.connect(info_hash, session.address)
         await wait_until(has_peer(torrent), what="libtorrent is connected")
         assert transports(torrent) == ["utp"]
+        session.set_rate_limits(RateLimits())
         await libtorrent.wait_complete(info_hash)
     assert digests(tmp_path / "theirs" / metainfo.name) == digests(tmp_path / "ours" / metainfo.name)
 
@@ -247,10 +253,12 @@ async def test_transmission_over_utp_both_ways(tmp_path: Path) -> None:
         info_hash = await transmission.add(tmp_path / "from us", ours)
         await transmission.add(tmp_path / "theirs", theirs, seed=True)
         wanted = await session.add(theirs)
+        session.set_rate_limits(SLOW)
         for torrent in (offered, wanted):  # it takes one handshake of a host at a time
             torrent.add_peers([transmission.address])
             await wait_until(has_peer(torrent), what="Transmission is connected")
             assert transports(torrent) == ["utp"]
+        session.set_rate_limits(RateLimits())
         async with asyncio.timeout(100):
             await wanted.wait_complete()
         await transmission.wait_complete(info_hash)
